@@ -1,0 +1,1 @@
+"""Fluxbridge joins Jenkins to Flux: builds and pushes become pull requests on the config repository."""

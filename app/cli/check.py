@@ -1,0 +1,121 @@
+"""`fluxbridge check`: are the settings right, and does every system answer."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from functools import partial
+
+import typer
+
+from app.cli.reach import running_at
+from app.cli.settings import read_settings
+from app.clients.git_command import check_git
+from app.compose import compose_systems
+from app.core.errors import FluxbridgeError, Invalid, NotFound
+from app.core.facts import BuildFinished
+from app.core.flux.tree import About, FluxTree
+from app.core.flux.warnings import warn_of_tree
+from app.db.database import DatabaseLocked
+from app.main import open_database
+from app.services.read_lane import Scans, view_at
+from app.services.systems import ConfigRepo, Systems
+from app.settings.loading import settings_path
+from app.settings.models import Settings
+from app.settings.secrets import unreadable_secrets
+
+_Check = tuple[str, Callable[[], str]]
+
+
+def check() -> None:
+    """Check the settings, the secrets, git, and whether every system answers; exit code 1 when something is wrong."""
+    settings = read_settings()
+    typer.echo(f"ok    settings: {settings_path(os.environ)}")
+    problems = unreadable_secrets(settings)
+    for problem in problems:
+        typer.echo(f"WRONG {problem}")
+    if problems:
+        raise typer.Exit(1)
+    with closing(compose_systems(settings)) as systems:
+        are_well = [_is_well(name, look) for name, look in _checks(settings, systems)]
+    raise typer.Exit(0 if all(are_well) else 1)
+
+
+def _is_well(name: str, look: Callable[[], str]) -> bool:
+    try:
+        typer.echo(f"ok    {name}: {look()}")
+    except FluxbridgeError as error:
+        typer.echo(f"WRONG {name}: {error}")
+        return False
+    return True
+
+
+def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
+    yield "git", lambda: ".".join(map(str, check_git()))
+    yield "database", lambda: _check_database(settings)
+    for name, jenkins in systems.jenkins.items():
+        yield f"jenkins.{name}", partial(_answered, partial(jenkins.build, "fluxbridge-check", 1))
+    for host, registry in systems.registries.items():
+        yield f"registry {host}", partial(_answered, partial(registry.digest, "fluxbridge/check", "none"))
+    for name, repo in systems.config_repos.items():
+        yield f"config_repos.{name}.forge", partial(_check_forge, repo)
+        yield f"config_repos.{name}", partial(_check_config_repo, repo, systems)
+
+
+def _check_database(settings: Settings) -> str:
+    try:
+        open_database(settings).close()
+    except DatabaseLocked:
+        url = running_at(settings)
+        if url is None:
+            raise
+        return f"open in the server at {url}"
+    return "at this version's schema"
+
+
+def _answered(ask: Callable[[], BuildFinished | str | None]) -> str:
+    """Any answer will do: also that there is no such build."""
+    with suppress(NotFound):
+        ask()
+    return "answers"
+
+
+def _check_forge(repo: ConfigRepo) -> str:
+    return f"acts as {repo.forge.account()}"
+
+
+def _check_config_repo(repo: ConfigRepo, systems: Systems) -> str:
+    heads = repo.repository.fetch()
+    told: list[str] = []
+    for branch in repo.branches:
+        if branch not in heads:
+            raise MissingBranch(repo.name, branch)
+        view = view_at(repo.repository, Scans(), heads[branch], are_rules_required=repo.are_rules_required)
+        told.append(f"{branch}: {len(view.tree.policies)} policies, {len(view.staged)} fields")
+        told += [f"\n      {one.file}:{one.line or 1}: {one.what}" for one in view.reports if one.about is About.OBJECT]
+        if view.rules_problem is not None:
+            raise RulesUnusable(repo.name, branch, view.rules_problem)
+        told += [f"\n      {line}" for line in _policy_problems(view.tree, systems)]
+        told += [f"\n      {one.place}: {one.message} ({one.kind})" for one in warn_of_tree(view.tree)]
+    return " ".join(told)
+
+
+def _policy_problems(tree: FluxTree, systems: Systems) -> Iterator[str]:
+    for policy in tree.policies:
+        if policy.problem is not None:
+            yield f"{policy.file}: {policy.name}: {policy.problem}"
+        elif policy.image is not None and systems.registry_of(systems.known_as(policy.image)) is None:
+            yield f"{policy.file}: {policy.name}: the registry of {policy.image} is not among `registries`"
+
+
+class RulesUnusable(Invalid):
+    """The rules of a lane stop it."""
+
+    def __init__(self, repo: str, branch: str, problem: str) -> None:
+        super().__init__(f"{repo}:{branch}: {problem}")
+
+
+class MissingBranch(NotFound):
+    """A base branch is not in its config repository."""
+
+    def __init__(self, repo: str, branch: str) -> None:
+        super().__init__(f"{repo} has no branch {branch}: push it, or mend config_repos.{repo}.branch")

@@ -1,0 +1,199 @@
+"""`fluxbridge explain`: why a policy selects what it selects, and what becomes of that in each stage."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from app.cli.reach import Api, reach
+from app.core.errors import Invalid, NotFound
+from app.services.explain_policy import explain_tags
+from app.services.explanations import LeftOut, PolicyExplanation, StageExplanation, TagExplanation, TagsExplanation
+from app.services.views import PolicyDetails
+
+_LARGEST_FILE = 64 * 1024 * 1024
+_COLOURS = {"chosen": typer.colors.GREEN, "lost": None}
+_OUTCOMES = {"there": typer.colors.GREEN, "pass": typer.colors.GREEN, "wait": typer.colors.YELLOW}
+
+
+class NoPolicyName(Invalid):
+    """A policy is named by something that is no namespace and name."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text[:200]!r} names no policy: write NAMESPACE/NAME, and its root with --root")
+
+
+class TwoQuestions(Invalid):
+    """Two options that exclude each other were given."""
+
+    def __init__(self) -> None:
+        super().__init__("--tags and --push answer two questions: give one of them")
+
+
+class UnreadableTags(Invalid):
+    """The file with the tags cannot be used."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        super().__init__(f"{file}: {problem}; it needs one tag a line, or a JSON list of strings")
+
+
+class MissingTags(NotFound):
+    """There is no file with the tags."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        super().__init__(f"{file} cannot be read ({problem}): name a file with tags")
+
+
+def explain(  # noqa: PLR0913 (one option a question)
+    name: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The policy.")],
+    *,
+    repo: Annotated[str | None, typer.Option(help="Its config repository, where the name is ambiguous.")] = None,
+    root: Annotated[str | None, typer.Option(help="Its root, where the name is ambiguous.")] = None,
+    tags: Annotated[
+        Path | None, typer.Option(help="Try its spec on the tags of this file: one a line, or a JSON list.")
+    ] = None,
+    push: Annotated[str | None, typer.Option(metavar="IMAGE:TAG", help="Try out a push of this tag.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+) -> None:
+    """Show why a policy selects what it selects: the verdict on each tag, what gates and holds add, and warnings."""
+    if tags is not None and push is not None:
+        raise TwoQuestions
+    listed = None if tags is None else read_tags(tags)
+    with reach() as api:
+        found = _ask(api, name, {"repo": repo, "root": root, "push": push}, listed)
+    if as_json:
+        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
+    else:
+        _print(found)
+
+
+def read_tags(file: Path) -> Sequence[str]:
+    """The tags in a file: a JSON list of strings, else one on each line that is not blank."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise MissingTags(file, error.strerror or type(error).__name__) from error
+    if len(content) > _LARGEST_FILE:
+        raise UnreadableTags(file, f"larger than {_LARGEST_FILE // 1024 // 1024} MiB")
+    text = content.decode("utf-8-sig", "surrogateescape")
+    if not text.lstrip().startswith("["):
+        return [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+    try:
+        listed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableTags(file, "it begins like JSON and is none") from error
+    if not all(isinstance(one, str) for one in listed):
+        raise UnreadableTags(file, "its list holds more than strings")
+    return list(listed)
+
+
+def _ask(api: Api, name: str, query: dict[str, str | None], listed: Sequence[str] | None) -> PolicyExplanation:
+    namespace, slash, short = name.rpartition("/")
+    root, colon, namespace = namespace.rpartition(":")
+    if not slash or not namespace or not short:
+        raise NoPolicyName(name)
+    if colon and query["root"] is None:
+        query["root"] = root
+    path = f"/policies/{quote(namespace, safe='')}/{quote(short, safe='')}"
+    if listed is None:
+        return PolicyExplanation.model_validate(api.get(f"{path}/explain", **query))
+    details = PolicyDetails.model_validate(api.get(path, repo=query["repo"], root=query["root"]))
+    return explain_tags(details, listed, now=datetime.now(UTC))
+
+
+def _print(found: PolicyExplanation) -> None:
+    root = f"{found.root}:" if found.root else ""
+    _say(f"{root}{found.namespace}/{found.name}", bold=True)
+    _say(f"  {found.image}, by {found.file} in {found.repo}:{found.branch}")
+    if found.problem is not None:
+        _say(f"  cannot be used: {found.problem}", colour=typer.colors.RED)
+    if found.waits_for is not None:
+        _say(f"  waits: {found.waits_for}", colour=typer.colors.YELLOW)
+    if found.tags is not None:
+        _print_tags(found.tags)
+    _print_left_out(found.left_out)
+    if found.stages:
+        _section("Stages")
+    for stage in found.stages:
+        _print_stage(stage)
+    _print_list("Warnings", [f"{one.place}: {one.message} ({one.kind})" for one in found.warnings])
+    _print_list("Notes", found.notes)
+
+
+def _print_left_out(left_out: LeftOut) -> None:
+    if left_out.gone:
+        _section(f"Gone from the registry, and so no candidates: {left_out.gone}")
+    if left_out.barred:
+        _section(f"No candidates, for only change requests or our own branches built them: {left_out.barred}")
+        _say(f"  {', '.join(left_out.barred_tags)}")
+
+
+def _print_list(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        _section(title)
+    for line in lines:
+        _say(f"  {line}", colour=typer.colors.YELLOW)
+
+
+def _print_tags(tags: TagsExplanation) -> None:
+    counts = ", ".join(f"{count} {_words(kind)}" for kind, count in tags.counts.items())
+    typer.echo()
+    _say(tags.message, colour=typer.colors.GREEN if tags.tag is not None else typer.colors.RED)
+    if tags.is_tie:
+        _say("Flux itself would take any of the equal ones, at random.", colour=typer.colors.YELLOW)
+    _say(f"{tags.total} tags{': ' if counts else ''}{counts}")
+    if tags.asked is not None:
+        _section(f"{tags.asked.tag}: {_words(tags.asked.verdict)}: {tags.asked.reason}")
+    rows = [*tags.above, *([tags.chosen] if tags.chosen is not None else []), *tags.below]
+    if rows:
+        _section("In the policy's order")
+        _print_rows(rows)
+    if tags.unplaced:
+        _section("Without a place in the order, for example")
+        _print_rows(tags.unplaced)
+
+
+def _print_rows(rows: Sequence[TagExplanation]) -> None:
+    shown = [(_printable(one.tag), _words(one.verdict), one) for one in rows]
+    tag_width = max((len(tag) for tag, _, _ in shown), default=0)
+    verdict_width = max((len(verdict) for _, verdict, _ in shown), default=0)
+    for tag, verdict, one in shown:
+        pointer = ">" if one.verdict == "chosen" else " "
+        line = f"{pointer} {tag.ljust(tag_width)}  {verdict.ljust(verdict_width)}  {one.reason}"
+        _say(line, colour=_COLOURS.get(one.verdict, typer.colors.YELLOW))
+
+
+def _print_stage(stage: StageExplanation) -> None:
+    present = f" has {', '.join(stage.present)};" if stage.present else ""
+    _say(f"  {stage.stage}:{present} {stage.summary}")
+    for step in stage.steps:
+        colour = _OUTCOMES.get(step.outcome, typer.colors.RED)
+        _say(f"      {step.tag}  {step.outcome}: {step.reason}", colour=colour)
+    if stage.untold:
+        _say(f"      and {stage.untold} more")
+
+
+def _words(verdict: str) -> str:
+    return verdict.replace("_", " ")
+
+
+def _section(title: str) -> None:
+    typer.echo()
+    _say(title, bold=True)
+
+
+def _say(text: str, *, bold: bool = False, colour: str | None = None) -> None:
+    """Write one line; where there is no terminal, without colours."""
+    typer.secho(_printable(text), bold=bold or None, fg=colour)
+
+
+def _printable(text: str) -> str:
+    """A text from outside for a terminal, which is not to obey its control characters."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -1,0 +1,201 @@
+"""Questions to the server: what is where, what moved, what is going on."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from app.cli.reach import Api, reach
+from app.core.errors import NotFound
+
+_AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
+_Repo = Annotated[str | None, typer.Option(help="Only this config repository.")]
+_Stage = Annotated[str | None, typer.Option(help="Only this stage.")]
+_Policy = Annotated[str | None, typer.Option(help="Only this policy: its name, or namespace/name.")]
+_Image = Annotated[str | None, typer.Option(help="Only this image, as its policy writes it.")]
+_Limit = Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)]
+_Branch = Annotated[str | None, typer.Option(help="Only this base branch.")]
+_PAGE = 100
+
+
+class NoSuchLane(NotFound):
+    """No lane has the repository and branch that a command names."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        super().__init__(f"no lane is of that repo and branch; there are: {', '.join(known)}")
+
+
+def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, as_json: _AsJson = False) -> None:
+    """Show what is where: image, tag, build, who let it in, and where Flux applied it."""
+    with reach() as api:
+        found = _all(api, "/stages", 1000, repo=repo, stage=stage, policy=policy)
+    rows = [
+        (
+            one["stage"],
+            one["policy"],
+            one["tag"] or "-",
+            f"{one['build']['job']} #{one['build']['number']}" if one["build"] else "-",
+            f"#{one['pull_request']['number']}" if one["pull_request"] else one["origin"] or "-",
+            one["merged_by"] or "-",
+            ", ".join(sorted({each["cluster"] for each in one["applied"] if each["state"] == "applied"})) or "-",
+        )
+        for one in found
+    ]
+    _print(found, rows, ("STAGE", "POLICY", "TAG", "BUILD", "PULL", "LET IN BY", "APPLIED IN"), as_json=as_json)
+
+
+def promotions(  # noqa: PLR0913 (one option a filter)
+    *,
+    stage: _Stage = None,
+    policy: _Policy = None,
+    image: _Image = None,
+    state: Annotated[str | None, typer.Option(help="waiting, proposed, refused, superseded, closed, merged …")] = None,
+    since: Annotated[str | None, typer.Option(help="Changed at or after this time (RFC 3339).")] = None,
+    until: Annotated[str | None, typer.Option(help="Changed before this time (RFC 3339).")] = None,
+    repo: _Repo = None,
+    limit: _Limit = 50,
+    as_json: _AsJson = False,
+) -> None:
+    """Show what moved, or wants to: the promotions, newest first."""
+    wanted = {"stage": stage, "policy": policy, "image": image, "state": state, "since": since, "until": until}
+    with reach() as api:
+        found = _all(api, "/promotions", limit, **wanted, repo=repo)
+    rows = [
+        (
+            _instant(one["updated_at"]),
+            one["state"],
+            one["stage"],
+            one["policy"],
+            f"{one['from_tag'] or '-'} -> {one['tag']}",
+            f"#{one['pull_request']['number']}" if one["pull_request"] else "-",
+            one["reason"],
+        )
+        for one in found
+    ]
+    _print(found, rows, ("CHANGED", "STATE", "STAGE", "POLICY", "TAGS", "PULL", "WHY"), as_json=as_json)
+
+
+def plan(repo: _Repo = None, branch: _Branch = None, *, as_json: _AsJson = False) -> None:
+    """Show what each lane's last run planned: which pull requests should exist, and why the others do not."""
+    with reach() as api:
+        known = api.get("/lanes")["items"]
+        lanes = [one for one in known if repo in {None, one["repo"]} and branch in {None, one["branch"]}]
+        if known and not lanes:
+            raise NoSuchLane(_lane_name(one) for one in known)
+        plans = [(lane, _find_plan(api, lane)) for lane in lanes]
+    if as_json:
+        shown = [{"repo": lane["repo"], "branch": lane["branch"], **one} for lane, one in plans if one]
+        typer.echo(json.dumps(shown, indent=2))
+        return
+    for lane, one in plans:
+        _print_plan(lane, one)
+    if not plans:
+        typer.echo("No lane is known yet: `fluxbridge serve` runs each of them at its start.")
+
+
+def status(*, as_json: _AsJson = False) -> None:
+    """Show deliveries, promotions and lanes: what waits, what runs, what failed."""
+    with reach() as api:
+        found = api.get("/status")
+        lanes = api.get("/lanes")["items"]
+    if as_json:
+        typer.echo(json.dumps({**found, "lanes": lanes}, indent=2))
+        return
+    typer.echo(f"deliveries     {_counts(found['deliveries'])}")
+    typer.echo(f"promotions     {_counts(found['promotions'])}")
+    typer.echo(f"pull requests  {found['open_pull_requests']} open")
+    typer.echo()
+    rows = [
+        (
+            _lane_name(one),
+            "running" if one["is_running"] else "due" if _is_due(one) else "idle",
+            _instant(one["last_run_at"]),
+            _instant(one["due_at"]),
+            str(one["attempts"]),
+            " ".join((one["last_error"] or "-").split()),
+        )
+        for one in lanes
+    ]
+    _table(rows, ("LANE", "STATE", "LAST RUN", "NEXT RUN", "FAILURES", "LAST ERROR"))
+
+
+def replay(ids: Annotated[list[str], typer.Argument(help="The deliveries to interpret again.")]) -> None:
+    """Interpret deliveries again, whatever became of them; facts that are known stay one."""
+    with reach() as api:
+        for one in ids:
+            api.post(f"/deliveries/{quote(one, safe='')}/replay")
+            typer.echo(f"{one} is interpreted again.")
+
+
+def _all(api: Api, path: str, limit: int, **query: str | None) -> list[Any]:
+    found: list[Any] = []
+    after: str | None = None
+    while len(found) < limit:
+        page = api.get(path, **query, after=after, limit=min(_PAGE, limit - len(found)))
+        found += page["items"]
+        after = page["next"]
+        if after is None:
+            break
+    return found
+
+
+def _print(found: Sequence[Any], rows: Sequence[Sequence[str]], head: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    elif rows:
+        _table(rows, head)
+    else:
+        typer.echo("Nothing yet.")
+
+
+def _table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
+    widths = [max(len(row[index]) for row in [head, *rows]) for index in range(len(head))]
+    for row in [head, *rows]:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _find_plan(api: Api, lane: Any) -> Any | None:
+    try:
+        return api.get(f"/lanes/{lane['repo']}/plan", branch=lane["branch"])
+    except NotFound:
+        return None
+
+
+def _print_plan(lane: Any, one: Any | None) -> None:
+    if one is None:
+        typer.echo(f"{_lane_name(lane)} has no plan yet" + (f": {lane['last_error']}" if lane["last_error"] else "."))
+        return
+    typer.secho(f"{_lane_name(lane)} at {one['commit'][:12]}", bold=True)
+    if one["problem"]:
+        typer.echo(f"  nothing can be planned: {one['problem']}")
+    for each in one["proposals"]:
+        put_off = "; put off" if each["is_put_off"] else ""
+        typer.echo(f"  pull request: {each['title']}  ({each['branch']}{put_off})")
+        for change in each["changes"]:
+            typer.echo(f"      {change['file']}:{change['line']}  {change['old']} -> {change['new']}")
+    for each in one["closures"]:
+        typer.echo(f"  close #{each['number']}: {each['reason']}")
+    for each in one["outcomes"]:
+        tag = f" {each['tag']}" if each["tag"] else ""
+        typer.echo(f"  {each['stage']}/{each['policy']}: {each['standing']}{tag}: {each['reason']}")
+    for each in one["noticed"]:
+        typer.echo(f"  noticed {each['file']}:{each['line'] or 1}: {each['what']}")
+
+
+def _lane_name(lane: Any) -> str:
+    return f"{lane['repo']}:{lane['branch']}"
+
+
+def _is_due(lane: Any) -> bool:
+    return lane["due_at"] is not None and datetime.fromisoformat(lane["due_at"]) <= datetime.now(UTC)
+
+
+def _instant(text: str | None) -> str:
+    return text[:19].replace("T", " ") if text else "-"
+
+
+def _counts(found: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in found.items() if count) or "none"

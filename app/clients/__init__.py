@@ -1,0 +1,1 @@
+"""What Fluxbridge asks of other systems: Jenkins, registries, git and forges."""

@@ -1,0 +1,1 @@
+"""What hosts the config repository and its pull requests, one forge a file."""

@@ -1,0 +1,213 @@
+"""The pull requests of a repository on GitHub, by its REST API."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import github
+from github.PullRequest import PullRequest as Pull
+from github.Repository import Repository
+
+from app.clients.forges.github_answers import (
+    AccountAnswer,
+    CommentAnswer,
+    IssueAnswer,
+    PullAnswer,
+    ReviewAnswer,
+    is_approved,
+    is_same_repository,
+    to_pull_request,
+)
+from app.clients.forges.github_errors import (
+    TROUBLE,
+    GitHubRefused,
+    GitHubUnavailable,
+    RepositoryMoved,
+    RepositoryNotVisible,
+    TokenNotAccepted,
+    UnknownPullRequest,
+    explain,
+    is_already_open,
+    is_missing,
+)
+from app.core.errors import FluxbridgeError
+from app.core.ports import PullRequest, PullRequestDraft, PullRequestState
+
+_API_VERSION = "2022-11-28"
+_PAGE = 100
+# Each one found costs up to two more requests. Whoever looks wants the open one, or one that was closed at a head
+# that our deterministic commits would give again: after this many others the base, and so that head, is another.
+_MOST_ENDED = 10
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+class GitHub:
+    """The pull requests of one GitHub repository, with a personal access token that is read at each request.
+
+    One request at a time and with pauses, as GitHub asks; PyGithub's connection is not made for threads either.
+    Nothing is retried here. Only the configured host is contacted, and the environment (proxies, .netrc) is not read.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument a setting
+        self,
+        repository: str,
+        *,
+        token: Callable[[], str],
+        base_url: str = "https://api.github.com",
+        timeout_s: int = 15,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+        seconds_between_requests: float | None = 0.25,
+        seconds_between_writes: float | None = 1.0,
+    ) -> None:
+        self._name, self._timeout_s = repository, timeout_s
+        self._lock = threading.Lock()
+        self._client = github.Github(
+            base_url=base_url.rstrip("/"),
+            auth=_CurrentToken(repository, token),
+            timeout=timeout_s,
+            user_agent="fluxbridge",
+            per_page=_PAGE,
+            verify=str(ca_file) if ca_file else True,
+            retry=None,
+            seconds_between_requests=seconds_between_requests,
+            seconds_between_writes=seconds_between_writes,
+            lazy=True,
+            api_version=_API_VERSION,
+        )
+        _keep_to_settings(self._client, proxy)
+
+    def account(self) -> str:
+        """The login that the token belongs to."""
+        with self._asking():
+            return AccountAnswer.model_validate(self._client.get_user().raw_data).login
+
+    def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
+        """Pull requests from this branch of the repository, newest first: those open and the last ten that ended."""
+        with self._asking() as repository:
+            # Without the filter on what comes back, a redirect that drops the query would give those of all branches.
+            pulls = repository.get_pulls(state="all", sort="created", direction="desc", head=self._from(head))
+            ours = [pull for pull in pulls.get_page(0) if pull.head.ref == head]
+            ended = [pull.number for pull in ours if pull.state != "open"][:_MOST_ENDED]
+            wanted = [pull for pull in ours if pull.state == "open" or pull.number in ended]
+            shown = [self._shown(repository, pull.number) for pull in wanted]
+            return [pull for pull in shown if not pull.is_from_fork]
+
+    def pull_request(self, number: int) -> PullRequest:
+        """One pull request. Raises UnknownPullRequest."""
+        with self._asking(number) as repository:
+            return self._shown(repository, number)
+
+    def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
+        """Open it and label it; one that is already open from that head into that base is returned instead."""
+        with self._asking() as repository:
+            try:
+                pull = repository.create_pull(draft.base, draft.head, title=draft.title, body=draft.body)
+            except github.GithubException as error:
+                if not is_already_open(error):
+                    raise
+                pull = self._already_open(repository, draft)
+            if lacking := [label for label in draft.labels if label not in {known.name for known in pull.labels}]:
+                pull.add_to_labels(*lacking)
+            return self._shown(repository, pull.number)
+
+    def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
+        """Replace title and body. Raises UnknownPullRequest."""
+        with self._asking(number) as repository:
+            repository.get_pull(number).edit(title=title, body=body)
+            return self._shown(repository, number)
+
+    def comment(self, number: int, text: str) -> None:
+        """Say something in the pull request. Raises UnknownPullRequest."""
+        with self._asking(number) as repository:
+            CommentAnswer.model_validate(repository.get_issue(number).create_comment(text).raw_data)
+
+    def close_pull_request(self, number: int) -> PullRequest:
+        """Close it; one that is closed or merged stays as it is. Raises UnknownPullRequest."""
+        with self._asking(number) as repository:
+            pull = repository.get_pull(number)
+            if self._read(pull).outcome is PullRequestState.OPEN:
+                pull.edit(state="closed")
+            return self._shown(repository, number)
+
+    @contextmanager
+    def _asking(self, number: int | None = None) -> Iterator[Repository]:
+        """Give the repository to one caller at a time, and say its errors by who must act."""
+        with self._lock:
+            try:
+                yield self._client.get_repo(self._name)
+            except FluxbridgeError:
+                raise
+            except TROUBLE as error:
+                raise self._explain(error, number) from error
+
+    def _explain(self, error: Exception, number: int | None) -> FluxbridgeError:
+        if not is_missing(error):
+            return explain(error, self._name, timeout_s=self._timeout_s)
+        try:
+            self._client.get_repo(self._name).complete()
+        except TROUBLE as why:
+            if is_missing(why):
+                return RepositoryNotVisible(self._name)
+            return explain(why, self._name, timeout_s=self._timeout_s)
+        if number is not None:
+            return UnknownPullRequest(self._name, number)
+        return GitHubRefused(self._name, "the token may read the repository, but not this; give it its pull requests")
+
+    def _from(self, head: str) -> str:
+        return f"{self._name.partition('/')[0]}:{head}"
+
+    def _already_open(self, repository: Repository, draft: PullRequestDraft) -> Pull:
+        pulls = repository.get_pulls(state="open", base=draft.base, head=self._from(draft.head)).get_page(0)
+        for pull in pulls:
+            if (pull.head.ref, pull.base.ref) == (draft.head, draft.base) and not self._read(pull).is_from_fork:
+                return pull
+        raise GitHubUnavailable(self._name, f"says that {draft.head} has an open pull request, but does not show it")
+
+    def _read(self, pull: Pull) -> PullAnswer:
+        answer = PullAnswer.model_validate(pull.raw_data)
+        if not is_same_repository(answer.base.repo.full_name, self._name):
+            raise RepositoryMoved(self._name, answer.base.repo.full_name)
+        return answer
+
+    def _shown(self, repository: Repository, number: int) -> PullRequest:
+        """A pull request as it is now, with what only its reviews and its issue tell."""
+        pull = repository.get_pull(number)
+        answer, state = self._read(pull), PullRequestState
+        closed_by, is_approved_now = None, False
+        if answer.outcome is state.OPEN:
+            reviews = (ReviewAnswer.model_validate(review.raw_data) for review in pull.get_reviews())
+            is_approved_now = is_approved(reviews, answer.head.sha)
+        elif answer.outcome is state.CLOSED:
+            issue = IssueAnswer.model_validate(repository.get_issue(number).raw_data)
+            closed_by = issue.closed_by.login if issue.closed_by else None
+        return to_pull_request(answer, closed_by=closed_by, is_approved=is_approved_now)
+
+
+class _CurrentToken(github.Auth.Auth):
+    """The token as it stands now: PyGithub's own keeps the one that it was made with."""
+
+    def __init__(self, repository: str, read: Callable[[], str]) -> None:
+        self._repository, self._read = repository, read
+
+    @property
+    def token_type(self) -> str:
+        """The scheme in the Authorization header."""
+        return "Bearer"
+
+    @property
+    def token(self) -> str:
+        """The token. Raises TokenNotAccepted where it cannot stand in a header: requests would quote it."""
+        token = self._read()
+        if not _TOKEN.fullmatch(token):
+            raise TokenNotAccepted(self._repository, "is empty or holds spaces or other odd characters")
+        return token
+
+
+def _keep_to_settings(client: github.Github, proxy: str | None) -> None:
+    """Take proxies from our settings alone; PyGithub knows only those of the environment."""
+    connection = client.requester._Requester__createConnection()  # type: ignore[attr-defined]  # noqa: SLF001
+    connection.session.trust_env = False
+    connection.session.proxies = {"http": proxy, "https": proxy} if proxy else {}

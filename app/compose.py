@@ -1,0 +1,232 @@
+"""Compose the systems from the settings: the one place where clients are built."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import assert_never
+
+from app.clients.forges.github import GitHub
+from app.clients.forges.local import LocalForge
+from app.clients.git import Mirror
+from app.clients.git_command import GitCommand
+from app.clients.git_remote import Remote
+from app.clients.jenkins import Jenkins
+from app.clients.registry import OCIRegistry
+from app.core.errors import Refused
+from app.core.ports import Forge
+from app.senders import SENDERS
+from app.senders.sender import Keys, Origin
+from app.services.systems import ConfigRepo, Source, Systems, Timing
+from app.settings import config_repos, sources
+from app.settings.config_repos import GitHubForge
+from app.settings.models import Settings
+from app.settings.secrets import Secret
+from app.settings.sources import (
+    DistributionSource,
+    FluxSource,
+    GitHubSource,
+    JenkinsNotificationSource,
+    JenkinsSource,
+)
+from app.settings.systems import ImageRegistry, JenkinsController
+
+GIT_TIMEOUT_S = 60.0
+
+
+class NoKeys(Refused):
+    """A source has nothing by which its senders could prove themselves."""
+
+    def __init__(self, name: str, wanted: str) -> None:
+        super().__init__(f"sources.{name} has no usable {wanted}: anyone could post; set it and start again")
+
+
+class DataFolderUnusable(Refused):
+    """The folder for the database, the mirrors and the token cannot be made."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"the data folder {path} cannot be made ({why}): set data_dir to a folder of your own")
+
+
+def utc_now() -> datetime:
+    """The present time of this machine."""
+    return datetime.now(UTC)
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder for this account alone, where it is not there. Raises DataFolderUnusable."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise DataFolderUnusable(settings.data_dir, error.strerror or "refused") from error
+
+
+def compose_systems(settings: Settings) -> Systems:
+    """Build every client that the settings name; nothing is contacted yet. Raises Refused leaves."""
+    make_data_folder(settings)
+    found = {name: _source(name, one, settings) for name, one in settings.sources.items()}
+    for name, source in found.items():
+        _require_keys(name, source)
+    registries = {_host(one): _registry(one) for one in settings.registries.values()}
+    return Systems(
+        sources=found,
+        jenkins={name: _jenkins(name, one) for name, one in settings.jenkins.items()},
+        registries=registries,
+        aliases={alias: _host(one) for one in settings.registries.values() for alias in one.aliases},
+        config_repos={name: _config_repo(name, one, settings) for name, one in settings.config_repos.items()},
+        timing=Timing(
+            quiet=timedelta(seconds=settings.work.quiet_s),
+            max_wait=timedelta(seconds=settings.work.max_wait_s),
+            lease=timedelta(seconds=settings.work.lease_s),
+            lane_deadline=timedelta(seconds=settings.work.lane_deadline_s),
+            build_within=timedelta(seconds=settings.build_within_s),
+        ),
+        closers=tuple(registry.close for registry in registries.values()),
+    )
+
+
+def mirror_path(settings: Settings, name: str) -> Path:
+    """Where the mirror of a config repository is kept."""
+    return settings.data_dir / "mirrors" / f"{name}.git"
+
+
+def local_forge(one: config_repos.ConfigRepo) -> LocalForge:
+    """The forge that is the bare repository itself."""
+    return LocalForge(Path(one.url.removeprefix("file://")), clock=utc_now)
+
+
+def _require_keys(name: str, source: Source) -> None:
+    wanted = SENDERS[source.kind].needs
+    keys = source.keys()
+    if not any(keys.holds(kind) for kind in wanted):
+        raise NoKeys(name, " or ".join(wanted))
+
+
+def _source(name: str, one: sources.Source, settings: Settings) -> Source:
+    match one:
+        case JenkinsSource():
+            return Source(
+                name=name,
+                kind=one.kind,
+                origin=Origin(name, jenkins=one.jenkins, jenkins_url=settings.jenkins[one.jenkins].url),
+                keys=lambda: Keys(secrets=_read(one.secret)),
+                jobs=one.jobs or (),
+                images=one.images or (),
+            )
+        case JenkinsNotificationSource():
+            return Source(
+                name=name,
+                kind=one.kind,
+                origin=Origin(name, jenkins=one.jenkins, jenkins_url=settings.jenkins[one.jenkins].url),
+                keys=lambda: _notification_keys(one),
+                jobs=one.jobs or (),
+                images=one.images or (),
+            )
+        case DistributionSource():
+            return Source(
+                name=name,
+                kind=one.kind,
+                origin=Origin(name, registry=_host(settings.registries[one.registry])),
+                keys=lambda: Keys(headers={header.lower(): _read(values) for header, values in one.header.items()}),
+                images=one.images or (),
+            )
+        case GitHubSource():
+            return Source(
+                name=name,
+                kind=one.kind,
+                origin=Origin(name),
+                keys=lambda: Keys(secrets=_read(one.secret)),
+                config_repo=one.config_repo,
+            )
+        case FluxSource():
+            return Source(
+                name=name,
+                kind=one.kind,
+                origin=Origin(name, cluster=one.cluster),
+                keys=lambda: Keys(secrets=_read(one.secret)),
+                config_repo=one.config_repo,
+                root=one.root,
+            )
+        case _:
+            assert_never(one)
+
+
+def _notification_keys(one: JenkinsNotificationSource) -> Keys:
+    if one.basic is not None:
+        user = one.basic.user
+        return Keys(basic=tuple((user, password) for password in _read(one.basic.password)))
+    return Keys(url_tokens=_read(one.url_token or ()))
+
+
+def _read(secrets: tuple[Secret, ...]) -> tuple[str, ...]:
+    return tuple(secret.read() for secret in secrets)
+
+
+def _reader(secret: Secret | None) -> Callable[[], str] | None:
+    return secret.read if secret is not None else None
+
+
+def _host(one: ImageRegistry) -> str:
+    return one.host
+
+
+def _jenkins(name: str, one: JenkinsController) -> Jenkins:
+    return Jenkins(name, one.url, user=one.user, token=_reader(one.token), ca_file=one.ca_file, proxy=one.proxy)
+
+
+def _registry(one: ImageRegistry) -> OCIRegistry:
+    return OCIRegistry(
+        one.host,
+        user=one.user,
+        password=_reader(one.password),
+        plain_http=one.plain_http,
+        ca_file=one.ca_file,
+        proxy=one.proxy,
+    )
+
+
+def _config_repo(name: str, one: config_repos.ConfigRepo, settings: Settings) -> ConfigRepo:
+    path = mirror_path(settings, name)
+    remote = Remote(
+        url=one.url.removeprefix("file://"), credentials=_git_login(one), ca_file=one.ca_file, proxy=one.proxy
+    )
+    mirror = Mirror(
+        remote,
+        GitCommand(path, GIT_TIMEOUT_S),
+        base_branches=one.bases,
+        prefix=one.prefix,
+        identity=(one.identity.name, one.identity.email),
+    )
+    forge, look = _forge(one, mirror)
+    return ConfigRepo(
+        name=name,
+        repository=mirror,
+        forge=forge,
+        forge_repository=one.forge.repository if isinstance(one.forge, GitHubForge) else name,
+        look=look,
+        look_every=timedelta(seconds=settings.sweeps.local_s if one.is_local else settings.sweeps.branches_s),
+        branches=one.bases,
+        prefix=one.prefix,
+        is_observing=one.mode == "observe",
+        are_rules_required=one.rules == "required",
+    )
+
+
+def _git_login(one: config_repos.ConfigRepo) -> Callable[[], tuple[str, str] | None]:
+    login = one.git_login
+    return (lambda: (login[0], login[1].read())) if login is not None else (lambda: None)
+
+
+def _forge(one: config_repos.ConfigRepo, mirror: Mirror) -> tuple[Forge, Callable[[], Mapping[str, str]]]:
+    if not isinstance(one.forge, GitHubForge):
+        forge = local_forge(one)
+        return forge, forge.refs
+    github = GitHub(
+        one.forge.repository,
+        token=one.forge.token.read,
+        base_url=one.forge.api_url,
+        ca_file=one.ca_file,
+        proxy=one.proxy,
+        seconds_between_requests=0.25 if one.forge.paced else None,
+        seconds_between_writes=1.0 if one.forge.paced else None,
+    )
+    return github, mirror.remote_branches

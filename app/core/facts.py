@@ -1,0 +1,134 @@
+"""What a delivery can say, as values. The same fact twice is one fact."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from app.core.images import ImageName
+
+
+class BuildResult(StrEnum):
+    """How a Jenkins build ended; `unknown` where Jenkins no longer tells."""
+
+    SUCCESS = "SUCCESS"
+    UNSTABLE = "UNSTABLE"
+    FAILURE = "FAILURE"
+    NOT_BUILT = "NOT_BUILT"
+    ABORTED = "ABORTED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An image or a Helm chart that a build says it published. For a chart `tag` is its version as a tag."""
+
+    kind: Literal["image", "chart"]
+    image: ImageName
+    tag: str
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TestCounts:
+    """What a build's tests came to."""
+
+    __test__ = False
+
+    total: int
+    passed: int
+    failed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildFinished:
+    """A Jenkins build ended. `job` is JOB_NAME: `/` between folders, a branch's own `/` as `%2F`."""
+
+    controller: str
+    job: str
+    number: int
+    result: BuildResult
+    url: str | None = None
+    finished_at: datetime | None = None
+    started_at: datetime | None = None
+    commit: str | None = None
+    branch: str | None = None
+    git_tag: str | None = None
+    git_url: str | None = None
+    change_id: str | None = None
+    tests: TestCounts | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    artifacts: tuple[Artifact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildMentioned:
+    """An unsigned sender says that a build ended: nothing counts before Jenkins itself was asked."""
+
+    controller: str
+    job: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePushed:
+    """A tag pointed at a digest at a time. `digest` is None where the sender does not tell it."""
+
+    image: ImageName
+    tag: str
+    digest: str | None
+    at: datetime | None = None
+    is_chart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagDeleted:
+    """A tag, or with `tag` None every tag of `digest`, or with both None the whole repository, was deleted."""
+
+    image: ImageName
+    tag: str | None
+    digest: str | None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchMoved:
+    """A branch of a forge's repository points at another commit. `repository` is its full name there."""
+
+    repository: str
+    branch: str
+    commit: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequestChanged:
+    """Something happened to a pull request; its state is read back from the forge before it counts."""
+
+    repository: str
+    number: int
+    head_branch: str
+    head_repository: str | None
+    base_branch: str
+    action: str
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionApplied:
+    """Flux told how it fared with a revision in one cluster. `commit` is None where the revision names none."""
+
+    cluster: str
+    kind: str
+    namespace: str
+    name: str
+    revision: str
+    commit: str | None
+    is_failure: bool
+    reason: str
+    message: str
+    at: datetime
+
+
+Fact = BuildFinished | BuildMentioned | ImagePushed | TagDeleted | BranchMoved | PullRequestChanged | RevisionApplied

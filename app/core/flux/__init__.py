@@ -1,0 +1,1 @@
+"""Flux's objects and markers as read from YAML, and which Kustomization reaches which file."""

@@ -1,0 +1,104 @@
+"""ImagePolicy, ImageRepository and ImageUpdateAutomation as their files have them: alike in v1, v1beta2 and v1beta1."""
+
+from app.core.flux.objects import DigestReflection
+from app.core.flux.reading import Unreadable, at, has_table, text_at, texts_at, written_at
+from app.core.flux.written import WrittenAutomation, WrittenPolicy, WrittenRepository
+from app.core.manifests.documents import Value
+from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, SemVer, TagFilter
+
+
+def read_policy(written: Value) -> WrittenPolicy:
+    """Read an ImagePolicy. What cannot be used is its `problem`."""
+    namespace, name = written_at(written, "metadata", "namespace"), written_at(written, "metadata", "name")
+    try:
+        text_at(written, "metadata", "namespace")
+        text_at(written, "metadata", "name")
+        return WrittenPolicy(
+            namespace=namespace,
+            name=name,
+            repository_namespace=text_at(written, "spec", "imageRepositoryRef", "namespace"),
+            repository_name=_repository_name(written),
+            spec=PolicySpec(_choice(written), _filter(written)),
+            digest_reflection=_digest_reflection(written),
+        )
+    except Unreadable as error:
+        return WrittenPolicy(namespace=namespace, name=name, problem=str(error))
+
+
+def read_repository(written: Value) -> WrittenRepository:
+    """Read an ImageRepository. What cannot be used is its `problem`."""
+    namespace, name = written_at(written, "metadata", "namespace"), written_at(written, "metadata", "name")
+    try:
+        return WrittenRepository(
+            namespace=text_at(written, "metadata", "namespace"),
+            name=text_at(written, "metadata", "name"),
+            image=text_at(written, "spec", "image"),
+            exclusion_list=texts_at(written, "spec", "exclusionList"),
+        )
+    except Unreadable as error:
+        return WrittenRepository(
+            namespace=namespace, name=name, image=written_at(written, "spec", "image"), problem=str(error)
+        )
+
+
+def read_automation(written: Value) -> WrittenAutomation:
+    """Read an ImageUpdateAutomation."""
+    return WrittenAutomation(
+        namespace=written_at(written, "metadata", "namespace"),
+        name=written_at(written, "metadata", "name"),
+        path=written_at(written, "spec", "update", "path"),
+        is_suspended=written_at(written, "spec", "suspend").lower() == "true",
+    )
+
+
+def _repository_name(written: Value) -> str:
+    name = text_at(written, "spec", "imageRepositoryRef", "name")
+    if not name:
+        raise Unreadable("spec.imageRepositoryRef.name is missing: it says which images the policy chooses from")
+    return name
+
+
+def _choice(written: Value) -> Choice:
+    """The way of choosing; of several Flux takes the first in this order."""
+    policy = ("spec", "policy")
+    if has_table(written, *policy, "semver"):
+        return SemVer(text_at(written, *policy, "semver", "range"))
+    if has_table(written, *policy, "alphabetical"):
+        return Alphabetical(text_at(written, *policy, "alphabetical", "order"))
+    if has_table(written, *policy, "numerical"):
+        return Numerical(text_at(written, *policy, "numerical", "order"))
+    raise Unreadable("spec.policy chooses nothing: it needs semver, alphabetical or numerical")
+
+
+def _filter(written: Value) -> TagFilter | None:
+    if not has_table(written, "spec", "filterTags"):
+        return None
+    return TagFilter(text_at(written, "spec", "filterTags", "pattern"), _extract(written))
+
+
+def _extract(written: Value) -> str:
+    """The expansion template; `${name}` is its own syntax, and `$${name}` Flux's way to get that past substitution."""
+    match at(written, "spec", "filterTags", "extract"):
+        case str(template) if "$${" not in template:
+            return template
+        case str(template):
+            raise Unreadable(f"spec.filterTags.extract is unreadable: Flux changes {template[:80]!r} in the cluster")
+        case _:
+            return text_at(written, "spec", "filterTags", "extract")
+
+
+def _digest_reflection(written: Value) -> DigestReflection:
+    has_interval = at(written, "spec", "interval") is not None
+    match text_at(written, "spec", "digestReflectionPolicy"):
+        case "Always" if not has_interval:
+            raise Unreadable("spec.digestReflectionPolicy Always needs spec.interval")
+        case "Always":
+            return "Always"
+        case "" | "Never" | "IfNotPresent" if has_interval:
+            raise Unreadable("spec.interval is only allowed with spec.digestReflectionPolicy Always")
+        case "IfNotPresent":
+            return "IfNotPresent"
+        case "" | "Never":
+            return "Never"
+        case other:
+            raise Unreadable(f"spec.digestReflectionPolicy {other[:80]!r} is none of Never, IfNotPresent, Always")

@@ -1,0 +1,85 @@
+"""Flux's Kustomizations and sources, and kustomization.yaml files, as their files have them."""
+
+from collections.abc import Iterator
+
+from app.core.flux.reading import at, written_at
+from app.core.flux.written import KustomizeFile, WrittenKustomization, WrittenSource
+from app.core.manifests.documents import NotText, Value
+
+_LISTS_OF_PATHS = (
+    "resources",
+    "bases",
+    "components",
+    "crds",
+    "configurations",
+    "generators",
+    "transformers",
+    "validators",
+    "patchesStrategicMerge",
+)
+_LISTS_WITH_PATHS = {
+    "patches": ("path",),
+    "patchesJson6902": ("path",),
+    "replacements": ("path",),
+    "helmCharts": ("valuesFile", "additionalValuesFiles"),
+    "configMapGenerator": ("files", "envs", "env"),
+    "secretGenerator": ("files", "envs", "env"),
+}
+
+
+def read_kustomization(written: Value) -> WrittenKustomization:
+    """Read a Kustomization of Flux."""
+    return WrittenKustomization(
+        namespace=written_at(written, "metadata", "namespace"),
+        name=written_at(written, "metadata", "name"),
+        path=written_at(written, "spec", "path"),
+        target_namespace=written_at(written, "spec", "targetNamespace"),
+        is_suspended=written_at(written, "spec", "suspend").lower() == "true",
+        source_kind=written_at(written, "spec", "sourceRef", "kind"),
+        source_namespace=written_at(written, "spec", "sourceRef", "namespace"),
+        source_name=written_at(written, "spec", "sourceRef", "name"),
+    )
+
+
+def read_source(written: Value) -> WrittenSource:
+    """Read a GitRepository, OCIRepository or Bucket."""
+    bucket = f"{written_at(written, 'spec', 'endpoint')}/{written_at(written, 'spec', 'bucketName')}"
+    return WrittenSource(
+        kind=written_at(written, "kind"),
+        namespace=written_at(written, "metadata", "namespace"),
+        name=written_at(written, "metadata", "name"),
+        url=written_at(written, "spec", "url") or bucket,
+    )
+
+
+def read_kustomize_file(written: Value) -> KustomizeFile:
+    """Read a kustomization.yaml; paths that lie elsewhere (URLs) are among its names."""
+    return KustomizeFile(namespace=written_at(written, "namespace"), names=tuple(_names(written)))
+
+
+def _names(written: Value) -> Iterator[str]:
+    for key in _LISTS_OF_PATHS:
+        for item in _items(at(written, key)):
+            yield from _paths(item)
+    for key, paths in _LISTS_WITH_PATHS.items():
+        for item in _items(at(written, key)):
+            for path in paths:
+                for named in _items(at(item, path)):
+                    yield from _paths(named)
+    yield from _paths(at(written, "openapi", "path"))
+
+
+def _items(value: Value | None) -> list[Value]:
+    """A list's items; a lone value counts as a list of one."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def _paths(value: Value | None) -> Iterator[str]:
+    """A path, also out of a generator's `key=path`; inline patches of several lines are none."""
+    match value:
+        case str(text) | NotText(text) if "\n" not in text:
+            yield text.rpartition("=")[2]
+        case _:
+            return

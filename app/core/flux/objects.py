@@ -1,0 +1,79 @@
+"""What a config repository says about Flux, with every name resolved."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.core.images import ImageName
+from app.core.policies.spec import PolicySpec
+
+DigestReflection = Literal["Never", "IfNotPresent", "Always"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PolicyName:
+    """Which ImagePolicy of a config repository is meant.
+
+    `root` is the path of the cluster's entry that reaches the policy, its folder where several roots or none reach
+    it, and empty where the repository itself is the root.
+
+    >>> str(PolicyName("clusters/prod", "flux-system", "app")), str(PolicyName("", "flux-system", "app"))
+    ('clusters/prod:flux-system/app', 'flux-system/app')
+    """
+
+    root: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.root}:{self.namespace}/{self.name}" if self.root else f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """An ImagePolicy with the image of its ImageRepository.
+
+    `image_text` is that image as written, which is what Flux writes into manifests. `problem` says why the policy
+    cannot be used; None where it can be.
+    """
+
+    name: PolicyName
+    file: str
+    image: ImageName | None
+    image_text: str
+    spec: PolicySpec | None
+    digest_reflection: DigestReflection = "Never"
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluxKustomization:
+    """A Kustomization of Flux.
+
+    `path` is the folder that it builds, relative to the repository and empty for the repository itself; `is_here` is
+    false where that cannot be read or lies in another repository. `root` is the root that reaches the object itself,
+    as in PolicyName.
+    """
+
+    root: str
+    namespace: str
+    name: str
+    path: str
+    file: str
+    suspended: bool
+    source_kind: str
+    source_name: str
+    is_here: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Automation:
+    """An ImageUpdateAutomation of Flux, which writes the fields of its namespace's policies below a folder itself.
+
+    `path` is that folder, relative to the repository and empty for all of it.
+    """
+
+    namespace: str
+    name: str
+    path: str
+    file: str
+    is_suspended: bool

@@ -1,0 +1,171 @@
+"""A whole config repository as Flux sees it: policies, the fields that they set, and who reaches which file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.core.flux.namespaces import Namespaces
+from app.core.flux.naming import Policies, Roots, find_policies
+from app.core.flux.objects import Automation, FluxKustomization, Policy, PolicyName
+from app.core.flux.reach import Area, Reach, folder_of
+from app.core.flux.reading import Unreadable
+from app.core.flux.roots import Entry, derive_roots, find_entries
+from app.core.flux.written import ScannedFile
+from app.core.manifests.markers import MarkedField
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A marked place in a file, and the policy that sets it."""
+
+    policy: PolicyName
+    file: str
+    marked: MarkedField
+
+
+class About(StrEnum):
+    """What a report is about: a marker that is none, one whose policy is not clear, or anything else."""
+
+    MARKER = "marker"
+    POLICY_OF_MARKER = "policy_of_marker"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something in the repository that a person should look at; `line` is None where it is about the whole file."""
+
+    file: str
+    line: int | None
+    what: str
+    about: About = field(default=About.OBJECT, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluxTree:
+    """A config repository at one commit. What is wrong with a policy is in its `problem`, the rest in `reports`."""
+
+    policies: tuple[Policy, ...]
+    fields: tuple[Field, ...]
+    reports: tuple[Report, ...]
+    kustomizations: tuple[FluxKustomization, ...]
+    automations: tuple[Automation, ...]
+    roots: tuple[str, ...]
+    _reach: Reach = field(repr=False)
+    _builds: Mapping[str, Area] = field(repr=False)
+
+    def reaches(self, kustomization: FluxKustomization, file: str) -> bool:
+        """Tell whether this Kustomization itself applies a file, not only another Kustomization that does."""
+        return kustomization.is_here and file in self._builds[kustomization.path]
+
+    def find_kustomization(self, *, root: str | None, namespace: str, name: str) -> FluxKustomization | None:
+        """The Kustomization of that name that a root reaches, or that makes the folder a root.
+
+        With `root` None it is searched for in the whole repository. None where there is none, or no single one.
+        """
+        named = [one for one in self.kustomizations if (one.namespace, one.name) == (namespace, name)]
+        if root is not None:
+            folder = folder_of(root)
+            area = self._reach.of_root(folder)
+            inside = [one for one in named if one.file in area]
+            named = inside or [one for one in named if one.is_here and one.path == folder]
+        return named[0] if len(named) == 1 else None
+
+
+def assemble(files: Mapping[str, ScannedFile], *, roots: Sequence[str] = ()) -> FluxTree:
+    """Put the scanned manifests of one commit together, by their paths.
+
+    `roots` are folders; where none are given they are those that Flux's Kustomizations tell, else the repository.
+    """
+    entries = find_entries(files)
+    reach = _reach(files, entries)
+    chosen = tuple(dict.fromkeys(map(folder_of, roots))) or derive_roots(entries, reach, tuple(files))
+    areas = Roots.with_areas({root: reach.of_root(root) for root in chosen})
+    builds = {entry.folder: reach.of_build(entry.folder) for entry in entries if entry.folder is not None}
+    namespaces = Namespaces(reach, entries, builds)
+    policies = find_policies(files, areas, namespaces)
+    fields, unmet = _fields(files, policies)
+    kustomizations, unnamed = _kustomizations(entries, areas, namespaces)
+    reports = [*_problems(files), *unmet, *unnamed]
+    return FluxTree(
+        policies=policies.all,
+        fields=fields,
+        reports=tuple(sorted(reports, key=lambda report: (report.file, report.line or 0, report.what))),
+        kustomizations=kustomizations,
+        automations=tuple(_automations(files, namespaces)),
+        roots=chosen,
+        _reach=reach,
+        _builds=builds,
+    )
+
+
+def _reach(files: Mapping[str, ScannedFile], entries: Sequence[Entry]) -> Reach:
+    folders: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        if entry.folder is not None:
+            folders[entry.file] = (*folders.get(entry.file, ()), entry.folder)
+    kustomize = {path: scanned.kustomize for path, scanned in files.items() if scanned.kustomize is not None}
+    return Reach(entries=folders, kustomize=kustomize)
+
+
+def _fields(files: Mapping[str, ScannedFile], policies: Policies) -> tuple[tuple[Field, ...], list[Report]]:
+    fields: list[Field] = []
+    unmet: list[Report] = []
+    for path in sorted(files):
+        for marked in files[path].markers.fields:
+            try:
+                fields.append(Field(policies.meant_by(marked.marker, path).name, path, marked))
+            except Unreadable as error:
+                unmet.append(Report(path, marked.line, str(error), About.POLICY_OF_MARKER))
+    return tuple(fields), unmet
+
+
+def _kustomizations(
+    entries: Sequence[Entry], roots: Roots, namespaces: Namespaces
+) -> tuple[tuple[FluxKustomization, ...], list[Report]]:
+    found: list[FluxKustomization] = []
+    unnamed: list[Report] = []
+    for entry in entries:
+        namespace = ""
+        try:
+            namespace = namespaces.of(entry.file, entry.written.namespace)
+        except Unreadable as error:
+            unnamed.append(Report(entry.file, None, f"Kustomization {entry.written.name}: {error}"))
+        found.append(
+            FluxKustomization(
+                root=roots.owner_of(entry.file),
+                namespace=namespace,
+                name=entry.written.name,
+                path=entry.written.path if entry.folder is None else entry.folder,
+                file=entry.file,
+                suspended=entry.written.is_suspended,
+                source_kind=entry.written.source_kind,
+                source_name=entry.written.source_name,
+                is_here=entry.folder is not None,
+            )
+        )
+    return tuple(found), unnamed
+
+
+def _automations(files: Mapping[str, ScannedFile], namespaces: Namespaces) -> Iterator[Automation]:
+    for path in sorted(files):
+        for written in files[path].automations:
+            try:
+                namespace = namespaces.of(path, written.namespace)
+            except Unreadable:
+                continue  # without a namespace it is in no cluster either
+            yield Automation(
+                namespace=namespace,
+                name=written.name,
+                path=folder_of(written.path),
+                file=path,
+                is_suspended=written.is_suspended,
+            )
+
+
+def _problems(files: Mapping[str, ScannedFile]) -> Iterator[Report]:
+    for path, scanned in files.items():
+        for problem in scanned.markers.problems:
+            yield Report(path, problem.line, problem.what, About.MARKER)
+        for problem in scanned.problems:
+            yield Report(path, problem.line, problem.what)

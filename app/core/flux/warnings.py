@@ -1,0 +1,59 @@
+"""What a whole config repository gives away: markers and policies without each other, and a second writer."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from app.core.flux.objects import Automation, Policy, PolicyName
+from app.core.flux.reach import is_below
+from app.core.flux.tree import About, Field, FluxTree
+from app.core.policies.warnings import PolicyWarning, WarningKind, warn
+
+_KINDS = {About.MARKER: WarningKind.NEAR_MISS_MARKER, About.POLICY_OF_MARKER: WarningKind.UNKNOWN_POLICY}
+
+
+def warn_of_tree(tree: FluxTree) -> tuple[PolicyWarning, ...]:
+    """Everything that can be warned of without knowing any tag: markers first, then policy by policy."""
+    found = list(warn_of_markers(tree))
+    fields: dict[PolicyName, list[Field]] = defaultdict(list)
+    for one in tree.fields:
+        fields[one.policy].append(one)
+    for policy in tree.policies:
+        if policy.spec is not None and policy.problem is None:
+            found += warn(policy.spec, place=policy.file, digest_reflection=policy.digest_reflection)
+        found += warn_of_use(policy, fields[policy.name], tree.automations)
+    return tuple(found)
+
+
+def warn_of_markers(tree: FluxTree) -> Iterator[PolicyWarning]:
+    """Warn of markers that name no single policy, and of what looks like a marker and is none."""
+    for report in tree.reports:
+        if report.about in _KINDS:
+            place = report.file if report.line is None else f"{report.file}:{report.line}"
+            yield PolicyWarning(_KINDS[report.about], place, report.what)
+
+
+def warn_of_use(policy: Policy, fields: Sequence[Field], automations: Iterable[Automation]) -> Iterator[PolicyWarning]:
+    """Warn of a usable policy without fields, and of automations of Flux that write its fields as well."""
+    if not fields and policy.problem is None:
+        marker = f'{{"$imagepolicy": "{policy.name.namespace}:{policy.name.name}"}}'
+        yield PolicyWarning(
+            WarningKind.UNUSED_POLICY,
+            policy.file,
+            f"nothing uses {policy.name}: put the comment # {marker} behind an image, or remove the policy",
+        )
+    for automation in automations:
+        if not automation.is_suspended and automation.namespace == policy.name.namespace:
+            yield from _second_writer(automation, policy, fields)
+
+
+def _second_writer(automation: Automation, policy: Policy, fields: Sequence[Field]) -> Iterator[PolicyWarning]:
+    shared = [one for one in fields if is_below(one.file, automation.path)]
+    if shared:
+        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+        yield PolicyWarning(
+            WarningKind.SECOND_WRITER,
+            automation.file,
+            f"ImageUpdateAutomation {automation.namespace}/{automation.name} is active and writes fields of "
+            f"{policy.name} too ({shared[0].file}:{shared[0].marked.line}{more}): set its spec.suspend to true, or "
+            "narrow its spec.update.path",
+        )

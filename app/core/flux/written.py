@@ -1,0 +1,87 @@
+"""What one file says about Flux, before anything is known of the other files."""
+
+from dataclasses import dataclass, field
+
+from app.core.flux.objects import DigestReflection
+from app.core.manifests.markers import MarkerScan, Problem
+from app.core.policies.spec import PolicySpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenPolicy:
+    """An ImagePolicy as its file has it; `spec` lacks the exclusionList, which is the ImageRepository's."""
+
+    namespace: str
+    name: str
+    repository_namespace: str = ""
+    repository_name: str = ""
+    spec: PolicySpec | None = None
+    digest_reflection: DigestReflection = "Never"
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenRepository:
+    """An ImageRepository as its file has it."""
+
+    namespace: str
+    name: str
+    image: str = ""
+    exclusion_list: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenAutomation:
+    """An ImageUpdateAutomation as its file has it; `path` is its spec.update.path as written."""
+
+    namespace: str
+    name: str
+    path: str
+    is_suspended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenKustomization:
+    """A Kustomization of Flux as its file has it; `path` as written."""
+
+    namespace: str
+    name: str
+    path: str
+    target_namespace: str
+    is_suspended: bool
+    source_kind: str
+    source_namespace: str
+    source_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenSource:
+    """A GitRepository, OCIRepository or Bucket: where Kustomizations take their files from."""
+
+    kind: str
+    namespace: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KustomizeFile:
+    """A kustomization.yaml: its namespace, and every path that it names, relative to its folder."""
+
+    namespace: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedFile:
+    """All that is known from one file's content alone. The same path and content always give an equal one."""
+
+    markers: MarkerScan = field(default_factory=MarkerScan)
+    policies: tuple[WrittenPolicy, ...] = ()
+    repositories: tuple[WrittenRepository, ...] = ()
+    automations: tuple[WrittenAutomation, ...] = ()
+    kustomizations: tuple[WrittenKustomization, ...] = ()
+    sources: tuple[WrittenSource, ...] = ()
+    kustomize: KustomizeFile | None = None
+    problems: tuple[Problem, ...] = ()

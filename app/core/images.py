@@ -1,0 +1,126 @@
+"""Image names, references, tags and digests, by the grammar of distribution/reference."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from app.core.errors import Invalid
+
+_DOMAIN_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN = re.compile(rf"(?:{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_BARE_ID = re.compile(r"[0-9a-f]{64}")
+_SIGNATURE_TAG = re.compile(r"sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?")
+_DOCKER_HUB = "docker.io"
+_DOCKER_HUB_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
+_LONGEST_PATH = 255
+
+
+class InvalidImage(Invalid):
+    """A text that should name an image, a tag or a digest does not."""
+
+    def __init__(self, text: str, problem: str) -> None:
+        super().__init__(f"{text[:300]!r} is no image reference: {problem}")
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ImageName:
+    """A repository at a registry, in full.
+
+    >>> ImageName.parse("nginx") == ImageName.parse("docker.io/library/nginx")
+    True
+    >>> str(ImageName.parse("registry.acme.example:5000/team/app"))
+    'registry.acme.example:5000/team/app'
+    """
+
+    registry: str
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a name without tag or digest, normalised as Docker does it.
+
+        Raises InvalidImage. Source: distribution/reference, `ParseNormalizedNamed`.
+        """
+        registry, path = _split_domain(text)
+        if registry in _DOCKER_HUB_ALIASES:
+            registry = _DOCKER_HUB
+        if registry == _DOCKER_HUB and "/" not in path:
+            path = f"library/{path}"
+        return cls.at(registry, path, written=text)
+
+    @classmethod
+    def at(cls, registry: str, path: str, *, written: str | None = None) -> Self:
+        """Join a registry host (with port, if any) and a repository path. Raises InvalidImage."""
+        text = written if written is not None else f"{registry}/{path}"
+        if not _DOMAIN.fullmatch(registry):
+            raise InvalidImage(text, f"{registry[:80]!r} is no registry host")
+        if len(path) > _LONGEST_PATH:
+            raise InvalidImage(text, f"its path is longer than {_LONGEST_PATH} characters")
+        if not _PATH.fullmatch(path):
+            raise InvalidImage(text, "a path has lower-case letters, digits and single separators . _ - / only")
+        return cls(registry, path)
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """An image name with a tag, a digest or both.
+
+    >>> ImageReference.parse("ghcr.io/org/app:1.2")
+    ImageReference(name=ImageName(registry='ghcr.io', path='org/app'), tag='1.2', digest=None)
+    """
+
+    name: ImageName
+    tag: str | None = None
+    digest: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `name[:tag][@digest]`. Raises InvalidImage."""
+        rest, at, digest = text.partition("@")
+        if at and not is_digest(digest):
+            raise InvalidImage(text, "its digest is not sha256 and 64 lower-case hex digits")
+        name, colon, tag = rest.rpartition(":")
+        if not colon or "/" in tag:
+            name, colon, tag = rest, "", ""
+        if colon and not is_tag(tag):
+            raise InvalidImage(text, "its tag is not 1 to 128 of A-Z a-z 0-9 _ . - (not starting with . or -)")
+        return cls(ImageName.parse(name), tag or None, digest or None)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.name}{tag}{digest}"
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether a registry accepts this tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether this is a whole sha256 digest: `sha256:` and 64 lower-case hex digits."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_signature_tag(tag: str) -> bool:
+    """Tell whether a tag holds a signature, attestation, SBOM or referrers index and no image (cosign, OCI 1.1)."""
+    return _SIGNATURE_TAG.fullmatch(tag) is not None
+
+
+def _split_domain(text: str) -> tuple[str, str]:
+    if "://" in text:
+        raise InvalidImage(text, "leave the URL scheme out")
+    if _BARE_ID.fullmatch(text):
+        raise InvalidImage(text, "64 hex digits are an image id, not a name")
+    first, slash, rest = text.partition("/")
+    if slash and (first == "localhost" or any(mark in first for mark in ".:") or first != first.lower()):
+        return first, rest
+    return _DOCKER_HUB, text

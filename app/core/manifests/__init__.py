@@ -1,0 +1,1 @@
+"""Finds and sets fields in the text of manifests, leaving every other byte alone."""

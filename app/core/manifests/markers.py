@@ -1,0 +1,195 @@
+"""Flux's `$imagepolicy` markers: which scalars carry one, and setting those scalars.
+
+Source: image-automation-controller's setters. A marker is a comment that is a JSON object of strings with the key
+`$imagepolicy`, and its value is `namespace:policy`, or that followed by `:tag`, `:name` or `:digest`.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.core.manifests.comments import Comment, attach, find_comments, gaps
+from app.core.manifests.parsing import Text, Unparsable, decode
+from app.core.manifests.scalars import Outline, Scalar, outline
+from app.core.manifests.setting import CannotSet, set_scalars
+
+_KEY = "$imagepolicy"
+_WORTH_PARSING = re.compile(rb"imagepolicy", re.IGNORECASE)
+_MEANT_AS_MARKER = re.compile(r"""["'$]imagepolicy["']?\s*:""", re.IGNORECASE)
+_COMMENT_LINE = re.compile(r"#.*")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+_MISWRITTEN = (
+    'this is no marker that Flux reads: write {"$imagepolicy": "namespace:policy"}, with :tag, :name or :digest '
+    "inside the quotes where only that part is wanted, and nothing else in the comment"
+)
+_MISPLACED = (
+    "this marker belongs to no value: put it behind the value, on the same line, where no other comment stands "
+    "(or, in a list, alone on the line above the item)"
+)
+
+
+class Part(StrEnum):
+    """Which part of the selected image a marker asks for."""
+
+    REFERENCE = "reference"
+    TAG = "tag"
+    NAME = "name"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What a marker asks for: a part of the image that a policy selected."""
+
+    namespace: str
+    policy: str
+    part: Part
+
+    def __str__(self) -> str:
+        suffix = "" if self.part is Part.REFERENCE else f":{self.part}"
+        return f"{self.namespace}:{self.policy}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedField:
+    """A scalar with a marker.
+
+    `start` and `end` are bytes of the file and enclose the scalar as written, quotes included; `line` counts from 1;
+    `text` is its value now. `is_text` is false where YAML reads the value as a number, a boolean or null.
+    """
+
+    marker: Marker
+    start: int
+    end: int
+    line: int
+    text: str
+    is_text: bool = True
+
+    def holds(self, text: str) -> bool:
+        """Tell whether the scalar is this very string already."""
+        return self.is_text and self.text == text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a file that a person should look at; `line` counts from 1."""
+
+    line: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerScan:
+    """The marked fields of one file in order, and what looks like a marker and is none that can be used."""
+
+    fields: tuple[MarkedField, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def find_markers(content: bytes) -> MarkerScan:
+    """Find the marked fields of one file. Never raises: what cannot be used is a problem of the result."""
+    if not _WORTH_PARSING.search(content):
+        return MarkerScan()
+    try:
+        text = decode(content)
+        return _scan(text, outline(text.characters))
+    except Unparsable as error:
+        return MarkerScan(problems=_unparsable(content, error))
+
+
+def set_fields(content: bytes, new_texts: Mapping[int, str]) -> bytes:
+    """Give marked fields new texts, each named by its `MarkedField.start`; no other byte changes.
+
+    Quotes are kept; unquoted text that YAML would not read as a string gets double quotes. Raises CannotSet, with
+    nothing edited, if a start names no marked field or the result would not parse to exactly these values.
+    """
+    if not new_texts:
+        return content
+    try:
+        text = decode(content)
+        before = outline(text.characters)
+    except Unparsable as error:
+        raise CannotSet(error.line, "the file cannot be parsed") from error
+    marked = {field.start: field for field in _scan(text, before).fields}
+    for start in new_texts.keys() - marked.keys():
+        raise CannotSet(content.count(b"\n", 0, max(start, 0)) + 1, "no marked field starts there any more")
+    changes = {start: new for start, new in new_texts.items() if not marked[start].holds(new)}
+    scalars = {text.bytes_before[scalar.start]: scalar for scalar in before.scalars}
+    edited = set_scalars(text, before, [(scalars[start], new) for start, new in changes.items()])
+    return content[: text.bytes_before[0]] + edited.encode()
+
+
+def _scan(text: Text, found: Outline) -> MarkerScan:
+    comments = find_comments(text.characters, found.scalars)
+    meant = [comment for comment in comments if _MEANT_AS_MARKER.search(comment.text)]
+    refusal = _refusal(text, found) if meant else None
+    if refusal:
+        return MarkerScan(problems=tuple(Problem(text.line_of(comment.start), refusal) for comment in meant))
+    owners = attach(text.characters, found.scalars, comments)
+    results = [_read(text, comment, owners.get(comment)) for comment in comments]
+    fields = [result for result in results if isinstance(result, MarkedField)]
+    problems = [result for result in results if isinstance(result, Problem)]
+    return MarkerScan(tuple(sorted(fields, key=lambda field: field.start)), tuple(problems))
+
+
+def _refusal(text: Text, found: Outline) -> str | None:
+    """Why no marker of a file counts, although it parses."""
+    if not found.has_only_mappings:
+        return "the marker is ignored: Flux skips a file with a document that is no mapping"
+    for start, end in gaps(text.characters, found.scalars):
+        if "{{" in _COMMENT_LINE.sub("", text.characters[start:end]):
+            return "the marker is ignored: the file is a template ({{ outside of quotes)"
+    if any("{{" in scalar.value for scalar in found.scalars if not scalar.style):
+        return "the marker is ignored: the file is a template ({{ outside of quotes)"
+    return None
+
+
+def _read(text: Text, comment: Comment, scalar: Scalar | None) -> MarkedField | Problem | None:
+    line = text.line_of(comment.start)
+    marker = _read_marker(comment.text)
+    if marker is None:
+        return Problem(line, _MISWRITTEN) if _MEANT_AS_MARKER.search(comment.text) else None
+    if scalar is None:
+        return Problem(line, _MISPLACED)
+    if "{{" in scalar.value:
+        return Problem(line, "the marker is ignored: its value is a template ({{)")
+    if scalar.tag is not None and not scalar.is_text:
+        return Problem(line, "the marker is ignored: its value has an explicit type; remove the !! tag")
+    start, end = text.bytes_before[scalar.start], text.bytes_before[scalar.end]
+    return MarkedField(marker, start, end, text.line_of(scalar.start), scalar.value, scalar.is_text)
+
+
+def _read_marker(comment: str) -> Marker | None:
+    try:
+        setter = json.loads(comment.lstrip("#"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(setter, dict) or not all(isinstance(value, str | None) for value in setter.values()):
+        return None
+    match str(setter.get(_KEY)).split(":"):
+        case [namespace, policy]:
+            part = Part.REFERENCE
+        case [namespace, policy, "tag" | "name" | "digest" as suffix]:
+            part = Part(suffix)
+        case _:
+            return None
+    if not _NAME.fullmatch(namespace) or not _NAME.fullmatch(policy):
+        return None
+    return Marker(namespace, policy, part)
+
+
+def _unparsable(content: bytes, error: Unparsable) -> tuple[Problem, ...]:
+    meant = list(_lines_meant_as_markers(content.decode("utf-8", errors="replace")))
+    kind = "a template" if b"{{" in content else "not valid YAML"
+    what = f"the marker is ignored: the file is {kind}; {error}"
+    return tuple(Problem(line, what) for line in meant)
+
+
+def _lines_meant_as_markers(characters: str) -> Iterator[int]:
+    for line, written in enumerate(characters.split("\n"), start=1):
+        comment = _COMMENT_LINE.search(written)
+        if comment and _MEANT_AS_MARKER.search(comment.group()):
+            yield line

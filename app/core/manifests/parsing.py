@@ -1,0 +1,84 @@
+"""YAML as parser events with positions in the text; nothing here ever writes YAML."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from app.core.errors import Invalid
+
+_DEEPEST = 200
+_BOM = "\ufeff"
+OPENING = (MappingStartEvent, SequenceStartEvent)
+CLOSING = (MappingEndEvent, SequenceEndEvent)
+
+
+class Unparsable(Invalid):
+    """A file is not YAML, or is nested so deeply that nobody wrote it by hand."""
+
+    def __init__(self, what: str, *, line: int) -> None:
+        super().__init__(f"line {line} cannot be parsed as YAML: {what}; correct the file")
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file's characters without a byte order mark; `bytes_before[i]` is where character i starts in the file."""
+
+    characters: str
+    bytes_before: Sequence[int]
+
+    def line_of(self, position: int) -> int:
+        """The line of a character, counted from 1."""
+        return self.characters.count("\n", 0, position) + 1
+
+
+def decode(content: bytes) -> Text:
+    """Read a file's bytes as UTF-8. Raises Unparsable."""
+    try:
+        written = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unparsable("it is not UTF-8", line=content.count(b"\n", 0, error.start) + 1) from error
+    characters = written.lstrip(_BOM)
+    start = (len(written) - len(characters)) * len(_BOM.encode())
+    if characters.isascii():
+        return Text(characters, range(start, start + len(characters) + 1))
+    lengths = (len(character.encode()) for character in characters)
+    return Text(characters, list(itertools.accumulate(lengths, initial=start)))
+
+
+def read_events(characters: str) -> list[Event]:
+    """Parse every document of a text. Marks count characters. Raises Unparsable."""
+    try:
+        return list(_events(YAML(typ="safe"), characters))
+    except YAMLError:
+        pass
+    # The C parser is libyaml 0.1: it refuses `[registry/app:1.0]`, which today's parsers read. The slow one reads it.
+    try:
+        return list(_events(YAML(typ="safe", pure=True), characters))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise Unparsable(error.problem or "unknown problem", line=mark.line + 1 if mark else 1) from error
+    except YAMLError as error:
+        raise Unparsable(" ".join(str(error).split()), line=1) from error
+
+
+def _events(parser: YAML, characters: str) -> Iterator[Event]:
+    depth = 0
+    for event in parser.parse(characters):
+        if isinstance(event, OPENING):
+            depth += 1
+        elif isinstance(event, CLOSING):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise Unparsable(f"it is nested more than {_DEEPEST} levels deep", line=event.start_mark.line + 1)
+        yield event

@@ -1,0 +1,1 @@
+"""Which tag an image policy chooses, exactly as Flux decides it."""

@@ -1,0 +1,96 @@
+"""A push moves a policy's stored choice along without a look at the other tags."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from math import isnan
+from typing import Self
+
+from app.core.policies.selection import CompiledPolicy, SelectionError
+from app.core.policies.verdicts import TagVerdict, VerdictKind
+
+ENGINE = 1
+"""Goes up with every change in what policies choose: a standing of another engine is to be evaluated anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a policy chooses among all tags that are known, in a form that can be stored.
+
+    It holds for one spec: the caller evaluates anew when the spec changes or the chosen tag is deleted. `is_unordered`
+    tells that a NaN is among the keys, so that every tag that matches calls for a full evaluation.
+    """
+
+    tag: str | None = None
+    error: SelectionError | None = SelectionError.NO_MATCH
+    is_tie: bool = False
+    is_unordered: bool = False
+
+    def as_json(self) -> str:
+        """The standing as an object in ASCII, of a size like the tag's."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `as_json` wrote."""
+        stored = json.loads(text)
+        return cls(
+            tag=stored["tag"],
+            error=None if stored["error"] is None else SelectionError(stored["error"]),
+            is_tie=stored["is_tie"],
+            is_unordered=stored["is_unordered"],
+        )
+
+
+def standing_among(compiled: CompiledPolicy, tags: Iterable[str]) -> Standing:
+    """Evaluate in full.
+
+    >>> from app.core.policies.selection import compile_policy
+    >>> from app.core.policies.spec import PolicySpec, SemVer
+    >>> standing_among(compile_policy(PolicySpec(SemVer("^1"))), ["1.2.0", "1.10.0", "2.0.0"]).tag
+    '1.10.0'
+    """
+    _, ranking = compiled.evaluate(tags)
+    if ranking.spoiler is not None:
+        return Standing(error=SelectionError.INVALID_TAG)
+    if not ranking.tags:
+        return Standing()
+    return Standing(tag=ranking.tags[0], error=None, is_tie=ranking.is_tie, is_unordered=ranking.is_unordered)
+
+
+def advance(compiled: CompiledPolicy, standing: Standing, tag: str) -> Standing | None:
+    """What the policy chooses once it knows one more tag: what `standing_among` says of all, at the cost of one.
+
+    Tags may come in any order and again. None where only a full evaluation tells.
+    """
+    key, value = compiled.read(tag)
+    if isinstance(value, TagVerdict):
+        is_spoiled = value.kind is VerdictKind.NOT_A_NUMBER
+        return Standing(error=SelectionError.INVALID_TAG) if is_spoiled else standing
+    if standing.error is SelectionError.INVALID_TAG:
+        return standing
+    if standing.is_unordered or (isinstance(value, float) and isnan(value)):
+        return None
+    if standing.tag is None:
+        return Standing(tag=tag, error=None)
+    return _contest(compiled, standing, tag, tag if key is None else key)
+
+
+def _contest(compiled: CompiledPolicy, standing: Standing, tag: str, key: str) -> Standing | None:
+    """Set a tag that can be chosen against the one that is."""
+    assert standing.tag is not None  # noqa: S101 (the caller has looked)
+    chosen_key, chosen_value = compiled.read(standing.tag)
+    if isinstance(chosen_value, TagVerdict):
+        return None  # It stood under another spec.
+    if chosen_key is None:
+        chosen_key = standing.tag
+    if key == chosen_key:
+        return Standing(tag=min(tag, standing.tag), error=None, is_tie=standing.is_tie)
+    preference = compiled.order.compare(key, chosen_key)
+    if preference is None:
+        return None
+    if preference:
+        return Standing(tag=tag, error=None) if preference > 0 else standing
+    # Two keys of one value: which of them is first in Flux's list decides.
+    is_first = (key > chosen_key) == compiled.direction.is_highest_key_first
+    return Standing(tag=tag if is_first else standing.tag, error=None, is_tie=compiled.direction.is_filtered)

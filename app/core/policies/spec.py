@@ -1,0 +1,61 @@
+"""What an ImagePolicy asks for, as its spec says it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from app.core.errors import Invalid
+
+
+class InvalidPolicy(Invalid):
+    """A policy's own text cannot be used: Flux refuses it too, and no other tag will change that."""
+
+
+@dataclass(frozen=True, slots=True)
+class SemVer:
+    """Choose the highest version within a range."""
+
+    range: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alphabetical:
+    """Choose the last (asc) or first (desc) in byte order; empty is asc."""
+
+    order: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Numerical:
+    """Choose the largest (asc) or smallest (desc) number; empty is asc."""
+
+    order: str = ""
+
+
+Choice = SemVer | Alphabetical | Numerical
+
+
+@dataclass(frozen=True, slots=True)
+class TagFilter:
+    """Keep the tags that match an RE2 pattern, and order them by what `extract` takes out."""
+
+    pattern: str = ""
+    extract: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """A choice, a filter, and the exclusionList of the policy's repository (empty: Flux's default)."""
+
+    choice: Choice
+    filter: TagFilter | None = None
+    exclusion_list: tuple[str, ...] = ()
+
+    def as_json(self) -> str:
+        """The canonical text of this spec: equal specs have equal texts."""
+        written = {"kind": type(self.choice).__name__, **asdict(self)}
+        return json.dumps(written, sort_keys=True, separators=(",", ":"))
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the canonical text, in hex."""
+        return hashlib.sha256(self.as_json().encode("utf-8", "surrogatepass")).hexdigest()

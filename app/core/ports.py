@@ -1,0 +1,193 @@
+"""What the services need from outside, as Protocols; `app.clients` has the things themselves.
+
+Every method may raise `Unavailable` (try later) or `Refused` (an operator must act) unless it says otherwise.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from app.core.facts import BuildFinished
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One file of a commit's tree. `mode` is git's: 100644, 100755, 120000 (symlink), 160000 (submodule)."""
+
+    mode: str
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit as git stores it. `committed_at` is UTC; `tree` and `parents` are object ids."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    committed_at: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitDraft:
+    """A commit to write: the same draft always gives the same id. `files` maps paths to whole new contents."""
+
+    parent: str
+    files: Mapping[str, bytes]
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BranchUpdate:
+    """Move `branch` from `expected` (None: it must not exist) to `commit` (None: delete it)."""
+
+    branch: str
+    commit: str | None
+    expected: str | None
+
+
+class PushOutcome(StrEnum):
+    """What became of one branch in a push."""
+
+    DONE = "done"
+    STALE = "stale"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """The outcome for one branch, with git's own words where it did not go through."""
+
+    outcome: PushOutcome
+    reason: str = ""
+
+
+class ConfigRepository(Protocol):
+    """The bare mirror of one config repository. Branch names are short (`main`), commits are 40 hex digits."""
+
+    def fetch(self) -> Mapping[str, str]:
+        """Bring the base branches and those under our prefix here; returns every fetched branch with its commit."""
+
+    def remote_branches(self) -> Mapping[str, str]:
+        """Ask the remote for its branches and their commits, without fetching (`git ls-remote`)."""
+
+    def tree(self, commit: str) -> Mapping[str, TreeEntry]:
+        """Every file of a commit by its path."""
+
+    def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The contents of blobs by id."""
+
+    def has_commit(self, sha: str) -> bool:
+        """Tell whether the mirror holds this commit."""
+
+    def commit(self, sha: str) -> Commit:
+        """One commit. Raises NotFound."""
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Tell whether `ancestor` is `descendant` or reachable from it."""
+
+    def commits_between(self, old: str, new: str, *, paths: Sequence[str] = (), limit: int = 100) -> Sequence[Commit]:
+        """Commits reachable from `new` and not from `old` that touch `paths`, newest first."""
+
+    def write_commit(self, draft: CommitDraft) -> str:
+        """Write blobs, trees and commit into the mirror, keeping file modes; returns the commit's id."""
+
+    def push(self, updates: Sequence[BranchUpdate]) -> Mapping[str, PushResult]:
+        """Move many branches in one push, each only from the commit that is expected there."""
+
+
+class PullRequestState(StrEnum):
+    """Where a pull request stands."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    MERGED = "merged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """A pull request as the forge shows it. `head` and `base` are branch names in the base repository.
+
+    `head_sha` is the head at the merge once it is merged. `has_conflict` is None while the forge does not know.
+    `is_committed` tells that people approved it or that it merges by itself when checks pass.
+    """
+
+    number: int
+    url: str
+    state: PullRequestState
+    head: str
+    head_sha: str
+    base: str
+    title: str
+    body: str
+    author: str
+    labels: tuple[str, ...] = ()
+    is_from_fork: bool = False
+    has_conflict: bool | None = None
+    is_committed: bool = False
+    merge_commit: str | None = None
+    merged_by: str | None = None
+    merged_at: datetime | None = None
+    closed_by: str | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequestDraft:
+    """A pull request to open, from `head` into `base`."""
+
+    head: str
+    base: str
+    title: str
+    body: str
+    labels: tuple[str, ...] = ()
+
+
+class Forge(Protocol):
+    """Hosts the config repository and its pull requests."""
+
+    def account(self) -> str:
+        """The login under which we act."""
+
+    def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
+        """Pull requests from this branch of the base repository, in any state, newest first."""
+
+    def pull_request(self, number: int) -> PullRequest:
+        """One pull request. Raises NotFound."""
+
+    def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
+        """Open it; one that is already open from that head is returned instead."""
+
+    def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
+        """Replace title and body."""
+
+    def comment(self, number: int, text: str) -> None:
+        """Say something in the pull request."""
+
+    def close_pull_request(self, number: int) -> PullRequest:
+        """Close it; closing a closed one changes nothing."""
+
+
+class Registry(Protocol):
+    """One OCI registry; `path` is a repository without the host."""
+
+    def tags(self, path: str) -> Sequence[str]:
+        """Every tag, all pages; a repository that does not exist has none."""
+
+    def digest(self, path: str, reference: str) -> str | None:
+        """The digest that a tag (or digest) names now, an index's own for multi-arch; None: not there."""
+
+
+class Jenkins(Protocol):
+    """One Jenkins controller."""
+
+    def build(self, job: str, number: int) -> BuildFinished | None:
+        """A finished build as Jenkins itself tells it, artifacts left empty.
+
+        None while it is running. Raises NotFound when Jenkins has no such build (or hides it).
+        """

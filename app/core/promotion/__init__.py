@@ -1,0 +1,1 @@
+"""Which tag may enter which stage, and which pull requests should exist because of it."""

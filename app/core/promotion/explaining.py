@@ -1,0 +1,97 @@
+"""What gates and holds add to a policy's choice in one stage, told step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.core.promotion.gates import GateAnswer, TagState
+from app.core.promotion.state import FieldState, PolicyState
+from app.core.promotion.walk import Entry, Walk, candidates_for, walk
+
+MOST_STEPS = 20
+
+
+class StepKind(StrEnum):
+    """What became of one tag on the way into a stage."""
+
+    THERE = "there"
+    PASS = "pass"  # noqa: S105 (a verdict, not a password)
+    WAIT = "wait"
+    FAIL = "fail"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tag that the walk looked at, with the reason that a gate or a person gave."""
+
+    tag: str
+    kind: StepKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedStage:
+    """The walk into one stage: what its fields have now, and each tag that was looked at, best first.
+
+    `fields` are `file:line`. `untold` counts the tags between the first steps and the last one that are left out.
+    """
+
+    stage: str
+    present: tuple[str, ...]
+    fields: tuple[str, ...]
+    steps: tuple[Step, ...]
+    untold: int
+    summary: str
+
+
+def explain_stage(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> ExplainedStage:
+    """Walk a policy's candidates into one stage and tell what was met."""
+    found = walk(state, fields, entry)
+    failed = [_step(tag, StepKind.FAIL, answer) for tag, answer in found.failed]
+    end = _end(state, fields, found)
+    return ExplainedStage(
+        stage=entry.stage.name,
+        present=tuple(dict.fromkeys(one.tag for one in fields if one.tag is not None)),
+        fields=tuple(f"{one.field.file}:{one.field.marked.line}" for one in fields[:MOST_STEPS]),
+        steps=(*failed[:MOST_STEPS], *end),
+        untold=max(0, len(failed) - MOST_STEPS) + found.skipped,
+        summary=_summary(state, found, end),
+    )
+
+
+def _step(tag: TagState, kind: StepKind, answer: GateAnswer) -> Step:
+    return Step(tag.tag, kind, answer.reason)
+
+
+def _end(state: PolicyState, fields: Sequence[FieldState], found: Walk) -> tuple[Step, ...]:
+    """The tag at which the walk ended; none where every candidate failed."""
+    if found.passed is not None:
+        kind = StepKind.PASS if found.passed.changes else StepKind.THERE
+        return (_step(found.passed.tag, kind, found.passed.answer),)
+    if found.waiting is not None:
+        return (_step(found.waiting[0], StepKind.WAIT, found.waiting[1]),)
+    if found.held is not None:
+        reason = f"held since {found.held.since:%Y-%m-%d %H:%M} UTC by {found.held.who}: {found.held.why}"
+        failed = {tag.tag for tag, _ in found.failed}
+        tag = next((one for one in candidates_for(state, fields) if one in found.held.tags and one not in failed), "")
+        return (Step(tag, StepKind.HELD, reason),)
+    return ()
+
+
+def _summary(state: PolicyState, found: Walk, end: Sequence[Step]) -> str:
+    if state.selection is None or state.selection.tag is None:
+        return "the policy selects nothing"
+    if not end:
+        more = f"; {found.skipped} more were not looked at" if found.skipped else ""
+        return f"no candidate passes{more}" if found.failed else "the policy has nothing newer than what is there"
+    [step] = end
+    match step.kind:
+        case StepKind.THERE:
+            return f"{step.tag} is there already"
+        case StepKind.PASS:
+            return f"{step.tag} may enter"
+        case StepKind.WAIT:
+            return f"{step.tag} waits"
+        case _:
+            return f"{step.tag} is held, and nothing below it is proposed"

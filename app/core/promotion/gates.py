@@ -1,0 +1,112 @@
+"""What a tag must pass to enter a stage: each gate answers pass, wait or fail, with its reason."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.core.facts import BuildResult
+
+
+class Verdict(StrEnum):
+    """A gate's answer. A `fail` is final only for the facts at hand; a `wait` may end by facts or by time."""
+
+    PASS = "pass"  # noqa: S105 (a verdict, not a password)
+    WAIT = "wait"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """A verdict with its reason; `look_at` is when time alone can change it; `build_id` is the build it rests on."""
+
+    verdict: Verdict
+    reason: str
+    look_at: datetime | None = None
+    build_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """That a finished build named an image: one row for each tag and digest it named.
+
+    `is_barred` marks builds of change requests and of our own branches, which never make a tag a candidate.
+    """
+
+    build_id: str
+    job: str
+    number: int
+    result: BuildResult
+    tag: str
+    digest: str | None
+    is_barred: bool
+    started_at: datetime | None
+    finished_at: datetime | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagState:
+    """What is known of one tag: its present digest, when we first saw its push, and the builds that named it."""
+
+    tag: str
+    digest: str | None
+    first_seen_at: datetime
+    is_gone: bool = False
+    reports: tuple[BuildReport, ...] = ()
+
+
+def is_admissible(tag: TagState) -> bool:
+    """Tell whether a tag may be a candidate: not when only change requests or our own branches built it."""
+    named = _reports_for(tag)
+    return not named or any(not report.is_barred for report in named)
+
+
+def build_gate(tag: TagState, *, now: datetime, build_within: timedelta) -> GateAnswer:
+    """`build: success`: the newest finished build that reported this digest must have succeeded (DESIGN 5)."""
+    deciding = deciding_build(tag)
+    if deciding is None:
+        until = tag.first_seen_at + build_within
+        if now >= until:
+            return GateAnswer(Verdict.FAIL, f"no build reported it within {_minutes(build_within)} of its push")
+        return GateAnswer(Verdict.WAIT, f"no build has reported {_digest_words(tag)} yet", look_at=until)
+    name = f"build {deciding.job} #{deciding.number}"
+    if deciding.result is BuildResult.SUCCESS:
+        return GateAnswer(Verdict.PASS, f"{name} ended SUCCESS", build_id=deciding.build_id)
+    return GateAnswer(Verdict.FAIL, f"{name} ended {deciding.result}", build_id=deciding.build_id)
+
+
+def deciding_build(tag: TagState) -> BuildReport | None:
+    """The newest build that counts for a tag: by digest and tag, else by digest, else by tag within its run."""
+    return _newest(report for report in _reports_for(tag) if not report.is_barred)
+
+
+def _reports_for(tag: TagState) -> Sequence[BuildReport]:
+    same_digest = [report for report in tag.reports if report.digest is not None and report.digest == tag.digest]
+    same_both = [report for report in same_digest if report.tag == tag.tag]
+    if any(not report.is_barred for report in same_both):
+        return same_both
+    return same_digest or [report for report in tag.reports if _names_tag_in_its_run(report, tag)]
+
+
+def _names_tag_in_its_run(report: BuildReport, tag: TagState) -> bool:
+    if report.tag != tag.tag or (report.digest is not None and tag.digest is not None):
+        return False
+    if report.is_barred:
+        return True
+    if report.started_at is None or report.finished_at is None:
+        return False
+    return report.started_at <= tag.first_seen_at <= report.finished_at
+
+
+def _newest(reports: Iterable[BuildReport]) -> BuildReport | None:
+    return max(reports, key=lambda r: (r.finished_at or r.recorded_at, r.number, r.build_id), default=None)
+
+
+def _digest_words(tag: TagState) -> str:
+    return f"digest {tag.digest[:19]}…" if tag.digest else "this tag"
+
+
+def _minutes(span: timedelta) -> str:
+    minutes = span.total_seconds() / 60
+    return f"{minutes:g} min"

@@ -1,0 +1,117 @@
+"""What belongs in one pull request: the changes of fields that one promotion makes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.core.flux.objects import PolicyName
+from app.core.flux.tree import Field
+from app.core.manifests.markers import Part
+from app.core.promotion.gates import BuildReport, TagState
+from app.core.promotion.state import FieldState, PolicyState, digest_in, tag_in
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field, from an old to a new text."""
+
+    field: Field
+    new_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One policy moving to a tag in one stage, with the reasons for it.
+
+    `build` is the build that counts for the tag, where one is known; it decided only if `is_gated_on_build`.
+    `decided_at` is the newest fact that decided it: when we first saw the push, or recorded the gate's build.
+    """
+
+    policy: PolicyName
+    image: str
+    from_tag: str | None
+    tag: str
+    digest: str | None
+    reasons: tuple[str, ...]
+    build: BuildReport | None
+    is_gated_on_build: bool
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """The pull request that should exist: its branch, the move that it makes and the changes that make it."""
+
+    stage: str
+    group: str
+    branch: str
+    move: Move
+    changes: tuple[Change, ...]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it edits, in order."""
+        return tuple(sorted({change.field.file for change in self.changes}))
+
+
+@dataclass(frozen=True, slots=True)
+class CannotWrite:
+    """Why a tag cannot be written into a field; `is_for_now` where it can be once its digest is known."""
+
+    reason: str
+    is_for_now: bool = False
+
+
+def changes_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) -> tuple[Change, ...] | CannotWrite:
+    """The changes that bring these fields to a tag: all of them, or none with the reason."""
+    changes: list[Change] = []
+    for one in fields:
+        text = _text_for(state, one.field, tag)
+        if isinstance(text, CannotWrite):
+            return text
+        if not one.field.marked.holds(text):
+            changes.append(Change(one.field, text))
+    return tuple(changes)
+
+
+def digest_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) -> str | None:
+    """The digest to write beside a tag, by the policy's digestReflectionPolicy (flux.md 1.8)."""
+    reflection = state.policy.digest_reflection
+    if reflection == "Never":
+        return None
+    if reflection == "IfNotPresent":
+        kept = {_written_digest(one, tag.tag) for one in fields} - {None}
+        if kept:
+            return min(digest for digest in kept if digest)
+    return tag.digest
+
+
+def _written_digest(one: FieldState, tag: str) -> str | None:
+    marked = one.field.marked
+    if tag_in(marked.marker.part, marked.text) != tag:
+        return None
+    return digest_in(marked.marker.part, marked.text)
+
+
+def _text_for(state: PolicyState, field: Field, tag: TagState) -> str | CannotWrite:
+    name = state.policy.image_text
+    digest = digest_for(state, state.fields, tag)
+    match field.marked.marker.part:
+        case Part.TAG:
+            return tag.tag
+        case Part.NAME:
+            return name
+        case Part.DIGEST:
+            return digest or _no_digest(state, field, tag)
+        case Part.REFERENCE:
+            if digest is None and state.policy.digest_reflection != "Never":
+                return _no_digest(state, field, tag)
+            return f"{name}:{tag.tag}@{digest}" if digest else f"{name}:{tag.tag}"
+
+
+def _no_digest(state: PolicyState, field: Field, tag: TagState) -> CannotWrite:
+    wanted = f"{field.file}:{field.marked.line} wants the digest of {tag.tag}"
+    if state.policy.digest_reflection == "Never":
+        return CannotWrite(f"{wanted}, but digestReflectionPolicy Never gives none")
+    return CannotWrite(f"{wanted}, which is not known yet", is_for_now=True)

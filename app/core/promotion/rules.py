@@ -1,0 +1,142 @@
+"""The rules of a lane: `.fluxbridge.yaml` at the base head of the config repository."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from app.core.errors import Invalid
+
+RULES_FILE = ".fluxbridge.yaml"
+ONLY_STAGE = "all"
+_DEFAULT_OPEN_LIMIT = 10
+_LARGEST_RULES = 256 * 1024
+
+
+class InvalidRules(Invalid):
+    """The rules of a lane cannot be used, so the lane proposes nothing until they are mended."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{RULES_FILE}: {problem}; nothing is proposed until this is mended on the base branch")
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """An environment: the paths that belong to it and what a tag needs to enter."""
+
+    name: str
+    paths: tuple[str, ...] = ()
+    requires_build: bool = False
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a lane's config repository asks for. With no stages declared every field is in the stage `all`."""
+
+    roots: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = (Stage(ONLY_STAGE),)
+    has_declared_stages: bool = False
+    open_limit: int = _DEFAULT_OPEN_LIMIT
+
+    def stage_of(self, file: str) -> Stage | None:
+        """Return the stage with the longest path that holds this file; None where no stage does."""
+        if not self.has_declared_stages:
+            return self.stages[0]
+        held = [(len(path), stage) for stage in self.stages for path in stage.paths if is_below(file, path)]
+        return max(held, key=lambda pair: pair[0])[1] if held else None
+
+
+def is_below(file: str, path: str) -> bool:
+    """Tell whether a file is this path or lies below it.
+
+    >>> is_below("apps/staging/app.yaml", "apps/staging"), is_below("apps/staging2/app.yaml", "apps/staging")
+    (True, False)
+    """
+    return path in {"", file} or file.startswith(f"{path}/")
+
+
+def read_rules(content: bytes | None) -> Rules:
+    """Read `.fluxbridge.yaml`; None (no such file) gives the default rules. Raises InvalidRules."""
+    if content is None:
+        return Rules()
+    if len(content) > _LARGEST_RULES:
+        raise InvalidRules(f"larger than {_LARGEST_RULES // 1024} KiB")
+    try:
+        document = YAML(typ="safe", pure=True).load(content)
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise InvalidRules(f"not readable as YAML: {' '.join(str(error).split())[:300]}") from error
+    try:
+        written = _WrittenRules.model_validate({} if document is None else document)
+    except ValidationError as error:
+        raise InvalidRules("; ".join(_explain(error))) from error
+    return _rules(written)
+
+
+_Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f][^\x00-\x1f]*$", max_length=1000)]
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Requires(_Strict):
+    build: Literal["success"] | None = None
+
+
+class _WrittenStage(_Strict):
+    paths: list[_Path] = Field(min_length=1)
+    requires: _Requires = _Requires()
+    labels: list[str] = Field(default_factory=list, max_length=20)
+
+
+class _Limits(_Strict):
+    open: int = Field(default=_DEFAULT_OPEN_LIMIT, ge=1, le=1000)
+
+
+class _WrittenRules(_Strict):
+    roots: list[_Path] = Field(default_factory=list)
+    stages: dict[_Name, _WrittenStage] = Field(default_factory=dict)
+    limits: _Limits = _Limits()
+    update: Literal["always"] = "always"
+
+
+def _rules(written: _WrittenRules) -> Rules:
+    stages = tuple(
+        Stage(
+            name,
+            paths=tuple(_clean(path) for path in stage.paths),
+            requires_build=stage.requires.build is not None,
+            labels=tuple(stage.labels),
+        )
+        for name, stage in written.stages.items()
+    )
+    _refuse_shared_paths(stages)
+    roots = tuple(_clean(root) for root in written.roots)
+    if not stages:
+        return Rules(roots=roots, open_limit=written.limits.open)
+    return Rules(roots=roots, stages=stages, has_declared_stages=True, open_limit=written.limits.open)
+
+
+def _refuse_shared_paths(stages: Sequence[Stage]) -> None:
+    owners: dict[str, str] = {}
+    for stage in stages:
+        for path in stage.paths:
+            if owners.setdefault(path, stage.name) != stage.name:
+                raise InvalidRules(f"stages.{owners[path]} and stages.{stage.name} both claim the path {path!r}")
+
+
+def _clean(path: str) -> str:
+    segments = [segment for segment in path.split("/") if segment not in {"", "."}]
+    if ".." in segments:
+        raise InvalidRules(f"the path {path!r} leaves the repository")
+    return "/".join(segments)
+
+
+def _explain(error: ValidationError) -> list[str]:
+    return [f"{'.'.join(str(part) for part in one['loc']) or 'the file'}: {one['msg']}" for one in error.errors()]

@@ -1,0 +1,103 @@
+"""The whole present state of a lane, as `plan` sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.core.errors import Invalid
+from app.core.flux.objects import Policy, PolicyName
+from app.core.flux.tree import Field
+from app.core.images import ImageReference
+from app.core.manifests.markers import Part
+from app.core.policies.selection import CompiledPolicy, Selection
+from app.core.promotion.gates import TagState
+from app.core.promotion.holds import Hold
+from app.core.promotion.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class FieldState:
+    """A field with the stage it belongs to.
+
+    `is_same_spec` is false when the policy's spec has changed since the field's present text was first seen there;
+    `came_under` is the hash of the spec of then, None for a text that no run has seen yet.
+    """
+
+    field: Field
+    stage: str
+    is_same_spec: bool = True
+    came_under: str | None = None
+
+    @property
+    def tag(self) -> str | None:
+        """The tag that the field's text names; None where it names none (name and digest fields, odd texts)."""
+        return tag_in(self.field.marked.marker.part, self.field.marked.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyState:
+    """A policy with all that decides about it. `waits_for` is set while its repository is not known in full."""
+
+    policy: Policy
+    compiled: CompiledPolicy | None = None
+    selection: Selection | None = None
+    problem: str | None = None
+    waits_for: str | None = None
+    tags: Mapping[str, TagState] = field(default_factory=dict)
+    fields: tuple[FieldState, ...] = ()
+
+    @property
+    def name(self) -> PolicyName:
+        """The policy's name in its lane."""
+        return self.policy.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPullRequest:
+    """A pull request of ours that is open now, with the tag that it would bring for each policy."""
+
+    number: int
+    stage: str
+    group: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneState:
+    """What a lane run looks at: policies, fields, tags, builds, holds and open pull requests at the base head.
+
+    `began` tells since when a (stage, policy, tag) has been wanted: the oldest is proposed first.
+    """
+
+    prefix: str
+    base: str
+    rules: Rules
+    policies: tuple[PolicyState, ...]
+    holds: tuple[Hold, ...] = ()
+    open_pull_requests: tuple[OpenPullRequest, ...] = ()
+    began: Mapping[tuple[str, str, str], datetime] = field(default_factory=dict)
+    is_observing: bool = False
+
+
+def tag_in(part: Part, text: str) -> str | None:
+    """Read the tag out of a field's text."""
+    if part is Part.TAG:
+        return text or None
+    if part is not Part.REFERENCE:
+        return None
+    try:
+        return ImageReference.parse(text).tag
+    except Invalid:
+        return None
+
+
+def digest_in(part: Part, text: str) -> str | None:
+    """Read the digest out of a field's text."""
+    if part is Part.DIGEST:
+        return text or None
+    if part is not Part.REFERENCE:
+        return None
+    try:
+        return ImageReference.parse(text).digest
+    except Invalid:
+        return None

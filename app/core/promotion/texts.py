@@ -1,0 +1,109 @@
+"""The words of a promotion: pull request title and body, commit message. Text from outside is quoted, never markup."""
+
+import re
+from collections.abc import Sequence
+
+from semver import Version
+
+from app.core.promotion.gates import BuildReport
+from app.core.promotion.proposals import Change, Proposal
+from app.core.promotion.rules import ONLY_STAGE
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%\[\]-]+")
+_MOST_FIELDS = 50
+
+
+def title(proposal: Proposal) -> str:
+    """The title of the pull request and the subject of its commit."""
+    move = proposal.move
+    app = move.image.rsplit("/", 1)[-1]
+    where = "" if proposal.stage == ONLY_STAGE else f" in {proposal.stage}"
+    came = f"{move.from_tag} to " if move.from_tag and move.from_tag != move.tag else "to "
+    return one_line(f"Promote {app} {came}{move.tag}{where}")[:250]
+
+
+def commit_message(proposal: Proposal, *, promotion_id: str) -> str:
+    """The message of the commit: the title and the trail back to here, from stored values only."""
+    move = proposal.move
+    trailers = [
+        f"Fluxbridge-Promotion: {promotion_id}",
+        f"Image: {move.image}:{move.tag}" + (f"@{move.digest}" if move.digest else ""),
+        f"Policy: {move.policy}",
+    ]
+    if move.is_gated_on_build and move.build is not None:
+        trailers.insert(2, f"Build: {move.build.job} #{move.build.number}")
+    return "\n".join([title(proposal), "", *(one_line(trailer) for trailer in trailers)]) + "\n"
+
+
+def body(proposal: Proposal, *, build_url: str | None, notes: Sequence[str] = ()) -> str:
+    """The body of the pull request: what moves, why, by which build, and which bytes change."""
+    move = proposal.move
+    rows = [
+        ("Image", code(f"{move.image}:{move.tag}")),
+        ("Digest", code(move.digest) if move.digest else "not known"),
+        ("Now", code(move.from_tag) if move.from_tag else "nothing"),
+        ("Stage", code(proposal.stage)),
+        ("Policy", code(str(move.policy))),
+        ("Build", _build_words(move.build, build_url)),
+    ]
+    jump = version_jump(move.from_tag, move.tag)
+    if jump:
+        rows.insert(3, ("Version", jump))
+    lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "", "Why:", ""]
+    lines += [f"- {code(reason)}" for reason in move.reasons]
+    lines += ["", "Fields:", "", *_field_lines(proposal.changes)]
+    if notes:
+        lines += ["", "Noticed:", "", *(f"- {code(note)}" for note in notes[:_MOST_FIELDS])]
+    lines += ["", "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."]
+    return "\n".join(lines) + "\n"
+
+
+def version_jump(old: str | None, new: str) -> str | None:
+    """Name the highest part in which two semantic versions differ; None where either is none.
+
+    >>> version_jump("1.4.1", "v1.5.0"), version_jump("latest", "1.0.0")
+    ('minor', None)
+    """
+    if old is None:
+        return None
+    try:
+        before, after = Version.parse(old.removeprefix("v")), Version.parse(new.removeprefix("v"))
+    except ValueError:
+        return None
+    for part in ("major", "minor", "patch", "prerelease"):
+        if before.to_dict()[part] != after.to_dict()[part]:
+            return part
+    return None
+
+
+def one_line(text: str) -> str:
+    """Take control characters, line ends and lone surrogates out of a text."""
+    return _CONTROL.sub(" ", text)
+
+
+def code(text: str) -> str:
+    """Quote a text as Markdown code, so that nothing in it is markup.
+
+    >>> code("a`b|c")
+    "`a'b¦c`"
+    """
+    plain = one_line(text).replace("`", "'").replace("|", "¦").strip()
+    return f"`{plain}`" if plain else "` `"
+
+
+def _build_words(build: BuildReport | None, url: str | None) -> str:
+    if build is None:
+        return "none has reported this digest"
+    name = code(f"{build.job} #{build.number} {build.result}")
+    return f"[{name}]({url})" if url and _PLAIN_URL.fullmatch(url) else name
+
+
+def _field_lines(changes: Sequence[Change]) -> list[str]:
+    lines = [
+        f"- {code(f'{change.field.file}:{change.field.marked.line}')} "
+        f"{code(change.field.marked.text)} → {code(change.new_text)}"
+        for change in changes[:_MOST_FIELDS]
+    ]
+    more = len(changes) - _MOST_FIELDS
+    return [*lines, f"- and {more} more"] if more > 0 else lines

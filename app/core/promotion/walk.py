@@ -1,0 +1,132 @@
+"""The walk: from a policy's selection down to the tag that a stage has now, gate by gate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
+
+from app.core.policies.selection import CompiledPolicy
+from app.core.promotion.gates import GateAnswer, TagState, Verdict, build_gate
+from app.core.promotion.holds import Hold
+from app.core.promotion.proposals import CannotWrite, Change, changes_for, digest_for
+from app.core.promotion.rules import Stage
+from app.core.promotion.state import FieldState, PolicyState
+
+MOST_CANDIDATES = 100
+_LOOK_FOR_DIGEST = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A tag that may enter; `changes` is empty where every field has it already."""
+
+    tag: TagState
+    answer: GateAnswer
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What the walk met: the tag that passed, if any, and before it those that failed, waited or are held."""
+
+    passed: Passed | None = None
+    waiting: tuple[TagState, GateAnswer] | None = None
+    failed: tuple[tuple[TagState, GateAnswer], ...] = ()
+    held: Hold | None = None
+    skipped: int = 0
+    look_at: datetime | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a walk needs besides the policy: the stage, its holds and the time."""
+
+    stage: Stage
+    holds: tuple[Hold, ...]
+    now: datetime
+    build_within: timedelta
+
+
+def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk:
+    """Walk one policy's candidates for one stage, best first; never below the tag that is there now."""
+    candidates = candidates_for(state, fields)
+    failed: list[tuple[TagState, GateAnswer]] = []
+    for tag in islice(candidates, MOST_CANDIDATES):
+        known = state.tags[tag]
+        changes = changes_for(state, fields, known)
+        if changes == () or (isinstance(changes, CannotWrite) and _have_it(fields, tag)):
+            return Walk(passed=Passed(known, GateAnswer(Verdict.PASS, "it is there already"), ()), failed=tuple(failed))
+        hold = _hold_on(tag, state, entry)
+        if hold is not None:
+            return Walk(held=hold, failed=tuple(failed))
+        answer = ask_gates(as_written(state, known), entry)
+        if isinstance(changes, CannotWrite):
+            answer = _cannot(changes, entry)
+        elif answer.verdict is Verdict.PASS:
+            return Walk(passed=Passed(known, answer, changes), failed=tuple(failed))
+        if answer.verdict is Verdict.WAIT:
+            return Walk(waiting=(known, answer), failed=tuple(failed), look_at=answer.look_at)
+        failed.append((known, answer))
+    return Walk(failed=tuple(failed), skipped=max(0, len(candidates) - MOST_CANDIDATES))
+
+
+def _have_it(fields: Sequence[FieldState], tag: str) -> bool:
+    return all(one.tag in {None, tag} for one in fields)
+
+
+def _cannot(changes: CannotWrite, entry: Entry) -> GateAnswer:
+    if changes.is_for_now:
+        return GateAnswer(Verdict.WAIT, changes.reason, look_at=entry.now + _LOOK_FOR_DIGEST)
+    return GateAnswer(Verdict.FAIL, changes.reason)
+
+
+def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Sequence[str]:
+    """The tags that these fields may move to, best first, down to and with the one that they have now.
+
+    Backwards is open only where the text came under another spec, its tag is gone, or the policy cannot order it.
+    """
+    if state.compiled is None or state.selection is None:
+        return ()
+    ranked = state.selection.ranked
+    floor = floor_of(fields, compiled=state.compiled, tags=state.tags)
+    if floor is None:
+        return ranked
+    if floor in state.selection.verdicts and floor in ranked:
+        return ranked[: ranked.index(floor) + 1]
+    return [tag for tag in ranked if (state.compiled.compare(tag, floor) or 0) > 0]
+
+
+def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Mapping[str, TagState]) -> str | None:
+    """The best tag among those that must not be gone below; None where nothing binds."""
+    floor: str | None = None
+    for one in fields:
+        tag = one.tag
+        if tag is None or not one.is_same_spec or _is_gone(tag, tags) or compiled.compare(tag, tag) is None:
+            continue
+        if floor is None or (compiled.compare(tag, floor) or 0) > 0:
+            floor = tag
+    return floor
+
+
+def as_written(state: PolicyState, tag: TagState) -> TagState:
+    """The tag with the digest that would be written: with IfNotPresent not always the one that it names now."""
+    return replace(tag, digest=digest_for(state, state.fields, tag) or tag.digest)
+
+
+def ask_gates(tag: TagState, entry: Entry) -> GateAnswer:
+    """What the stage's gates say of a tag."""
+    if entry.stage.requires_build:
+        return build_gate(tag, now=entry.now, build_within=entry.build_within)
+    return GateAnswer(Verdict.PASS, "the stage asks for nothing")
+
+
+def _is_gone(tag: str, tags: Mapping[str, TagState]) -> bool:
+    return tag in tags and tags[tag].is_gone
+
+
+def _hold_on(tag: str, state: PolicyState, entry: Entry) -> Hold | None:
+    name = str(state.name)
+    return next(
+        (hold for hold in entry.holds if hold.stage == entry.stage.name and hold.policy == name and tag in hold.tags),
+        None,
+    )

@@ -1,0 +1,1 @@
+"""What is kept: one file a collection, table and queries together."""

@@ -1,0 +1,292 @@
+"""The catalogue: every repository, tag and push that is known."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Table,
+    UniqueConstraint,
+    Update,
+    and_,
+    bindparam,
+    case,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import Row
+
+from app.core.images import ImageName
+from app.db.pages import Page, cut, decode_cursor, encode_cursor
+from app.db.tables import Instant, SafeString, insert_absent, insert_all_absent, metadata
+
+_GONE_AFTER = 2
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("image", SafeString(400), primary_key=True),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("listed_at", Instant),
+    Column("listing_wanted_at", Instant),
+    Index("ix_repositories_listing_wanted_at", "listing_wanted_at"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("image", SafeString(400), primary_key=True),
+    Column("tag", SafeString(128), primary_key=True),
+    Column("digest", SafeString(80)),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("looked_at", Instant),
+    Column("is_deleted", Boolean, nullable=False),
+    Column("missed_listings", Integer, nullable=False),
+)
+
+pushes = Table(
+    "pushes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("image", SafeString(400), nullable=False),
+    Column("tag", SafeString(128), nullable=False),
+    Column("digest", SafeString(80), nullable=False),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("at", Instant),
+    Column("source", SafeString(64), nullable=False),
+    Column("delivery_id", SafeString(32)),
+    UniqueConstraint("image", "tag", "digest"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTag:
+    """A tag as the catalogue knows it: `digest` is what the latest look at the registry said."""
+
+    image: str
+    tag: str
+    digest: str | None
+    first_seen_at: datetime
+    looked_at: datetime | None
+    is_gone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRepository:
+    """A repository as the catalogue knows it; `listed_at` is None until it was listed once in full."""
+
+    image: str
+    first_seen_at: datetime
+    listed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRow:
+    """That a tag pointed at a digest."""
+
+    tag: str
+    digest: str | None
+    first_seen_at: datetime
+    at: datetime | None
+    source: str
+    delivery_id: str | None
+
+
+def record_push(  # noqa: PLR0913 (who said it, when and how are named)
+    connection: Connection,
+    image: ImageName,
+    tag: str,
+    digest: str | None,
+    *,
+    at: datetime | None,
+    now: datetime,
+    source: str,
+    delivery_id: str | None,
+) -> bool:
+    """Write a push down; false when it is known. The tag's first digest stands until the registry is asked."""
+    name = str(image)
+    _know_repository(connection, image, now)
+    push = {"image": name, "tag": tag, "digest": digest or "", "first_seen_at": now, "at": at}
+    is_new = insert_absent(connection, pushes, {**push, "source": source, "delivery_id": delivery_id})
+    insert_absent(connection, tags, _new_tag(name, tag, digest, now))
+    return is_new
+
+
+def note_missing(connection: Connection, image: ImageName, tag: str, *, is_deleted: bool, looked_at: datetime) -> None:
+    """Write down that the registry does not have a tag just now.
+
+    After a delete event it is gone. Without one, a tag that the registry has shown before stays: one answer is no
+    deletion. One that only a sender has told of was never there.
+    """
+    gone = _one(str(image), tag)
+    if not is_deleted:
+        gone = gone.where(tags.c.looked_at.is_(None))
+    connection.execute(gone.values(is_deleted=True, looked_at=looked_at if is_deleted else None))
+
+
+def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, looked_at: datetime) -> None:
+    """Write down the digest that the registry said a tag names when it was asked at `looked_at`.
+
+    An answer to an earlier question than the one that is written down changes nothing.
+    """
+    name = str(image)
+    _know_repository(connection, image, looked_at)
+    insert_absent(connection, tags, _new_tag(name, tag, digest, looked_at))
+    # A tag that was moved begins anew: what was known of the time of its push was of other bytes.
+    is_moved = and_(tags.c.digest.is_not(None), tags.c.digest != digest)
+    seen = case((is_moved, literal(looked_at, Instant)), else_=tags.c.first_seen_at)
+    now = {"digest": digest, "looked_at": looked_at, "first_seen_at": seen}
+    is_newest = or_(tags.c.looked_at.is_(None), tags.c.looked_at <= literal(looked_at, Instant))
+    connection.execute(_one(name, tag).where(is_newest).values(now | {"is_deleted": False, "missed_listings": 0}))
+
+
+def record_listing(
+    connection: Connection, image: ImageName, listed: Iterable[str], now: datetime, *, asked_at: datetime | None = None
+) -> Sequence[str]:
+    """Take a full list in that the registry was asked for at `asked_at` (default: `now`); returns the new tags.
+
+    A tag missing from two lists in a row is gone.
+    """
+    name, present = str(image), set(listed)
+    _know_repository(connection, image, now)
+    wanted = select(tags.c.tag, tags.c.is_deleted, tags.c.missed_listings, tags.c.looked_at).where(tags.c.image == name)
+    known = {row.tag: row for row in connection.execute(wanted)}
+    new = sorted(present - known.keys())
+    insert_all_absent(connection, tags, [{**_new_tag(name, tag, None, now), "looked_at": now} for tag in new])
+    missed = [tag for tag, row in known.items() if tag not in present and not row.is_deleted]
+    back = [
+        tag
+        for tag, row in known.items()
+        if tag in present and (row.is_deleted or row.missed_listings or row.looked_at is None)
+    ]
+    _update_each(connection, name, missed, {"missed_listings": tags.c.missed_listings + 1})
+    _update_each(connection, name, back, {"missed_listings": 0, "is_deleted": False, "looked_at": now})
+    wish = repositories.c.listing_wanted_at
+    still_wanted = case((wish > literal(asked_at or now, Instant), wish), else_=None)
+    done = update(repositories).where(repositories.c.image == name)
+    connection.execute(done.values(listed_at=now, listing_wanted_at=still_wanted))
+    return new
+
+
+def _update_each(connection: Connection, name: str, wanted: Sequence[str], values: Mapping[str, object]) -> None:
+    if wanted:
+        one = update(tags).where(tags.c.image == name, tags.c.tag == bindparam("one")).values(dict(values))
+        connection.execute(one, [{"one": tag} for tag in sorted(wanted)])
+
+
+def delete(connection: Connection, image: ImageName, *, digest: str | None) -> None:
+    """Write down that every tag of a digest, or with None every tag of the repository, is gone.
+
+    A tag whose digest is not known may be meant as well: the next list decides about it.
+    """
+    of_image = update(tags).where(tags.c.image == str(image))
+    if digest is None:
+        connection.execute(of_image.values(is_deleted=True))
+        return
+    connection.execute(of_image.where(tags.c.digest == digest).values(is_deleted=True))
+    connection.execute(of_image.where(tags.c.digest.is_(None)).values(missed_listings=_GONE_AFTER - 1))
+
+
+def want_listing(connection: Connection, image: ImageName, now: datetime) -> None:
+    """Ask the sweep to list a repository; asked for again while it is being listed, it is listed once more."""
+    _know_repository(connection, image, now)
+    connection.execute(update(repositories).where(repositories.c.image == str(image)).values(listing_wanted_at=now))
+
+
+def wanted_listings(connection: Connection, *, limit: int) -> Sequence[ImageName]:
+    """The repositories that wait to be listed, longest first."""
+    wanted = (
+        select(repositories.c.image)
+        .where(repositories.c.listing_wanted_at.is_not(None))
+        .order_by(repositories.c.listing_wanted_at, repositories.c.image)
+        .limit(limit)
+    )
+    return [_image(name) for name in connection.execute(wanted).scalars()]
+
+
+def listing_failed(connection: Connection, image: ImageName, now: datetime) -> None:
+    """Put a wanted listing behind the others: a registry that is down must not keep theirs from their turn."""
+    connection.execute(
+        update(repositories)
+        .where(repositories.c.image == str(image), repositories.c.listing_wanted_at.is_not(None))
+        .values(listing_wanted_at=now)
+    )
+
+
+def drop_wish(connection: Connection, image: ImageName) -> None:
+    """Forget that a repository is to be listed: nobody is configured who could."""
+    connection.execute(update(repositories).where(repositories.c.image == str(image)).values(listing_wanted_at=None))
+
+
+def is_listed(connection: Connection, image: ImageName) -> bool:
+    """Tell whether a repository was ever listed in full."""
+    listed = select(repositories.c.listed_at).where(repositories.c.image == str(image))
+    return connection.execute(listed).scalar() is not None
+
+
+def tags_of(connection: Connection, image: ImageName) -> Sequence[KnownTag]:
+    """Every tag of a repository, those that are gone too."""
+    return [_tag(row) for row in connection.execute(select(tags).where(tags.c.image == str(image)))]
+
+
+def find_tag(connection: Connection, image: ImageName, tag: str) -> KnownTag | None:
+    """One tag."""
+    row = connection.execute(select(tags).where(tags.c.image == str(image), tags.c.tag == tag)).one_or_none()
+    return _tag(row) if row is not None else None
+
+
+def page_of_repositories(connection: Connection, *, limit: int, after: str | None = None) -> Page[KnownRepository]:
+    """Repositories by name."""
+    wanted = select(repositories).order_by(repositories.c.image).limit(limit + 1)
+    if after is not None:
+        wanted = wanted.where(repositories.c.image > decode_cursor(after, str)[0])
+    rows = [
+        KnownRepository(image=row.image, first_seen_at=row.first_seen_at, listed_at=row.listed_at)
+        for row in connection.execute(wanted)
+    ]
+    return cut(rows, limit, lambda row: encode_cursor(row.image))
+
+
+def page_of_tags(connection: Connection, image: str, *, limit: int, after: str | None = None) -> Page[KnownTag]:
+    """The tags of one repository by name."""
+    wanted = select(tags).where(tags.c.image == image).order_by(tags.c.tag).limit(limit + 1)
+    if after is not None:
+        wanted = wanted.where(tags.c.tag > decode_cursor(after, str)[0])
+    rows = [_tag(row) for row in connection.execute(wanted)]
+    return cut(rows, limit, lambda row: encode_cursor(row.tag))
+
+
+def _know_repository(connection: Connection, image: ImageName, now: datetime) -> None:
+    insert_absent(connection, repositories, {"image": str(image), "first_seen_at": now})
+
+
+def _new_tag(name: str, tag: str, digest: str | None, now: datetime) -> Mapping[str, object]:
+    fresh = {"is_deleted": False, "missed_listings": 0}
+    return {"image": name, "tag": tag, "digest": digest, "first_seen_at": now, **fresh}
+
+
+def _one(name: str, tag: str) -> Update:
+    return update(tags).where(tags.c.image == name, tags.c.tag == tag)
+
+
+def _tag(row: Row[tuple[object, ...]]) -> KnownTag:
+    return KnownTag(
+        image=row.image,
+        tag=row.tag,
+        digest=row.digest,
+        first_seen_at=row.first_seen_at,
+        looked_at=row.looked_at,
+        is_gone=row.is_deleted or row.missed_listings >= _GONE_AFTER,
+    )
+
+
+def _image(name: str) -> ImageName:
+    registry, _, path = name.partition("/")
+    return ImageName(registry, path)

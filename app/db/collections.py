@@ -1,0 +1,35 @@
+"""Every collection, for what looks at the schema as a whole."""
+
+from app.db import (
+    applications,
+    builds,
+    catalogue,
+    deliveries,
+    fields,
+    holds,
+    lanes,
+    policies,
+    promotion_events,
+    promotions,
+    pull_requests,
+    pushed_heads,
+    revisions,
+)
+from app.db.tables import metadata
+
+COLLECTIONS = (
+    applications,
+    builds,
+    catalogue,
+    deliveries,
+    fields,
+    holds,
+    lanes,
+    policies,
+    promotion_events,
+    promotions,
+    pull_requests,
+    pushed_heads,
+    revisions,
+)
+METADATA = metadata

@@ -1,0 +1,316 @@
+"""Deliveries: webhook requests as they came, each worked off once."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    UniqueConstraint,
+    Update,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.engine import Row
+
+from app.db.pages import Page, cut, decode_cursor, encode_cursor
+from app.db.tables import Instant, SafeString, SafeText, insert_all_absent, metadata, new_id, storable
+
+_LONGEST_ID = 200
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands: `unusable` bodies and `dead` ones are kept and told, never tried again by themselves."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    UNUSABLE = "unusable"
+    DEAD = "dead"
+
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", SafeString(32), primary_key=True),
+    Column("source", SafeString(64), nullable=False),
+    Column("kind", SafeString(64), nullable=False),
+    Column("external_id", SafeString(200), nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("state", SafeString(16), nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("owner", SafeString(64)),
+    Column("lease_until", Instant),
+    Column("fence", Integer, nullable=False),
+    Column("outcome", SafeText),
+    Column("error", SafeText),
+    Column("ended_at", Instant),
+    UniqueConstraint("source", "external_id"),
+    Index("ix_deliveries_state_due_at", "state", "due_at"),
+    Index("ix_deliveries_source_id", "source", "id"),
+)
+
+
+# Bodies may be megabytes: a page of rows must not carry a hundred of them.
+_WITHOUT_CONTENT = select(*(column for column in deliveries.c if column.name not in {"headers", "body"}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """What is kept of a request; the body is the bytes as they came."""
+
+    source: str
+    kind: str
+    external_id: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """A delivery without what it said. `attempts` counts what its own content failed, `tries` every try."""
+
+    id: str
+    source: str
+    kind: str
+    external_id: str
+    received_at: datetime
+    state: DeliveryState
+    due_at: datetime
+    attempts: int
+    tries: int
+    outcome: str | None
+    error: str | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryContent:
+    """The headers that were kept, in lower case, and the body as it came."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedDelivery:
+    """A delivery that one worker may work off until its lease ends."""
+
+    id: str
+    source: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+    attempts: int
+    tries: int
+    owner: str
+    fence: int
+
+
+def keep(connection: Connection, new: NewDelivery) -> str:
+    """Keep a delivery; returns its id, or the id of the copy that was kept before. Idempotent."""
+    return keep_all(connection, [new])[0]
+
+
+def keep_all(connection: Connection, new: Sequence[NewDelivery], *, due_at: datetime | None = None) -> Sequence[str]:
+    """Keep many deliveries; returns the id of each, or of the copy that was kept before. Idempotent.
+
+    They are due from `due_at` on, by default from when they were received. Rows are written in the order of their
+    keys, so that two processes that keep the same ones never wait for each other.
+    """
+    keys = [(one.source, _external_key(one.external_id)) for one in new]
+    rows = [
+        {
+            "id": new_id(one.received_at),
+            "source": source,
+            "kind": one.kind,
+            "external_id": external_id,
+            "headers": {name: storable(value) for name, value in one.headers.items()},
+            "body": one.body,
+            "received_at": one.received_at,
+            "state": DeliveryState.WAITING,
+            "due_at": due_at or one.received_at,
+            "attempts": 0,
+            "tries": 0,
+            "fence": 0,
+        }
+        for one, (source, external_id) in zip(new, keys, strict=True)
+    ]
+    insert_all_absent(
+        connection, deliveries, sorted(rows, key=lambda row: (str(row["source"]), str(row["external_id"])))
+    )
+    place = (deliveries.c.source, deliveries.c.external_id)
+    kept = connection.execute(select(deliveries.c.id, *place).where(tuple_(*place).in_(set(keys))))
+    ids = {(row.source, row.external_id): row.id for row in kept}
+    return [ids[key] for key in keys]
+
+
+def _external_key(external_id: str) -> str:
+    """The sender's id where it is short plain text, else a hash of it: cut off, two could become one."""
+    if len(external_id) <= _LONGEST_ID and external_id.isascii() and external_id.isprintable():
+        return external_id
+    return f"hash:{hashlib.sha256(external_id.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def next_due(now: datetime) -> Select[tuple[str]]:
+    """The query for the delivery that has been due longest and that nobody works on."""
+    return (
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.state == DeliveryState.WAITING,
+            deliveries.c.due_at <= now,
+            or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now),
+        )
+        .order_by(deliveries.c.due_at, deliveries.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def claim_next(connection: Connection, *, owner: str, now: datetime, lease: timedelta) -> ClaimedDelivery | None:
+    """Take the delivery that has been due longest; None when nothing is due."""
+    row = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == next_due(now).scalar_subquery())
+        .values(owner=owner, lease_until=now + lease, fence=deliveries.c.fence + 1, tries=deliveries.c.tries + 1)
+        .returning(deliveries)
+    ).one_or_none()
+    if row is None:
+        return None
+    return ClaimedDelivery(
+        id=row.id,
+        source=row.source,
+        headers=row.headers,
+        body=row.body,
+        received_at=row.received_at,
+        attempts=row.attempts,
+        tries=row.tries,
+        owner=owner,
+        fence=row.fence,
+    )
+
+
+def finish(
+    connection: Connection, claim: ClaimedDelivery, *, state: DeliveryState, outcome: str, now: datetime
+) -> bool:
+    """End a delivery; false (and nothing written) when another worker has taken it over."""
+    ended = _owned(claim).values(
+        state=state, outcome=storable(outcome), error=None, owner=None, lease_until=None, ended_at=now
+    )
+    return connection.execute(ended).rowcount == 1
+
+
+def postpone(connection: Connection, claim: ClaimedDelivery, *, due_at: datetime, error: str, counts: bool) -> bool:
+    """Try again later; `counts` when its own content failed. False when another worker has taken it over."""
+    later = _owned(claim).values(
+        due_at=due_at,
+        error=storable(error),
+        attempts=deliveries.c.attempts + (1 if counts else 0),
+        owner=None,
+        lease_until=None,
+    )
+    return connection.execute(later).rowcount == 1
+
+
+def _owned(claim: ClaimedDelivery) -> Update:
+    return update(deliveries).where(
+        deliveries.c.id == claim.id, deliveries.c.owner == claim.owner, deliveries.c.fence == claim.fence
+    )
+
+
+def release_all(connection: Connection) -> None:
+    """Clear all leases: for a process that knows itself to be alone."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.owner.is_not(None))
+        .values(owner=None, lease_until=None, fence=deliveries.c.fence + 1)
+    )
+
+
+def replay(connection: Connection, delivery_id: str, *, now: datetime) -> bool:
+    """Make a delivery ready again, whatever became of it; false when there is none of that id."""
+    again = (
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.owner.is_(None))
+        .values(state=DeliveryState.WAITING, due_at=now, attempts=0, error=None, ended_at=None)
+    )
+    return connection.execute(again).rowcount == 1
+
+
+def find(connection: Connection, delivery_id: str) -> DeliveryRow | None:
+    """One delivery."""
+    row = connection.execute(_WITHOUT_CONTENT.where(deliveries.c.id == delivery_id)).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def content(connection: Connection, delivery_id: str) -> DeliveryContent | None:
+    """What a delivery said."""
+    wanted = select(deliveries.c.headers, deliveries.c.body).where(deliveries.c.id == delivery_id)
+    row = connection.execute(wanted).one_or_none()
+    return DeliveryContent(row.headers, row.body) if row is not None else None
+
+
+def page(
+    connection: Connection,
+    *,
+    limit: int,
+    after: str | None = None,
+    source: str | None = None,
+    state: DeliveryState | None = None,
+) -> Page[DeliveryRow]:
+    """Deliveries, newest first."""
+    wanted = _WITHOUT_CONTENT.order_by(deliveries.c.id.desc()).limit(limit + 1)
+    if after is not None:
+        wanted = wanted.where(deliveries.c.id < decode_cursor(after, str)[0])
+    if source is not None:
+        wanted = wanted.where(deliveries.c.source == source)
+    if state is not None:
+        wanted = wanted.where(deliveries.c.state == state)
+    rows = [_row(row) for row in connection.execute(wanted)]
+    return cut(rows, limit, lambda row: encode_cursor(row.id))
+
+
+def counts_by_state(connection: Connection) -> dict[str, int]:
+    """How many deliveries there are in each state."""
+    counted = select(deliveries.c.state, func.count().label("total")).group_by(deliveries.c.state)
+    return {row.state: row.total for row in connection.execute(counted)}
+
+
+def oldest_waiting(connection: Connection) -> datetime | None:
+    """When the oldest delivery that waits was received."""
+    oldest = select(func.min(deliveries.c.received_at)).where(deliveries.c.state == DeliveryState.WAITING)
+    found: datetime | None = connection.execute(oldest).scalar()
+    return found
+
+
+def _row(row: Row[tuple[object, ...]]) -> DeliveryRow:
+    return DeliveryRow(
+        id=row.id,
+        source=row.source,
+        kind=row.kind,
+        external_id=row.external_id,
+        received_at=row.received_at,
+        state=DeliveryState(row.state),
+        due_at=row.due_at,
+        attempts=row.attempts,
+        tries=row.tries,
+        outcome=row.outcome,
+        error=row.error,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,281 @@
+"""Lanes: when each is due, who runs it, and what its last run saw. The only entrance to lease and fence."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Select,
+    Table,
+    Update,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import Row
+
+from app.core.images import ImageName
+from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("key", SafeString(400), primary_key=True),
+    Column("repo", SafeString(64), nullable=False),
+    Column("branch", SafeString(255), nullable=False),
+    Column("due_at", Instant),
+    Column("first_at", Instant),
+    Column("wanted", BigInteger, nullable=False),
+    Column("owner", SafeString(64)),
+    Column("lease_until", Instant),
+    Column("fence", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", SafeText),
+    Column("last_head", SafeString(64)),
+    Column("last_run_at", Instant),
+    Column("next_look_at", Instant),
+    Column("plan", SafeText),
+    Index("ix_lanes_due_at", "due_at"),
+)
+
+lane_images = Table(
+    "lane_images",
+    metadata,
+    Column("image", SafeString(400), primary_key=True),
+    Column("lane", SafeString(400), primary_key=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneRow:
+    """A lane as it stands; `due_at` None means idle."""
+
+    key: str
+    repo: str
+    branch: str
+    due_at: datetime | None
+    first_at: datetime | None
+    wanted: int
+    owner: str | None
+    lease_until: datetime | None
+    fence: int
+    attempts: int
+    last_error: str | None
+    last_head: str | None
+    last_run_at: datetime | None
+    next_look_at: datetime | None
+    plan: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneClaim:
+    """The right to run a lane until the lease ends; `wanted` is what had been asked for when it was taken."""
+
+    key: str
+    repo: str
+    branch: str
+    owner: str
+    fence: int
+    wanted: int
+    attempts: int
+    last_head: str | None
+
+
+def key_of(repo: str, branch: str) -> str:
+    """The key of a lane."""
+    return f"{repo}:{branch}"
+
+
+def ensure(connection: Connection, repo: str, branch: str, now: datetime) -> None:
+    """Make a lane known; one that never ran is due."""
+    key = key_of(repo, branch)
+    fresh = {"due_at": now, "first_at": now, "wanted": 1, "fence": 0, "attempts": 0}
+    if insert_absent(connection, lanes, {"key": key, "repo": repo, "branch": branch, **fresh}):
+        return
+    never_ran = and_(lanes.c.key == key, lanes.c.due_at.is_(None), lanes.c.last_run_at.is_(None))
+    connection.execute(update(lanes).where(never_ran).values(due_at=now, first_at=now))
+
+
+def raise_wanted(
+    connection: Connection, keys: Iterable[str], *, now: datetime, quiet: timedelta, max_wait: timedelta
+) -> None:
+    """Mark lanes due after the quiet time, never later than the maximum wait after the first wish.
+
+    A lane that backs off keeps its time. Keys are locked in order, so that two deliveries never wait for each other.
+    """
+    for key in sorted(set(keys)):
+        row = connection.execute(select(lanes).where(lanes.c.key == key).with_for_update()).one_or_none()
+        if row is None:
+            continue
+        is_burst = row.first_at is not None and row.due_at is not None
+        first_at = row.first_at if is_burst else now
+        due_at = min(now + quiet, first_at + max_wait)
+        if row.last_error is not None and row.due_at is not None:
+            due_at = row.due_at
+        connection.execute(
+            update(lanes).where(lanes.c.key == key).values(wanted=row.wanted + 1, due_at=due_at, first_at=first_at)
+        )
+
+
+def next_due(now: datetime, excluding: Sequence[str] = ()) -> Select[tuple[str]]:
+    """The query for the lane that has been due longest and that nobody runs."""
+    return (
+        select(lanes.c.key)
+        .where(
+            lanes.c.due_at <= now,
+            or_(lanes.c.lease_until.is_(None), lanes.c.lease_until < now),
+            lanes.c.key.not_in(excluding),
+        )
+        .order_by(lanes.c.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def claim_due(
+    connection: Connection, *, owner: str, now: datetime, lease: timedelta, excluding: Sequence[str] = ()
+) -> LaneClaim | None:
+    """Take the lane that has been due longest and nobody runs; None when there is none. Raises the fence."""
+    row = connection.execute(
+        update(lanes)
+        .where(lanes.c.key == next_due(now, excluding).scalar_subquery())
+        .values(owner=owner, lease_until=now + lease, fence=lanes.c.fence + 1)
+        .returning(lanes)
+    ).one_or_none()
+    if row is None:
+        return None
+    return LaneClaim(
+        key=row.key,
+        repo=row.repo,
+        branch=row.branch,
+        owner=owner,
+        fence=row.fence,
+        wanted=row.wanted,
+        attempts=row.attempts,
+        last_head=row.last_head,
+    )
+
+
+def still_owned(connection: Connection, claim: LaneClaim) -> bool:
+    """Lock the lane's row and tell whether this claim still holds; other writers wait until the transaction ends."""
+    row = connection.execute(
+        select(lanes.c.owner, lanes.c.fence).where(lanes.c.key == claim.key).with_for_update()
+    ).one_or_none()
+    return row is not None and (row.owner, row.fence) == (claim.owner, claim.fence)
+
+
+def renew(connection: Connection, claim: LaneClaim, *, now: datetime, lease: timedelta) -> bool:
+    """Prolong the lease; false when the claim no longer holds, also after it was settled."""
+    return connection.execute(_owned(claim).values(lease_until=now + lease)).rowcount == 1
+
+
+def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
+    connection: Connection,
+    claim: LaneClaim,
+    *,
+    now: datetime,
+    quiet: timedelta,
+    next_look_at: datetime | None,
+    last_head: str | None,
+    plan: str,
+) -> bool:
+    """End a run; due again at once after the quiet time when something was wanted meanwhile.
+
+    The row is locked first and `wanted` read in a later statement: read in the same one, PostgreSQL would not see
+    what was raised while it waited. False, and nothing written, when the claim no longer holds.
+    """
+    if not still_owned(connection, claim):
+        return False
+    wanted = connection.execute(select(lanes.c.wanted).where(lanes.c.key == claim.key)).scalar_one()
+    is_wanted_again = wanted != claim.wanted
+    ended = _owned(claim).values(
+        owner=None,
+        lease_until=None,
+        attempts=0,
+        last_error=None,
+        last_head=last_head,
+        last_run_at=now,
+        next_look_at=next_look_at,
+        plan=storable(plan),
+        due_at=now + quiet if is_wanted_again else next_look_at,
+        first_at=now if is_wanted_again else None,
+    )
+    return connection.execute(ended).rowcount == 1
+
+
+def fail(connection: Connection, claim: LaneClaim, *, due_at: datetime, error: str, counts: bool) -> bool:
+    """Put a lane off after a failure; it never dies. False when the claim no longer holds."""
+    if not still_owned(connection, claim):
+        return False
+    later = _owned(claim).values(
+        owner=None,
+        lease_until=None,
+        attempts=lanes.c.attempts + (1 if counts else 0),
+        last_error=storable(error),
+        due_at=due_at,
+    )
+    return connection.execute(later).rowcount == 1
+
+
+def retire(connection: Connection, claim: LaneClaim) -> bool:
+    """Leave a lane that is no longer configured idle."""
+    return (
+        connection.execute(
+            _owned(claim).values(owner=None, lease_until=None, due_at=None, last_error="no longer configured")
+        ).rowcount
+        == 1
+    )
+
+
+def release_all(connection: Connection) -> None:
+    """Clear all leases and raise all fences: for a process that knows itself to be alone."""
+    connection.execute(update(lanes).values(owner=None, lease_until=None, fence=lanes.c.fence + 1))
+
+
+def next_due_at(connection: Connection) -> datetime | None:
+    """When the next lane that nobody runs is due."""
+    idle = and_(lanes.c.due_at.is_not(None), lanes.c.owner.is_(None))
+    found: datetime | None = connection.execute(select(func.min(lanes.c.due_at)).where(idle)).scalar()
+    return found
+
+
+def replace_images(connection: Connection, lane: str, images: Iterable[ImageName]) -> None:
+    """Write down which images make a lane due."""
+    connection.execute(delete(lane_images).where(lane_images.c.lane == lane))
+    rows = [{"lane": lane, "image": str(image)} for image in sorted(set(images))]
+    if rows:
+        connection.execute(insert(lane_images), rows)
+
+
+def lanes_of_image(connection: Connection, image: ImageName) -> Sequence[str]:
+    """The lanes whose last run used an image."""
+    wanted = select(lane_images.c.lane).where(lane_images.c.image == str(image)).order_by(lane_images.c.lane)
+    return list(connection.execute(wanted).scalars())
+
+
+def find(connection: Connection, key: str) -> LaneRow | None:
+    """One lane."""
+    row = connection.execute(select(lanes).where(lanes.c.key == key)).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def every(connection: Connection) -> Sequence[LaneRow]:
+    """All lanes by key; there are as many as base branches are configured."""
+    return [_row(row) for row in connection.execute(select(lanes).order_by(lanes.c.key))]
+
+
+def _owned(claim: LaneClaim) -> Update:
+    return update(lanes).where(lanes.c.key == claim.key, lanes.c.owner == claim.owner, lanes.c.fence == claim.fence)
+
+
+def _row(row: Row[tuple[object, ...]]) -> LaneRow:
+    return LaneRow(**row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)

@@ -1,0 +1,87 @@
+"""Policies: each lane's policies as its last run saw them at the base head."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import JSON, Column, Connection, Index, Table, delete, insert, select
+from sqlalchemy.engine import Row
+
+from app.db.pages import Page, cut, decode_cursor, encode_cursor
+from app.db.tables import SafeString, SafeText, metadata, storable
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("lane", SafeString(400), primary_key=True),
+    Column("root", SafeText, primary_key=True),
+    Column("namespace", SafeString(255), primary_key=True),
+    Column("name", SafeString(255), primary_key=True),
+    Column("file", SafeText, nullable=False),
+    Column("image", SafeText, nullable=False),
+    Column("spec", SafeText, nullable=False),
+    Column("stages", JSON, nullable=False),
+    Column("selected_tag", SafeString(128)),
+    Column("status", SafeText, nullable=False),
+    Column("reason", SafeText, nullable=False),
+    Index("ix_policies_namespace_name", "namespace", "name"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRow:
+    """A policy at the base head: what it selects ungated, and where it stands in each stage."""
+
+    lane: str
+    root: str
+    namespace: str
+    name: str
+    file: str
+    image: str
+    spec: str
+    stages: Sequence[str]
+    selected_tag: str | None
+    status: str
+    reason: str
+
+
+def replace_all(connection: Connection, lane: str, rows: Iterable[PolicyRow]) -> None:
+    """Write down all policies of a lane anew."""
+    connection.execute(delete(policies).where(policies.c.lane == lane))
+    values = [
+        {**asdict(row), "status": storable(row.status), "reason": storable(row.reason), "spec": storable(row.spec)}
+        for row in rows
+    ]
+    if values:
+        connection.execute(insert(policies), values)
+
+
+def find(connection: Connection, namespace: str, name: str) -> Sequence[PolicyRow]:
+    """Every policy of this namespace and name, in any lane and root."""
+    wanted = select(policies).where(policies.c.namespace == namespace, policies.c.name == name)
+    return [_row(row) for row in connection.execute(wanted.order_by(policies.c.lane, policies.c.root))]
+
+
+def page(
+    connection: Connection, *, limit: int, after: str | None = None, repo: str | None = None, status: str | None = None
+) -> Page[PolicyRow]:
+    """Policies by lane, root, namespace and name; `status` matches its beginning."""
+    keys = (policies.c.lane, policies.c.root, policies.c.namespace, policies.c.name)
+    wanted = select(policies).order_by(*keys).limit(limit + 1)
+    if after is not None:
+        lane, root, namespace, name = decode_cursor(after, str, str, str, str)
+        wanted = wanted.where(
+            (keys[0] > lane)
+            | ((keys[0] == lane) & (keys[1] > root))
+            | ((keys[0] == lane) & (keys[1] == root) & (keys[2] > namespace))
+            | ((keys[0] == lane) & (keys[1] == root) & (keys[2] == namespace) & (keys[3] > name))
+        )
+    if repo is not None:
+        wanted = wanted.where(policies.c.lane.startswith(f"{storable(repo)}:", autoescape=True))
+    if status is not None:
+        wanted = wanted.where(policies.c.status.startswith(status, autoescape=True))
+    rows = [_row(row) for row in connection.execute(wanted)]
+    return cut(rows, limit, lambda row: encode_cursor(row.lane, row.root, row.namespace, row.name))
+
+
+def _row(row: Row[tuple[object, ...]]) -> PolicyRow:
+    return PolicyRow(**row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)

@@ -1,0 +1,106 @@
+"""The history: what happened to each promotion, append-only, chained by hash within a lane."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Index, Integer, Table, UniqueConstraint, func, insert, select
+from sqlalchemy.engine import Row
+
+from app.db.tables import Instant, SafeString, SafeText, metadata, milliseconds, storable
+
+promotion_events = Table(
+    "promotion_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("lane", SafeString(400), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("promotion_id", SafeString(32), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("what", SafeString(16), nullable=False),
+    Column("who", SafeText, nullable=False),
+    Column("reason", SafeText, nullable=False),
+    Column("previous_hash", SafeString(64), nullable=False),
+    Column("hash", SafeString(64), nullable=False),
+    UniqueConstraint("lane", "seq"),
+    Index("ix_promotion_events_promotion_id", "promotion_id"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One event; its hash covers its own content and the hash of the event before it in the lane."""
+
+    lane: str
+    seq: int
+    promotion_id: str
+    at: datetime
+    what: str
+    who: str
+    reason: str
+    previous_hash: str
+    hash: str
+
+
+def append(  # noqa: PLR0913 (the columns of an event, all named)
+    connection: Connection, *, lane: str, promotion_id: str, what: str, who: str, at: datetime, reason: str
+) -> None:
+    """Append an event to its lane's chain; the caller owns the lane, so the chain has one writer."""
+    last = connection.execute(
+        select(promotion_events.c.seq, promotion_events.c.hash)
+        .where(promotion_events.c.lane == lane)
+        .order_by(promotion_events.c.seq.desc())
+        .limit(1)
+    ).one_or_none()
+    seq, previous = (last.seq + 1, last.hash) if last is not None else (1, "")
+    values = {
+        "lane": lane,
+        "seq": seq,
+        "promotion_id": promotion_id,
+        "at": at,
+        "what": str(what),
+        "who": storable(who),
+        "reason": storable(reason),
+        "previous_hash": previous,
+    }
+    connection.execute(insert(promotion_events).values(**values, hash=_hash(values)))
+
+
+def of_promotion(connection: Connection, promotion_id: str) -> Sequence[EventRow]:
+    """The events of one promotion in order."""
+    wanted = select(promotion_events).where(promotion_events.c.promotion_id == promotion_id)
+    return [_row(row) for row in connection.execute(wanted.order_by(promotion_events.c.seq))]
+
+
+def first_broken(connection: Connection, lane: str) -> int | None:
+    """The first event of a lane that was changed, taken out or put in afterwards; None when the chain is whole."""
+    wanted = select(promotion_events).where(promotion_events.c.lane == lane).order_by(promotion_events.c.seq)
+    previous, expected = "", 1
+    for row in connection.execute(wanted):
+        values = dict(row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)
+        written = values.pop("hash")
+        values.pop("id")
+        if row.seq != expected or row.previous_hash != previous or _hash(values) != written:
+            return expected
+        previous, expected = written, expected + 1
+    return None
+
+
+def count(connection: Connection) -> int:
+    """How many events there are."""
+    return connection.execute(select(func.count()).select_from(promotion_events)).scalar_one()
+
+
+def _hash(values: dict[str, object]) -> str:
+    at = values["at"]
+    assert isinstance(at, datetime)  # noqa: S101 (the column's type)
+    content = {**values, "at": milliseconds(at)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _row(row: Row[tuple[object, ...]]) -> EventRow:
+    values = dict(row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)
+    values.pop("id")
+    return EventRow(**values)

@@ -1,0 +1,311 @@
+"""Promotions: each policy's moves in each stage, and what became of them; every change is an event."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Select,
+    Table,
+    and_,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.engine import Row
+
+from app.db import promotion_events
+from app.db.pages import Page, cut, decode_cursor, encode_cursor
+from app.db.tables import Instant, SafeString, SafeText, metadata, new_id, storable
+
+
+class PromotionState(StrEnum):
+    """Where a promotion stands; waiting and proposed are open."""
+
+    WAITING = "waiting"
+    PROPOSED = "proposed"
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+    CLOSED = "closed"
+    MERGED = "merged"
+    REVERTED = "reverted"
+
+
+_IS_OPEN = text("state IN ('waiting', 'proposed')")
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", SafeString(32), primary_key=True),
+    Column("lane", SafeString(400), nullable=False),
+    Column("repo", SafeString(64), nullable=False),
+    Column("stage", SafeString(64), nullable=False),
+    Column("policy", SafeText, nullable=False),
+    Column("image", SafeText, nullable=False),
+    Column("tag", SafeString(128), nullable=False),
+    Column("digest", SafeString(80)),
+    Column("from_tag", SafeText),
+    Column("state", SafeString(16), nullable=False),
+    Column("reason", SafeText, nullable=False),
+    Column("origin", SafeString(16), nullable=False),
+    Column("pull_request", Integer),
+    Column("branch", SafeText),
+    Column("head_sha", SafeString(64)),
+    Column("merge_commit", SafeString(64)),
+    Column("merged_by", SafeText),
+    Column("merged_at", Instant),
+    Column("build_id", SafeString(32)),
+    Column("began_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index(
+        "uq_promotions_open",
+        "lane",
+        "stage",
+        "policy",
+        "tag",
+        unique=True,
+        sqlite_where=_IS_OPEN,
+        postgresql_where=_IS_OPEN,
+    ),
+    Index("ix_promotions_lane_state", "lane", "state"),
+    Index("ix_promotions_lane_stage_policy", "lane", "stage", "policy", "id"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionRow:
+    """A promotion as it stands."""
+
+    id: str
+    lane: str
+    repo: str
+    stage: str
+    policy: str
+    image: str
+    tag: str
+    digest: str | None
+    from_tag: str | None
+    state: PromotionState
+    reason: str
+    origin: str
+    pull_request: int | None
+    branch: str | None
+    head_sha: str | None
+    merge_commit: str | None
+    merged_by: str | None
+    merged_at: datetime | None
+    build_id: str | None
+    began_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPromotion:
+    """A promotion that begins, waiting."""
+
+    lane: str
+    stage: str
+    policy: str
+    image: str
+    tag: str
+    digest: str | None
+    from_tag: str | None
+    reason: str
+    origin: str
+    build_id: str | None = None
+
+
+def begin(connection: Connection, new: NewPromotion, *, who: str, at: datetime) -> PromotionRow:
+    """Begin a promotion. One that is open for the same lane, stage, policy and tag is returned instead."""
+    known = find_open(connection, new.lane, stage=new.stage, policy=new.policy, tag=new.tag)
+    if known is not None:
+        return known
+    promotion_id = new_id(at)
+    connection.execute(
+        insert(promotions).values(
+            id=promotion_id,
+            lane=new.lane,
+            repo=new.lane.partition(":")[0],
+            stage=new.stage,
+            policy=new.policy,
+            image=new.image,
+            tag=storable(new.tag)[:128],
+            digest=new.digest,
+            from_tag=storable(new.from_tag) if new.from_tag else None,
+            state=PromotionState.WAITING,
+            reason=storable(new.reason),
+            origin=new.origin,
+            build_id=new.build_id,
+            began_at=at,
+            updated_at=at,
+        )
+    )
+    row = _required(connection, promotion_id)
+    promotion_events.append(
+        connection, lane=row.lane, promotion_id=row.id, what="waiting", who=who, at=at, reason=new.reason
+    )
+    return row
+
+
+def move(  # noqa: PLR0913 (what happened, by whom and when, all named)
+    connection: Connection,
+    promotion_id: str,
+    state: PromotionState,
+    *,
+    reason: str,
+    who: str,
+    at: datetime,
+    learned: Mapping[str, object] | None = None,
+) -> PromotionRow:
+    """Move a promotion on and append the event; `learned` are further columns that are known now."""
+    values = {name: value for name, value in (learned or {}).items() if value is not None}
+    connection.execute(
+        update(promotions)
+        .where(promotions.c.id == promotion_id)
+        .values(state=state, reason=storable(reason), updated_at=at, **values)
+    )
+    row = _required(connection, promotion_id)
+    promotion_events.append(connection, lane=row.lane, promotion_id=row.id, what=state, who=who, at=at, reason=reason)
+    return row
+
+
+def learn_build(connection: Connection, promotion_id: str, build_id: str) -> None:
+    """Write down which build made the tag, where it was reported after the promotion began."""
+    connection.execute(update(promotions).where(promotions.c.id == promotion_id).values(build_id=build_id))
+
+
+def find(connection: Connection, promotion_id: str) -> PromotionRow | None:
+    """One promotion."""
+    row = connection.execute(select(promotions).where(promotions.c.id == promotion_id)).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def find_open(connection: Connection, lane: str, *, stage: str, policy: str, tag: str) -> PromotionRow | None:
+    """The open promotion of this tag."""
+    return _first(connection, _of(lane, stage, policy).where(promotions.c.tag == tag, _IS_OPEN))
+
+
+def latest(connection: Connection, lane: str, *, stage: str, policy: str, tag: str) -> PromotionRow | None:
+    """The newest promotion of this tag, whatever became of it."""
+    return _first(connection, _of(lane, stage, policy).where(promotions.c.tag == tag))
+
+
+def latest_merged(connection: Connection, lane: str, *, stage: str, policy: str) -> PromotionRow | None:
+    """What was let in last: the newest promotion that is merged, by the order of merging."""
+    event = promotion_events.promotion_events
+    told = and_(event.c.promotion_id == promotions.c.id, event.c.what == PromotionState.MERGED)
+    merged = _of(lane, stage, policy).where(promotions.c.state == PromotionState.MERGED).join(event, told)
+    return _first(connection, merged.order_by(None).order_by(event.c.seq.desc()))
+
+
+def latest_let_in(connection: Connection, lane: str, *, stage: str, policy: str, tag: str) -> PromotionRow | None:
+    """The newest promotion of this tag that came into the base branch, also one that was taken back since."""
+    came = (PromotionState.MERGED, PromotionState.REVERTED)
+    return _first(connection, _of(lane, stage, policy).where(promotions.c.tag == tag, promotions.c.state.in_(came)))
+
+
+def open_in(connection: Connection, lane: str) -> Sequence[PromotionRow]:
+    """Every open promotion of a lane, oldest first."""
+    wanted = select(promotions).where(promotions.c.lane == lane, _IS_OPEN).order_by(promotions.c.id)
+    return [_row(row) for row in connection.execute(wanted)]
+
+
+def of_pull_request(connection: Connection, lane: str, number: int) -> Sequence[PromotionRow]:
+    """The open promotions that a pull request carries."""
+    wanted = select(promotions).where(promotions.c.lane == lane, promotions.c.pull_request == number, _IS_OPEN)
+    return [_row(row) for row in connection.execute(wanted.order_by(promotions.c.id))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionFilters:
+    """Which promotions are wanted; None asks for all."""
+
+    repo: str | None = None
+    stage: str | None = None
+    policy: str | None = None
+    image: str | None = None
+    state: PromotionState | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def page(
+    connection: Connection, filters: PromotionFilters, *, limit: int, after: str | None = None
+) -> Page[PromotionRow]:
+    """Promotions, newest first; a policy is named in full or by its `namespace/name` or name alone."""
+    wanted = select(promotions).order_by(promotions.c.id.desc()).limit(limit + 1)
+    if after is not None:
+        wanted = wanted.where(promotions.c.id < decode_cursor(after, str)[0])
+    for name in ("repo", "stage", "image", "state"):
+        value = getattr(filters, name)
+        if value is not None:
+            wanted = wanted.where(promotions.c[name] == value)
+    if filters.policy is not None:
+        policy = storable(filters.policy)
+        escaped = policy.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        wanted = wanted.where(
+            or_(
+                promotions.c.policy == policy,
+                promotions.c.policy.like(f"%:{escaped}", escape="\\"),
+                promotions.c.policy.like(f"%/{escaped}", escape="\\"),
+            )
+        )
+    if filters.since is not None:
+        wanted = wanted.where(promotions.c.updated_at >= filters.since)
+    if filters.until is not None:
+        wanted = wanted.where(promotions.c.updated_at < filters.until)
+    rows = [_row(row) for row in connection.execute(wanted)]
+    return cut(rows, limit, lambda row: encode_cursor(row.id))
+
+
+def was_said(connection: Connection, lane: str, *, stage: str, policy: str, reason: str) -> bool:
+    """Tell whether this is in a place's history since a pull request of it last ended: then it was about another."""
+    event = promotion_events.promotion_events
+    history = (
+        select(event.c.what, event.c.reason)
+        .join(promotions, promotions.c.id == event.c.promotion_id)
+        .where(event.c.lane == lane, promotions.c.stage == stage, promotions.c.policy == policy)
+        .order_by(event.c.seq.desc())
+    )
+    for row in connection.execute(history):
+        if row.reason == reason:
+            return True
+        if row.what in {PromotionState.MERGED, PromotionState.CLOSED}:
+            return False
+    return False
+
+
+def counts_by_state(connection: Connection) -> dict[str, int]:
+    """How many promotions there are in each state."""
+    counted = select(promotions.c.state, func.count().label("total")).group_by(promotions.c.state)
+    return {row.state: row.total for row in connection.execute(counted)}
+
+
+def _of(lane: str, stage: str, policy: str) -> Select[tuple[object, ...]]:
+    return (
+        select(promotions)
+        .where(promotions.c.lane == lane, promotions.c.stage == stage, promotions.c.policy == policy)
+        .order_by(promotions.c.id.desc())
+    )
+
+
+def _first(connection: Connection, wanted: Select[tuple[object, ...]]) -> PromotionRow | None:
+    row = connection.execute(wanted.limit(1)).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def _required(connection: Connection, promotion_id: str) -> PromotionRow:
+    return _row(connection.execute(select(promotions).where(promotions.c.id == promotion_id)).one())
+
+
+def _row(row: Row[tuple[object, ...]]) -> PromotionRow:
+    values = dict(row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)
+    return PromotionRow(**{**values, "state": PromotionState(values["state"])})

@@ -1,0 +1,97 @@
+"""Pull requests that we opened, as the forge last showed them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import JSON, Column, Connection, Index, Integer, Table, func, insert, select, update
+from sqlalchemy.engine import Row
+
+from app.core.ports import PullRequestState
+from app.db.holds import holds
+from app.db.tables import Instant, SafeString, SafeText, metadata
+
+pull_requests = Table(
+    "pull_requests",
+    metadata,
+    Column("lane", SafeString(400), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("branch", SafeText, nullable=False),
+    Column("stage", SafeString(64), nullable=False),
+    Column("group", SafeText, nullable=False),
+    Column("url", SafeText, nullable=False),
+    Column("title", SafeText, nullable=False),
+    Column("state", SafeString(16), nullable=False),
+    Column("head_sha", SafeString(64), nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("ended_by", SafeText),
+    Index("ix_pull_requests_lane_state", "lane", "state"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequestRow:
+    """A pull request of ours; `tags` maps each policy to the tag that it brings."""
+
+    lane: str
+    number: int
+    branch: str
+    stage: str
+    group: str
+    url: str
+    title: str
+    state: PullRequestState
+    head_sha: str
+    tags: Mapping[str, str]
+    opened_at: datetime
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+
+
+def upsert(connection: Connection, row: PullRequestRow) -> None:
+    """Write a pull request as it stands now."""
+    changed = update(pull_requests).where(pull_requests.c.lane == row.lane, pull_requests.c.number == row.number)
+    if connection.execute(changed.values(asdict(row))).rowcount == 0:
+        connection.execute(insert(pull_requests).values(asdict(row)))
+
+
+def open_in(connection: Connection, lane: str) -> Sequence[PullRequestRow]:
+    """Those of a lane that were open when we last looked, oldest first."""
+    wanted = select(pull_requests).where(pull_requests.c.lane == lane, pull_requests.c.state == PullRequestState.OPEN)
+    return [_row(row) for row in connection.execute(wanted.order_by(pull_requests.c.number))]
+
+
+def held_in(connection: Connection, lane: str, *, limit: int) -> Sequence[PullRequestRow]:
+    """Closed ones whose hold is still active, newest first: a person may reopen them."""
+    active = select(holds.c.pull_request).where(holds.c.lane == lane, holds.c.lifted_at.is_(None))
+    wanted = (
+        select(pull_requests)
+        .where(
+            pull_requests.c.lane == lane,
+            pull_requests.c.state == PullRequestState.CLOSED,
+            pull_requests.c.number.in_(active),
+        )
+        .order_by(pull_requests.c.number.desc())
+        .limit(limit)
+    )
+    return [_row(row) for row in connection.execute(wanted)]
+
+
+def find(connection: Connection, lane: str, number: int) -> PullRequestRow | None:
+    """One pull request."""
+    wanted = select(pull_requests).where(pull_requests.c.lane == lane, pull_requests.c.number == number)
+    row = connection.execute(wanted).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def count_open(connection: Connection) -> int:
+    """How many are open."""
+    wanted = select(func.count()).select_from(pull_requests).where(pull_requests.c.state == PullRequestState.OPEN)
+    return connection.execute(wanted).scalar_one()
+
+
+def _row(row: Row[tuple[object, ...]]) -> PullRequestRow:
+    values = dict(row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)
+    return PullRequestRow(**{**values, "state": PullRequestState(values["state"])})

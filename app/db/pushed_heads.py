@@ -1,0 +1,55 @@
+"""Pushed heads: every commit that we were about to push to a branch of ours, written down before the push."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import JSON, Column, Connection, Index, Table, select
+
+from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata
+
+pushed_heads = Table(
+    "pushed_heads",
+    metadata,
+    Column("lane", SafeString(400), primary_key=True),
+    Column("sha", SafeString(64), primary_key=True),
+    Column("branch", SafeText, nullable=False),
+    Column("base_sha", SafeString(64), nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Index("ix_pushed_heads_sha", "sha"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedHead:
+    """A commit of ours with the base commit it was made on and the tag of each policy in it."""
+
+    lane: str
+    branch: str
+    sha: str
+    base_sha: str
+    tags: Mapping[str, str]
+    recorded_at: datetime
+
+
+def record(connection: Connection, head: PushedHead) -> None:
+    """Write down a commit before it is pushed. Idempotent."""
+    insert_absent(connection, pushed_heads, asdict(head))
+
+
+def find(connection: Connection, lane: str, sha: str) -> PushedHead | None:
+    """What we know of a commit of ours; None for anybody else's."""
+    wanted = select(pushed_heads).where(pushed_heads.c.lane == lane, pushed_heads.c.sha == sha)
+    row = connection.execute(wanted).one_or_none()
+    return PushedHead(**row._mapping) if row is not None else None  # noqa: SLF001 (SQLAlchemy's public name for it)
+
+
+def has(connection: Connection, lane: str, sha: str) -> bool:
+    """Tell whether a commit is one that we pushed, or were about to."""
+    return find(connection, lane, sha) is not None
+
+
+def is_known(connection: Connection, sha: str) -> bool:
+    """Tell whether any lane pushed this commit."""
+    return connection.execute(select(pushed_heads.c.sha).where(pushed_heads.c.sha == sha).limit(1)).first() is not None

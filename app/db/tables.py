@@ -1,0 +1,100 @@
+"""What every table shares: the metadata, naming of constraints, and times as epoch milliseconds."""
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BigInteger, Connection, Dialect, MetaData, String, Table, Text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeDecorator
+
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as epoch milliseconds; what is finer than a millisecond is cut off."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """To the database."""
+        del dialect
+        return None if value is None else milliseconds(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        del dialect
+        return None if value is None else _EPOCH + timedelta(milliseconds=value)
+
+
+class SafeText(TypeDecorator[str]):
+    """A text from outside: what no database takes is replaced, in values as in comparisons."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        del dialect
+        return None if value is None else storable(value)
+
+
+class SafeString(TypeDecorator[str]):
+    """A text from outside, of limited length."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        del dialect
+        return None if value is None else storable(value)
+
+
+def milliseconds(at: datetime) -> int:
+    """Milliseconds since the epoch, cut off in whole numbers: a float would lose one now and then."""
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def insert_absent(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
+    """Insert a row unless its key is taken, also by a transaction that runs beside this one; false when it is."""
+    one = _absent(connection, table).values(dict(values)).returning(*table.primary_key)
+    return connection.execute(one).first() is not None
+
+
+def insert_all_absent(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert those rows whose keys are not taken."""
+    if rows:
+        connection.execute(_absent(connection, table), [dict(row) for row in rows])
+
+
+def _absent(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
+
+
+def new_id(now: datetime) -> str:
+    """A new id that sorts by time: twelve hex digits of milliseconds and twelve random ones."""
+    return f"{milliseconds(now):012x}{secrets.token_hex(6)}"
+
+
+def storable(text: str) -> str:
+    """A text as every database takes it: U+0000 and lone surrogates replaced.
+
+    >>> storable("a" + chr(0) + "b" + chr(0xD800))
+    'a�b�'
+    """
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,1 @@
+"""The sample config repo, registry and script of events behind `fluxbridge demo`."""

@@ -1,0 +1,153 @@
+"""The demo's surroundings: a bare config repository with the sample in it, a registry with images, and settings."""
+
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from git import Repo
+
+from app.demo.registry import DemoRegistry
+
+_WRITTEN_HOST = "registry.acme.example"
+_GIT_ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "Mira Okafor",
+    "GIT_AUTHOR_EMAIL": "mira@acme.example",
+    "GIT_COMMITTER_NAME": "Mira Okafor",
+    "GIT_COMMITTER_EMAIL": "mira@acme.example",
+}
+_FIRST_TAGS = {
+    "shop/storefront": ["1.3.0", "1.4.0", "1.4.1"],
+    "shop/payments": ["2.0.6", "2.0.7"],
+    "shop/notifier": ["main-77aa01c-1759900000", "main-8c1f2ab-1759990000"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSecrets:
+    """The secrets of one demo, made anew for each data folder."""
+
+    jenkins: str
+    registry: str
+    flux: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoWorld:
+    """Where everything of the demo is."""
+
+    folder: Path
+    settings_file: Path
+    config_repo: Path
+    secrets: DemoSecrets
+
+
+def build_world(folder: Path, registry: DemoRegistry, *, port: int) -> DemoWorld:
+    """Make the data folder: config repository, registry content and fluxbridge.yaml. The folder must be empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, tags in _FIRST_TAGS.items():
+        for tag in tags:
+            registry.put(path, tag, image_manifest(path, tag))
+    config_repo = folder / "fleet.git"
+    _make_config_repo(config_repo, registry.host)
+    made = DemoSecrets(*(secrets.token_hex(20) for _ in range(3)))
+    settings_file = folder / "fluxbridge.yaml"
+    settings_file.write_text(_settings(folder, config_repo, registry.host, port))
+    for name, secret in (("jenkins", made.jenkins), ("registry", f"Bearer {made.registry}"), ("flux", made.flux)):
+        _write_secret(folder / "secrets" / name, secret)
+    return DemoWorld(folder, settings_file, config_repo, made)
+
+
+def image_manifest(path: str, tag: str) -> bytes:
+    """A small OCI image manifest, another for each tag."""
+    config = hashlib.sha256(f"{path}:{tag}".encode()).hexdigest()
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": f"sha256:{config}", "size": 2},
+        "layers": [],
+    }
+    return json.dumps(manifest, sort_keys=True).encode()
+
+
+def read_file(config_repo: Path, path: str) -> str:
+    """A file as the base branch has it now."""
+    with Repo(config_repo) as repository:
+        content: bytes = repository.commit("main").tree[path].data_stream.read()
+        return content.decode()
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(secret)
+
+
+def _settings(folder: Path, config_repo: Path, registry_host: str, port: int) -> str:
+    kept = json.dumps(str(folder / "secrets"))[1:-1]
+    return f"""\
+# The settings of the demo; docs/configuration.md explains every key.
+data_dir: {json.dumps(str(folder / "data"))}
+listen: {{host: 127.0.0.1, port: {port}}}
+sources:
+  ci:       {{kind: jenkins, jenkins: main, secret: {{file: "{kept}/jenkins"}}, jobs: ["shop/*"]}}
+  registry: {{kind: distribution, registry: demo, header: {{Authorization: {{file: "{kept}/registry"}}}}}}
+  staging:
+    {{kind: flux, cluster: staging, config_repo: fleet, root: clusters/staging, secret: {{file: "{kept}/flux"}}}}
+  production:
+    {{kind: flux, cluster: production, config_repo: fleet, root: clusters/production, secret: {{file: "{kept}/flux"}}}}
+jenkins:
+  main: {{url: "https://ci.acme.example"}}
+registries:
+  demo: {{host: "{registry_host}", plain_http: true}}
+config_repos:
+  fleet:
+    url: {json.dumps(str(config_repo))}
+    branch: main
+    forge: {{kind: local}}
+work: {{quiet_s: 0.3, max_wait_s: 3.0}}
+log: {{level: warning, format: text}}
+"""
+
+
+def _make_config_repo(path: Path, registry_host: str) -> None:
+    Repo.init(path, bare=True, initial_branch="main").close()
+    stream = [b"commit refs/heads/main\n", b"committer Mira Okafor <mira@acme.example> 1760000000 +0000\n"]
+    stream += _blob(b"Describe what runs where\n")
+    for name, content in _sample_files(files("app.demo") / "config_repo", ""):
+        written = content.replace(_WRITTEN_HOST.encode(), registry_host.encode())
+        stream += [f"M 100644 inline {name}\n".encode(), *_blob(written)]
+    _git(path, "fast-import", "--quiet", stdin=b"".join(stream))
+
+
+def _blob(content: bytes) -> list[bytes]:
+    return [f"data {len(content)}\n".encode(), content, b"\n"]
+
+
+def _sample_files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+        if entry.is_dir():
+            yield from _sample_files(entry, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry.read_bytes()
+
+
+def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    done = subprocess.run(
+        ["git", *arguments],  # noqa: S607
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        check=True,
+        timeout=30,
+        env={**os.environ, **_GIT_ENVIRONMENT},
+    )
+    return done.stdout

@@ -1,0 +1,291 @@
+"""The running server: web, inbox and workers of one process, composed from the settings."""
+
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from app.clients.git_command import check_git
+from app.compose import compose_systems, make_data_folder, utc_now
+from app.core.errors import Refused
+from app.db.clock import SharedClock
+from app.db.database import Database
+from app.db.inbox import Inbox
+from app.services.systems import Systems
+from app.settings.models import Settings
+from app.settings.secrets import SecretUnreadable
+from app.settings.server import is_loopback
+from app.web.application import create_web
+from app.web.parts import ApiToken, WebParts
+from app.worker import Workers
+
+_log = structlog.get_logger("fluxbridge.main")
+LOCAL_TOKEN = "local"  # noqa: S105 (a token's name)
+
+
+class SchemaBehind(Refused):
+    """The database's tables are not those of this version."""
+
+    def __init__(self) -> None:
+        super().__init__("the database is not at this version's schema: run `fluxbridge migrate`, then start again")
+
+
+class NeedsPostgreSQL(Refused):
+    """Something asks for several processes on a database that only one may open."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} needs PostgreSQL: a SQLite file belongs to one process. "
+            "Use `fluxbridge serve`, or set `database: postgresql+psycopg://…`"
+        )
+
+
+class OpenToAll(Refused):
+    """The server would be reachable from other machines with no token set."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"listen.host {host} is reachable from other machines: set api.tokens first, or listen on 127.0.0.1"
+        )
+
+
+def token_file(settings: Settings) -> Path:
+    """Where the running server leaves the token for this machine's command line."""
+    return settings.data_dir / "token"
+
+
+def open_database(settings: Settings, *, migrate: bool = False) -> Database:
+    """Open the database at this version's schema; SQLite is brought there at once. Raises Refused leaves."""
+    make_data_folder(settings)
+    database = Database(settings.database.connect_url(settings.data_dir))
+    try:
+        if migrate or database.is_sqlite:
+            database.migrate()
+        else:
+            _require_current(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _require_current(database: Database) -> None:
+    if not database.is_current():
+        raise SchemaBehind
+
+
+def address_file(settings: Settings) -> Path:
+    """Where the running server leaves the URL by which this machine's command line reaches it."""
+    return settings.data_dir / "address"
+
+
+@dataclass(slots=True)
+class Server:
+    """One process of Fluxbridge. `has_web` and `has_workers` say which halves it runs.
+
+    `is_private` is a web half for one command on this machine, beside no other process.
+    """
+
+    settings: Settings
+    has_web: bool = True
+    has_workers: bool = True
+    is_private: bool = False
+    systems: Systems = field(init=False)
+    database: Database = field(init=False)
+    clock: SharedClock = field(init=False)
+    inbox: Inbox = field(init=False)
+    workers: Workers | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work before anything is opened."""
+        settings = self.settings
+        if self.is_private:
+            self.has_workers = False
+        elif settings.database.is_sqlite and not (self.has_web and self.has_workers):
+            raise NeedsPostgreSQL("`serve --no-workers`" if self.has_web else "`work`")
+        if self.has_web and not is_loopback(settings.listen.host) and not settings.api.tokens:
+            raise OpenToAll(settings.listen.host)
+        if self.has_workers:
+            check_git()
+        self.systems = compose_systems(settings)
+        self.database = open_database(settings)
+        self.clock = SharedClock(self.database, utc_now)
+        self.clock.measure()
+        self.inbox = Inbox(self.database, capacity=settings.limits.inbox)
+        if self.has_workers:
+            self.workers = Workers(
+                database=self.database,
+                systems=self.systems,
+                clock=self.clock,
+                count=settings.work.workers,
+                measure_clock=self.clock.measure,
+            )
+
+    def create_app(self) -> FastAPI:
+        """The web application over this server's parts."""
+        local = self._write_token_file()
+        return create_web(
+            WebParts(
+                systems=self.systems,
+                database=self.database,
+                inbox=self.inbox,
+                clock=self.clock,
+                tokens=lambda: [local, *self._tokens()],
+                root_path=self.settings.root_path,
+                body_limit=self.settings.limits.body_bytes,
+                wake=self._wake,
+                data_dir=self.settings.data_dir,
+                version=version("fluxbridge"),
+            )
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Inbox and workers run while this is open; at the end their work is finished or released."""
+        self.inbox.start()
+        if self.workers is not None:
+            self.workers.start()
+        try:
+            yield
+        finally:
+            if self.workers is not None:
+                self.workers.stop()
+            self.inbox.stop()
+            self.close()
+
+    def close(self) -> None:
+        """Give back what was opened, where it never ran."""
+        self.systems.close()
+        self.database.close()
+
+    def _wake(self) -> None:
+        if self.workers is not None:
+            self.workers.wake()
+
+    def _tokens(self) -> Iterator[ApiToken]:
+        """The configured tokens as they are now; one that cannot be read lets nobody in and locks nobody else out."""
+        for name, token in self.settings.api.tokens.items():
+            for secret in token.secret:
+                try:
+                    yield ApiToken(name, token.scope, secret.read())
+                except SecretUnreadable as error:
+                    _log.warning("an API token cannot be used", token=name, why=str(error))
+
+    def _write_token_file(self) -> ApiToken:
+        path = token_file(self.settings)
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        token = secrets.token_urlsafe(32)
+        path.write_text(token)
+        return ApiToken(LOCAL_TOKEN, "operate", token)
+
+
+def serve(settings: Settings, *, has_workers: bool = True) -> None:
+    """Run the web half, with workers unless told otherwise, until a signal ends it."""
+    server = Server(settings, has_workers=has_workers)
+    bound = _bind_for(server)
+    with server.running():
+        http = web_server(server.create_app())
+        _on_signals(http.handle_exit)
+        address_file(settings).write_text("http://{}:{}\n".format(*_reached_at(bound)))
+        _log.info("listening", address="{}:{}".format(*bound.getsockname()[:2]), workers=has_workers)
+        try:
+            http.run(sockets=[bound])
+        finally:
+            address_file(settings).unlink(missing_ok=True)
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[str]:
+    """The same in a thread of this process; gives the server's URL and stops it at the end."""
+    bound = _bind_for(server)
+    with server.running():
+        http = web_server(server.create_app())
+        thread = threading.Thread(target=http.run, kwargs={"sockets": [bound]}, name="web", daemon=True)
+        thread.start()
+        url = "http://{}:{}".format(*_reached_at(bound))
+        if not server.is_private:
+            address_file(server.settings).write_text(f"{url}\n")
+        try:
+            yield url
+        finally:
+            http.should_exit = True
+            thread.join()
+            if not server.is_private:
+                address_file(server.settings).unlink(missing_ok=True)
+
+
+def work(settings: Settings) -> None:
+    """Run the workers alone, beside web processes on the same PostgreSQL, until a signal ends it."""
+    server = Server(settings, has_web=False)
+    ended = threading.Event()
+    _on_signals(lambda *_: ended.set())
+    with server.running():
+        _log.info("working")
+        ended.wait()
+
+
+def _on_signals(end: Callable[[int, FrameType | None], None]) -> None:
+    """Uvicorn raises what ended it once more: by default that would end us before our work is put down."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+def _reached_at(bound: socket.socket) -> tuple[str, int]:
+    host, port = bound.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 (compared with, not bound to)
+        return "127.0.0.1", port
+    return f"[{host}]" if ":" in host else host, port
+
+
+def _bind_for(server: Server) -> socket.socket:
+    try:
+        return bind(server.settings)
+    except AddressTaken:
+        server.close()
+        raise
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Take the address to listen on. Raises AddressTaken."""
+    family = socket.AF_INET6 if ":" in settings.listen.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.listen.host, settings.listen.port))
+        # From here on senders wait to be answered, instead of being refused until the web half is up.
+        bound.listen()
+    except OSError as error:
+        bound.close()
+        raise AddressTaken(settings.listen.host, settings.listen.port, error.strerror or "refused") from error
+    return bound
+
+
+class AddressTaken(Refused):
+    """The address to listen on is not to be had."""
+
+    def __init__(self, host: str, port: int, why: str) -> None:
+        super().__init__(f"cannot listen on {host}:{port} ({why}): stop what uses it, or set `listen`")
+
+
+def web_server(app: FastAPI) -> uvicorn.Server:
+    """The HTTP server; its own access log is off, for ours leaves query strings out."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=8,
+        )
+    )

@@ -1,0 +1,99 @@
+"""Flux's notification-controller, provider `generic-hmac`: what became of a revision in a cluster."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from app.core.facts import RevisionApplied
+from app.senders.flux_revision import parse_revision
+from app.senders.payload import PAYLOAD, Instant, Line, read_body
+from app.senders.proofs import verify_hmac
+from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, no_external_id
+
+_ANNOTATION = "event.toolkit.fluxcd.io/"
+_SUCCESSES = {
+    "Kustomization": frozenset({"ReconciliationSucceeded"}),
+    "HelmRelease": frozenset({"InstallSucceeded", "UpgradeSucceeded"}),
+}
+
+
+class _InvolvedObject(BaseModel):
+    """The object that an event is about."""
+
+    model_config = PAYLOAD
+    kind: Line
+    name: Line
+    namespace: str = ""
+
+
+class _Event(BaseModel):
+    """A Flux event as it leaves the cluster."""
+
+    model_config = PAYLOAD
+    involved_object: _InvolvedObject = Field(alias="involvedObject")
+    severity: Line
+    timestamp: Instant
+    reason: Line
+    message: str = ""
+    metadata: dict[str, str] | None = None
+
+
+def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
+    """Check X-Signature over the raw body. Raises NoKeyConfigured, ProofMissing, WrongProof."""
+    verify_hmac(request, keys, header="X-Signature", signed=request.body, algorithms=("sha256", "sha512"))
+
+
+def parse(request: WebhookRequest, origin: Origin) -> Parsed:
+    """Read how a Kustomization or HelmRelease fared with a revision; all else is ignored. Raises Unusable.
+
+    The cluster is the configured one: a payload could name any.
+    """
+    event, cluster = read_body(request, _Event), origin.named("cluster")
+    metadata = _without_prefixes(event.metadata or {})
+    revision = metadata.get("revision", "")
+    if reason := _why_ignored(event, revision):
+        return Parsed(ignored=(reason,))
+    of_artifact, of_git = parse_revision(revision), parse_revision(metadata.get("originRevision", ""))
+    fact = RevisionApplied(
+        cluster=cluster,
+        kind=event.involved_object.kind,
+        namespace=event.involved_object.namespace,
+        name=event.involved_object.name,
+        revision=revision,
+        commit=of_git.commit or of_artifact.commit,
+        is_failure=event.severity == "error",
+        reason=event.reason,
+        message=event.message,
+        at=event.timestamp,
+    )
+    return Parsed(facts=(fact,))
+
+
+def _why_ignored(event: _Event, revision: str) -> str | None:
+    kind = event.involved_object.kind
+    if kind not in _SUCCESSES:
+        return f"events of kind {kind[:60]!r} apply nothing"
+    if event.severity != "error" and event.reason not in _SUCCESSES[kind]:
+        return f"reason {event.reason[:60]!r} of a {kind} is no result"
+    return None if revision else f"{event.reason[:60]!r} names no revision"
+
+
+def _without_prefixes(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Cut API groups off the keys; where that makes keys equal a bare one wins, and an annotation's loses."""
+
+    def strength(key: str) -> int:
+        return 2 if "/" not in key else 0 if key.startswith(_ANNOTATION) else 1
+
+    return {key.rpartition("/")[2]: metadata[key] for key in sorted(metadata, key=strength)}
+
+
+FLUX = Sender(
+    kind="flux",
+    verify=verify,
+    external_id=no_external_id,
+    parse=parse,
+    kept_headers=("content-type", "user-agent", "gotk-component"),
+    needs=("secrets",),
+    speaks_for="cluster",
+)

@@ -1,0 +1,155 @@
+"""GitHub: pull requests and moved branches."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from pydantic import AfterValidator, BaseModel
+
+from app.core.facts import BranchMoved, PullRequestChanged
+from app.senders.payload import PAYLOAD, Line, Model, PositiveNumber, is_commit, read_model
+from app.senders.proofs import verify_hmac
+from app.senders.sender import MOST_BYTES, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest
+from app.senders.strict_json import read_json
+
+_FORM = "application/x-www-form-urlencoded"
+_BRANCHES = "refs/heads/"
+_FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+_DELIVERY = re.compile(r"[A-Za-z0-9-]{1,100}")
+
+
+def _full_name(text: str) -> str:
+    if not _FULL_NAME.fullmatch(text):
+        raise ValueError("must be owner/name")
+    return text
+
+
+def _commit(text: str) -> str:
+    if not is_commit(text):
+        raise ValueError("must be a whole commit id")
+    return text
+
+
+class _Repository(BaseModel):
+    """A repository by its full name, owner/name."""
+
+    model_config = PAYLOAD
+    full_name: Annotated[Line, AfterValidator(_full_name)]
+
+
+class _Account(BaseModel):
+    """Who did it."""
+
+    model_config = PAYLOAD
+    login: Line
+
+
+class _Side(BaseModel):
+    """Head or base of a pull request; GitHub sends no repository for a head whose fork is gone."""
+
+    model_config = PAYLOAD
+    ref: Line
+    repo: _Repository | None = None
+
+
+class _PullRequest(BaseModel):
+    """The two branches; everything else is read back from GitHub."""
+
+    model_config = PAYLOAD
+    head: _Side
+    base: _Side
+
+
+class _PullRequestEvent(BaseModel):
+    """A `pull_request` event."""
+
+    model_config = PAYLOAD
+    action: Line
+    number: PositiveNumber
+    pull_request: _PullRequest
+    repository: _Repository
+    sender: _Account | None = None
+
+
+class _PushEvent(BaseModel):
+    """A `push` event; `after` is all zeros where the ref was deleted."""
+
+    model_config = PAYLOAD
+    ref: Line
+    after: Annotated[str, AfterValidator(_commit)]
+    deleted: bool = False
+    repository: _Repository
+
+
+def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
+    """Check X-Hub-Signature-256 over the raw body, form or JSON. Raises NoKeyConfigured, ProofMissing, WrongProof."""
+    verify_hmac(request, keys, header="X-Hub-Signature-256", signed=request.body)
+
+
+def external_id(request: WebhookRequest) -> str | None:
+    """Return the delivery's GUID, which a redelivery keeps."""
+    delivery = request.headers.get("x-github-delivery", "")
+    return delivery if _DELIVERY.fullmatch(delivery) else None
+
+
+def parse(request: WebhookRequest, _origin: Origin) -> Parsed:
+    """Read `pull_request` and `push` of branches; every other event, `ping` too, is ignored. Raises Unusable."""
+    match request.headers.get("x-github-event", ""):
+        case "":
+            raise Unusable("the header X-GitHub-Event is missing: send GitHub's own headers along")
+        case "pull_request":
+            return _read_pull_request(_read(request, _PullRequestEvent))
+        case "push":
+            return _read_push(_read(request, _PushEvent))
+        case other:
+            return Parsed(ignored=(f"event {other[:40]!r} says nothing of use here",))
+
+
+def _read(request: WebhookRequest, model: type[Model]) -> Model:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    text = _form_payload(request.body) if content_type == _FORM else request.body
+    return read_model(read_json(text, most_bytes=MOST_BYTES), model)
+
+
+def _form_payload(body: bytes) -> bytes:
+    try:
+        payloads = parse_qs(body.decode(), max_num_fields=10, errors="strict").get("payload", [])
+    except ValueError:
+        payloads = []
+    if len(payloads) != 1:
+        raise Unusable("it is no form with one field `payload`")
+    return payloads[0].encode()
+
+
+def _read_pull_request(event: _PullRequestEvent) -> Parsed:
+    head = event.pull_request.head
+    fact = PullRequestChanged(
+        repository=event.repository.full_name,
+        number=event.number,
+        head_branch=head.ref,
+        head_repository=head.repo.full_name if head.repo else None,
+        base_branch=event.pull_request.base.ref,
+        action=event.action,
+        actor=event.sender.login if event.sender else None,
+    )
+    return Parsed(facts=(fact,))
+
+
+def _read_push(event: _PushEvent) -> Parsed:
+    branch = event.ref.removeprefix(_BRANCHES)
+    if branch in {event.ref, ""}:
+        return Parsed(ignored=(f"{event.ref[:200]!r} is no branch",))
+    is_gone = event.deleted or not event.after.strip("0")
+    commit = None if is_gone else event.after
+    return Parsed(facts=(BranchMoved(repository=event.repository.full_name, branch=branch, commit=commit),))
+
+
+GITHUB = Sender(
+    kind="github",
+    verify=verify,
+    external_id=external_id,
+    parse=parse,
+    kept_headers=("content-type", "user-agent", "x-github-event", "x-github-delivery", "x-github-hook-id"),
+    needs=("secrets",),
+)

@@ -1,0 +1,86 @@
+"""How JSON values become payload models, and the field types that payloads share."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+
+from app.senders.instants import parse_instant
+from app.senders.sender import MOST_BYTES, Unusable, WebhookRequest
+from app.senders.strict_json import read_json
+
+PAYLOAD = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
+
+_LONGEST_LINE = 1000
+_MOST_REASONS = 3
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_BUILD_JOB = re.compile(r"[^/]+(?:/[^/]+)*")
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_body(request: WebhookRequest, model: type[Model]) -> Model:
+    """Read the whole body as this model. Raises Unusable."""
+    return read_model(read_json(request.body, most_bytes=MOST_BYTES), model)
+
+
+def read_model(value: JsonValue, model: type[Model]) -> Model:
+    """Read a JSON value as this model; unknown keys are no error. Raises Unusable naming the first wrong fields."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        reasons = [f"{_place(each['loc'])}{_reason(each['msg'])}" for each in error.errors(include_input=False)]
+        more = f" (and {len(reasons) - _MOST_REASONS} more)" if len(reasons) > _MOST_REASONS else ""
+        raise Unusable("; ".join(reasons[:_MOST_REASONS]) + more) from None
+
+
+def is_commit(text: str) -> bool:
+    """Tell whether this is a whole git commit id: 40 (SHA-1) or 64 (SHA-256) lower-case hex digits."""
+    return _COMMIT.fullmatch(text) is not None
+
+
+def is_job_name(text: str) -> bool:
+    """Tell whether this is a Jenkins JOB_NAME: names between single `/`, none of them `.` or `..`."""
+    return _BUILD_JOB.fullmatch(text) is not None and not {".", ".."} & set(text.split("/"))
+
+
+def _place(location: Sequence[int | str]) -> str:
+    path = ".".join(str(step)[:60] for step in location)
+    return f"{path!r}: " if path else ""
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _one_line(text: str) -> str:
+    if not 0 < len(text) <= _LONGEST_LINE or _CONTROL.search(text):
+        raise ValueError(f"must be one line of 1 to {_LONGEST_LINE} characters")
+    return text
+
+
+def _empty_is_absent(value: object) -> object:
+    return None if value == "" else value
+
+
+def _job_name(text: str) -> str:
+    if not is_job_name(text):
+        raise ValueError("must be a JOB_NAME such as folder/app/main, without leading, trailing or double slashes")
+    return text
+
+
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("must be an RFC 3339 time as text")  # noqa: TRY004 - pydantic turns only ValueError into a reason
+    return parse_instant(value)
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+OptionalLine = Annotated[Line | None, BeforeValidator(_empty_is_absent)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+JobName = Annotated[Line, AfterValidator(_job_name)]
+PositiveNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]

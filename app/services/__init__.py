@@ -1,0 +1,1 @@
+"""What Fluxbridge does, one verb a file, over ports and the database."""

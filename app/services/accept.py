@@ -1,0 +1,61 @@
+"""Accept a webhook: prove who sent it and say what will be kept; nothing is read into it here."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from app.core.errors import NotFound
+from app.db.deliveries import NewDelivery
+from app.senders import SENDERS
+from app.senders.sender import Sender, WebhookRequest
+from app.services.systems import Source
+
+_SLOT_S = 600
+
+
+class UnknownSource(NotFound):
+    """A webhook came for a source that is not configured."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no source is called {name[:64]!r}; sources are declared in fluxbridge.yaml")
+
+
+def find_source(sources: Mapping[str, Source], name: str) -> tuple[Source, Sender]:
+    """The source of that name with its sender. Raises UnknownSource."""
+    source = sources.get(name)
+    if source is None:
+        raise UnknownSource(name)
+    return source, SENDERS[source.kind]
+
+
+def accept(source: Source, sender: Sender, request: WebhookRequest, now: datetime) -> NewDelivery:
+    """Verify a request and turn it into what is kept. Raises NotAuthentic."""
+    sender.verify(request, source.keys(), now)
+    return NewDelivery(
+        source=source.name,
+        kind=source.kind,
+        external_id=sender.external_id(request) or _content_id(request.body, now),
+        headers={name: request.headers[name] for name in sender.kept_headers if name in request.headers},
+        body=request.body,
+        received_at=now,
+    )
+
+
+def oversized(source: Source, *, size: int | None, now: datetime) -> NewDelivery:
+    """What is kept of a delivery that is too large, from a sender that would block on a refusal."""
+    words = f"{size} bytes" if size is not None else "an unknown number of bytes"
+    note = f'{{"truncated": "a delivery of {words} was not kept"}}'.encode()
+    return NewDelivery(
+        source=source.name,
+        kind=source.kind,
+        external_id=_content_id(note, now),
+        headers={"fluxbridge-truncated": words},
+        body=note,
+        received_at=now,
+    )
+
+
+def _content_id(body: bytes, now: datetime) -> str:
+    """Name a delivery that has no id of its own: its content, within a slot of ten minutes (DESIGN 4.1)."""
+    slot = int(now.astimezone(UTC).timestamp()) // _SLOT_S
+    return f"sha256:{hashlib.sha256(body).hexdigest()}:{slot}"

@@ -1,0 +1,124 @@
+"""Describe a plan as plain values: what the API, the command line and the lane's row show of it."""
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel
+
+from app.core.flux.tree import Report
+from app.core.promotion.planning import Plan
+from app.core.promotion.proposals import Proposal
+from app.core.promotion.texts import title
+
+
+class PlannedChange(BaseModel):
+    """One field that a pull request sets."""
+
+    file: str
+    line: int
+    old: str
+    new: str
+
+
+class PlannedProposal(BaseModel):
+    """A pull request that should exist."""
+
+    stage: str
+    policy: str
+    branch: str
+    title: str
+    image: str
+    from_tag: str | None
+    tag: str
+    digest: str | None
+    reasons: list[str]
+    changes: list[PlannedChange]
+    is_put_off: bool
+
+
+class PlannedOutcome(BaseModel):
+    """Where one policy stands in one stage."""
+
+    stage: str
+    policy: str
+    standing: str
+    tag: str | None
+    from_tag: str | None
+    reason: str
+
+
+class PlannedClosure(BaseModel):
+    """A pull request that should no longer be open."""
+
+    number: int
+    reason: str
+
+
+class Noticed(BaseModel):
+    """Something in the config repository that people should look at."""
+
+    file: str
+    line: int | None
+    what: str
+
+
+class PlanDescription(BaseModel):
+    """A lane's plan at one commit; with `problem` set, nothing could be planned."""
+
+    commit: str
+    problem: str | None = None
+    proposals: list[PlannedProposal] = []
+    closures: list[PlannedClosure] = []
+    outcomes: list[PlannedOutcome] = []
+    noticed: list[Noticed] = []
+
+
+def describe(
+    commit: str, planned: Plan | None, *, reports: Iterable[Report] = (), problem: str | None = None
+) -> PlanDescription:
+    """Put a plan into plain values."""
+    planned = planned or Plan()
+    return PlanDescription(
+        commit=commit,
+        problem=problem,
+        proposals=[
+            *(_proposal(one, is_put_off=False) for one in planned.proposals),
+            *(_proposal(one, is_put_off=True) for one in planned.put_off),
+        ],
+        closures=[PlannedClosure(number=one.number, reason=one.reason) for one in planned.closures],
+        outcomes=[
+            PlannedOutcome(
+                stage=one.stage,
+                policy=one.policy,
+                standing=one.standing,
+                tag=one.tag,
+                from_tag=one.from_tag,
+                reason=one.reason,
+            )
+            for one in planned.outcomes
+        ],
+        noticed=[Noticed(file=one.file, line=one.line, what=one.what) for one in reports],
+    )
+
+
+def _proposal(one: Proposal, *, is_put_off: bool) -> PlannedProposal:
+    return PlannedProposal(
+        stage=one.stage,
+        policy=one.group,
+        branch=one.branch,
+        title=title(one),
+        image=one.move.image,
+        from_tag=one.move.from_tag,
+        tag=one.move.tag,
+        digest=one.move.digest,
+        reasons=list(one.move.reasons),
+        changes=[
+            PlannedChange(
+                file=change.field.file,
+                line=change.field.marked.line,
+                old=change.field.marked.text,
+                new=change.new_text,
+            )
+            for change in one.changes
+        ],
+        is_put_off=is_put_off,
+    )

@@ -1,0 +1,249 @@
+"""Explain a policy: the verdict on each tag that matters, what gates and holds add, and what Flux is silent about."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.core.errors import Conflict, FluxbridgeError, Invalid
+from app.core.flux.objects import Policy, PolicyName
+from app.core.flux.tree import assemble
+from app.core.flux.warnings import warn_of_markers, warn_of_use
+from app.core.images import ImageName, ImageReference, InvalidImage
+from app.core.policies.explaining import MOST_ON_A_SIDE, explain
+from app.core.policies.selection import compile_policy
+from app.core.policies.stored import read_spec
+from app.core.policies.warnings import PolicyWarning, warn
+from app.core.promotion.explaining import explain_stage
+from app.core.promotion.gates import TagState, is_admissible
+from app.core.promotion.rules import Rules
+from app.core.promotion.state import PolicyState
+from app.core.promotion.walk import Entry
+from app.db import holds, lanes
+from app.db.database import Database
+from app.db.lanes import LaneRow
+from app.services.describe_plan import PlanDescription
+from app.services.explanations import LeftOut, PolicyExplanation, StageExplanation, TagsExplanation, WarningView
+from app.services.read_lane import LaneView, Scans, policy_states, view_at
+from app.services.read_lanes import policy as find_policy
+from app.services.systems import Systems
+from app.services.views import PolicyDetails
+
+_MOST_MARKERS = 20
+_UNKNOWN_SPEC = "its spec is not known; the next run of its lane writes it down"
+
+
+class NoSuchPush(Invalid):
+    """A push that should be tried out is none of the policy's image."""
+
+    def __init__(self, push: str, problem: str) -> None:
+        super().__init__(f"the push {push[:300]!r} cannot be tried: {problem}")
+
+
+class UnusablePolicy(Conflict):
+    """A policy has no spec by which anything could be selected."""
+
+    def __init__(self, policy: PolicyDetails) -> None:
+        super().__init__(f"{policy.file}: {policy.namespace}/{policy.name} selects nothing: {policy.status}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which policy is asked about, and the `image:tag` whose push is to be tried out, if any.
+
+    `repo` and `root` are needed only where the name is ambiguous.
+    """
+
+    namespace: str
+    name: str
+    repo: str | None = None
+    root: str | None = None
+    push: str | None = None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of the policy in question; `view` is None where its commit cannot be read on this machine."""
+
+    details: PolicyDetails
+    lane: LaneRow | None
+    systems: Systems
+    now: datetime
+    view: LaneView | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def lane_key(self) -> str:
+        """The key of the policy's lane."""
+        return lanes.key_of(self.details.repo, self.details.branch)
+
+
+def explain_policy(database: Database, systems: Systems, question: Question, *, now: datetime) -> PolicyExplanation:
+    """Explain a policy as its lane's last run saw it, by what the database knows now. No other system is asked.
+
+    Raises NoSuchPolicy, AmbiguousPolicy, InvalidImage, NoSuchPush.
+    """
+    with database.transaction() as connection:
+        details = find_policy(
+            connection, namespace=question.namespace, name=question.name, repo=question.repo, root=question.root
+        )
+        lane = lanes.find(connection, lanes.key_of(details.repo, details.branch))
+    found = _Found(details, lane, systems, now)
+    pushed = None if question.push is None else _pushed_tag(question.push, details, systems)
+    # Reading the mirror runs git, which no transaction waits for.
+    found.view = _view(found)
+    with database.transaction() as connection:
+        state = _with_push(_state(connection, found), pushed, now)
+        stages = list(_stages(connection, found, state))
+    return PolicyExplanation(
+        **_named(details),
+        commit=lane.last_head if lane is not None else None,
+        problem=state.problem,
+        waits_for=state.waits_for,
+        tags=_tags(state, pushed),
+        left_out=_left_out(state),
+        stages=stages,
+        warnings=[WarningView.of(one) for one in _warnings(found, state)],
+        notes=found.notes,
+    )
+
+
+def explain_tags(details: PolicyDetails, tags: Iterable[str], *, now: datetime) -> PolicyExplanation:
+    """Explain what a policy's spec would select among these tags only. Raises InvalidPolicy, UnusablePolicy."""
+    spec = read_spec(details.spec)
+    if spec is None:
+        raise UnusablePolicy(details)
+    selection = compile_policy(spec).select(tags)
+    warnings = warn(spec, place=details.file, seen=(selection, now))
+    return PolicyExplanation(
+        **_named(details),
+        tags=TagsExplanation.of(explain(spec, selection)),
+        warnings=[WarningView.of(one) for one in warnings],
+    )
+
+
+def _named(details: PolicyDetails) -> dict[str, str]:
+    wanted = {"repo", "branch", "root", "namespace", "name", "file", "image", "spec"}
+    return details.model_dump(include=wanted)
+
+
+def _pushed_tag(push: str, details: PolicyDetails, systems: Systems) -> str:
+    reference = ImageReference.parse(push)
+    if reference.tag is None:
+        raise NoSuchPush(push, "it names no tag; write it as image:tag")
+    if details.image not in {str(reference.name), str(systems.known_as(reference.name))}:
+        raise NoSuchPush(push, f"the policy chooses from {details.image}; name a tag of that image")
+    return reference.tag
+
+
+def _view(found: _Found) -> LaneView | None:
+    """The config repository at the commit of the lane's last run, if the mirror on this machine has it."""
+    repo = found.systems.config_repos.get(found.details.repo)
+    commit = found.lane.last_head if found.lane is not None else None
+    if repo is None or commit is None:
+        return None
+    try:
+        return view_at(repo.repository, Scans(), commit, are_rules_required=repo.are_rules_required)
+    except FluxbridgeError as error:
+        found.notes.append(f"the config repository cannot be read here: {error}")
+        return None
+
+
+def _state(connection: Connection, found: _Found) -> PolicyState:
+    """The policy with its tags; from the mirror with its fields, else from what its lane's last run wrote down."""
+    name = PolicyName(found.details.root, found.details.namespace, found.details.name)
+    view = found.view or _empty_view(found.now)
+    policy = next((one for one in view.tree.policies if one.name == name), None)
+    if policy is None:
+        found.view = None
+        policy = _stored_policy(found.details, name)
+    narrowed = replace(view, tree=replace(view.tree, policies=(policy,)))
+    [state] = policy_states(connection, found.lane_key, narrowed, found.systems)
+    return state
+
+
+def _empty_view(now: datetime) -> LaneView:
+    return LaneView(
+        commit="",
+        committed_at=now,
+        entries={},
+        rules=Rules(),
+        rules_problem=None,
+        tree=assemble({}),
+        staged=(),
+        reports=(),
+    )
+
+
+def _stored_policy(details: PolicyDetails, name: PolicyName) -> Policy:
+    spec, image, problem = read_spec(details.spec), None, None
+    try:
+        image = ImageName.parse(details.image)
+    except InvalidImage as error:
+        problem = str(error)
+    if spec is None:
+        is_told = details.status.startswith("problem: ")
+        problem = details.status.removeprefix("problem: ") if is_told else _UNKNOWN_SPEC
+    return Policy(name=name, file=details.file, image=image, image_text=details.image, spec=spec, problem=problem)
+
+
+def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyState:
+    """The state after a push of this tag, of which nothing else is known."""
+    if pushed is None or state.compiled is None:
+        return state
+    tags = dict(state.tags)
+    if pushed not in tags or tags[pushed].is_gone:
+        tags[pushed] = TagState(tag=pushed, digest=None, first_seen_at=now)
+    candidates = {pushed, *(state.selection.verdicts if state.selection is not None else ())}
+    return replace(state, tags=tags, selection=state.compiled.select(candidates))
+
+
+def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
+    if state.policy.spec is None or state.selection is None:
+        return None
+    return TagsExplanation.of(explain(state.policy.spec, state.selection, asked=pushed))
+
+
+def _left_out(state: PolicyState) -> LeftOut:
+    present = [known for known in state.tags.values() if not known.is_gone]
+    selected = state.selection.verdicts if state.selection is not None else {}
+    barred = sorted(one.tag for one in present if not is_admissible(one) and one.tag not in selected)
+    return LeftOut(gone=len(state.tags) - len(present), barred=len(barred), barred_tags=barred[-MOST_ON_A_SIDE:])
+
+
+def _stages(connection: Connection, found: _Found, state: PolicyState) -> Iterator[StageExplanation]:
+    """The walk into each stage; without the config repository what the lane's last run told of it."""
+    if found.view is None:
+        yield from _told_stages(found, str(state.name))
+        return
+    held = tuple(holds.active(connection, found.lane_key))
+    for stage in found.view.rules.stages:
+        fields = [one for one in state.fields if one.stage == stage.name]
+        if fields and state.selection is not None and state.waits_for is None:
+            entry = Entry(stage=stage, holds=held, now=found.now, build_within=found.systems.timing.build_within)
+            yield StageExplanation.of(explain_stage(state, fields, entry))
+
+
+def _told_stages(found: _Found, name: str) -> Iterator[StageExplanation]:
+    if found.lane is None or found.lane.plan is None:
+        return
+    found.notes.append("what gates and holds add is as the lane's last run told it")
+    for one in PlanDescription.model_validate_json(found.lane.plan).outcomes:
+        if one.policy == name:
+            yield StageExplanation.told(one)
+
+
+def _warnings(found: _Found, state: PolicyState) -> Iterator[PolicyWarning]:
+    policy = state.policy
+    if policy.spec is not None:
+        seen = None if state.selection is None else (state.selection, found.now)
+        reflection = None if found.view is None else policy.digest_reflection
+        yield from warn(policy.spec, place=policy.file, digest_reflection=reflection, seen=seen)
+    if found.view is not None:
+        tree = found.view.tree
+        fields = [one for one in tree.fields if one.policy == policy.name]
+        yield from warn_of_use(policy, fields, tree.automations)
+        if not fields:
+            # One of these may be the marker that was meant for it.
+            yield from list(warn_of_markers(tree))[:_MOST_MARKERS]

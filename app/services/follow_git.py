@@ -1,0 +1,151 @@
+"""Follow Git: tags that came to the base branch by other ways than our pull requests, and reverts of ours."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from app.core.promotion.state import PolicyState
+from app.db import fields, promotions
+from app.db.promotions import NewPromotion, PromotionRow, PromotionState
+from app.services.hold import hold_reverted
+from app.services.lane_run import LaneRun
+from app.services.read_lane import LaneView
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """A stage's tag for one policy that is not the one we last knew there; `newest` is what was let in last."""
+
+    stage: str
+    state: PolicyState
+    old: str
+    new: str
+    file: str
+    newest: PromotionRow | None
+
+
+def follow_git(run: LaneRun, view: LaneView, states: tuple[PolicyState, ...]) -> None:
+    """Write down the tags that came into Git by other ways than our pull requests, and reverts of ours.
+
+    What a stage has is compared with what was let in last, so that a merge and its revert between two runs are seen.
+    """
+    last = run.claim.last_head
+    if last is None or last == view.commit:
+        return
+    with run.database.transaction() as connection:
+        moves = _moves(run, connection, states)
+        proposed = [row for row in promotions.open_in(connection, run.lane) if row.pull_request is not None]
+    for moved in moves:
+        if _is_only_to_be_noticed(run, moved, proposed, view.commit):
+            continue
+        _note_move(run, moved, last=last, head=view.commit)
+
+
+def _moves(run: LaneRun, connection: Connection, states: tuple[PolicyState, ...]) -> list[_Moved]:
+    seen: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for row in fields.of(connection, run.lane):
+        if row.tag is not None:
+            seen[row.stage, row.policy, row.file].add(row.tag)
+    found: list[_Moved] = []
+    for state in states:
+        for stage in sorted({one.stage for one in state.fields}):
+            newest = promotions.latest_merged(connection, run.lane, stage=stage, policy=str(state.name))
+            moved = _moved(state, stage, newest, seen)
+            if moved is not None:
+                found.append(moved)
+    return found
+
+
+def _moved(
+    state: PolicyState, stage: str, newest: PromotionRow | None, seen: Mapping[tuple[str, str, str], set[str]]
+) -> _Moved | None:
+    """The stage has left the tag that was let in last, or one file of it has; a file that is new moves nothing."""
+    now: dict[str, list[str]] = defaultdict(list)
+    for one in state.fields:
+        if one.stage == stage and one.tag is not None:
+            now[one.field.file].append(one.tag)
+    has_left = newest is not None and all(newest.tag not in tags for tags in now.values())
+    for file, tags in now.items():
+        before = seen.get((stage, str(state.name), file), set())
+        was = newest.tag if newest is not None else min(before, default=None)
+        new = next((tag for tag in tags if tag != was and (has_left or tag not in before)), None)
+        if was is None or new is None or not (has_left or before):
+            continue
+        if has_left or (was in before and was not in tags):
+            return _Moved(stage, state, was, new, file, newest)
+    return None
+
+
+def _is_only_to_be_noticed(run: LaneRun, moved: _Moved, proposed: Sequence[PromotionRow], head: str) -> bool:
+    """Our own head is in the base branch and the forge has not told of the merge yet."""
+    repository = run.repo.repository
+    return any(
+        (row.stage, row.policy, row.tag) == (moved.stage, str(moved.state.name), moved.new)
+        and row.head_sha is not None
+        and repository.has_commit(row.head_sha)
+        and repository.is_ancestor(row.head_sha, head)
+        for row in proposed
+    )
+
+
+def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> None:
+    policy, now, newest = str(moved.state.name), run.now(), moved.newest
+    repository = run.repo.repository
+    is_known = repository.has_commit(last)  # a rewritten base branch and a fresh mirror: it is nowhere any more
+    commits = repository.commits_between(last, head, paths=[moved.file], limit=1) if is_known else ()
+    who = commits[0].author if commits else "unknown"
+    commit = commits[0].sha if commits else head
+    with run.writing() as connection:
+        if newest is not None and _is_backwards(moved):
+            _note_revert(run, connection, newest, who=who, commit=commit)
+        promotion = promotions.begin(
+            connection,
+            NewPromotion(
+                lane=run.lane,
+                stage=moved.stage,
+                policy=policy,
+                image=moved.state.policy.image_text,
+                tag=moved.new,
+                digest=None,
+                from_tag=moved.old,
+                reason=f"changed in Git by {who}",
+                origin="git",
+            ),
+            who=who,
+            at=now,
+        )
+        promotions.move(
+            connection,
+            promotion.id,
+            PromotionState.MERGED,
+            reason=f"commit {commit[:12]} by {who}",
+            who=who,
+            at=now,
+            learned={
+                "merged_by": who,
+                "merged_at": commits[0].committed_at if commits else now,
+                "merge_commit": commit,
+            },
+        )
+
+
+def _is_backwards(moved: _Moved) -> bool:
+    compiled = moved.state.compiled
+    if moved.newest is not None and moved.new == moved.newest.from_tag:
+        return True
+    return compiled is not None and (compiled.compare(moved.new, moved.old) or 0) < 0
+
+
+def _note_revert(run: LaneRun, connection: Connection, promotion: PromotionRow, *, who: str, commit: str) -> None:
+    """Taken back on the base branch: the same tag is not proposed again until a higher one passes."""
+    promotions.move(
+        connection,
+        promotion.id,
+        PromotionState.REVERTED,
+        reason=f"commit {commit[:12]} by {who} took it back",
+        who=who,
+        at=run.now(),
+    )
+    hold_reverted(run, connection, promotion, who=who)

@@ -1,0 +1,146 @@
+"""Ask Jenkins and the registries what unsigned senders only hinted at, before anything is written down."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from app.core.errors import NotFound, Unavailable
+from app.core.facts import (
+    Artifact,
+    BranchMoved,
+    BuildFinished,
+    BuildMentioned,
+    BuildResult,
+    Fact,
+    ImagePushed,
+    PullRequestChanged,
+    RevisionApplied,
+    TagDeleted,
+)
+from app.core.images import ImageName, InvalidImage, is_digest, is_tag
+from app.services.systems import Source, Systems
+
+_LONGEST_RUN = timedelta(hours=24)
+Settled = BuildFinished | ImagePushed | TagDeleted | BranchMoved | PullRequestChanged | RevisionApplied
+
+
+class StillRunning(Unavailable):
+    """Jenkins says that a build which was reported as ended is still running."""
+
+    def __init__(self, fact: BuildMentioned) -> None:
+        super().__init__(f"build {fact.job} #{fact.number} is still running; it is looked at again")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the registry said of a tag just now; `digest` None: it is not there. `is_deletion`: as it was told."""
+
+    image: ImageName
+    tag: str
+    digest: str | None
+    is_deletion: bool = False
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Facts that count, what the registries say now, and what was left out with the reason."""
+
+    facts: list[Settled] = field(default_factory=list)
+    looked: list[Looked] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+def gather(
+    facts: Iterable[Fact], source: Source, systems: Systems, *, received_at: datetime, now: datetime
+) -> Gathered:
+    """Settle every fact of a delivery. Raises Unavailable or Refused when a system cannot be asked."""
+    found = Gathered()
+    for fact in facts:
+        match fact:
+            case BuildMentioned() | BuildFinished() if not source.may_report_job(fact.job):
+                found.ignored.append(f"source {source.name} may not speak for job {fact.job}")
+            case BuildMentioned():
+                _settle_build(_read_back(fact, systems, age=now - received_at), source, systems, found)
+            case BuildFinished():
+                _settle_build(fact, source, systems, found)
+            case ImagePushed():
+                _settle_push(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
+            case TagDeleted():
+                _settle_deletion(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
+            case _:
+                found.facts.append(fact)
+    return found
+
+
+def _read_back(fact: BuildMentioned, systems: Systems, *, age: timedelta) -> BuildFinished:
+    """The build as Jenkins tells it; `unknown` where Jenkins has it no more or it never ends."""
+    unknown = BuildFinished(controller=fact.controller, job=fact.job, number=fact.number, result=BuildResult.UNKNOWN)
+    try:
+        build = systems.jenkins[fact.controller].build(fact.job, fact.number)
+    except NotFound:
+        return unknown
+    if build is None:
+        if age < _LONGEST_RUN:
+            raise StillRunning(fact)
+        return unknown
+    artifact = _named_in_parameters(build)
+    return replace(build, artifacts=(artifact,)) if artifact else build
+
+
+def _named_in_parameters(build: BuildFinished) -> Artifact | None:
+    """The image that a build names in its parameters IMAGE, IMAGE_TAG and IMAGE_DIGEST, as Jenkins shows them."""
+    name, tag = build.parameters.get("IMAGE"), build.parameters.get("IMAGE_TAG")
+    digest = build.parameters.get("IMAGE_DIGEST") or None
+    if not name or not tag or not is_tag(tag) or (digest is not None and not is_digest(digest)):
+        return None
+    try:
+        return Artifact("image", ImageName.parse(name), tag, digest)
+    except InvalidImage:
+        return None
+
+
+def _settle_build(build: BuildFinished, source: Source, systems: Systems, found: Gathered) -> None:
+    kept: list[Artifact] = []
+    for named in build.artifacts:
+        artifact = replace(named, image=systems.known_as(named.image))
+        if not source.may_report_image(artifact.image):
+            found.ignored.append(f"source {source.name} may not speak for image {artifact.image}")
+            continue
+        kept.append(artifact)
+        _look(artifact.image, artifact.tag, systems, found)
+    found.facts.append(replace(build, artifacts=tuple(kept)))
+
+
+def _settle_push(push: ImagePushed, source: Source, systems: Systems, found: Gathered) -> None:
+    if not source.may_report_image(push.image):
+        found.ignored.append(f"source {source.name} may not speak for image {push.image}")
+        return
+    found.facts.append(push)
+    _look(push.image, push.tag, systems, found)
+
+
+def _settle_deletion(deletion: TagDeleted, source: Source, systems: Systems, found: Gathered) -> None:
+    """A deletion counts once the registry no longer has the tag: the sender is a hint like any other."""
+    if not source.may_report_image(deletion.image):
+        found.ignored.append(f"source {source.name} may not speak for image {deletion.image}")
+    elif deletion.tag is not None:
+        _look(deletion.image, deletion.tag, systems, found, is_deletion=True)
+    elif _is_still_there(deletion, systems):
+        found.ignored.append(f"the registry still has what was told to be deleted from {deletion.image}")
+    else:
+        found.facts.append(deletion)
+
+
+def _is_still_there(deletion: TagDeleted, systems: Systems) -> bool:
+    registry = systems.registry_of(deletion.image)
+    if registry is None:
+        return True
+    if deletion.digest is not None:
+        return registry.digest(deletion.image.path, deletion.digest) is not None
+    return bool(registry.tags(deletion.image.path))
+
+
+def _look(image: ImageName, tag: str, systems: Systems, found: Gathered, *, is_deletion: bool = False) -> None:
+    registry = systems.registry_of(image)
+    if registry is not None:
+        found.looked.append(Looked(image, tag, registry.digest(image.path, tag), is_deletion))

@@ -1,0 +1,229 @@
+"""Read the history: what is where now, and how each promotion came about, from build to cluster."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from app.core.images import ImageName, InvalidImage
+from app.core.promotion.gates import BuildReport, TagState, deciding_build
+from app.db import applications, builds, catalogue, fields, lanes, promotion_events, promotions, pull_requests
+from app.db.applications import ApplicationRow
+from app.db.lanes import LaneRow
+from app.db.pages import cut, decode_cursor, encode_cursor
+from app.db.promotions import PromotionRow
+from app.services.filters import ApplicationFilters, PromotionFilters, StageFilters
+from app.services.read_facts import UnknownId
+from app.services.systems import Systems
+from app.services.views import (
+    ApplicationView,
+    BuildLink,
+    EventView,
+    Listing,
+    PromotionDetails,
+    PromotionView,
+    PullRequestLink,
+    StageView,
+)
+
+
+def list_promotions(connection: Connection, filters: PromotionFilters) -> Listing[PromotionView]:
+    """Promotions, newest first. Raises InvalidCursor."""
+    wanted = promotions.PromotionFilters(
+        repo=filters.repo,
+        stage=filters.stage,
+        policy=filters.policy,
+        image=filters.image,
+        state=filters.state,
+        since=filters.since,
+        until=filters.until,
+    )
+    page = promotions.page(connection, wanted, limit=filters.limit, after=filters.after)
+    return Listing(items=[_promotion(connection, row) for row in page.items], next=page.next)
+
+
+def promotion(connection: Connection, promotion_id: str) -> PromotionDetails:
+    """One promotion with its history and where it was applied. Raises UnknownId."""
+    row = promotions.find(connection, promotion_id)
+    if row is None:
+        raise UnknownId("promotion", promotion_id)
+    events = promotion_events.of_promotion(connection, promotion_id)
+    return PromotionDetails(
+        **_promotion(connection, row).model_dump(),
+        events=[EventView(at=one.at, who=one.who, what=one.what, reason=one.reason) for one in events],
+        applications=_applications(applications.of_promotion(connection, promotion_id)),
+    )
+
+
+def list_applications(connection: Connection, filters: ApplicationFilters) -> Listing[ApplicationView]:
+    """What became of promotions in clusters, newest first. Raises InvalidCursor."""
+    page = applications.page(connection, limit=filters.limit, after=filters.after, cluster=filters.cluster)
+    return Listing(items=_applications(page.items), next=page.next)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Place:
+    """One policy's tag in one stage; `tag` is empty where the text in Git names none."""
+
+    lane: str
+    stage: str
+    policy: str
+    tag: str
+    image: str = field(default="", compare=False)
+
+
+def list_stages(connection: Connection, systems: Systems, filters: StageFilters) -> Listing[StageView]:
+    """What is where now, by repo, branch, stage and policy. Raises InvalidCursor.
+
+    Fields of one policy in one stage that hold different tags are shown one by one.
+    """
+    after = _Place(*map(str, decode_cursor(filters.after, str, str, str, str))) if filters.after else None
+    known = {lane.key: lane for lane in lanes.every(connection) if filters.repo in {None, lane.repo}}
+    places = [
+        place
+        for key in known
+        for place in _places(connection, key)
+        if (after is None or place > after) and _is_wanted(place, filters)
+    ]
+    page = cut(sorted(places), filters.limit, lambda one: encode_cursor(one.lane, one.stage, one.policy, one.tag))
+    reader = _StageReader(connection, systems)
+    views = [reader.read(known[one.lane], one) for one in page.items]
+    return Listing(items=views, next=page.next)
+
+
+def _places(connection: Connection, lane: str) -> Iterable[_Place]:
+    tags: dict[tuple[str, str, str], set[str]] = {}
+    for row in fields.of(connection, lane):
+        found = tags.setdefault((row.stage, row.policy, row.image), set())
+        if row.tag is not None:
+            found.add(row.tag)
+    return (
+        _Place(lane, stage, policy, tag, image)
+        for (stage, policy, image), found in tags.items()
+        for tag in found or {""}
+    )
+
+
+def _is_wanted(place: _Place, filters: StageFilters) -> bool:
+    return (
+        filters.stage in {None, place.stage}
+        and (filters.policy is None or is_named(place.policy, filters.policy))
+        and filters.image in {None, place.image}
+    )
+
+
+def is_named(policy: str, text: str) -> bool:
+    """Tell whether a text names this policy: in full, as `namespace/name`, or by its name alone."""
+    return policy == text or policy.endswith((f":{text}", f"/{text}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _StageReader:
+    """Finds how what is in a stage came there; the builds of an image are read once."""
+
+    connection: Connection
+    systems: Systems
+    reports: dict[ImageName, Sequence[BuildReport]] = field(default_factory=dict)
+
+    def read(self, lane: LaneRow, place: _Place) -> StageView:
+        newest = promotions.latest_merged(self.connection, place.lane, stage=place.stage, policy=place.policy)
+        came = newest if newest is not None and newest.tag == place.tag else None
+        present = self._tag_state(place.image, place.tag)
+        digest = (came.digest if came else None) or (present.digest if present else None)
+        return StageView(
+            repo=lane.repo,
+            branch=lane.branch,
+            stage=place.stage,
+            policy=place.policy,
+            image=place.image,
+            tag=place.tag or None,
+            digest=digest,
+            build=self._build(came, present),
+            pull_request=_pull_request(self.connection, came) if came else None,
+            merged_by=came.merged_by if came else None,
+            merged_at=came.merged_at if came else None,
+            merge_commit=came.merge_commit if came else None,
+            origin=came.origin if came else None,
+            promotion=came.id if came else None,
+            applied=_applications(self._latest(came)) if came else [],
+        )
+
+    def _latest(self, came: PromotionRow) -> Iterable[ApplicationRow]:
+        """The last line of each cluster's Kustomization."""
+        lines = applications.of_promotion(self.connection, came.id)
+        return {(row.cluster, row.kustomization): row for row in lines}.values()
+
+    def _build(self, came: PromotionRow | None, present: TagState | None) -> BuildLink | None:
+        """The build that let it in; where no gate asked for one, the build that reported what it is."""
+        if came is not None and came.build_id is not None:
+            return _build_link(self.connection, came.build_id)
+        deciding = deciding_build(present) if present is not None else None
+        return _build_link(self.connection, deciding.build_id) if deciding is not None else None
+
+    def _tag_state(self, image: str, tag: str) -> TagState | None:
+        try:
+            name = self.systems.known_as(ImageName.parse(image))
+        except InvalidImage:
+            return None
+        known = catalogue.find_tag(self.connection, name, tag)
+        if known is None:
+            return None
+        if name not in self.reports:
+            self.reports[name] = builds.reports_of(self.connection, name)
+        return TagState(
+            tag=tag, digest=known.digest, first_seen_at=known.first_seen_at, reports=tuple(self.reports[name])
+        )
+
+
+def _promotion(connection: Connection, row: PromotionRow) -> PromotionView:
+    repo, _, branch = row.lane.partition(":")
+    return PromotionView(
+        id=row.id,
+        repo=repo,
+        branch=branch,
+        stage=row.stage,
+        policy=row.policy,
+        image=row.image,
+        from_tag=row.from_tag,
+        tag=row.tag,
+        digest=row.digest,
+        state=row.state,
+        reason=row.reason,
+        origin=row.origin,
+        build=_build_link(connection, row.build_id) if row.build_id is not None else None,
+        pull_request=_pull_request(connection, row),
+        merged_by=row.merged_by,
+        merged_at=row.merged_at,
+        merge_commit=row.merge_commit,
+        began_at=row.began_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _build_link(connection: Connection, build_id: str) -> BuildLink | None:
+    row = builds.find(connection, build_id)
+    if row is None:
+        return None
+    return BuildLink(id=row.id, job=row.job, number=row.number, url=row.url, result=row.result)
+
+
+def _pull_request(connection: Connection, row: PromotionRow) -> PullRequestLink | None:
+    if row.pull_request is None:
+        return None
+    known = pull_requests.find(connection, row.lane, row.pull_request)
+    return PullRequestLink(number=row.pull_request, url=known.url if known is not None else None)
+
+
+def _applications(rows: Iterable[ApplicationRow]) -> list[ApplicationView]:
+    return [
+        ApplicationView(
+            promotion=row.promotion_id,
+            cluster=row.cluster,
+            kustomization=row.kustomization,
+            revision=row.revision,
+            at=row.at,
+            state=row.state,
+            message=row.message,
+        )
+        for row in rows
+    ]

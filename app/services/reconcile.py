@@ -1,0 +1,208 @@
+"""Reconcile a lane: look at its whole present state and make Git agree with the facts."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from app.core.errors import Refused
+from app.core.images import ImageName
+from app.core.ports import PullRequest
+from app.core.promotion.planning import Plan, plan
+from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
+from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests
+from app.db.fields import FieldRow
+from app.db.policies import PolicyRow
+from app.services.describe_plan import describe
+from app.services.follow_flux import follow_flux
+from app.services.follow_git import follow_git
+from app.services.follow_up import follow_pull_requests
+from app.services.lane_run import LaneRun, LostLane
+from app.services.learn_digests import learn_digests
+from app.services.propose import Proposer
+from app.services.read_lane import (
+    ImageKnowledge,
+    LaneView,
+    images_of,
+    judge,
+    read_image,
+    read_texts,
+    spec_hash,
+    view_at,
+)
+from app.services.record_plan import record_outcomes
+
+_LOOK_AGAIN = timedelta(seconds=2)
+
+
+class NoBaseBranch(Refused):
+    """The base branch of a lane is not in its config repository."""
+
+    def __init__(self, repo: str, branch: str) -> None:
+        super().__init__(
+            f"config repository {repo} has no branch {branch!r}: push it, or mend config_repos.{repo}.branch"
+        )
+
+
+def reconcile(run: LaneRun) -> None:
+    """Run the lane once and settle it. Raises LostLane when another worker took it over."""
+    heads = run.repo.repository.fetch()
+    open_pulls, is_behind = follow_pull_requests(run, heads)
+    while is_behind:
+        heads = run.repo.repository.fetch()
+        open_pulls, is_behind = follow_pull_requests(run, heads)
+    head = heads.get(run.claim.branch)
+    if head is None:
+        raise NoBaseBranch(run.repo.name, run.claim.branch)
+    view = view_at(run.repo.repository, run.scans, head, are_rules_required=run.repo.are_rules_required)
+    if view.rules_problem is not None:
+        _settle(run, view, None, look_at=None)
+        return
+    _remember_images(run, view)
+    policies_seen = read_policies(run, view)
+    follow_git(run, view, policies_seen)
+    follow_flux(run, head)
+    if learn_digests(run, policies_seen):
+        policies_seen = read_policies(run, view)
+    state = read_state(run, view, policies_seen)
+    planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
+    look_at = _carry_out(run, view, planned, heads, open_pulls)
+    if state.open_pull_requests or state.holds or planned.proposals:
+        look_at = min(filter(None, [look_at, run.now() + run.systems.timing.look_at_pull_requests]))
+    _remember(run, view, state, planned)
+    _settle(run, view, planned, look_at=look_at)
+
+
+def read_policies(run: LaneRun, view: LaneView) -> tuple[PolicyState, ...]:
+    """Every policy as it stands: rows are read in short transactions, and judged outside of them.
+
+    On SQLite a transaction keeps webhooks waiting; what changes between two of them makes the lane due again.
+    """
+    knowledge: dict[ImageName, ImageKnowledge | None] = {}
+    for image in images_of(view, run.systems):
+        with run.database.transaction() as connection:
+            knowledge[image] = read_image(connection, image)
+    with run.database.transaction() as connection:
+        texts = read_texts(connection, run.lane)
+    return judge(view, run.systems, knowledge, texts, run.scans)
+
+
+def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> LaneState:
+    """Everything that `plan` needs: the policies, and what people and we have open, held or wanted."""
+    with run.database.transaction() as connection:
+        pulls = [
+            OpenPullRequest(number=row.number, stage=row.stage, group=row.group, tags=row.tags)
+            for row in pull_requests.open_in(connection, run.lane)
+        ]
+        began = {(row.stage, row.policy, row.tag): row.began_at for row in promotions.open_in(connection, run.lane)}
+        held = tuple(holds.active(connection, run.lane))
+    return LaneState(
+        prefix=run.repo.prefix,
+        base=run.claim.branch,
+        rules=view.rules,
+        policies=seen,
+        holds=held,
+        open_pull_requests=tuple(pulls),
+        began=began,
+        is_observing=run.repo.is_observing,
+    )
+
+
+def _carry_out(
+    run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], open_pulls: Mapping[int, PullRequest]
+) -> datetime | None:
+    with run.writing() as connection:
+        ids = record_outcomes(run, connection, planned)
+    is_settled = Proposer(run, view, heads, open_pulls).carry_out(planned, ids)
+    looks = [planned.next_look_at] if planned.next_look_at is not None else []
+    if not is_settled:
+        looks.append(run.now() + _LOOK_AGAIN)
+    return min(looks, default=None)
+
+
+def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> None:
+    """Keep what this run saw: fields with the spec they came under, policies, the images that make the lane due."""
+    with run.writing() as connection:
+        fields.replace_all(connection, run.lane, _field_rows(state, view, run.now(), run.lane))
+        policies.replace_all(connection, run.lane, _policy_rows(state, planned, run.lane))
+        for one in state.policies:
+            if one.waits_for == "catalogue not listed" and one.policy.image is not None:
+                catalogue.want_listing(connection, run.systems.known_as(one.policy.image), run.now())
+
+
+def _remember_images(run: LaneRun, view: LaneView) -> None:
+    """Before anything is read: a push that comes while this run works must find the lane."""
+    images = {run.systems.known_as(one.image) for one in view.tree.policies if one.image is not None}
+    with run.writing() as connection:
+        lanes.replace_images(connection, run.lane, images)
+
+
+def _field_rows(state: LaneState, view: LaneView, now: datetime, lane: str) -> list[FieldRow]:
+    """Each field with the spec under which its text came there: the known one while the text is the same."""
+    return [
+        FieldRow(
+            lane=lane,
+            stage=place.stage,
+            policy=str(one.name),
+            image=one.policy.image_text,
+            file=place.field.file,
+            line=place.field.marked.line,
+            text=place.field.marked.text,
+            tag=place.tag,
+            spec_hash=place.came_under or spec_hash(one.policy),
+            commit=view.commit,
+            seen_at=now,
+        )
+        for one in state.policies
+        for place in one.fields
+    ]
+
+
+def _policy_rows(state: LaneState, planned: Plan, lane: str) -> list[PolicyRow]:
+    outcomes = {(one.policy, one.stage): one for one in planned.outcomes}
+    rows: list[PolicyRow] = []
+    for one in state.policies:
+        name = str(one.name)
+        stages = sorted({place.stage for place in one.fields})
+        said = [outcomes[name, stage] for stage in stages if (name, stage) in outcomes]
+        rows.append(
+            PolicyRow(
+                lane=lane,
+                root=one.name.root,
+                namespace=one.name.namespace,
+                name=one.name.name,
+                file=one.policy.file,
+                image=str(one.policy.image) if one.policy.image is not None else one.policy.image_text,
+                spec=one.policy.spec.as_json() if one.policy.spec is not None else "{}",
+                stages=stages,
+                selected_tag=one.selection.tag if one.selection is not None else None,
+                status=_status(one),
+                reason="; ".join(f"{outcome.stage}: {outcome.standing}, {outcome.reason}" for outcome in said),
+            )
+        )
+    return rows
+
+
+def _status(one: PolicyState) -> str:
+    if one.problem is not None:
+        return f"problem: {one.problem}"
+    if one.waits_for is not None:
+        return f"waiting: {one.waits_for}"
+    if one.selection is not None and one.selection.tag is None:
+        return f"no selection: {one.selection.message}"
+    return "selected" if one.fields else "used by no field"
+
+
+def _settle(run: LaneRun, view: LaneView, planned: Plan | None, *, look_at: datetime | None) -> None:
+    described = describe(view.commit, planned, reports=view.reports, problem=view.rules_problem)
+    timing = run.systems.timing
+    with run.database.transaction() as connection:
+        is_mine = lanes.settle(
+            connection,
+            run.claim,
+            now=run.now(),
+            quiet=timing.quiet,
+            next_look_at=look_at,
+            last_head=view.commit if view.rules_problem is None else run.claim.last_head,
+            plan=described.model_dump_json(),
+        )
+    if not is_mine:
+        raise LostLane(run.lane)

@@ -1,0 +1,131 @@
+"""Record a plan: promotions begin, wait, are refused or superseded; each change of standing is an event."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from app.core.promotion.planning import Outcome, Plan, Standing
+from app.db import promotions
+from app.db.promotions import NewPromotion, PromotionRow, PromotionState
+from app.services.lane_run import US, LaneRun
+
+_ABOUT_TO_OPEN = "passed; its pull request is being opened"
+_STATES = {Standing.WAITING: PromotionState.WAITING, Standing.REFUSED: PromotionState.REFUSED}
+
+
+def record_outcomes(run: LaneRun, connection: Connection, planned: Plan) -> dict[tuple[str, str], str]:
+    """Bring the promotions in line with a plan; returns the promotion's id for each proposed (stage, policy)."""
+    by_place: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    for outcome in planned.outcomes:
+        by_place[outcome.stage, outcome.policy].append(outcome)
+    open_rows: dict[tuple[str, str], list[PromotionRow]] = defaultdict(list)
+    for row in promotions.open_in(connection, run.lane):
+        open_rows[row.stage, row.policy].append(row)
+    ids: dict[tuple[str, str], str] = {}
+    for place, outcomes in by_place.items():
+        if any(outcome.standing is Standing.STUCK or _is_blind(outcome) for outcome in outcomes):
+            continue
+        proposed = _record_place(run, connection, outcomes, open_rows.pop(place, []))
+        if proposed is not None:
+            ids[place] = proposed
+    for place in open_rows.keys() - by_place.keys():
+        for row in open_rows[place]:
+            gone = "its policy or its fields are no longer on the base branch"
+            promotions.move(connection, row.id, PromotionState.SUPERSEDED, reason=gone, who=US, at=run.now())
+    return ids
+
+
+def _is_blind(outcome: Outcome) -> bool:
+    """Nothing is known of the tags yet, so what was open stays as it was."""
+    return outcome.standing is Standing.WAITING and outcome.tag is None
+
+
+def _record_place(
+    run: LaneRun, connection: Connection, outcomes: Iterable[Outcome], rows: list[PromotionRow]
+) -> str | None:
+    by_tag = {row.tag: row for row in rows}
+    proposed: str | None = None
+    told: set[str] = set()
+    successor = ""
+    for outcome in outcomes:
+        if outcome.tag is None or outcome.standing in {Standing.CURRENT, Standing.HELD}:
+            successor = successor or f"{outcome.tag or 'nothing'}: {outcome.reason}"
+            here = by_tag.get(outcome.tag or "")
+            if outcome.standing is Standing.CURRENT and here is not None and here.pull_request is not None:
+                told.add(here.tag)  # merged, and the forge has only to tell
+            continue
+        row = by_tag.get(outcome.tag)
+        if outcome.standing is Standing.PROPOSED:
+            row = row or _begin(run, connection, outcome, _ABOUT_TO_OPEN)
+            if outcome.build_id is not None and row.build_id != outcome.build_id:
+                promotions.learn_build(connection, row.id, outcome.build_id)
+            proposed = row.id
+        elif outcome.standing is Standing.WAITING:
+            _wait(run, connection, outcome, row)
+        else:
+            _refuse(run, connection, outcome, row, is_first=not told)
+        told.add(outcome.tag)
+        successor = outcome.tag if outcome.standing is not Standing.REFUSED else successor
+    for row in rows:
+        if row.tag not in told:
+            promotions.move(
+                connection,
+                row.id,
+                PromotionState.SUPERSEDED,
+                reason=f"{successor} took its place" if successor in told else successor or "no longer a candidate",
+                who=US,
+                at=run.now(),
+            )
+    return proposed
+
+
+def _begin(run: LaneRun, connection: Connection, outcome: Outcome, reason: str) -> PromotionRow:
+    assert outcome.tag is not None  # noqa: S101 (outcomes without a tag begin nothing)
+    new = NewPromotion(
+        lane=run.lane,
+        stage=outcome.stage,
+        policy=outcome.policy,
+        image=outcome.image,
+        tag=outcome.tag,
+        digest=outcome.digest,
+        from_tag=outcome.from_tag,
+        reason=reason,
+        origin=US,
+        build_id=outcome.build_id,
+    )
+    return promotions.begin(connection, new, who=US, at=run.now())
+
+
+def _wait(run: LaneRun, connection: Connection, outcome: Outcome, row: PromotionRow | None) -> None:
+    if row is None:
+        _begin(run, connection, outcome, outcome.reason)
+    elif row.state is not PromotionState.WAITING or row.reason != outcome.reason:
+        _move(run, connection, row, outcome)
+
+
+def _refuse(
+    run: LaneRun, connection: Connection, outcome: Outcome, row: PromotionRow | None, *, is_first: bool
+) -> None:
+    """A gate failed it: told once, and of tags that never waited only the policy's first choice."""
+    if row is None:
+        latest = promotions.latest(
+            connection, run.lane, stage=outcome.stage, policy=outcome.policy, tag=outcome.tag or ""
+        )
+        is_told = latest is not None and latest.state is PromotionState.REFUSED and latest.reason == outcome.reason
+        if not is_first or is_told:
+            return
+        row = _begin(run, connection, outcome, outcome.reason)
+    _move(run, connection, row, outcome)
+
+
+def _move(run: LaneRun, connection: Connection, row: PromotionRow, outcome: Outcome) -> None:
+    promotions.move(
+        connection,
+        row.id,
+        _STATES[outcome.standing],
+        reason=outcome.reason,
+        who=US,
+        at=run.now(),
+        learned={"build_id": outcome.build_id},
+    )

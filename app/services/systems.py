@@ -1,0 +1,95 @@
+"""The systems that services talk to, as they were composed from the settings: ports and what was said of each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from app.core.images import ImageName
+from app.core.ports import ConfigRepository, Forge, Jenkins, Registry
+from app.senders.sender import Keys, Origin
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One configured sender: what proves it, and what it may speak for (patterns with `*`; empty: everything)."""
+
+    name: str
+    kind: str
+    origin: Origin
+    keys: Callable[[], Keys]
+    jobs: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    config_repo: str | None = None
+    root: str = ""
+
+    def may_report_job(self, job: str) -> bool:
+        """Tell whether this source may speak for a job."""
+        return not self.jobs or any(fnmatchcase(job, pattern) for pattern in self.jobs)
+
+    def may_report_image(self, image: ImageName) -> bool:
+        """Tell whether this source may speak for an image."""
+        return not self.images or any(fnmatchcase(str(image), pattern) for pattern in self.images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRepo:
+    """One config repository: its mirror, its forge, its base branches and how far we may go in it.
+
+    `look` gives names and ids that change whenever its branches (for a local forge its pull requests too) do.
+    """
+
+    name: str
+    repository: ConfigRepository
+    forge: Forge
+    forge_repository: str
+    look: Callable[[], Mapping[str, str]]
+    look_every: timedelta
+    branches: tuple[str, ...]
+    prefix: str
+    is_observing: bool = False
+    are_rules_required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The spans that the work keeps to."""
+
+    quiet: timedelta = timedelta(seconds=2)
+    max_wait: timedelta = timedelta(seconds=30)
+    lease: timedelta = timedelta(seconds=30)
+    lane_deadline: timedelta = timedelta(minutes=10)
+    build_within: timedelta = timedelta(hours=1)
+    look_at_pull_requests: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Systems:
+    """Everything outside that the services may reach. `registries` is keyed by host, aliases resolved by `known_as`.
+
+    `closers` end the connections that clients keep open between two calls.
+    """
+
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    jenkins: Mapping[str, Jenkins] = field(default_factory=dict)
+    registries: Mapping[str, Registry] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    config_repos: Mapping[str, ConfigRepo] = field(default_factory=dict)
+    timing: Timing = field(default_factory=Timing)
+    closers: tuple[Callable[[], None], ...] = ()
+
+    def close(self) -> None:
+        """End the connections that clients keep."""
+        for close in self.closers:
+            close()
+
+    def known_as(self, image: ImageName) -> ImageName:
+        """The image under its registry's own host, where it was written with an alias."""
+        host = self.aliases.get(image.registry)
+        return ImageName(host, image.path) if host else image
+
+    def registry_of(self, image: ImageName) -> Registry | None:
+        """The registry that holds an image; None where its host is not configured."""
+        return self.registries.get(image.registry)

@@ -1,0 +1,217 @@
+"""What people and programs are shown of the history: plain values for the API, the command line and pages.
+
+Times are UTC and written as RFC 3339 with `Z`.
+"""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, JsonValue
+
+Item = TypeVar("Item")
+
+
+class Listing(BaseModel, Generic[Item]):
+    """One page of a list; `next` is what `after` must be for the following one, None on the last."""
+
+    items: list[Item]
+    next: str | None
+
+
+class DeliveryView(BaseModel):
+    """One webhook as it was kept, and what became of it; `attempts` are those that count toward giving up."""
+
+    id: str
+    source: str
+    kind: str
+    external_id: str
+    state: str
+    outcome: str | None
+    error: str | None
+    attempts: int
+    tries: int
+    received_at: datetime
+    due_at: datetime
+    ended_at: datetime | None
+
+
+class ArtifactView(BaseModel):
+    """An image or chart that a build says it published."""
+
+    kind: str
+    image: str
+    tag: str
+    digest: str | None
+
+
+class BuildView(BaseModel):
+    """A finished Jenkins build."""
+
+    id: str
+    controller: str
+    job: str
+    number: int
+    result: str
+    url: str | None
+    commit: str | None
+    branch: str | None
+    git_tag: str | None
+    git_url: str | None
+    change_id: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    recorded_at: datetime
+    source: str
+    delivery: str | None
+    is_ours: bool
+
+
+class BuildDetails(BuildView):
+    """A finished Jenkins build with what it published and how its tests went."""
+
+    tests: dict[str, int] | None
+    parameters: dict[str, str]
+    artifacts: list[ArtifactView]
+
+
+class ImageView(BaseModel):
+    """A repository at a registry; `listed_at` None: never listed in full."""
+
+    image: str
+    first_seen_at: datetime
+    listed_at: datetime | None
+
+
+class TagView(BaseModel):
+    """One tag of a repository and the digest that it names now."""
+
+    tag: str
+    digest: str | None
+    is_gone: bool
+    first_seen_at: datetime
+    looked_at: datetime | None
+
+
+class PolicyView(BaseModel):
+    """A policy of a config repository as the last run of its lane saw it."""
+
+    repo: str
+    branch: str
+    root: str
+    namespace: str
+    name: str
+    file: str
+    image: str
+    stages: list[str]
+    selected_tag: str | None
+    status: str
+    reason: str
+
+
+class PolicyDetails(PolicyView):
+    """A policy with Flux's own spec of it."""
+
+    spec: JsonValue
+
+
+class BuildLink(BaseModel):
+    """Which build it was."""
+
+    id: str
+    job: str
+    number: int
+    url: str | None
+    result: str
+
+
+class PullRequestLink(BaseModel):
+    """Where it was proposed."""
+
+    number: int
+    url: str | None
+
+
+class ApplicationView(BaseModel):
+    """How one cluster's Kustomization fared with a promotion's content; `state` is applied or failed."""
+
+    promotion: str
+    cluster: str
+    kustomization: str
+    revision: str
+    at: datetime
+    state: str
+    message: str
+
+
+class StageView(BaseModel):
+    """What one policy has in one stage now, and how it came there; None where nobody saw it come."""
+
+    repo: str
+    branch: str
+    stage: str
+    policy: str
+    image: str
+    tag: str | None
+    digest: str | None
+    build: BuildLink | None
+    pull_request: PullRequestLink | None
+    merged_by: str | None
+    merged_at: datetime | None
+    merge_commit: str | None
+    origin: str | None
+    promotion: str | None
+    applied: list[ApplicationView]
+
+
+class PromotionView(BaseModel):
+    """One policy moving to a tag in one stage."""
+
+    id: str
+    repo: str
+    branch: str
+    stage: str
+    policy: str
+    image: str
+    from_tag: str | None
+    tag: str
+    digest: str | None
+    state: str
+    reason: str
+    origin: str
+    build: BuildLink | None
+    pull_request: PullRequestLink | None
+    merged_by: str | None
+    merged_at: datetime | None
+    merge_commit: str | None
+    began_at: datetime
+    updated_at: datetime
+
+
+class EventView(BaseModel):
+    """One line of a promotion's history."""
+
+    at: datetime
+    who: str
+    what: str
+    reason: str
+
+
+class PromotionDetails(PromotionView):
+    """A promotion with its history, oldest first, and where it was applied."""
+
+    events: list[EventView]
+    applications: list[ApplicationView]
+
+
+class LaneView(BaseModel):
+    """The queue of one base branch; `due_at` None: nothing to do."""
+
+    repo: str
+    branch: str
+    due_at: datetime | None
+    is_running: bool
+    attempts: int
+    last_error: str | None
+    last_head: str | None
+    last_run_at: datetime | None
+    next_look_at: datetime | None

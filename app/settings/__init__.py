@@ -1,0 +1,1 @@
+"""Reads fluxbridge.yaml and the environment into values; nothing else in the program does."""

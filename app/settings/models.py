@@ -1,0 +1,30 @@
+"""The whole of fluxbridge.yaml."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from app.settings.config_repos import ConfigRepo
+from app.settings.fields import FilePath, Name, RootPath, Seconds, Section
+from app.settings.server import Api, Database, Limits, Listen, Log, Sweeps, Work
+from app.settings.sources import Source
+from app.settings.systems import ImageRegistry, JenkinsController
+
+
+class Settings(Section):
+    """Everything that an operator decides; relative paths are below the settings file's folder."""
+
+    data_dir: FilePath = Path("data")
+    database: Database = Database()
+    listen: Listen = Listen()
+    root_path: RootPath = ""
+    api: Api = Api()
+    sources: dict[Name, Source] = Field(default_factory=dict)
+    jenkins: dict[Name, JenkinsController] = Field(default_factory=dict)
+    registries: dict[Name, ImageRegistry] = Field(default_factory=dict)
+    config_repos: dict[Name, ConfigRepo] = Field(default_factory=dict)
+    work: Work = Work()
+    sweeps: Sweeps = Sweeps()
+    limits: Limits = Limits()
+    build_within_s: Seconds = 3600.0
+    log: Log = Log()

@@ -1,0 +1,59 @@
+"""Checks what no single section can know: that names lead somewhere and that sections do not contradict each other."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from app.settings.models import Settings
+from app.settings.server import is_loopback
+from app.settings.sources import DistributionSource, FluxSource, GitHubSource, Source
+
+Key = tuple[str | int, ...]
+
+
+def contradictions(settings: Settings) -> Iterator[tuple[Key, str]]:
+    """Each problem with the key that it is at."""
+    for name, source in settings.sources.items():
+        yield from _dangling(settings, name, source)
+    yield from _shared_hosts(settings)
+    yield from _shared_branches(settings)
+    if not is_loopback(settings.listen.host) and not settings.api.tokens:
+        yield ("listen", "host"), "is reachable from other machines, so at least one token is needed under api.tokens"
+
+
+def _dangling(settings: Settings, name: str, source: Source) -> Iterator[tuple[Key, str]]:
+    match source:
+        case DistributionSource():
+            yield from _missing(name, "registry", source.registry, settings.registries, "registries")
+        case FluxSource() | GitHubSource():
+            if source.config_repo is not None:
+                yield from _missing(name, "config_repo", source.config_repo, settings.config_repos, "config_repos")
+        case _:
+            yield from _missing(name, "jenkins", source.jenkins, settings.jenkins, "jenkins")
+
+
+def _missing(
+    source: str, field: str, target: str, entries: Mapping[str, object], section: str
+) -> Iterator[tuple[Key, str]]:
+    if target not in entries:
+        known = ", ".join(sorted(entries)) or "none yet"
+        yield ("sources", source, field), f"names {target}, which is not under {section} (there: {known})"
+
+
+def _shared_hosts(settings: Settings) -> Iterator[tuple[Key, str]]:
+    owners: dict[str, str] = {}
+    for name, registry in settings.registries.items():
+        for host in (registry.host, *registry.aliases):
+            owner = owners.setdefault(host, name)
+            if owner != name:
+                yield ("registries", name), f"has the host {host}, which registries.{owner} has as well"
+        if Counter((registry.host, *registry.aliases)).most_common(1)[0][1] > 1:
+            yield ("registries", name, "aliases"), "must not repeat a host"
+
+
+def _shared_branches(settings: Settings) -> Iterator[tuple[Key, str]]:
+    owners: dict[tuple[str, str], str] = {}
+    for name, repo in settings.config_repos.items():
+        for base in repo.bases:
+            owner = owners.setdefault((repo.url, base), name)
+            if owner != name:
+                yield ("config_repos", name), f"has the branch {base} of the same url as config_repos.{owner}"

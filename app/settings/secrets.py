@@ -1,0 +1,110 @@
+"""Secrets: named in the settings file, read at the moment of use, never shown."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
+
+from app.core.errors import Refused
+from app.settings.fields import ONE_OR_MANY, FilePath, Section, Text, wrong
+
+
+class SecretUnreadable(Refused):
+    """A secret's file or environment variable is missing, empty or unreadable."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place} should hold a secret, but {problem}; provide it or name another in the settings")
+        self.place = place
+
+
+class Secret(Section):
+    """Where a secret is kept: an environment variable or a file."""
+
+    env: Text | None = None
+    file: FilePath | None = None
+    _environ: Mapping[str, str] = PrivateAttr(default_factory=lambda: os.environ)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_place(cls, value: object) -> object:
+        if not isinstance(value, dict | Secret):
+            raise wrong("is a secret: write {env: NAME} or {file: PATH}, never the secret itself")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise wrong("must have exactly one of env and file")
+        return self
+
+    def model_post_init(self, context: object, /) -> None:
+        """Keep the environment that the settings were read with."""
+        if isinstance(context, dict) and "environ" in context:
+            self._environ = context["environ"]
+
+    @property
+    def place(self) -> str:
+        """Say where the secret is, for messages."""
+        return f"the environment variable {self.env}" if self.env else f"the file {self.file}"
+
+    def read(self) -> str:
+        """Return the secret as it is now; a file's one trailing newline is not part of it.
+
+        Raises SecretUnreadable, also where it is empty.
+        """
+        text = self._from_file(self.file) if self.file else self._from_environment(self.env or "")
+        if not text.strip():
+            raise SecretUnreadable(self.place, "it is empty")
+        return text
+
+    def _from_environment(self, name: str) -> str:
+        if name not in self._environ:
+            raise SecretUnreadable(self.place, "it is not set")
+        return self._environ[name]
+
+    def _from_file(self, path: Path) -> str:
+        try:
+            text = path.read_bytes().decode()
+        except OSError as error:
+            raise SecretUnreadable(self.place, f"it cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError:
+            # The error's own text would show bytes of the secret, so it is not chained.
+            raise SecretUnreadable(self.place, "it is not UTF-8 text") from None
+        return text.removesuffix("\n").removesuffix("\r")
+
+
+Secrets = Annotated[tuple[Secret, ...], ONE_OR_MANY, Field(min_length=1)]
+"""One secret, or while it is rotated a list of which any is accepted."""
+
+
+def named_secrets(section: BaseModel) -> Iterator[tuple[str, Secret]]:
+    """Every secret below a section with its key, such as `sources.ci.secret`, or `sources.ci.secret[1]` in a list."""
+    yield from _walk("", section)
+
+
+def unreadable_secrets(section: BaseModel) -> Sequence[str]:
+    """Say of each secret below a section that cannot be read now, where it is named and what is wrong."""
+    problems = []
+    for key, secret in named_secrets(section):
+        try:
+            secret.read()
+        except SecretUnreadable as error:
+            problems.append(f"{key}: {error}")
+    return problems
+
+
+def _walk(key: str, value: object) -> Iterator[tuple[str, Secret]]:
+    match value:
+        case Secret():
+            yield key, value
+        case BaseModel():
+            for name in type(value).model_fields:
+                yield from _walk(f"{key}.{name}".lstrip("."), getattr(value, name))
+        case dict():
+            for name, item in value.items():
+                yield from _walk(f"{key}.{name}", item)
+        case tuple():
+            for index, item in enumerate(value):
+                yield from _walk(f"{key}[{index}]" if len(value) > 1 else key, item)

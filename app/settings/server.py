@@ -1,0 +1,131 @@
+"""How the server itself runs: where it listens, keeps its data, how hard it works and what it logs."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, Strict, model_validator
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.settings.fields import Count, Name, Seconds, Section, Text, wrong
+from app.settings.secrets import Secret, Secrets
+
+_SQLITE_FILE = "fluxbridge.sqlite3"
+_POSTGRESQL = "postgresql+psycopg"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a server bound to this host.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("ci.acme.example")
+    (True, True, False, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _database_url(text: str) -> str:
+    if text == "sqlite":
+        return text
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise wrong("must be sqlite, sqlite:////absolute/path or postgresql+psycopg://user@host/name") from None
+    if url.password is not None or "password" in url.query:
+        raise wrong("must not carry the password: write {url: …, password: {env: NAME}}")
+    is_file = url.drivername == "sqlite" and not url.host and Path(url.database or "").is_absolute() and not url.query
+    if not is_file and (url.drivername != _POSTGRESQL or not url.database):
+        raise wrong("must be sqlite, sqlite:////absolute/path or postgresql+psycopg://user@host/name")
+    return text
+
+
+class Database(Section):
+    """Where facts and history are kept: one SQLite file, or PostgreSQL for more than one process."""
+
+    url: Annotated[Text, AfterValidator(_database_url)] = "sqlite"
+    password: Secret | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_url(cls, value: object) -> object:
+        return {"url": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.password is not None and self.is_sqlite:
+            raise wrong("must not have a password: SQLite knows none")
+        return self
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Tell whether one process at a time owns the database."""
+        return self.url.startswith("sqlite")
+
+    def connect_url(self, data_dir: Path) -> URL:
+        """The URL for SQLAlchemy with the password read now. Raises SecretUnreadable; its repr hides the password."""
+        if self.url == "sqlite":
+            return URL.create("sqlite", database=str(data_dir / _SQLITE_FILE))
+        url = make_url(self.url)
+        return url if self.password is None else url.set(password=self.password.read())
+
+
+class Listen(Section):
+    """Where the web server listens; port 0 takes a free one."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Strict(), Field(ge=0, le=65535)] = 8080
+
+
+class ApiToken(Section):
+    """One caller of the API, whose name is the "who" in the history."""
+
+    scope: Literal["read", "operate"]
+    secret: Secrets
+
+
+class Api(Section):
+    """Who may call the API."""
+
+    tokens: dict[Name, ApiToken] = Field(default_factory=dict)
+
+
+class Work(Section):
+    """How lanes are run."""
+
+    workers: Count = 4
+    quiet_s: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 2.0
+    max_wait_s: Seconds = 30.0
+    lane_deadline_s: Seconds = 600.0
+    lease_s: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _waits_long_enough(self) -> Self:
+        if self.max_wait_s < self.quiet_s:
+            raise wrong("must have a max_wait_s of at least quiet_s")
+        return self
+
+
+class Sweeps(Section):
+    """How often Fluxbridge looks for itself at what webhooks may have missed."""
+
+    branches_s: Seconds = 60.0
+    local_s: Seconds = 1.0
+
+
+class Limits(Section):
+    """What the web server takes before it says no."""
+
+    body_bytes: Count = 5 * 1024 * 1024
+    inbox: Count = 1000
+
+
+class Log(Section):
+    """What is written to standard error, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"

@@ -1,0 +1,1 @@
+"""Fluxbridge over HTTP: webhooks, health, metrics and the API, over services and the database."""

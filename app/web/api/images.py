@@ -1,0 +1,27 @@
+"""Images: the catalogue of repositories and their tags."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.services import read_facts
+from app.services.filters import Paging, TagFilters
+from app.services.views import ImageView, Listing, TagView
+from app.web.api.answers import INVALID
+from app.web.parts import Parts
+
+router = APIRouter(prefix="/images", tags=["images"])
+
+
+@router.get("", responses=INVALID)
+def list_images(parts: Parts, paging: Annotated[Paging, Query()]) -> Listing[ImageView]:
+    """Every repository that is known, by name."""
+    with parts.database.transaction() as connection:
+        return read_facts.list_images(connection, paging)
+
+
+@router.get("/tags", responses=INVALID)
+def list_tags(parts: Parts, filters: Annotated[TagFilters, Query()]) -> Listing[TagView]:
+    """The tags of one repository; its name holds slashes and so is a parameter."""
+    with parts.database.transaction() as connection:
+        return read_facts.list_tags(connection, parts.systems, filters)

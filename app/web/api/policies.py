@@ -1,0 +1,46 @@
+"""Policies: Flux's objects as the last run of each lane saw them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.services import read_lanes
+from app.services.explain_policy import Question, explain_policy
+from app.services.explanations import PolicyExplanation
+from app.services.filters import Line, PolicyFilters, Text
+from app.services.views import Listing, PolicyDetails, PolicyView
+from app.web.api.answers import CONFLICT, INVALID, NOT_FOUND
+from app.web.parts import Parts
+
+router = APIRouter(prefix="/policies", tags=["policies"])
+
+
+@router.get("", responses=INVALID)
+def list_policies(parts: Parts, filters: Annotated[PolicyFilters, Query()]) -> Listing[PolicyView]:
+    """Policies by config repository and name."""
+    with parts.database.transaction() as connection:
+        return read_lanes.list_policies(connection, filters)
+
+
+@router.get("/{namespace}/{name}", responses=NOT_FOUND | CONFLICT)
+def show_policy(
+    parts: Parts, namespace: Line, name: Line, repo: Line | None = None, root: Text | None = None
+) -> PolicyDetails:
+    """One policy with its spec; `repo` and `root` are needed only where the name is ambiguous."""
+    with parts.database.transaction() as connection:
+        return read_lanes.policy(connection, namespace=namespace, name=name, repo=repo, root=root)
+
+
+@router.get("/{namespace}/{name}/explain", responses=INVALID | NOT_FOUND | CONFLICT)
+def explain(  # noqa: PLR0913 (one argument a parameter)
+    parts: Parts,
+    namespace: Line,
+    name: Line,
+    *,
+    repo: Line | None = None,
+    root: Text | None = None,
+    push: Line | None = None,
+) -> PolicyExplanation:
+    """Why a policy selects what it selects, and what gates and holds add; `push` tries out a push of `image:tag`."""
+    question = Question(namespace=namespace, name=name, repo=repo, root=root, push=push)
+    return explain_policy(parts.database, parts.systems, question, now=parts.clock())

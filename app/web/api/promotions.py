@@ -1,0 +1,34 @@
+"""Promotions and applications: the history, from build to cluster."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.services import read_history
+from app.services.filters import ApplicationFilters, Id, PromotionFilters
+from app.services.views import ApplicationView, Listing, PromotionDetails, PromotionView
+from app.web.api.answers import INVALID, NOT_FOUND
+from app.web.parts import Parts
+
+router = APIRouter(tags=["promotions"])
+
+
+@router.get("/promotions", responses=INVALID)
+def list_promotions(parts: Parts, filters: Annotated[PromotionFilters, Query()]) -> Listing[PromotionView]:
+    """Promotions, newest first."""
+    with parts.database.transaction() as connection:
+        return read_history.list_promotions(connection, filters)
+
+
+@router.get("/promotions/{promotion_id}", responses=NOT_FOUND)
+def show_promotion(parts: Parts, promotion_id: Id) -> PromotionDetails:
+    """One promotion with its history and where it was applied."""
+    with parts.database.transaction() as connection:
+        return read_history.promotion(connection, promotion_id)
+
+
+@router.get("/applications", responses=INVALID)
+def list_applications(parts: Parts, filters: Annotated[ApplicationFilters, Query()]) -> Listing[ApplicationView]:
+    """What became of promotions in clusters, newest first."""
+    with parts.database.transaction() as connection:
+        return read_history.list_applications(connection, filters)

@@ -1,0 +1,20 @@
+"""Stages: what is where now, and how it came there."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.services import read_history
+from app.services.filters import StageFilters
+from app.services.views import Listing, StageView
+from app.web.api.answers import INVALID
+from app.web.parts import Parts
+
+router = APIRouter(prefix="/stages", tags=["stages"])
+
+
+@router.get("", responses=INVALID)
+def list_stages(parts: Parts, filters: Annotated[StageFilters, Query()]) -> Listing[StageView]:
+    """What is where now: image, tag, build, pull request, who merged it, where it is applied."""
+    with parts.database.transaction() as connection:
+        return read_history.list_stages(connection, parts.systems, filters)

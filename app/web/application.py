@@ -1,0 +1,29 @@
+"""The web application as a whole."""
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from app.web import health
+from app.web.api import routes
+from app.web.errors import answer_errors
+from app.web.metrics import StatusCollector, WebhookCounts, metrics_router
+from app.web.parts import WebParts
+from app.web.request_log import RequestLog
+from app.web.webhooks import webhook_router
+
+
+def create_web(parts: WebParts) -> FastAPI:
+    """Make a whole application; it owns nothing of what it is given and closes nothing."""
+    # The documentation pages would load their scripts from elsewhere; the description itself needs a token.
+    app = FastAPI(title="Fluxbridge", version=parts.version, openapi_url=None, docs_url=None, redoc_url=None)
+    app.root_path = parts.root_path
+    app.state.parts = parts
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(StatusCollector(parts.database, parts.clock))
+    app.include_router(webhook_router(WebhookCounts(registry)))
+    app.include_router(metrics_router(registry))
+    app.include_router(health.router)
+    app.include_router(routes.router)
+    answer_errors(app)
+    app.add_middleware(RequestLog)
+    return app

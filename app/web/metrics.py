@@ -1,0 +1,76 @@
+"""What Prometheus reads: counted here, or looked up in the database at the moment of the scrape."""
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.db.database import Database
+from app.services.read_status import Status, read_status
+from app.services.systems import Clock
+
+
+class WebhookCounts:
+    """How webhooks were answered, by source; those for no source of ours count under `unknown`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._answers = Counter(
+            "fluxbridge_webhooks", "Webhooks by source and HTTP status", ["source", "status"], registry=registry
+        )
+
+    def count(self, source: str | None, status: HTTPStatus) -> None:
+        """Count one answer. `source` None: a name that is not configured, which anyone could make up."""
+        self._answers.labels(source or "unknown", str(status.value)).inc()
+
+
+class StatusCollector(Collector):
+    """Gauges over the present state of the database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing beforehand: registering must not ask the database."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Read the state once. Raises Unavailable."""
+        with self._database.transaction() as connection:
+            status = read_status(connection, self._clock())
+        return _gauges(status)
+
+
+def metrics_router(registry: CollectorRegistry) -> APIRouter:
+    """The page that Prometheus scrapes."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        """Every metric in Prometheus' text format."""
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return router
+
+
+def _gauges(status: Status) -> Iterator[Metric]:
+    yield _by("fluxbridge_deliveries", "Deliveries by state", "state", status.deliveries)
+    yield _one("fluxbridge_oldest_delivery_seconds", "Age of the oldest waiting delivery", status.oldest_delivery_s)
+    yield _one("fluxbridge_lanes_due", "Lanes that are due and not yet run", status.lanes_due)
+    yield _one("fluxbridge_oldest_due_lane_seconds", "How long a lane has been due", status.oldest_due_s)
+    yield _by("fluxbridge_lane_attempts", "Failed runs of a lane in a row", "lane", status.lane_attempts)
+    yield _by("fluxbridge_promotions", "Promotions by state", "state", status.promotions)
+    yield _one("fluxbridge_open_pull_requests", "Our pull requests that are open", status.open_pull_requests)
+
+
+def _one(name: str, told: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, told, value=value)
+
+
+def _by(name: str, told: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, told, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

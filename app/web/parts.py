@@ -1,0 +1,51 @@
+"""What the web application is put together from, and how its endpoints come by it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+from fastapi import Depends, Request
+
+from app.db.database import Database
+from app.db.inbox import Inbox
+from app.senders.sender import MOST_BYTES
+from app.services.systems import Clock, Systems
+
+Scope = Literal["read", "operate"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """One caller of the API; `name` is the "who" in the history. While rotating, a name may have several."""
+
+    name: str
+    scope: Scope
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebParts:
+    """Everything that the web application needs from outside. `tokens` is read at each use; `wake` never blocks.
+
+    `data_dir` must stay writable for the process to be ready.
+    """
+
+    systems: Systems
+    database: Database
+    inbox: Inbox
+    clock: Clock
+    tokens: Callable[[], Sequence[ApiToken]]
+    wake: Callable[[], None]
+    data_dir: Path
+    version: str
+    root_path: str = ""
+    body_limit: int = MOST_BYTES
+
+
+def parts_of(request: Request) -> WebParts:
+    """The parts that `create_web` was given."""
+    return cast("WebParts", request.app.state.parts)
+
+
+Parts = Annotated[WebParts, Depends(parts_of)]

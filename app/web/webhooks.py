@@ -1,0 +1,97 @@
+"""Webhooks: verified, kept and answered; what they say is read later by the workers."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from app.core.errors import Refused
+from app.db.deliveries import NewDelivery
+from app.senders.sender import Sender, WebhookRequest
+from app.services.accept import UnknownSource, accept, find_source, oversized
+from app.services.systems import Source
+from app.web.errors import BodyTooLarge, KeysUnreadable, status_of
+from app.web.metrics import WebhookCounts
+from app.web.parts import Parts, WebParts
+
+# Hashing or reading more than this would hold up the other requests of the event loop.
+_LARGE = 64 * 1024
+
+
+class Receipt(BaseModel):
+    """The id under which a delivery is kept."""
+
+    id: str
+
+
+def webhook_router(counts: WebhookCounts) -> APIRouter:
+    """The one route that every sender posts to."""
+    router = APIRouter(prefix="/webhooks", include_in_schema=False)
+
+    @router.post("/{source}", status_code=HTTPStatus.ACCEPTED)
+    async def receive(source: str, request: Request, parts: Parts) -> Receipt:
+        """Keep a delivery for the workers. Sending it again changes nothing."""
+        try:
+            kept = Receipt(id=await _keep(source, request, parts))
+        except Exception as error:
+            counts.count(None if isinstance(error, UnknownSource) else source, status_of(error))
+            raise
+        counts.count(source, HTTPStatus.ACCEPTED)
+        return kept
+
+    return router
+
+
+async def _keep(name: str, request: Request, parts: WebParts) -> str:
+    source, sender = find_source(parts.systems.sources, name)
+    try:
+        delivery = await _accept(source, sender, request, parts)
+    except Refused as error:
+        raise KeysUnreadable from error
+    kept = await parts.inbox.keep(delivery)
+    parts.wake()
+    return kept
+
+
+async def _accept(source: Source, sender: Sender, request: Request, parts: WebParts) -> NewDelivery:
+    """Verify a request, whole or, where the sender would repeat a refused one for ever, without its body."""
+    headers, query = _headers(request), dict(request.query_params)
+    try:
+        body = await _read(request, parts.body_limit)
+    except BodyTooLarge:
+        if not sender.keeps_oversized:
+            raise
+        now = parts.clock()
+        sender.verify(WebhookRequest(headers=headers, body=b"", query=query), source.keys(), now)
+        return oversized(source, size=_declared_size(request), now=now)
+    sent = WebhookRequest(headers=headers, body=body, query=query)
+    if len(body) > _LARGE:
+        return await run_in_threadpool(accept, source, sender, sent, parts.clock())
+    return accept(source, sender, sent, parts.clock())
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """Read the body, holding no more than the limit. Raises BodyTooLarge as soon as that is known."""
+    if (_declared_size(request) or 0) > limit:
+        raise BodyTooLarge(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        if len(body) + len(chunk) > limit:
+            raise BodyTooLarge(limit)
+        body += chunk
+    return bytes(body)
+
+
+def _declared_size(request: Request) -> int | None:
+    size = request.headers.get("content-length", "")
+    return int(size) if size.isascii() and size.isdigit() and len(size) <= 20 else None
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    """Header names are lower-case; one that was sent twice is joined, as RFC 9110 has it, and so matches no key."""
+    joined: dict[str, str] = {}
+    for name, value in request.headers.items():
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined

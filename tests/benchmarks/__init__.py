@@ -1,0 +1,1 @@
+"""Programs that measure: how long the work takes, and how that grows."""

@@ -1,0 +1,136 @@
+"""`fluxbridge check` tells what is right and what is wrong, one line each."""
+
+import fcntl
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.demo.registry import DemoRegistry
+from tests.cli.console import Console
+from tests.end_to_end.bridge import Bridge, fleet
+from tests.servers.bare_repository import BareRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """A config repository and a registry, and the settings that name them."""
+
+    folder: Path
+    config: BareRepository
+    registry: DemoRegistry
+    console: Console
+
+    def check(self, *, more: str = "", branch: str = "main", registry: str | None = None) -> tuple[int, list[str]]:
+        """Check settings that differ from the right ones only in what is given."""
+        host = registry or self.registry.host
+        settings = self.folder / "fluxbridge.yaml"
+        settings.write_text(
+            f'registries: {{acme: {{host: "{host}", aliases: [registry.acme.example], plain_http: true}}}}\n'
+            f"config_repos: {{fleet: {{url: ./fleet.git, branch: {branch}, forge: {{kind: local}}}}}}\n{more}"
+        )
+        self.console.use(settings)
+        ended = self.console.run("check")
+        return ended.code, ended.out.splitlines()
+
+
+@pytest.fixture
+def around(tmp_path: Path, console: Console) -> Iterator[Surroundings]:
+    """Surroundings with nothing wrong."""
+    with DemoRegistry() as registry:
+        config = BareRepository.create(tmp_path / "fleet.git")
+        config.commit("main", fleet())
+        yield Surroundings(tmp_path, config, registry, console)
+
+
+def wrong(told: tuple[int, list[str]]) -> str:
+    code, lines = told
+    assert code == 1
+    [line] = [line for line in lines if line.startswith("WRONG")]
+    return line
+
+
+def test_where_all_is_well_every_line_says_so(around: Surroundings) -> None:
+    code, lines = around.check()
+    assert code == 0
+    assert all(line.startswith("ok ") for line in lines), lines
+    assert lines[-1].endswith("config_repos.fleet: main: 1 policies, 2 fields")
+
+
+def test_beside_a_running_server_the_database_is_that_server_s(told: Bridge, asking: Console) -> None:
+    assert f"ok    database: open in the server at {told.url}" in asking.run("check").out
+
+
+def test_a_mistake_in_the_settings_is_told_with_its_place(around: Surroundings) -> None:
+    (around.folder / "fluxbridge.yaml").write_text("data_dir: ./data\nlisten: {prot: 80}\n")
+    around.console.use(around.folder / "fluxbridge.yaml")
+    assert "fluxbridge.yaml:2:10: listen.prot: is not a setting" in around.console.refused(6, "check")
+
+
+def test_settings_that_do_not_exist_are_told(tmp_path: Path, console: Console) -> None:
+    console.use(tmp_path / "fluxbridge.yaml")
+    assert "does not exist" in console.refused(6, "check")
+
+
+def test_a_secret_that_is_not_there_is_told_by_its_place(around: Surroundings) -> None:
+    more = "sources: {github: {kind: github, secret: {env: NOBODY_SETS_THIS}}}\n"
+    assert "sources.github.secret: the environment variable NOBODY_SETS_THIS" in wrong(around.check(more=more))
+
+
+def test_a_registry_that_does_not_answer_is_told(around: Surroundings, closed_port: int) -> None:
+    assert f"registry 127.0.0.1:{closed_port}" in wrong(around.check(registry=f"127.0.0.1:{closed_port}"))
+
+
+def test_a_jenkins_that_does_not_answer_is_told(around: Surroundings, closed_port: int) -> None:
+    more = f'jenkins: {{main: {{url: "http://127.0.0.1:{closed_port}"}}}}\n'
+    assert "jenkins.main" in wrong(around.check(more=more))
+
+
+def test_a_branch_that_is_not_there_is_told(around: Surroundings) -> None:
+    assert "config_repos.fleet" in wrong(around.check(branch="release"))
+
+
+def test_rules_that_stop_a_lane_are_told(around: Surroundings) -> None:
+    around.config.commit("main", {".fluxbridge.yaml": "stages: {staging: {path: apps}}\n"})
+    assert "fleet:main: .fluxbridge.yaml: " in wrong(around.check())
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        pytest.param(
+            {"apps/staging/other.yaml": 'image: x:1 # {"$imagepolicy": "flux-system:other"}\n'},
+            "apps/staging/other.yaml:1: ",
+            id="a marker of no policy",
+        ),
+        pytest.param(
+            {"images/app.yaml": fleet()["images/app.yaml"].replace("registry.acme.example", "quay.acme.example")},
+            "the registry of quay.acme.example/team/app is not among `registries`",
+            id="a registry that is not configured",
+        ),
+    ],
+)
+def test_what_is_odd_in_a_config_repository_is_told(around: Surroundings, files: Mapping[str, str], said: str) -> None:
+    around.config.commit("main", files)
+    code, lines = around.check()
+    assert code == 0
+    assert said in "\n".join(lines)
+
+
+def test_a_database_that_another_process_holds_is_told(around: Surroundings) -> None:
+    lock = around.folder / "data" / "fluxbridge.sqlite3.lock"
+    lock.parent.mkdir()
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "belongs to another running process" in wrong(around.check())
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of loopback on which nobody answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

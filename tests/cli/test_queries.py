@@ -1,0 +1,113 @@
+"""Questions to a running server, from the terminal."""
+
+import pytest
+
+from tests.cli.console import Console
+from tests.end_to_end.bridge import Bridge
+
+
+def test_stages_tell_what_is_where_and_who_let_it_in(asking: Console) -> None:
+    ended = asking.run("stages", "--stage", "staging")
+    assert ended.code == 0
+    [row] = ended.rows
+    assert row[0] == "staging"
+    assert row[2] == "1.1.0"
+    assert row[-3:] == ["#1", "mira", "staging"]
+
+
+def test_stages_can_be_had_as_json(asking: Console) -> None:
+    found = asking.run("stages", "--json").json
+    assert {(one["stage"], one["tag"]) for one in found} == {("staging", "1.1.0"), ("production", "1.0.0")}
+
+
+@pytest.mark.parametrize(
+    ("filters", "stages"),
+    [
+        pytest.param((), {"staging", "production"}, id="all"),
+        pytest.param(("--stage", "staging"), {"staging"}, id="stage"),
+        pytest.param(("--state", "waiting"), {"production"}, id="state"),
+        pytest.param(("--policy", "app"), {"staging", "production"}, id="policy"),
+        pytest.param(("--policy", "other"), set(), id="another policy"),
+        pytest.param(("--image", "registry.acme.example/team/app"), {"staging", "production"}, id="image"),
+        pytest.param(("--repo", "fleet"), {"staging", "production"}, id="repo"),
+        pytest.param(("--repo", "other"), set(), id="another repo"),
+        pytest.param(("--since", "2000-01-01T00:00:00Z"), {"staging", "production"}, id="since"),
+        pytest.param(("--until", "2000-01-01T00:00:00Z"), set(), id="until"),
+    ],
+)
+def test_promotions_can_be_narrowed_down(asking: Console, filters: tuple[str, ...], stages: set[str]) -> None:
+    ended = asking.run("promotions", "--json", *filters)
+    assert ended.code == 0
+    assert {one["stage"] for one in ended.json} == stages
+
+
+def test_promotions_are_a_table_with_the_reason(asking: Console) -> None:
+    ended = asking.run("promotions")
+    assert "1.0.0 -> 1.1.0" in ended.out
+    assert "no build has reported digest" in ended.out
+    assert "merged by mira" in ended.out
+
+
+def test_promotions_stop_at_the_limit(asking: Console) -> None:
+    assert len(asking.run("promotions", "--json", "--limit", "1").json) == 1
+
+
+def test_where_nothing_is_found_it_is_said(asking: Console) -> None:
+    assert asking.run("promotions", "--stage", "nowhere").out == "Nothing yet.\n"
+
+
+def test_the_plan_tells_where_each_policy_stands(asking: Console) -> None:
+    out = asking.run("plan").out
+    assert "fleet:main at " in out
+    assert "staging/images:flux-system/app: current 1.1.0" in out
+    assert "production/images:flux-system/app: waiting 1.1.0: no build has reported" in out
+
+
+def test_the_plan_as_json_names_its_lane(asking: Console) -> None:
+    [plan] = asking.run("plan", "--repo", "fleet", "--branch", "main", "--json").json
+    assert (plan["repo"], plan["branch"], plan["proposals"]) == ("fleet", "main", [])
+
+
+def test_a_plan_shows_the_pull_requests_with_their_changes(proposed: Bridge, console: Console) -> None:
+    out = console.run("plan").out
+    assert "pull request: Promote app 1.0.0 to 1.1.0 in staging" in out
+    assert "apps/staging/app.yaml:6" in out
+    assert proposed.pull("staging", "1.1.0") is not None
+
+
+def test_a_lane_that_is_not_there_is_told_with_those_that_are(asking: Console) -> None:
+    assert "there are: fleet:main" in asking.refused(3, "plan", "--repo", "other")
+
+
+def test_the_status_counts_deliveries_promotions_and_lanes(asking: Console) -> None:
+    out = asking.run("status").out
+    assert "deliveries     2 done" in out
+    assert "1 waiting" in out
+    assert "1 merged" in out
+    assert "fleet:main" in out
+    assert asking.run("status", "--json").json["promotions"]["merged"] == 1
+
+
+def test_a_replayed_delivery_changes_nothing_that_is_known(told: Bridge, asking: Console) -> None:
+    ids = [one["id"] for one in told.items("/deliveries")]
+    before = len(told.items("/promotions"))
+    ended = asking.run("replay", *ids)
+    assert ended.code == 0
+    assert ended.out.splitlines() == [f"{one} is interpreted again." for one in ids]
+    told.settle()
+    assert len(told.items("/promotions")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        pytest.param(("promotions", "--state", "gone"), 2, "state: ", id="no such state"),
+        pytest.param(("promotions", "--since", "yesterday"), 2, "since: ", id="no time"),
+        pytest.param(("replay", "nothing"), 3, "there is no delivery", id="no such delivery"),
+        pytest.param(("replay", "../../stages"), 3, "", id="no id at all"),
+    ],
+)
+def test_what_cannot_be_answered_ends_with_the_code_of_its_kind(
+    asking: Console, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    assert said in asking.refused(code, *arguments)

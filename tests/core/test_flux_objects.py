@@ -1,0 +1,237 @@
+"""What one file says about Flux, in every version and style that users write."""
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.flux.scanning import is_manifest, scan_file
+from app.core.flux.written import WrittenPolicy
+from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, SemVer, TagFilter
+
+POLICY = """\
+apiVersion: image.toolkit.fluxcd.io/{version}
+kind: ImagePolicy
+metadata:
+  name: app
+  namespace: flux-system
+spec:
+  imageRepositoryRef:
+    name: app
+{spec}
+"""
+SEMVER = "  policy: {semver: {range: 1.x}}"
+
+
+def _policy(spec: str, *, version: str = "v1") -> WrittenPolicy:
+    content = POLICY.replace("{version}", version).replace("{spec}", spec)
+    (policy,) = scan_file("app.yaml", content.encode()).policies
+    return policy
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta2", "v1beta1"])
+def test_policies_of_every_version_are_read(version: str) -> None:
+    policy = _policy(SEMVER, version=version)
+    assert (policy.namespace, policy.name, policy.repository_name) == ("flux-system", "app", "app")
+    assert policy.spec == PolicySpec(SemVer("1.x"))
+    assert policy.problem is None
+
+
+def test_a_policy_of_an_unknown_version_is_reported() -> None:
+    content = POLICY.replace("{version}", "v1alpha1").replace("{spec}", SEMVER)
+    scanned = scan_file("app.yaml", content.encode())
+    assert scanned.policies == ()
+    assert "'v1alpha1' is not read" in scanned.problems[0].what
+
+
+@pytest.mark.parametrize(
+    ("policy", "choice"),
+    [
+        pytest.param("{semver: {range: '>=1.0.0'}}", SemVer(">=1.0.0"), id="semver"),
+        pytest.param("{alphabetical: {order: desc}}", Alphabetical("desc"), id="alphabetical"),
+        pytest.param("{alphabetical: {}}", Alphabetical(), id="alphabetical without order"),
+        pytest.param("{numerical: {order: asc}}", Numerical("asc"), id="numerical"),
+        pytest.param("{numerical: {}, semver: {range: '1'}}", SemVer("1"), id="semver goes before numerical"),
+        pytest.param("{numerical: {}, alphabetical: {}}", Alphabetical(), id="alphabetical goes before numerical"),
+        pytest.param("{semver: null, numerical: {}}", Numerical(), id="null is not set"),
+    ],
+)
+def test_the_choice_is_read(policy: str, choice: Choice) -> None:
+    spec = _policy(f"  policy: {policy}").spec
+    assert spec is not None
+    assert spec.choice == choice
+
+
+def test_the_filter_is_read_with_its_own_template_syntax() -> None:
+    spec = _policy(SEMVER + "\n  filterTags: {pattern: '^v(?P<n>.*)$', extract: '${n}'}").spec
+    assert spec is not None
+    assert spec.filter == TagFilter("^v(?P<n>.*)$", "${n}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "reflection"),
+    [
+        pytest.param("", "Never", id="not said"),
+        pytest.param("  digestReflectionPolicy: Never", "Never", id="Never"),
+        pytest.param("  digestReflectionPolicy: IfNotPresent", "IfNotPresent", id="IfNotPresent"),
+        pytest.param("  digestReflectionPolicy: Always\n  interval: 10m", "Always", id="Always"),
+    ],
+)
+def test_digest_reflection_is_read(spec: str, reflection: str) -> None:
+    policy = _policy(f"{SEMVER}\n{spec}")
+    assert (policy.digest_reflection, policy.problem) == (reflection, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        pytest.param("  policy: {}", "spec.policy chooses nothing", id="no choice"),
+        pytest.param("  policy: {semver: {range: 1.0}}", "put quotes around 1.0", id="range that is a number"),
+        pytest.param("  policy: {semver: {range: [1]}}", "range is not a string", id="range that is a list"),
+        pytest.param("  policy: {semver: {range: '${range}'}}", "range is unreadable", id="substituted range"),
+        pytest.param(
+            SEMVER + "\n  filterTags: {pattern: 'x', extract: '$${n}'}", "extract is unreadable", id="escaped template"
+        ),
+        pytest.param(SEMVER + "\n  filterTags: {pattern: '${p}'}", "pattern is unreadable", id="substituted pattern"),
+        pytest.param(SEMVER + "\n  digestReflectionPolicy: Always", "needs spec.interval", id="Always, no interval"),
+        pytest.param(SEMVER + "\n  interval: 5m", "only allowed with", id="interval without Always"),
+        pytest.param(SEMVER + "\n  digestReflectionPolicy: Sometimes", "is none of Never", id="unknown reflection"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_says_why(spec: str, says: str) -> None:
+    policy = _policy(spec)
+    assert policy.spec is None
+    assert says in (policy.problem or "")
+
+
+def test_a_policy_without_a_repository_says_so() -> None:
+    content = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: a, namespace: b}\n"
+    (policy,) = scan_file("a.yaml", content.encode()).policies
+    assert "imageRepositoryRef.name is missing" in (policy.problem or "")
+
+
+def test_objects_in_lists_json_and_many_documents_are_found() -> None:
+    content = """\
+# only a comment
+---
+apiVersion: v1
+kind: List
+items:
+  - {apiVersion: image.toolkit.fluxcd.io/v1, kind: ImageRepository, metadata: {name: a}, spec: {image: ghcr.io/a/a}}
+  - apiVersion: v1
+    kind: List
+    items:
+      - {"apiVersion": "image.toolkit.fluxcd.io/v1", "kind": "ImageRepository", "metadata": {"name": "b"}}
+---
+apiVersion: image.toolkit.fluxcd.io/v1beta2
+kind: ImageRepository
+metadata: {name: c}
+spec: {image: ghcr.io/a/c, exclusionList: ['^x$', "^y$"]}
+"""
+    repositories = scan_file("all.yaml", content.encode()).repositories
+    assert [one.name for one in repositories] == ["a", "b", "c"]
+    assert repositories[0].image == "ghcr.io/a/a"
+    assert repositories[2].exclusion_list == ("^x$", "^y$")
+
+
+def test_anchors_and_merge_keys_are_followed() -> None:
+    content = """\
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImageRepository
+metadata: &meta {name: a, namespace: &ns team}
+spec: {image: ghcr.io/a/a}
+---
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImageRepository
+metadata:
+  namespace: own
+  <<: &more {name: b, namespace: other}
+spec: &spec {image: ghcr.io/a/b}
+"""
+    repositories = scan_file("all.yaml", content.encode()).repositories
+    assert [(one.namespace, one.name) for one in repositories] == [("team", "a"), ("own", "b")]
+
+
+def test_a_kustomization_of_flux_is_read() -> None:
+    content = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec:
+  path: ./apps/prod
+  suspend: true
+  targetNamespace: apps
+  sourceRef: {kind: GitRepository, name: flux-system}
+"""
+    (found,) = scan_file("clusters/prod/apps.yaml", content.encode()).kustomizations
+    assert (found.namespace, found.name, found.path) == ("flux-system", "apps", "./apps/prod")
+    assert (found.is_suspended, found.target_namespace, found.source_name) == (True, "apps", "flux-system")
+
+
+def test_a_kustomization_file_tells_its_namespace_and_every_path() -> None:
+    content = """\
+namespace: apps
+resources: [../base, deploy.yaml]
+components: [../extra]
+patches: [{path: patch.yaml}, {patch: "- op: add\\n"}]
+patchesStrategicMerge: ["merge.yaml", "a: 1\\nb: 2\\n"]
+configMapGenerator: [{name: c, files: [key=app.properties], envs: [x.env]}]
+helmCharts: [{name: web, valuesFile: values.yaml}]
+"""
+    found = scan_file("apps/kustomization.yaml", content.encode()).kustomize
+    assert found is not None
+    assert found.namespace == "apps"
+    assert set(found.names) == {
+        *("../base", "deploy.yaml", "../extra", "patch.yaml", "merge.yaml", "app.properties", "x.env", "values.yaml")
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "says"),
+    [
+        pytest.param("kustomization.yaml", "resources: [", "a kustomization file is not used", id="kustomization"),
+        pytest.param("a.yaml", POLICY + "\t: [", "a file with objects of Flux is not used", id="objects"),
+    ],
+)
+def test_a_broken_file_that_matters_is_reported(path: str, content: str, says: str) -> None:
+    (problem,) = scan_file(path, content.encode()).problems
+    assert says in problem.what
+
+
+def test_other_broken_files_are_none_of_our_business() -> None:
+    scanned = scan_file("chart/templates/a.yaml", b"{{ if }}\napiVersion: v1\n")
+    assert (scanned.problems, scanned.markers.problems) == ((), ())
+
+
+def test_a_scanned_file_can_be_kept() -> None:
+    scanned = scan_file("app.yaml", POLICY.replace("{version}", "v1").replace("{spec}", SEMVER).encode())
+    assert pickle.loads(pickle.dumps(scanned)) == scanned  # noqa: S301 - our own bytes
+
+
+def test_files_are_chosen_by_name_as_flux_does() -> None:
+    names = ["a.yaml", "x/.hidden/b.yml", "Kustomization", "a.YAML", "kustomization", "a.json", "a.yaml.tmpl", "yaml"]
+    assert [name for name in names if is_manifest(name)] == ["a.yaml", "x/.hidden/b.yml", "Kustomization"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("kind: &a List\nitems: &b [{kind: List, items: *b}]\n", id="list of itself"),
+        pytest.param("a: &a {<<: *a}\nb: {<<: [*a, *a, 1]}\n? [x]\n: y\n? {z: 1}\n: 2\n", id="merges and odd keys"),
+        pytest.param("metadata: [1]\nspec: 5\nkind: ImagePolicy\n", id="wrong types"),
+        pytest.param("kind: ImagePolicy\nmetadata: &m {name: *m}\n", id="name of itself"),
+        pytest.param("kind: ImageRepository\nspec: {exclusionList: x, image: [a]}\n", id="wrong types in a repository"),
+        pytest.param("x: " + "[" * 5000, id="deep"),
+        pytest.param("- just\n- a list\n", id="list"),
+    ],
+)
+def test_a_hostile_file_never_stops_the_scan(content: str) -> None:
+    for name in ("a.yaml", "kustomization.yaml"):
+        scan_file(name, f"apiVersion: image.toolkit.fluxcd.io/v1\n{content}".encode())
+
+
+@given(st.binary(max_size=120), st.integers(0, 200))
+def test_no_bytes_stop_the_scan(noise: bytes, at: int) -> None:
+    content = POLICY.replace("{version}", "v1").replace("{spec}", SEMVER).encode()
+    scan_file("kustomization.yaml", content[:at] + noise + content[at:])

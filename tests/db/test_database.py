@@ -1,0 +1,182 @@
+"""One step is one transaction, one process has the SQLite file, and the schema is this version's."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from app.core.errors import Refused, Unavailable
+from app.db import catalogue
+from app.db.collections import METADATA
+from app.db.database import Database, DatabaseLocked, NestedTransaction
+from app.db.migrations import configuration
+from tests.db.facts import IMAGE, NOW
+from tests.db.threads import at_once
+
+
+def test_what_a_transaction_wrote_is_there_after_it(database: Database) -> None:
+    with database.transaction() as connection:
+        catalogue.want_listing(connection, IMAGE, NOW)
+    with database.transaction() as connection:
+        assert list(catalogue.wanted_listings(connection, limit=5)) == [IMAGE]
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    def write_and_fail() -> None:
+        with database.transaction() as connection:
+            catalogue.want_listing(connection, IMAGE, NOW)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
+    with database.transaction() as connection:
+        assert list(catalogue.wanted_listings(connection, limit=5)) == []
+
+
+def test_a_transaction_inside_one_is_an_error_and_no_deadlock(database: Database) -> None:
+    with database.transaction(), pytest.raises(NestedTransaction), database.transaction():
+        pass
+    with database.transaction():
+        pass
+
+
+def test_another_thread_may_have_its_own_transaction_afterwards(database: Database) -> None:
+    done: list[bool] = []
+
+    def look() -> None:
+        database.check_reachable()
+        done.append(True)
+
+    with database.transaction():
+        pass
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join(10)
+    assert done == [True]
+
+
+def test_a_second_opening_of_a_sqlite_file_is_refused(sqlite_url: str) -> None:
+    first = Database(sqlite_url)
+    try:
+        with pytest.raises(DatabaseLocked, match="belongs to another running process"):
+            Database(sqlite_url)
+    finally:
+        first.close()
+    Database(sqlite_url).close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "mysql://u:secret@h/d"])
+def test_a_database_that_cannot_serve_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(Refused) as refused:
+        Database(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_sqlite_keeps_what_it_acknowledged(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    try:
+        with database.transaction() as connection:
+            settings = {
+                name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            }
+    finally:
+        database.close()
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_a_database_that_is_gone_is_unavailable() -> None:
+    database = Database("postgresql+psycopg://postgres:secret@127.0.0.1:1/none")
+    try:
+        with pytest.raises(Unavailable) as gone:
+            database.check_reachable()
+    finally:
+        database.close()
+    assert "secret" not in str(gone.value)
+
+
+def test_a_full_disk_is_unavailable_and_heals(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    try:
+        _set_most_pages(database, 1)
+        with pytest.raises(Unavailable, match="full"), database.transaction() as connection:
+            connection.execute(text("CREATE TABLE filler (words TEXT)"))
+        _set_most_pages(database, 1_000_000)
+        with database.transaction() as connection:
+            catalogue.want_listing(connection, IMAGE, NOW)
+    finally:
+        database.close()
+
+
+def _set_most_pages(database: Database, count: int) -> None:
+    with database.transaction() as connection:
+        connection.execute(text(f"PRAGMA max_page_count={count}"))
+
+
+def test_a_fresh_database_is_not_current_until_it_is_migrated(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/new.db")
+    try:
+        assert not database.is_current()
+        database.migrate()
+        assert database.is_current()
+        database.migrate()
+        assert database.is_current()
+    finally:
+        database.close()
+
+
+def test_a_schema_of_a_newer_version_is_refused(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'from_the_future'"))
+    assert not database.is_current()
+    with pytest.raises(Refused, match="newer"):
+        database.migrate()
+
+
+def test_the_migrations_make_the_tables_that_the_code_has(database: Database) -> None:
+    with database.transaction() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_migrations_go_down_and_up_again(database: Database) -> None:
+    _downgrade(database)
+    with database.transaction() as connection:
+        assert _tables(connection) == {"alembic_version"}
+    database.migrate()
+    with database.transaction() as connection:
+        assert _tables(connection) == {"alembic_version", *METADATA.tables}
+
+
+def test_every_constraint_has_a_name() -> None:
+    nameless = [
+        (table.name, constraint)
+        for table in METADATA.sorted_tables
+        for constraint in table.constraints
+        if constraint.name is None
+    ]
+    assert nameless == []
+
+
+def test_two_processes_may_migrate_at_the_same_time(postgres_url: str) -> None:
+    first, second = Database(postgres_url), Database(postgres_url)
+    try:
+        _downgrade(first)
+        at_once(first.migrate, second.migrate)
+        assert first.is_current()
+    finally:
+        first.close()
+        second.close()
+
+
+def _downgrade(database: Database) -> None:
+    with database.transaction() as connection:
+        command.downgrade(configuration(connection), "base")
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())

@@ -1,0 +1,44 @@
+"""The questions that every worker asks all the time are answered by an index, however much is kept."""
+
+import pytest
+from sqlalchemy import Connection, Select, text
+from sqlalchemy.sql.dml import Update
+
+from app.db import deliveries, lanes
+from app.db.database import Database
+from tests.db.facts import LEASE, NOW, delivery
+
+
+@pytest.fixture(autouse=True)
+def _much_is_kept(database: Database) -> None:
+    with database.transaction() as connection:
+        deliveries.keep_all(connection, [delivery(str(number)) for number in range(2000)])
+        connection.execute(text("UPDATE deliveries SET state = 'done'"))
+        for number in range(500):
+            lanes.ensure(connection, "fleet", str(number), NOW)
+        connection.execute(text("UPDATE lanes SET due_at = NULL"))
+        connection.execute(text("ANALYZE"))
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        pytest.param(deliveries.next_due(NOW), "ix_deliveries_state_due_at", id="the next delivery"),
+        pytest.param(lanes.next_due(NOW), "ix_lanes_due_at", id="the next lane"),
+    ],
+)
+def test_claims_use_an_index(database: Database, query: Select[tuple[str]], index: str) -> None:
+    with database.transaction() as connection:
+        assert index in _plan(connection, query)
+
+
+def _plan(connection: Connection, query: Select[tuple[str]] | Update) -> str:
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    prefix = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+    return "\n".join(str(row) for row in connection.exec_driver_sql(f"{prefix} {compiled}"))
+
+
+def test_nothing_due_is_claimed(database: Database) -> None:
+    with database.transaction() as connection:
+        assert deliveries.claim_next(connection, owner="a", now=NOW, lease=LEASE) is None
+        assert lanes.claim_due(connection, owner="a", now=NOW, lease=LEASE) is None

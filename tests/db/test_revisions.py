@@ -1,0 +1,132 @@
+"""Each cluster's objects hold the revision that Flux told last, and applications are the lines of its history."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.core.facts import RevisionApplied
+from app.db import applications, promotions, revisions
+from app.db.applications import NewApplication
+from app.db.database import Database
+from app.db.revisions import RevisionRow
+from tests.db.facts import MINUTE, NOW, SECOND
+from tests.db.test_promotions import NEW
+from tests.db.threads import at_once
+
+SHA, OTHER_SHA = "a" * 40, "b" * 40
+APPLIED = RevisionApplied(
+    cluster="prod-eu",
+    kind="Kustomization",
+    namespace="flux-system",
+    name="apps",
+    revision=f"main@sha1:{SHA}",
+    commit=SHA,
+    is_failure=False,
+    reason="ReconciliationSucceeded",
+    message="Applied",
+    at=NOW,
+)
+NEWER = replace(APPLIED, revision=f"main@sha1:{OTHER_SHA}", commit=OTHER_SHA, at=NOW + MINUTE)
+
+
+def test_a_repeated_event_changes_nothing(database: Database) -> None:
+    assert _note(database, APPLIED)
+    assert not _note(database, APPLIED)
+    assert not _note(database, replace(APPLIED, at=NOW + SECOND))
+
+
+def test_the_same_event_at_once_is_one(database: Database) -> None:
+    assert at_once(*[lambda: _note(database, APPLIED)] * 6).count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "is_news"),
+    [
+        pytest.param(NEWER, True, id="newer"),
+        pytest.param(replace(NEWER, at=NOW - SECOND), False, id="older"),
+        pytest.param(replace(NEWER, at=NOW), True, id="same time, received later"),
+        pytest.param(replace(APPLIED, is_failure=True, at=NOW + SECOND), True, id="it fails now"),
+    ],
+)
+def test_the_event_with_the_latest_flux_time_counts(
+    database: Database, second: RevisionApplied, *, is_news: bool
+) -> None:
+    _note(database, APPLIED)
+    _examine_all(database)
+    assert _note(database, second) is is_news
+    expected = second if is_news else APPLIED
+    with database.transaction() as connection:
+        [row] = revisions.every(connection)
+    assert (row.revision, row.is_failure, row.at, row.is_examined) == (
+        expected.revision,
+        expected.is_failure,
+        expected.at,
+        not is_news,
+    )
+
+
+def test_a_return_to_an_earlier_revision_is_a_change(database: Database) -> None:
+    _note(database, APPLIED)
+    _note(database, NEWER)
+    assert _note(database, replace(APPLIED, at=NOW + 2 * MINUTE))
+
+
+def test_what_came_while_it_was_examined_is_examined_too(database: Database) -> None:
+    _note(database, APPLIED)
+    [seen] = _unexamined(database)
+    _note(database, NEWER)
+    with database.transaction() as connection:
+        revisions.mark_examined(connection, seen)
+    assert [row.revision for row in _unexamined(database)] == [NEWER.revision]
+
+
+def test_a_failure_that_came_while_its_success_was_examined_is_examined_too(database: Database) -> None:
+    _note(database, APPLIED)
+    [seen] = _unexamined(database)
+    _note(database, replace(APPLIED, is_failure=True, at=NOW + SECOND))
+    with database.transaction() as connection:
+        revisions.mark_examined(connection, seen)
+    assert [row.is_failure for row in _unexamined(database)] == [True]
+
+
+def test_an_application_is_a_line_of_history_once(database: Database) -> None:
+    with database.transaction() as connection:
+        promotion = promotions.begin(connection, NEW, who="fluxbridge", at=NOW)
+    line = NewApplication(
+        promotion_id=promotion.id,
+        cluster="prod-eu",
+        kustomization="flux-system/apps",
+        state="failed",
+        revision=APPLIED.revision,
+        commit=SHA,
+        message="health check failed \0",
+        at=NOW,
+    )
+    applied = replace(line, state="applied")
+    with database.transaction() as connection:
+        told = [applications.record(connection, one, recorded_at=NOW) for one in (line, line, applied, applied)]
+        states = [row.state for row in applications.of_promotion(connection, promotion.id)]
+        page = applications.page(connection, limit=1)
+        rest = applications.page(connection, limit=1, after=page.next)
+        elsewhere = applications.page(connection, limit=9, cluster="prod-us").items
+    assert told == [True, False, True, False]
+    assert states == ["failed", "applied"]
+    assert [row.state for row in [*page.items, *rest.items]] == ["applied", "failed"]
+    assert elsewhere == []
+
+
+def _note(database: Database, applied: RevisionApplied) -> bool:
+    with database.transaction() as connection:
+        return revisions.note(connection, applied, repo="fleet", root="clusters/prod-eu", received_at=NOW)
+
+
+def _unexamined(database: Database) -> list[RevisionRow]:
+    with database.transaction() as connection:
+        return list(revisions.unexamined(connection, "fleet"))
+
+
+def _examine_all(database: Database) -> None:
+    rows = _unexamined(database)
+    with database.transaction() as connection:
+        for row in rows:
+            revisions.mark_examined(connection, row)

@@ -1,0 +1,173 @@
+"""Each example request is proven and read as expected, and refused once anything about it is wrong."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from app.core.errors import NotAuthentic
+from app.core.facts import BuildFinished, BuildMentioned, ImagePushed, PullRequestChanged, RevisionApplied
+from app.senders import SENDERS
+from app.senders.sender import Keys
+from tests.senders.examples import (
+    EXAMPLES,
+    EXPECTATIONS,
+    KEYS,
+    ORIGIN,
+    PROOFS,
+    SIGNED_AT,
+    example,
+    sender_of,
+    with_headers,
+    without_header,
+)
+
+PROVEN_BY_HEADER = [file for file in EXAMPLES if sender_of(file).kind in PROOFS]
+UNINTERESTING = {
+    "github-check_suite-completed.json",
+    "github-installation-created.json",
+    "github-pull_request_review-submitted.json",
+}
+
+
+def test_every_sender_has_an_example() -> None:
+    assert {sender_of(file).kind for file in EXAMPLES} == set(SENDERS)
+
+
+@pytest.mark.parametrize("file", EXAMPLES)
+def test_an_example_is_proven(file: str) -> None:
+    sender = sender_of(file)
+    sender.verify(example(file), KEYS[sender.kind], SIGNED_AT)
+
+
+@pytest.mark.parametrize("file", EXAMPLES)
+def test_another_key_beside_the_right_one_changes_nothing(file: str) -> None:
+    sender, keys = sender_of(file), KEYS[sender_of(file).kind]
+    rotating = Keys(
+        secrets=(*(["new-secret"] if keys.secrets else []), *keys.secrets),
+        url_tokens=(*(["new-token"] if keys.url_tokens else []), *keys.url_tokens),
+        headers={name: ("Bearer new", *values) for name, values in keys.headers.items()},
+    )
+    sender.verify(example(file), rotating, SIGNED_AT)
+
+
+@pytest.mark.parametrize("file", [file for file in PROVEN_BY_HEADER if not file.startswith("distribution")])
+@pytest.mark.parametrize("position", [0, 200, -1])
+def test_one_changed_byte_is_refused(file: str, position: int) -> None:
+    sender, request = sender_of(file), example(file)
+    body = bytearray(request.body)
+    body[position] ^= 1
+    with pytest.raises(NotAuthentic, match="matches no key"):
+        sender.verify(replace(request, body=bytes(body)), KEYS[sender.kind], SIGNED_AT)
+
+
+@pytest.mark.parametrize("file", PROVEN_BY_HEADER)
+def test_a_missing_or_empty_proof_is_refused(file: str) -> None:
+    sender, name = sender_of(file), PROOFS[sender_of(file).kind]
+    empty = with_headers(example(file), **{name.replace("-", "_"): ""})
+    for request in (without_header(example(file), name), empty):
+        with pytest.raises(NotAuthentic, match="is missing or empty"):
+            sender.verify(request, KEYS[sender.kind], SIGNED_AT)
+
+
+@pytest.mark.parametrize("file", EXAMPLES)
+def test_another_secret_is_refused_without_telling_any(file: str) -> None:
+    sender = sender_of(file)
+    wrong = Keys(secrets=("other",), url_tokens=("other",), headers={"authorization": ("other",)})
+    with pytest.raises(NotAuthentic, match="no key of this source") as refusal:
+        sender.verify(example(file), wrong, SIGNED_AT)
+    assert "other" not in str(refusal.value)
+    assert "lumen" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("file", EXAMPLES)
+@pytest.mark.parametrize(
+    "blank",
+    [
+        pytest.param(Keys(), id="none"),
+        pytest.param(
+            Keys(secrets=("",), url_tokens=("",), basic=(("ci", ""),), headers={"authorization": ("",)}), id="empty"
+        ),
+        pytest.param(Keys(secrets=(" \n",), url_tokens=(" ",), headers={"authorization": (" ",)}), id="white space"),
+    ],
+)
+def test_without_a_key_nothing_is_ever_proven(file: str, blank: Keys) -> None:
+    sender = sender_of(file)
+    assert not any(blank.holds(kind) for kind in sender.needs)
+    with pytest.raises(NotAuthentic, match="is configured for this source"):
+        sender.verify(example(file), blank, SIGNED_AT)
+
+
+def test_keys_and_requests_show_no_secret_when_printed() -> None:
+    for file in EXAMPLES:
+        assert "lumen" not in repr(example(file))
+        assert "lumen" not in repr(KEYS[sender_of(file).kind])
+
+
+@pytest.mark.parametrize("file", sorted(UNINTERESTING))
+def test_an_uninteresting_example_is_ignored_with_a_reason(file: str) -> None:
+    parsed = sender_of(file).parse(example(file), ORIGIN)
+    assert not parsed.facts
+    assert not parsed.problems
+    assert len(parsed.ignored) == 1
+
+
+@pytest.mark.parametrize("file", sorted(set(EXAMPLES) - UNINTERESTING))
+def test_an_example_says_what_is_expected_of_it(file: str) -> None:
+    expected, parsed = EXPECTATIONS[file], sender_of(file).parse(example(file), ORIGIN)
+    assert not parsed.problems
+    assert len(parsed.ignored) == expected.get("ignored_events", 0)
+    (fact,) = parsed.facts
+    match fact:
+        case ImagePushed():
+            (image,) = expected["images"]
+            assert str(fact.image) == f"{image['registry_host']}/{image['repository']}"
+            assert (fact.tag, fact.digest) == (image["tag"], image["digest"])
+            assert fact.at == datetime.fromisoformat(expected["occurred_at"])
+        case BuildMentioned():
+            assert (fact.controller, fact.job, fact.number) == ("main", expected["job"], expected["build_number"])
+        case BuildFinished():
+            assert (fact.controller, fact.job, fact.number) == ("main", expected["job"], expected["build_number"])
+            assert (fact.url, fact.result) == (expected["build_url"], expected["result"])
+            assert (fact.commit, fact.branch) == (expected["commit"], expected["branch"])
+            assert fact.finished_at == datetime.fromisoformat(expected["occurred_at"])
+            assert [(str(a.image), a.tag, a.digest) for a in fact.artifacts] == [
+                (f"{image['registry_host']}/{image['repository']}", image["tag"], image["digest"])
+                for image in expected["images"]
+            ]
+        case PullRequestChanged():
+            pull = expected["pull_request"]
+            assert (fact.repository, fact.number) == (pull["repository"], pull["number"])
+            assert (fact.head_branch, fact.base_branch) == (pull["head_branch"], pull["base_branch"])
+            assert (fact.head_repository, fact.action, fact.actor) == (pull["repository"], "closed", pull["merged_by"])
+        case RevisionApplied():
+            flux = expected["flux"]
+            assert (fact.cluster, fact.kind, fact.namespace, fact.name) == (
+                "prod-eu",
+                flux["kind"],
+                flux["namespace"],
+                flux["name"],
+            )
+            assert (fact.revision, fact.commit, fact.reason) == (flux["revision"], expected["commit"], flux["reason"])
+            assert fact.is_failure == (expected["result"] == "failure")
+            assert fact.at == datetime.fromisoformat(expected["occurred_at"])
+        case other:
+            pytest.fail(f"nobody expected {other}")
+
+
+@pytest.mark.parametrize("file", EXAMPLES)
+def test_what_is_kept_of_a_request_is_enough_to_read_it_later(file: str) -> None:
+    sender, request = sender_of(file), example(file)
+    kept = {name: value for name, value in request.headers.items() if name in sender.kept_headers}
+    assert sender.parse(replace(request, headers=kept, query={}), ORIGIN) == sender.parse(request, ORIGIN)
+
+
+@pytest.mark.parametrize("kind", SENDERS)
+def test_no_header_that_proves_anything_is_kept(kind: str) -> None:
+    proofs = {"authorization", "cookie", "x-signature", "x-hub-signature", "x-hub-signature-256"}
+    assert not proofs & set(SENDERS[kind].kept_headers)
+
+
+@pytest.mark.parametrize("file", [file for file in EXAMPLES if file.startswith("github")])
+def test_github_deliveries_are_told_apart_by_their_guid(file: str) -> None:
+    assert SENDERS["github"].external_id(example(file)) == EXPECTATIONS[file]["event_id"]

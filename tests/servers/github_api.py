@@ -1,0 +1,162 @@
+"""GitHub's REST API as far as Fluxbridge asks it, over the pull requests of one repository."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from tests.servers.github_bodies import REPOSITORY_ID, Bodies, Body
+from tests.servers.github_pulls import NOWHERE, Pull, PullEvent, PullRequests, Rejected
+
+_REPOSITORY = re.compile(r"/repos/(?P<name>[^/]+/[^/]+)(?P<rest>/.*)?|/repositories/(?P<id>\d+)(?P<below>/.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request below the API's base URL; `by` is the login of its token."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+    by: str
+
+    def content(self) -> Body:
+        read: Body = json.loads(self.body)
+        return read
+
+    def parameters(self) -> Mapping[str, str]:
+        return {name: values[0] for name, values in parse_qs(self.query).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back: `body` as JSON, or `raw` as it is."""
+
+    status: int
+    body: object = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
+
+    def content(self) -> bytes:
+        return self.raw if self.raw is not None else json.dumps(self.body).encode()
+
+
+class RestApi:
+    """Answers requests; `former_names` of the repository redirect to it."""
+
+    def __init__(self, pulls: PullRequests, bodies: Bodies) -> None:
+        self._pulls, self._bodies = pulls, bodies
+        self.former_names: set[str] = set()
+
+    def answer(self, asked: Asked) -> Answer:
+        """Do what was asked, or say GitHub's no."""
+        try:
+            return self._route(asked)
+        except Rejected as no:
+            errors = [dict(error) for error in no.errors]
+            return Answer(no.status, self._bodies.error(no.status, no.message, errors))
+
+    def pull_body(self, pull: Pull) -> Body:
+        """A pull request in full, as it is now."""
+        return self._bodies.pull(pull, base_sha=self._base_sha(pull), is_mergeable=self._pulls.is_mergeable(pull))
+
+    def pull_event(self, event: PullEvent) -> Body:
+        """The payload of its webhook, as it is now."""
+        return self._bodies.pull_event(event, self.pull_body(event.pull))
+
+    def _route(self, asked: Asked) -> Answer:
+        if (asked.method, asked.path) == ("GET", "/user"):
+            return Answer(200, self._bodies.me(asked.by))
+        place = _REPOSITORY.fullmatch(asked.path)
+        if place is None:
+            raise Rejected(404, "Not Found")
+        name, rest = place["name"], place["rest"] or place["below"] or ""
+        if name in self.former_names:
+            return self._redirect(asked, rest)
+        if name != self._bodies.full_name and place["id"] != str(REPOSITORY_ID):
+            raise Rejected(404, "Not Found")
+        for method, pattern, act in self._routes():
+            if method == asked.method and (found := re.fullmatch(pattern, rest)):
+                return act(asked, *(int(number) for number in found.groups()))
+        raise Rejected(404, "Not Found")
+
+    def _routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
+        return [
+            ("GET", "", self._show_repository),
+            ("GET", "/pulls", self._list_pulls),
+            ("POST", "/pulls", self._open_pull),
+            ("GET", r"/pulls/(\d+)", self._show_pull),
+            ("PATCH", r"/pulls/(\d+)", self._edit_pull),
+            ("GET", r"/pulls/(\d+)/reviews", self._list_reviews),
+            ("GET", r"/issues/(\d+)", self._show_issue),
+            ("POST", r"/issues/(\d+)/labels", self._add_labels),
+            ("POST", r"/issues/(\d+)/comments", self._add_comment),
+        ]
+
+    def _redirect(self, asked: Asked, rest: str) -> Answer:
+        status = 301 if asked.method == "GET" else 307
+        url = f"{self._bodies.api_url}/repositories/{REPOSITORY_ID}{rest}" + (f"?{asked.query}" if asked.query else "")
+        return Answer(status, {"message": "Moved Permanently", "url": url}, {"Location": url})
+
+    def _show_repository(self, _: Asked) -> Answer:
+        return Answer(200, self._bodies.repository())
+
+    def _list_pulls(self, asked: Asked) -> Answer:
+        wanted = asked.parameters()
+        state, owner_and_head = wanted.get("state", "open"), wanted.get("head")
+        found = [
+            pull
+            for pull in self._pulls.every()
+            if state in {"all", "open" if pull.is_open else "closed"}
+            and owner_and_head in {None, f"{pull.fork_of or self._bodies.owner}:{pull.head}"}
+            and wanted.get("base", pull.base) == pull.base
+        ]
+        size, page = int(wanted.get("per_page", 30)), int(wanted.get("page", 1))
+        shown = found[(page - 1) * size : page * size]
+        return Answer(200, [self._bodies.listed_pull(pull, base_sha=self._base_sha(pull)) for pull in shown])
+
+    def _open_pull(self, asked: Asked) -> Answer:
+        given = asked.content()
+        head = given["head"].removeprefix(f"{self._bodies.owner}:")
+        pull = self._pulls.open(
+            head=head, base=given["base"], title=given["title"], body=given.get("body"), by=asked.by
+        )
+        return Answer(201, self.pull_body(pull))
+
+    def _show_pull(self, _: Asked, number: int) -> Answer:
+        return Answer(200, self.pull_body(self._pulls.find(number)))
+
+    def _edit_pull(self, asked: Asked, number: int) -> Answer:
+        pull, given = self._pulls.find(number), asked.content()
+        if given.keys() & {"title", "body"}:
+            title, body = given.get("title", pull.title), given.get("body", pull.body)
+            self._pulls.edit(number, title=title, body=body, by=asked.by)
+        match given.get("state"):
+            case "closed":
+                self._pulls.close(number, by=asked.by)
+            case "open":
+                self._pulls.reopen(number, by=asked.by)
+        return self._show_pull(asked, number)
+
+    def _list_reviews(self, _: Asked, number: int) -> Answer:
+        pull = self._pulls.find(number)
+        return Answer(200, [self._bodies.review(pull, review, index) for index, review in enumerate(pull.reviews)])
+
+    def _show_issue(self, _: Asked, number: int) -> Answer:
+        return Answer(200, self._bodies.issue(self._pulls.find(number)))
+
+    def _add_labels(self, asked: Asked, number: int) -> Answer:
+        pull, given = self._pulls.find(number), json.loads(asked.body)
+        names = given if isinstance(given, list) else given["labels"]
+        pull.labels.extend(name for name in names if name not in pull.labels)
+        return Answer(200, [self._bodies.label(name) for name in pull.labels])
+
+    def _add_comment(self, asked: Asked, number: int) -> Answer:
+        pull = self._pulls.find(number)
+        pull.comments.append((asked.by, asked.content()["body"]))
+        return Answer(201, self._bodies.comment(pull))
+
+    def _base_sha(self, pull: Pull) -> str:
+        return self._pulls.repository.head(pull.base) or NOWHERE

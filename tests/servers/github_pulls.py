@@ -1,0 +1,258 @@
+"""The pull requests of one repository on our GitHub, over real branches, merged with git."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from tests.servers.bare_repository import BareRepository
+
+NOWHERE = "0" * 40
+
+MergeMethod = Literal["merge", "squash"]
+
+
+class Rejected(Exception):
+    """GitHub says no: the status and the `errors` of its answer."""
+
+    def __init__(self, status: int, message: str, *errors: Mapping[str, str]) -> None:
+        super().__init__(f"{status} {message} {errors}")
+        self.status, self.message, self.errors = status, message, errors
+
+
+@dataclass(slots=True)
+class Review:
+    """A review; `state` is REST's: APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED."""
+
+    by: str
+    state: str
+    commit: str
+    association: str
+    at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Pull:
+    """A pull request. `fork_of` is who owns the fork that its head lies in; None: the base repository.
+
+    `kept_sha` is the head that has a ref of its own by now.
+    """
+
+    number: int
+    head: str
+    base: str
+    title: str
+    body: str | None
+    author: str
+    created_at: datetime
+    head_sha: str
+    kept_sha: str | None = None
+    fork_of: str | None = None
+    is_open: bool = True
+    labels: list[str] = field(default_factory=list)
+    comments: list[tuple[str, str]] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
+    auto_merge_by: str | None = None
+    closed_by: str | None = None
+    closed_at: datetime | None = None
+    merged_by: str | None = None
+    merged_at: datetime | None = None
+    merge_commit: str | None = None
+
+    @property
+    def head_ref(self) -> str:
+        return f"refs/forks/{self.fork_of}/{self.head}" if self.fork_of else f"refs/heads/{self.head}"
+
+
+@dataclass(frozen=True, slots=True)
+class PullEvent:
+    """What webhooks tell of a pull request."""
+
+    action: str
+    pull: Pull
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushEvent:
+    """A branch that moved; forty zeros stand for a branch that is not there."""
+
+    branch: str
+    before: str
+    after: str
+    by: str
+
+
+class PullRequests:
+    """Every pull request by its number, and what people do to them. All methods are safe between threads."""
+
+    def __init__(self, repository: BareRepository, owner: str, tell: Callable[[PullEvent | PushEvent], None]) -> None:
+        self.repository, self.owner, self._tell = repository, owner, tell
+        self._pulls: dict[int, Pull] = {}
+        self._lock = threading.RLock()
+
+    def find(self, number: int) -> Pull:
+        with self._lock:
+            if number not in self._pulls:
+                raise Rejected(404, "Not Found")
+            return self._refreshed(self._pulls[number])
+
+    def every(self) -> list[Pull]:
+        """All of them, newest first."""
+        with self._lock:
+            return [self._refreshed(pull) for _, pull in sorted(self._pulls.items(), reverse=True)]
+
+    def open(self, *, head: str, base: str, title: str, body: str | None, by: str, fork_of: str | None = None) -> Pull:
+        with self._lock:
+            pull = Pull(
+                number=len(self._pulls) + 1,
+                head=head,
+                base=base,
+                title=title,
+                body=body,
+                author=by,
+                created_at=_now(),
+                head_sha=NOWHERE,
+                fork_of=fork_of,
+            )
+            pull.head_sha = self._require_openable(pull)
+            self._pulls[pull.number] = self._refreshed(pull)
+            self._tell(PullEvent("opened", pull, by))
+            return pull
+
+    def edit(self, number: int, *, title: str, body: str | None, by: str) -> None:
+        with self._lock:
+            pull = self.find(number)
+            pull.title, pull.body = title, body
+            self._tell(PullEvent("edited", pull, by))
+
+    def close(self, number: int, *, by: str) -> None:
+        """Close it; one that is not open stays as it is."""
+        with self._lock:
+            pull = self.find(number)
+            if pull.is_open:
+                pull.is_open, pull.closed_by, pull.closed_at = False, by, _now()
+                self._tell(PullEvent("closed", pull, by))
+
+    def reopen(self, number: int, *, by: str) -> None:
+        with self._lock:
+            pull = self.find(number)
+            if pull.is_open:
+                return
+            if pull.merged_at is not None:
+                raise Rejected(422, "Validation Failed", _invalid("state"))
+            pull.head_sha = self._require_openable(pull)
+            pull.is_open, pull.closed_by, pull.closed_at = True, None, None
+            self._tell(PullEvent("reopened", pull, by))
+
+    def review(self, number: int, state: str, *, by: str, association: str) -> None:
+        with self._lock:
+            pull = self.find(number)
+            pull.reviews.append(Review(by, state, pull.head_sha, association, _now()))
+
+    def merge(self, number: int, *, by: str, method: MergeMethod) -> str:
+        """Merge it with git and return the commit on the base branch."""
+        with self._lock:
+            pull = self.find(number)
+            tree = self._merged_tree(pull)
+            if not pull.is_open or tree is None:
+                raise Rejected(405, "Pull Request is not mergeable")
+            base = self._require_branch(pull.base)
+            parents = [base, pull.head_sha] if method == "merge" else [base]
+            source = f"{pull.fork_of or self.owner}/{pull.head}"
+            merge_message = f"Merge pull request #{number} from {source}\n\n{pull.title}\n"
+            message = merge_message if method == "merge" else f"{pull.title} (#{number})\n"
+            given = [text for parent in parents for text in ("-p", parent)]
+            commit = self.repository.git("commit-tree", tree, *given, stdin=message.encode()).decode().strip()
+            self.repository.git("update-ref", f"refs/heads/{pull.base}", commit, base)
+            self._note_merge(pull, commit, by)
+            self.moved(PushEvent(pull.base, base, commit, by))
+            return commit
+
+    def moved(self, push: PushEvent) -> None:
+        """Draw GitHub's conclusions from a branch that moved, was made or was deleted."""
+        with self._lock:
+            self._tell(push)
+            for pull in self._pulls.values():
+                if pull.is_open and pull.base == push.branch and self._contains(push.after, pull.head_sha):
+                    self._note_merge(pull, push.after, push.by)
+                elif pull.is_open and pull.head == push.branch and pull.fork_of is None:
+                    self._head_moved(pull, push)
+
+    def is_mergeable(self, pull: Pull) -> bool | None:
+        """Tell whether it fits its base; None once it is closed."""
+        return self._merged_tree(pull) is not None if pull.is_open else None
+
+    def _head_moved(self, pull: Pull, push: PushEvent) -> None:
+        if push.after == NOWHERE:
+            self.close(pull.number, by=push.by)
+        elif push.before != NOWHERE:
+            self._tell(PullEvent("synchronize", self._refreshed(pull), push.by))
+
+    def _note_merge(self, pull: Pull, commit: str, by: str) -> None:
+        pull.is_open = False
+        pull.merged_by = pull.closed_by = by
+        pull.merged_at = pull.closed_at = _now()
+        pull.merge_commit = commit
+        self._tell(PullEvent("closed", pull, by))
+
+    def _refreshed(self, pull: Pull) -> Pull:
+        """Follow the branch while it is open; a deleted or closed one keeps its last head, under a ref of its own."""
+        tip = self._tip(pull.head_ref) if pull.is_open else None
+        if tip not in {None, pull.kept_sha}:
+            pull.head_sha = pull.kept_sha = tip
+            self.repository.git("update-ref", f"refs/pull/{pull.number}/head", tip)
+        return pull
+
+    def _require_openable(self, pull: Pull) -> str:
+        """Return the head's commit, or say what GitHub says where there is nothing to merge or it is open already."""
+        head = self._tip(pull.head_ref)
+        if head is None:
+            raise Rejected(422, "Validation Failed", _invalid("head"))
+        base = self._tip(f"refs/heads/{pull.base}")
+        if base is None:
+            raise Rejected(422, "Validation Failed", _invalid("base"))
+        if self._contains(base, head):
+            raise Rejected(422, "Validation Failed", _custom(f"No commits between {pull.base} and {pull.head}"))
+        if any(other.is_open and _is_same_way(other, pull) for other in self._pulls.values()):
+            name = f"{pull.fork_of or self.owner}:{pull.head}"
+            raise Rejected(422, "Validation Failed", _custom(f"A pull request already exists for {name}."))
+        return head
+
+    def _require_branch(self, branch: str) -> str:
+        tip = self._tip(f"refs/heads/{branch}")
+        if tip is None:
+            raise Rejected(405, "Base branch was deleted")
+        return tip
+
+    def _merged_tree(self, pull: Pull) -> str | None:
+        try:
+            merged = self.repository.git("merge-tree", "--write-tree", f"refs/heads/{pull.base}", pull.head_sha)
+        except AssertionError:
+            return None
+        return merged.decode().split("\n", 1)[0]
+
+    def _contains(self, commit: str, other: str) -> bool:
+        if commit == NOWHERE:
+            return False
+        return not self.repository.git("rev-list", "--max-count=1", other, f"^{commit}").strip()
+
+    def _tip(self, ref: str) -> str | None:
+        return self.repository.git("for-each-ref", "--format=%(objectname)", ref).decode().strip() or None
+
+
+def _is_same_way(one: Pull, other: Pull) -> bool:
+    return (one.head_ref, one.base) == (other.head_ref, other.base)
+
+
+def _invalid(name: str) -> Mapping[str, str]:
+    return {"resource": "PullRequest", "field": name, "code": "invalid"}
+
+
+def _custom(message: str) -> Mapping[str, str]:
+    return {"resource": "PullRequest", "code": "custom", "message": message}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,221 @@
+"""A Jenkins controller on loopback: builds, crumbs, accounts and faults, as its REST API shows them."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Literal, Self, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_CRUMB_FIELD = "Jenkins-Crumb"
+_CRUMB = "0d2b5f7e"
+
+Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRequest:
+    """One request as it came; `target` is raw, header names are lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """An answer to give instead of the right one."""
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_body(
+    number: int,
+    *,
+    result: str | None = "SUCCESS",
+    commit: str = "7dfc862b8579841240b9941ff32518535a9d7917",
+    branch: str = "main",
+    repository: str = "https://git.acme.example/acme/app.git",
+    parameters: Mapping[str, str] | None = None,
+    started_ms: int = 1_760_000_040_245,
+    duration_ms: int = 83_211,
+) -> dict[str, Json]:
+    """A build as Jenkins shows it; `result` None is one that still runs."""
+    given: list[Json] = [
+        {"_class": "hudson.model.StringParameterValue", "name": name, "value": value}
+        for name, value in (parameters or {}).items()
+    ]
+    revision: Json = {"SHA1": commit, "branch": [{"SHA1": commit, "name": branch}]}
+    return {
+        "_class": "org.jenkinsci.plugins.workflow.job.WorkflowRun",
+        "actions": [
+            {"_class": "hudson.model.CauseAction", "causes": [{"shortDescription": "Started by an SCM change"}]},
+            {},
+            {"_class": "hudson.model.ParametersAction", "parameters": given},
+            {
+                "_class": "hudson.plugins.git.util.BuildData",
+                "buildsByBranchName": {branch: {"buildNumber": number, "marked": revision, "revision": revision}},
+                "lastBuiltRevision": revision,
+                "remoteUrls": [repository],
+            },
+        ],
+        "building": result is None,
+        "duration": 0 if result is None else duration_ms,
+        "number": number,
+        "result": result,
+        "timestamp": started_ms,
+        "url": f"https://ci.acme.example/job/app/{number}/",
+    }
+
+
+class JenkinsServer:
+    """A running controller; change what it says at any time.
+
+    With `account` (user, API token) anyone else gets 401. With `has_crumbs` it issues crumbs, and refuses a request
+    with a crumb of another server. `odd` is given to every request for a build; "hang" answers nothing until close.
+    """
+
+    def __init__(self, *, account: tuple[str, str] | None = None, has_crumbs: bool = False) -> None:
+        self.account, self.has_crumbs = account, has_crumbs
+        self.odd: Odd | Literal["hang"] | None = None
+        self.requests: list[SeenRequest] = []
+        self._builds: dict[tuple[str, int], dict[str, Json]] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _answering_for(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def put_build(self, job: str, body: Mapping[str, Json]) -> None:
+        """Add a build, or replace what is said of it. `job` is a JOB_NAME: a branch's own `/` is `%2F`."""
+        with self._lock:
+            self._builds[job, cast("int", body["number"])] = dict(body)
+
+    def finish(self, job: str, number: int, result: str = "SUCCESS", *, duration_ms: int = 1000) -> None:
+        """End a build that runs."""
+        with self._lock:
+            self._builds[job, number] |= {"building": False, "result": result, "duration": duration_ms}
+
+    def delete_build(self, job: str, number: int) -> None:
+        """Forget a build, as the log rotator does."""
+        with self._lock:
+            del self._builds[job, number]
+
+    def find_build(self, job: str, number: int) -> Mapping[str, Json] | None:
+        with self._lock:
+            return self._builds.get((job, number))
+
+    def wait_for_close(self) -> None:
+        self._closing.wait(timeout=60)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._thread.join(timeout=10)
+        self._server.server_close()
+
+
+def _answering_for(jenkins: JenkinsServer) -> type[BaseHTTPRequestHandler]:
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            jenkins.requests.append(SeenRequest("GET", self.path, headers))
+            odd = jenkins.odd if self.path.startswith("/job/") else None
+            if odd == "hang":
+                jenkins.wait_for_close()
+                return
+            self._send(odd or _answer(jenkins, self.path, headers))
+
+        def _send(self, answer: Odd) -> None:
+            content = answer.body.encode()
+            self.send_response(answer.status)
+            for name, value in {"X-Jenkins": "2.516.3", **answer.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Say nothing on the terminal."""
+
+    return Answering
+
+
+def _answer(jenkins: JenkinsServer, target: str, headers: Mapping[str, str]) -> Odd:
+    if jenkins.account and headers.get("authorization") != _basic(*jenkins.account):
+        return Odd(401, "<html>Authentication required</html>", {"WWW-Authenticate": 'Basic realm="Jenkins"'})
+    parts = urlsplit(target)
+    if parts.path == "/crumbIssuer/api/json" and jenkins.has_crumbs:
+        return _json({"crumb": _CRUMB, "crumbRequestField": _CRUMB_FIELD})
+    if jenkins.has_crumbs and headers.get(_CRUMB_FIELD.lower(), _CRUMB) != _CRUMB:
+        return Odd(403, "No valid crumb was included in the request")
+    named = _build_named(parts.path)
+    build = jenkins.find_build(*named) if named else None
+    if build is None:
+        return Odd(404, "<html>Not Found</html>")
+    trees = parse_qs(parts.query).get("tree")
+    return _json(_pruned(dict(build), _parse_tree(iter(trees[0]))) if trees else dict(build))
+
+
+def _basic(user: str, token: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{token}".encode()).decode()
+
+
+def _json(body: Json) -> Odd:
+    return Odd(200, json.dumps(body), {"Content-Type": "application/json;charset=utf-8"})
+
+
+def _build_named(path: str) -> tuple[str, int] | None:
+    """The job and number of `/job/a/job/b%252Fc/7/api/json`, each segment decoded once, as Jenkins does."""
+    *places, number, api, form = path.strip("/").split("/")
+    if (api, form) != ("api", "json") or not number.isdigit() or set(places[::2]) != {"job"}:
+        return None
+    return "/".join(unquote(segment) for segment in places[1::2]), int(number)
+
+
+class Tree(dict[str, "Tree"]):
+    """The fields that a `tree` query asks for; one without fields of its own is wanted with its plain values."""
+
+
+def _parse_tree(text: Iterator[str]) -> Tree:
+    tree, name = Tree(), ""
+    for character in text:
+        if character == "[":
+            tree[name] = _parse_tree(text)
+            name = ""
+        elif character in ",]":
+            if name:
+                tree[name] = Tree()
+                name = ""
+            if character == "]":
+                return tree
+        else:
+            name += character
+    if name:
+        tree[name] = Tree()
+    return tree
+
+
+def _pruned(value: Json, tree: Tree) -> Json:
+    """What Jenkins leaves of a value: the class and the fields that were asked for."""
+    if isinstance(value, list):
+        return [_pruned(each, tree) for each in value]
+    if not isinstance(value, dict):
+        return value
+    wanted = {key: tree.get(key, tree.get("*")) for key in value}
+    kept = {key: _pruned(value[key], inner) for key, inner in wanted.items() if inner is not None}
+    return ({"_class": value["_class"]} if "_class" in value else {}) | kept

@@ -1,0 +1,127 @@
+"""One lane with a real mirror, a real local forge and a real database, run by hand step by step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from app.clients.forges.local import LocalForge
+from app.clients.git import Mirror
+from app.clients.git_command import GitCommand
+from app.clients.git_remote import Remote
+from app.core.images import ImageName
+from app.core.ports import ConfigRepository, Forge, PullRequest, PullRequestState
+from app.db import catalogue, lanes, promotions
+from app.db.database import Database
+from app.db.promotions import PromotionFilters, PromotionRow
+from app.services.lane_run import LaneRun
+from app.services.read_lane import Scans
+from app.services.reconcile import reconcile
+from app.services.systems import ConfigRepo, Systems
+from tests.servers.bare_repository import BareRepository
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+LEASE = timedelta(seconds=30)
+IMAGE = ImageName("registry.acme.example", "team/app")
+LANE = "fleet:main"
+
+
+class ListedRegistry:
+    """A registry that is configured and never needs to be asked in these tests."""
+
+    def tags(self, path: str) -> list[str]:
+        """Not asked: the catalogue is filled by hand."""
+        raise AssertionError(path)
+
+    def digest(self, path: str, reference: str) -> str | None:
+        """A digest of its own for each tag."""
+        del path
+        return digest(reference)
+
+
+def digest(tag: str) -> str:
+    """A digest of its own for each tag."""
+    return "sha256:" + tag.encode().hex().rjust(64, "0")[-64:]
+
+
+@dataclass
+class Lane:
+    """The lane `main` of `fleet`; its systems can be swapped for others between runs."""
+
+    database: Database
+    config: BareRepository
+    repository: ConfigRepository
+    forge: Forge
+    now: datetime = NOW
+    scans: Scans = field(default_factory=Scans)
+
+    @classmethod
+    def create(cls, folder: Path, database: Database, files: Mapping[str, str]) -> "Lane":
+        """Make a config repository with these files and a lane over it."""
+        config = BareRepository.create(folder / "fleet.git")
+        config.commit("main", files)
+        mirror = Mirror(
+            Remote(url=str(config.path)),
+            GitCommand(folder / "mirror.git", 30),
+            base_branches=["main"],
+            prefix="fluxbridge",
+            identity=("Fluxbridge", "fluxbridge@localhost"),
+        )
+        lane = cls(database, config, mirror, LocalForge(config.path, clock=lambda: NOW))
+        with database.transaction() as connection:
+            lanes.ensure(connection, "fleet", "main", NOW)
+            catalogue.record_listing(connection, IMAGE, ["1.0.0"], NOW - timedelta(days=1))
+        return lane
+
+    @property
+    def systems(self) -> Systems:
+        """The systems as they are now."""
+        repo = ConfigRepo(
+            name="fleet",
+            repository=self.repository,
+            forge=self.forge,
+            forge_repository="acme/fleet",
+            look=dict,
+            look_every=timedelta(seconds=1),
+            branches=("main",),
+            prefix="fluxbridge",
+        )
+        return Systems(registries={IMAGE.registry: ListedRegistry()}, config_repos={"fleet": repo})
+
+    def push(self, tag: str) -> None:
+        """A tag was pushed."""
+        with self.database.transaction() as connection:
+            catalogue.record_push(
+                connection, IMAGE, tag, digest(tag), at=None, now=self.now, source="registry", delivery_id=None
+            )
+
+    def claim(self, owner: str = "tests", *, later: timedelta = timedelta(0)) -> LaneRun:
+        """Take the lane."""
+        systems = self.systems
+        with self.database.transaction() as connection:
+            lanes.raise_wanted(connection, [LANE], now=self.now, quiet=timedelta(0), max_wait=timedelta(0))
+            now = self.now + later + timedelta(hours=1)
+            claim = lanes.claim_due(connection, owner=owner, now=now, lease=LEASE)
+        assert claim is not None
+        return LaneRun(
+            claim=claim,
+            repo=systems.config_repos["fleet"],
+            systems=systems,
+            database=self.database,
+            scans=self.scans,
+            clock=lambda: self.now,
+        )
+
+    def run(self) -> None:
+        """Run the lane once."""
+        reconcile(self.claim())
+
+    def open_pulls(self) -> list[PullRequest]:
+        """The pull requests that people see open."""
+        forge = LocalForge(self.config.path, clock=lambda: NOW)
+        return list(forge.list_pull_requests(state=PullRequestState.OPEN))
+
+    def promotions(self) -> list[PromotionRow]:
+        """Every promotion, newest first."""
+        with self.database.transaction() as connection:
+            return list(promotions.page(connection, PromotionFilters(), limit=100).items)

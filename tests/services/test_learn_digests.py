@@ -1,0 +1,94 @@
+"""The digest of a selected tag that only a list told of is asked for once; a registry that is down stops nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import Refused, Unavailable
+from app.core.ports import Registry
+from app.db import catalogue
+from app.db.catalogue import KnownTag
+from app.db.database import Database
+from app.services.lane_run import LaneRun
+from app.services.learn_digests import learn_digests
+from app.services.read_lane import view_at
+from app.services.reconcile import read_policies
+from tests.end_to_end.bridge import deployment, policy
+from tests.services.lanes import IMAGE, Lane, digest
+
+Answer = Callable[[str], str | None]
+
+
+@dataclass
+class AskedRegistry:
+    """Answers for digests as a test says and remembers which were asked for."""
+
+    answer: Answer
+    asked: list[str] = field(default_factory=list)
+
+    def tags(self, path: str) -> list[str]:
+        raise AssertionError(path)
+
+    def digest(self, path: str, reference: str) -> str | None:
+        self.asked.append(f"{path}:{reference}")
+        return self.answer(reference)
+
+
+@pytest.fixture
+def lane(tmp_path: Path, database: Database) -> Lane:
+    """One app whose tags 1.0.0, 1.1.0 and 1.2.0 a list told of."""
+    created = Lane.create(tmp_path, database, {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")})
+    with database.transaction() as connection:
+        catalogue.record_listing(connection, IMAGE, ["1.0.0", "1.1.0", "1.2.0"], created.now)
+    return created
+
+
+def run_with(lane: Lane, registry: Registry) -> LaneRun:
+    """A run of the lane over another registry."""
+    run = lane.claim()
+    return replace(run, systems=replace(run.systems, registries={IMAGE.registry: registry}))
+
+
+def learn(run: LaneRun) -> bool:
+    view = view_at(run.repo.repository, run.scans, run.repo.repository.fetch()["main"])
+    return learn_digests(run, read_policies(run, view))
+
+
+def known(lane: Lane, tag: str) -> KnownTag:
+    with lane.database.transaction() as connection:
+        found = catalogue.find_tag(connection, IMAGE, tag)
+    assert found is not None
+    return found
+
+
+def test_the_selected_tag_gets_its_digest_and_is_not_asked_for_again(lane: Lane) -> None:
+    registry = AskedRegistry(digest)
+    run = run_with(lane, registry)
+    assert [learn(run), learn(run)] == [True, False]
+    assert registry.asked == [f"{IMAGE.path}:1.2.0"]
+    assert (known(lane, "1.2.0").digest, known(lane, "1.1.0").digest) == (digest("1.2.0"), None)
+
+
+def test_a_registry_that_does_not_show_the_tag_just_now_deletes_nothing(lane: Lane) -> None:
+    run = run_with(lane, AskedRegistry(lambda _: None))
+    assert not learn(run)
+    assert run.notes == [f"the registry has no {IMAGE}:1.2.0 just now"]
+    assert not known(lane, "1.2.0").is_gone
+
+
+def test_a_registry_that_is_not_configured_is_not_asked(lane: Lane) -> None:
+    run = lane.claim()
+    assert not learn(replace(run, systems=replace(run.systems, registries={})))
+
+
+@pytest.mark.parametrize("error", [Unavailable("it is down"), Refused("no access")], ids=["down", "refused"])
+def test_a_registry_that_cannot_be_asked_is_said_and_left_for_later(lane: Lane, error: Exception) -> None:
+    def fail(_: str) -> str | None:
+        raise error
+
+    run = run_with(lane, AskedRegistry(fail))
+    assert not learn(run)
+    assert run.notes == [f"the digest of {IMAGE}:1.2.0 is not known: {error}"]
+    assert not known(lane, "1.2.0").is_gone

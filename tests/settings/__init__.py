@@ -1,0 +1,1 @@
+"""What the settings file may say, and how mistakes in it are told."""

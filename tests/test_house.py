@@ -1,0 +1,80 @@
+"""The house keeps its shape: who may import whom, how large things get, what they are called, what is documented."""
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "app").rglob("*.py"))
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 50
+EMPTY_WORDS = {"manager", "helper", "util", "common", "base", "handler", "processor", "data", "info", "deps"}
+
+each_module = pytest.mark.parametrize("module", [pytest.param(m, id=str(m.relative_to(ROOT))) for m in MODULES])
+
+
+def definitions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node
+
+
+def test_the_import_contracts_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert not failed, capsys.readouterr().out
+
+
+@each_module
+def test_no_module_is_too_long_to_read(module: Path) -> None:
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
+
+
+@each_module
+def test_no_function_is_too_long_to_read(module: Path) -> None:
+    functions = [node for node in definitions(module) if not isinstance(node, ast.ClassDef)]
+    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+
+
+@each_module
+def test_every_module_says_what_it_is_for(module: Path) -> None:
+    assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+
+
+@each_module
+def test_no_module_has_an_empty_name(module: Path) -> None:
+    words = set(re.split(r"[/_]", str(module.relative_to(ROOT / "app").with_suffix(""))))
+    assert words & (EMPTY_WORDS | {f"{word}s" for word in EMPTY_WORDS}) == set()
+
+
+@each_module
+def test_imports_stand_at_the_top(module: Path) -> None:
+    functions = [node for node in definitions(module) if not isinstance(node, ast.ClassDef)]
+    inside = [
+        node for function in functions for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert inside == []
+
+
+def test_every_folder_of_the_program_is_a_package() -> None:
+    folders = {module.parent for module in MODULES}
+    assert {str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()} == set()
+
+
+def test_what_the_program_decides_never_depends_on_the_environment() -> None:
+    reading = re.compile(r"\bos\.(?:environ|getenv)\b|\bfrom os import .*\b(?:environ|getenv)\b")
+    layers = {"core", "senders", "db", "services", "web"}
+    inner = [module for module in MODULES if module.relative_to(ROOT / "app").parts[0] in layers]
+    assert [str(m.relative_to(ROOT)) for m in inner if reading.search(m.read_text(encoding="utf-8"))] == []
+
+
+def test_the_gate_ends_with_the_test_command_of_the_readme() -> None:
+    gate = ROOT / ".ci" / "run"
+    command = gate.read_text(encoding="utf-8").splitlines()[-1]
+    assert os.access(gate, os.X_OK)
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8")
