@@ -34,7 +34,12 @@ def _reset_logging() -> None:
     for handler in list(logging.root.handlers):
         if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
             logging.root.removeHandler(handler)
-    structlog.reset_defaults()
+    # structlog's own default prints, and a server that runs in this process would print into a command's output.
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -3,23 +3,12 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from contextlib import redirect_stderr
 
 import pytest
 import structlog
 
 from app.logs import LogFormat, configure
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def logged(log_format: LogFormat, event: dict[str, object], *, level: str = "info") -> str:
