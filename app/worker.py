@@ -17,8 +17,9 @@ from app.db.database import Database
 from app.db.lanes import LaneClaim
 from app.services.interpret import Interpreter
 from app.services.lane_run import LaneRun, LostLane
-from app.services.read_lane import Scans
+from app.services.ready_policies import ReadyPolicies
 from app.services.reconcile import reconcile
+from app.services.scans import Scans
 from app.services.sweep import Sweeper
 from app.services.systems import Clock, ConfigRepo, Systems
 
@@ -41,6 +42,7 @@ class Workers:
     measure_clock: Callable[[], None] = lambda: None
     owner: str = field(default_factory=lambda: f"worker-{uuid.uuid4().hex[:12]}")
     scans: Scans = field(default_factory=Scans)
+    ready: ReadyPolicies = field(default_factory=ReadyPolicies)
     stepped: threading.Condition = field(default_factory=threading.Condition)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _due: threading.Condition = field(default_factory=threading.Condition)
@@ -147,6 +149,7 @@ class Workers:
             systems=self.systems,
             database=self.database,
             scans=self.scans,
+            ready=self.ready,
             clock=self.clock,
         )
         try:

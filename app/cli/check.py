@@ -17,7 +17,8 @@ from app.core.flux.tree import About, FluxTree
 from app.core.flux.warnings import warn_of_tree
 from app.db.database import DatabaseLocked
 from app.main import open_database
-from app.services.read_lane import Scans, view_at
+from app.services.read_lane import view_at
+from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Systems
 from app.settings.loading import settings_path
 from app.settings.models import Settings

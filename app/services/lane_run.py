@@ -11,7 +11,8 @@ from app.core.errors import Conflict
 from app.db import lanes
 from app.db.database import Database
 from app.db.lanes import LaneClaim
-from app.services.read_lane import Scans
+from app.services.ready_policies import ReadyPolicies
+from app.services.scans import Scans
 from app.services.systems import Clock, ConfigRepo, Systems
 
 US = "fluxbridge"
@@ -33,6 +34,7 @@ class LaneRun:
     systems: Systems
     database: Database
     scans: Scans
+    ready: ReadyPolicies
     clock: Clock
     notes: list[str] = field(default_factory=list)
 

@@ -2,67 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from app.core.flux.objects import Policy
-from app.core.flux.scanning import ScannedFile, is_manifest, scan_file
 from app.core.flux.tree import Field, FluxTree, Report, assemble
 from app.core.images import ImageName
-from app.core.policies.selection import CompiledPolicy, InvalidPolicy, compile_policy
-from app.core.policies.spec import PolicySpec
+from app.core.policies.selection import CompiledPolicy, InvalidPolicy
 from app.core.ports import ConfigRepository, TreeEntry
 from app.core.promotion.gates import BuildReport, TagState, is_admissible
 from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, read_rules
 from app.core.promotion.state import FieldState, PolicyState
 from app.db import builds, catalogue, fields
 from app.db.catalogue import KnownTag
+from app.services.ready_policies import ReadyPolicies
+from app.services.scans import REGULAR_FILES, Scans
 from app.services.systems import Systems
 
-_REGULAR_FILES = frozenset({"100644", "100755"})
-_MOST_CACHED = 50_000
-_MOST_COMPILED = 5_000
-
 Texts = dict[tuple[str, str, str], set[str]]
-
-
-@dataclass(slots=True)
-class Scans:
-    """What was read out of each blob, so that a run parses only those it has not seen; and policies made ready.
-
-    A ready policy remembers what it read out of the tags, so that the next evaluation looks at new ones only.
-    """
-
-    by_blob: dict[tuple[str, str], ScannedFile] = field(default_factory=dict)
-    compiled: dict[str, CompiledPolicy] = field(default_factory=dict)
-
-    def ready(self, spec: PolicySpec) -> CompiledPolicy:
-        """The policy of a spec, made ready once. Raises InvalidPolicy."""
-        fingerprint = spec.fingerprint()
-        found = self.compiled.get(fingerprint)
-        if found is None:
-            if len(self.compiled) >= _MOST_COMPILED:
-                self.compiled.clear()
-            found = self.compiled[fingerprint] = compile_policy(spec)
-        return found
-
-    def of(self, repository: ConfigRepository, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
-        """Scan the manifests among these files."""
-        wanted = {
-            path: (path, entry.blob)
-            for path, entry in entries.items()
-            if entry.mode in _REGULAR_FILES and is_manifest(path) and path != RULES_FILE
-        }
-        missing = {key for key in wanted.values() if key not in self.by_blob}
-        if len(self.by_blob) + len(missing) > _MOST_CACHED:
-            self.by_blob.clear()
-            missing = set(wanted.values())
-        contents = repository.blobs({blob for _, blob in missing})
-        for path, blob in missing:
-            self.by_blob[path, blob] = scan_file(path, contents[blob])
-        return {path: self.by_blob[key] for path, key in wanted.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +70,7 @@ def _rules_at(
     if entry is None:
         missing = f"{RULES_FILE} is not on the base branch, and the server says `rules: required`"
         return Rules(), missing if are_rules_required else None
-    if entry.mode not in _REGULAR_FILES:
+    if entry.mode not in REGULAR_FILES:
         return Rules(), f"{RULES_FILE} is not a regular file"
     try:
         return read_rules(repository.blobs([entry.blob])[entry.blob]), None
@@ -154,11 +113,11 @@ def read_texts(connection: Connection, lane: str) -> Texts:
 def policy_states(connection: Connection, lane: str, view: LaneView, systems: Systems) -> tuple[PolicyState, ...]:
     """Every policy of a view as `judge` sees it, all read in one transaction: for views of few policies."""
     knowledge = {image: read_image(connection, image) for image in images_of(view, systems)}
-    return judge(view, systems, knowledge, read_texts(connection, lane), Scans())
+    return judge(view, systems, knowledge, read_texts(connection, lane), ReadyPolicies())
 
 
 def judge(
-    view: LaneView, systems: Systems, knowledge: Knowledge, texts: Texts, scans: Scans
+    view: LaneView, systems: Systems, knowledge: Knowledge, texts: Texts, ready: ReadyPolicies
 ) -> tuple[PolicyState, ...]:
     """Every policy of a view with its fields, its tags and its selection."""
     by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
@@ -167,7 +126,7 @@ def judge(
     states: list[PolicyState] = []
     for policy in view.tree.policies:
         staged = by_policy.get(str(policy.name), [])
-        states.append(_judge_policy(policy, staged, view, texts, _Known(systems, knowledge, scans)))
+        states.append(_judge_policy(policy, staged, view, texts, _Known(systems, knowledge, ready)))
     return tuple(states)
 
 
@@ -175,13 +134,13 @@ def judge(
 class _Known:
     systems: Systems
     images: Knowledge
-    scans: Scans
+    ready: ReadyPolicies
 
 
 def _judge_policy(
     policy: Policy, staged: Sequence[tuple[Field, str]], view: LaneView, texts: Texts, known: _Known
 ) -> PolicyState:
-    compiled, problem = _compile(policy, known.scans)
+    compiled, problem = _compile(policy, known.ready)
     if compiled is None or policy.image is None:
         return PolicyState(policy=policy, problem=problem, fields=tuple(FieldState(one, st) for one, st in staged))
     states = tuple(_field_state(policy, one, stage, texts) for one, stage in staged)
@@ -201,11 +160,11 @@ def _judge_policy(
     )
 
 
-def _compile(policy: Policy, scans: Scans) -> tuple[CompiledPolicy | None, str | None]:
+def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | None, str | None]:
     if policy.problem is not None or policy.spec is None:
         return None, policy.problem or "the policy says nothing to choose by"
     try:
-        return scans.ready(policy.spec), None
+        return ready.of(policy.spec), None
     except InvalidPolicy as error:
         return None, str(error)
 

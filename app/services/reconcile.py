@@ -82,7 +82,7 @@ def read_policies(run: LaneRun, view: LaneView) -> tuple[PolicyState, ...]:
             knowledge[image] = read_image(connection, image)
     with run.database.transaction() as connection:
         texts = read_texts(connection, run.lane)
-    return judge(view, run.systems, knowledge, texts, run.scans)
+    return judge(view, run.systems, knowledge, texts, run.ready)
 
 
 def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> LaneState:

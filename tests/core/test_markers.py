@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from app.core.manifests.markers import MarkedField, Part, find_markers, set_fields
+from app.core.manifests.markers import MarkedField, find_markers, set_fields
+from app.core.manifests.places import Part
 from app.core.manifests.setting import CannotSet
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "markers"

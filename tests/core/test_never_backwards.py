@@ -8,7 +8,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from app.core.facts import BuildResult
-from app.core.manifests.markers import Part
+from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy
 from app.core.promotion.gates import TagState
 from app.core.promotion.planning import Plan, plan

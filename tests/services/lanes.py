@@ -15,8 +15,9 @@ from app.db import catalogue, lanes, promotions
 from app.db.database import Database
 from app.db.promotions import PromotionFilters, PromotionRow
 from app.services.lane_run import LaneRun
-from app.services.read_lane import Scans
+from app.services.ready_policies import ReadyPolicies
 from app.services.reconcile import reconcile
+from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Systems
 from tests.servers.bare_repository import BareRepository
 
@@ -54,6 +55,7 @@ class Lane:
     forge: Forge
     now: datetime = NOW
     scans: Scans = field(default_factory=Scans)
+    ready: ReadyPolicies = field(default_factory=ReadyPolicies)
 
     @classmethod
     def create(cls, folder: Path, database: Database, files: Mapping[str, str]) -> "Lane":
@@ -109,6 +111,7 @@ class Lane:
             systems=systems,
             database=self.database,
             scans=self.scans,
+            ready=self.ready,
             clock=lambda: self.now,
         )
 

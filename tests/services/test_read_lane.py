@@ -14,7 +14,8 @@ from app.core.promotion.state import PolicyState
 from app.db import builds, catalogue, fields
 from app.db.database import Database
 from app.db.fields import FieldRow
-from app.services.read_lane import LaneView, Scans, policy_states, view_at
+from app.services.read_lane import LaneView, policy_states, view_at
+from app.services.scans import Scans
 from app.services.systems import Systems
 from tests.end_to_end.bridge import RULES, deployment, policy
 from tests.services.lanes import IMAGE, LANE, NOW, Lane, ListedRegistry, digest

@@ -10,8 +10,9 @@ from app.core.flux.reach import KUSTOMIZE_FILES
 from app.core.flux.reading import at, written_at
 from app.core.flux.written import ScannedFile
 from app.core.manifests.documents import Value, read_documents
-from app.core.manifests.markers import Problem, find_markers
+from app.core.manifests.markers import find_markers
 from app.core.manifests.parsing import Unparsable, decode
+from app.core.manifests.places import Problem
 
 __all__ = ["ScannedFile", "is_manifest", "scan_file"]
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from app.core.flux.objects import DigestReflection
-from app.core.manifests.markers import MarkerScan, Problem
+from app.core.manifests.markers import MarkerScan
+from app.core.manifests.places import Problem
 from app.core.policies.spec import PolicySpec
 
 

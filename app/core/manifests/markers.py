@@ -8,10 +8,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from app.core.manifests.comments import Comment, attach, find_comments, gaps
 from app.core.manifests.parsing import Text, Unparsable, decode
+from app.core.manifests.places import Part, Problem
 from app.core.manifests.scalars import Outline, Scalar, outline
 from app.core.manifests.setting import CannotSet, set_scalars
 
@@ -29,15 +29,6 @@ _MISPLACED = (
     "this marker belongs to no value: put it behind the value, on the same line, where no other comment stands "
     "(or, in a list, alone on the line above the item)"
 )
-
-
-class Part(StrEnum):
-    """Which part of the selected image a marker asks for."""
-
-    REFERENCE = "reference"
-    TAG = "tag"
-    NAME = "name"
-    DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +62,6 @@ class MarkedField:
     def holds(self, text: str) -> bool:
         """Tell whether the scalar is this very string already."""
         return self.is_text and self.text == text
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in a file that a person should look at; `line` counts from 1."""
-
-    line: int
-    what: str
 
 
 @dataclass(frozen=True, slots=True)

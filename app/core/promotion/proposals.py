@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
-from app.core.manifests.markers import Part
+from app.core.manifests.places import Part
 from app.core.promotion.gates import BuildReport, TagState
 from app.core.promotion.state import FieldState, PolicyState, digest_in, tag_in
 

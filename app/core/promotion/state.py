@@ -8,7 +8,7 @@ from app.core.errors import Invalid
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.tree import Field
 from app.core.images import ImageReference
-from app.core.manifests.markers import Part
+from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy, Selection
 from app.core.promotion.gates import TagState
 from app.core.promotion.holds import Hold

@@ -1,0 +1,21 @@
+"""What every kind of field in a file has in common."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Part(StrEnum):
+    """Which part of the selected image a field holds."""
+
+    REFERENCE = "reference"
+    TAG = "tag"
+    NAME = "name"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a file that a person should look at; `line` counts from 1."""
+
+    line: int
+    what: str
