@@ -115,7 +115,7 @@ class Workers:
             claim = deliveries.claim_next(connection, owner=self.owner, now=self._now(connection), lease=lease)
         if claim is None:
             return False
-        interpreter = Interpreter(self.database, self.systems, self.clock, self.wake)
+        interpreter = Interpreter(self.database, self.systems, self.clock, self.wake, self.ready)
         interpreter.interpret(claim)
         return True
 
@@ -203,7 +203,7 @@ class Workers:
             self._stopping.wait(0.2 if is_well else _backoff(failures).total_seconds())
 
     def _sweeper(self) -> Sweeper:
-        return Sweeper(self.database, self.systems, self.clock, self.wake)
+        return Sweeper(self.database, self.systems, self.clock, self.wake, self.ready)
 
     def _now(self, connection: Connection) -> datetime:
         return self.database.lease_clock(connection) if not self.database.is_sqlite else self.clock()

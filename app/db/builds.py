@@ -1,6 +1,6 @@
 """Builds: finished Jenkins builds, and the images and charts that they named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,12 +8,14 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
     Integer,
     Table,
     UniqueConstraint,
+    and_,
     insert,
     select,
     update,
@@ -24,7 +26,7 @@ from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
 from app.core.promotion.gates import BuildReport
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, new_id, storable
+from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata, new_id, storable
 
 builds = Table(
     "builds",
@@ -63,6 +65,7 @@ artifacts = Table(
     Column("recorded_at", Instant, nullable=False),
     UniqueConstraint("build_id", "image", "tag", "digest"),
     Index("ix_build_artifacts_image_tag", "image", "tag"),
+    Index("ix_build_artifacts_image_digest", "image", "digest"),
 )
 
 _LEARNED = ("url", "started_at", "finished_at", "commit", "branch", "git_tag", "git_url", "change_id")
@@ -185,12 +188,34 @@ def artifacts_of(connection: Connection, build_id: str) -> Sequence[Artifact]:
     return [Artifact(row.kind, _image(row.image), row.tag, row.digest or None) for row in rows]
 
 
+def named_by(connection: Connection, build: BuildFinished) -> Sequence[Artifact]:
+    """What a build named so far, in whichever report of it."""
+    return artifacts_of(connection, _of_number(connection, build).id)
+
+
 def reports_of(connection: Connection, image: ImageName) -> Sequence[BuildReport]:
     """Every build that named this image, one report for each tag and digest it named."""
+    return _reports(connection, artifacts.c.image == str(image))
+
+
+def reports_on(
+    connection: Connection, image: ImageName, tags: Iterable[str], digests: Iterable[str]
+) -> Sequence[BuildReport]:
+    """The builds that named one of these tags or digests of an image."""
+    found: dict[tuple[str, str, str | None], BuildReport] = {}
+    of_image = artifacts.c.image == str(image)
+    for column, names in ((artifacts.c.tag, tags), (artifacts.c.digest, digests)):
+        for some in lists_of(names):
+            for one in _reports(connection, and_(of_image, column.in_(some))):
+                found[one.build_id, one.tag, one.digest] = one
+    return list(found.values())
+
+
+def _reports(connection: Connection, are_wanted: ColumnElement[bool]) -> Sequence[BuildReport]:
     wanted = (
         select(builds, artifacts.c.tag, artifacts.c.digest, artifacts.c.recorded_at.label("named_at"))
         .join(artifacts, artifacts.c.build_id == builds.c.id)
-        .where(artifacts.c.image == str(image))
+        .where(are_wanted)
         .order_by(builds.c.id)
     )
     return [

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Row
 
 from app.core.images import ImageName
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.tables import Instant, SafeString, insert_absent, insert_all_absent, metadata
+from app.db.tables import Instant, SafeString, insert_absent, insert_all_absent, lists_of, metadata
 
 _GONE_AFTER = 2
 
@@ -49,6 +49,7 @@ tags = Table(
     Column("looked_at", Instant),
     Column("is_deleted", Boolean, nullable=False),
     Column("missed_listings", Integer, nullable=False),
+    Index("ix_tags_image_digest", "image", "digest"),
 )
 
 pushes = Table(
@@ -97,6 +98,17 @@ class PushRow:
     at: datetime | None
     source: str
     delivery_id: str | None
+
+
+def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> None:
+    """Hold images for this transaction: who writes about their tags and keeps their selections goes one by one.
+
+    Taken for all images at once and before anything else of the catalogue, two transactions never wait for each other.
+    """
+    for image in sorted(set(images)):
+        _know_repository(connection, image, now)
+        held = select(repositories.c.image).where(repositories.c.image == str(image)).with_for_update()
+        connection.execute(held).all()
 
 
 def record_push(  # noqa: PLR0913 (who said it, when and how are named)
@@ -150,9 +162,10 @@ def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, 
 def record_listing(
     connection: Connection, image: ImageName, listed: Iterable[str], now: datetime, *, asked_at: datetime | None = None
 ) -> Sequence[str]:
-    """Take a full list in that the registry was asked for at `asked_at` (default: `now`); returns the new tags.
+    """Take a full list in that the registry was asked for at `asked_at` (default: `now`).
 
-    A tag missing from two lists in a row is gone.
+    A tag missing from two lists in a row is gone. Returns the tags of which the list told something: those that are
+    new, back or missing.
     """
     name, present = str(image), set(listed)
     _know_repository(connection, image, now)
@@ -172,7 +185,7 @@ def record_listing(
     still_wanted = case((wish > literal(asked_at or now, Instant), wish), else_=None)
     done = update(repositories).where(repositories.c.image == name)
     connection.execute(done.values(listed_at=now, listing_wanted_at=still_wanted))
-    return new
+    return sorted({*new, *missed, *back})
 
 
 def _update_each(connection: Connection, name: str, wanted: Sequence[str], values: Mapping[str, object]) -> None:
@@ -234,6 +247,21 @@ def is_listed(connection: Connection, image: ImageName) -> bool:
 def tags_of(connection: Connection, image: ImageName) -> Sequence[KnownTag]:
     """Every tag of a repository, those that are gone too."""
     return [_tag(row) for row in connection.execute(select(tags).where(tags.c.image == str(image)))]
+
+
+def tags_named(connection: Connection, image: ImageName, names: Iterable[str]) -> Sequence[KnownTag]:
+    """Those of these tags that are known, also if they are gone."""
+    found: list[KnownTag] = []
+    for some in lists_of(names):
+        wanted = select(tags).where(tags.c.image == str(image), tags.c.tag.in_(some))
+        found += [_tag(row) for row in connection.execute(wanted)]
+    return found
+
+
+def tags_with(connection: Connection, image: ImageName, digests: Iterable[str]) -> Sequence[str]:
+    """The tags of an image that name one of these digests."""
+    wanted = select(tags.c.tag).where(tags.c.image == str(image), tags.c.digest.in_(sorted(set(digests))))
+    return list(connection.execute(wanted).scalars())
 
 
 def find_tag(connection: Connection, image: ImageName, tag: str) -> KnownTag | None:

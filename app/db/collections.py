@@ -14,6 +14,7 @@ from app.db import (
     pull_requests,
     pushed_heads,
     revisions,
+    selections,
 )
 from app.db.tables import metadata
 
@@ -31,5 +32,6 @@ COLLECTIONS = (
     pull_requests,
     pushed_heads,
     revisions,
+    selections,
 )
 METADATA = metadata

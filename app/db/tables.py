@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import BigInteger, Connection, Dialect, MetaData, String, Table, Text
@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+_MOST_IN_A_LIST = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 metadata = MetaData(
@@ -84,6 +85,12 @@ def insert_all_absent(connection: Connection, table: Table, rows: Sequence[Mappi
 def _absent(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing()
+
+
+def lists_of(names: Iterable[str]) -> Iterator[Sequence[str]]:
+    """Different names, sorted, in lists that `IN` takes on every database."""
+    wanted = sorted(set(names))
+    return (wanted[start : start + _MOST_IN_A_LIST] for start in range(0, len(wanted), _MOST_IN_A_LIST))
 
 
 def new_id(now: datetime) -> str:

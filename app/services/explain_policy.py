@@ -25,7 +25,8 @@ from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.describe_plan import PlanDescription
 from app.services.explanations import LeftOut, PolicyExplanation, StageExplanation, TagsExplanation, WarningView
-from app.services.read_lane import LaneView, policy_states, view_at
+from app.services.judge_policies import policy_states
+from app.services.read_lane import LaneView, view_at
 from app.services.read_lanes import policy as find_policy
 from app.services.scans import Scans
 from app.services.systems import Systems

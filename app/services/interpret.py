@@ -1,7 +1,8 @@
 """Interpret a kept delivery: write its facts down and mark the lanes that they concern, in one transaction."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid, Refused, Unavailable
 from app.core.facts import (
+    Artifact,
     BranchMoved,
     BuildFinished,
     ImagePushed,
@@ -18,12 +20,14 @@ from app.core.facts import (
 )
 from app.core.images import ImageName, is_tag
 from app.core.promotion.branches import is_under
-from app.db import builds, catalogue, deliveries, lanes, pushed_heads, revisions
+from app.db import builds, catalogue, deliveries, lanes, pushed_heads, revisions, selections
 from app.db.database import Database
 from app.db.deliveries import ClaimedDelivery, DeliveryState
 from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
 from app.services.gather import Gathered, Looked, gather
+from app.services.keep_selections import keep_selections
+from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, ConfigRepo, Source, Systems
 
 _MOST_TRIES = 8
@@ -45,6 +49,7 @@ class Interpreter:
     systems: Systems
     clock: Clock
     on_lanes_due: Callable[[], None]
+    ready: ReadyPolicies
 
     def interpret(self, claim: ClaimedDelivery) -> None:
         """Carry one claimed delivery to its end, or put it off; what it says twice is one fact."""
@@ -78,6 +83,8 @@ class Interpreter:
         with self.database.transaction() as connection:
             writer = _Writer(connection, self.systems, source, claim.id, now)
             keys = writer.write(gathered)
+            for image, tags in sorted(writer.touched.items()):
+                keep_selections(connection, self.ready, image, tags)
             timing = self.systems.timing
             lanes.raise_wanted(connection, sorted(keys), now=now, quiet=timing.quiet, max_wait=timing.max_wait)
             said = _outcome(gathered, (*parsed.ignored, *parsed.problems), keys)
@@ -103,16 +110,23 @@ class Interpreter:
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Writes one delivery's facts within one transaction and collects the lanes that they concern."""
+    """Writes one delivery's facts within one transaction; collects the lanes and the tags that they concern."""
 
     connection: Connection
     systems: Systems
     source: Source
     delivery_id: str
     now: datetime
+    touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def write(self, gathered: Gathered) -> set[str]:
         keys: set[str] = set()
+        named = [*self._builds(fact for fact in gathered.facts if isinstance(fact, BuildFinished))]
+        images = {fact.image for fact in gathered.facts if isinstance(fact, ImagePushed | TagDeleted)}
+        images |= {look.image for look in gathered.looked} | {artifact.image for artifact in named}
+        catalogue.lock(self.connection, images, self.now)
+        for artifact in named:
+            self._touch_build(artifact)
         for fact in gathered.facts:
             match fact:
                 case BuildFinished():
@@ -134,20 +148,32 @@ class _Writer:
 
     def _note_look(self, look: Looked) -> None:
         image, tag = look.image, look.tag
+        self.touched[image].add(tag)
         if look.digest is not None:
             catalogue.set_digest(self.connection, image, tag, look.digest, looked_at=self.now)
         else:
             catalogue.note_missing(self.connection, image, tag, is_deleted=look.is_deletion, looked_at=self.now)
 
+    def _builds(self, told: Iterable[BuildFinished]) -> Iterator[Artifact]:
+        """Record builds, in an order that two transactions share; gives all that they named, now or before."""
+        for build in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
+            builds.record(
+                self.connection,
+                build,
+                is_ours=self._is_ours(build),
+                source=self.source.name,
+                delivery_id=self.delivery_id,
+                now=self.now,
+            )
+            yield from builds.named_by(self.connection, build)
+
+    def _touch_build(self, artifact: Artifact) -> None:
+        """What a build says counts for the tag that it named and for every tag of that digest."""
+        self.touched[artifact.image].add(artifact.tag)
+        if artifact.digest is not None:
+            self.touched[artifact.image] |= set(catalogue.tags_with(self.connection, artifact.image, [artifact.digest]))
+
     def _build(self, build: BuildFinished) -> set[str]:
-        builds.record(
-            self.connection,
-            build,
-            is_ours=self._is_ours(build),
-            source=self.source.name,
-            delivery_id=self.delivery_id,
-            now=self.now,
-        )
         keys: set[str] = set()
         for artifact in build.artifacts:
             self._record_push(artifact.image, artifact.tag, artifact.digest, at=build.finished_at)
@@ -160,6 +186,7 @@ class _Writer:
 
     def _record_push(self, image: ImageName, tag: str, digest: str | None, *, at: datetime | None) -> None:
         if is_tag(tag):
+            self.touched[image].add(tag)
             catalogue.record_push(
                 self.connection,
                 image,
@@ -173,6 +200,7 @@ class _Writer:
 
     def _deletion(self, deletion: TagDeleted) -> set[str]:
         catalogue.delete(self.connection, deletion.image, digest=deletion.digest)
+        selections.forget(self.connection, deletion.image)
         catalogue.want_listing(self.connection, deletion.image, self.now)
         return self._lanes_of(deletion.image)
 

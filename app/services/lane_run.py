@@ -11,6 +11,7 @@ from app.core.errors import Conflict
 from app.db import lanes
 from app.db.database import Database
 from app.db.lanes import LaneClaim
+from app.services.judge_policies import Judge
 from app.services.ready_policies import ReadyPolicies
 from app.services.scans import Scans
 from app.services.systems import Clock, ConfigRepo, Systems
@@ -42,6 +43,11 @@ class LaneRun:
     def lane(self) -> str:
         """The lane's key."""
         return self.claim.key
+
+    @property
+    def judge(self) -> Judge:
+        """What tells how the lane's policies stand."""
+        return Judge(database=self.database, systems=self.systems, ready=self.ready, clock=self.clock)
 
     def now(self) -> datetime:
         """The present time."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.core.errors import Refused, Unavailable
 from app.core.promotion.state import PolicyState
 from app.db import catalogue
+from app.services.keep_selections import keep_selections
 from app.services.lane_run import LaneRun
 
 
@@ -33,6 +34,8 @@ def learn_digests(run: LaneRun, states: Sequence[PolicyState]) -> bool:
             continue
         # A fact, not the lane's own: taking the lane's row first would deadlock with a delivery about this tag.
         with run.database.transaction() as connection:
+            catalogue.lock(connection, [image], run.now())
             catalogue.set_digest(connection, image, selected, digest, looked_at=run.now())
+            keep_selections(connection, run.ready, image, [selected])
         has_learned = True
     return has_learned

@@ -1,33 +1,25 @@
 """Reconcile a lane: look at its whole present state and make Git agree with the facts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.core.errors import Refused
-from app.core.images import ImageName
 from app.core.ports import PullRequest
 from app.core.promotion.planning import Plan, plan
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
-from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests
+from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests, selections
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.services.describe_plan import describe
 from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
 from app.services.follow_up import follow_pull_requests
+from app.services.judge_policies import spec_hash
 from app.services.lane_run import LaneRun, LostLane
 from app.services.learn_digests import learn_digests
 from app.services.propose import Proposer
-from app.services.read_lane import (
-    ImageKnowledge,
-    LaneView,
-    images_of,
-    judge,
-    read_image,
-    read_texts,
-    spec_hash,
-    view_at,
-)
+from app.services.read_lane import LaneView, view_at
 from app.services.record_plan import record_outcomes
 
 _LOOK_AGAIN = timedelta(seconds=2)
@@ -57,32 +49,22 @@ def reconcile(run: LaneRun) -> None:
         _settle(run, view, None, look_at=None)
         return
     _remember_images(run, view)
-    policies_seen = read_policies(run, view)
+    policies_seen = run.judge.by_stored_choice(view, run.lane)
     follow_git(run, view, policies_seen)
     follow_flux(run, head)
     if learn_digests(run, policies_seen):
-        policies_seen = read_policies(run, view)
+        policies_seen = run.judge.by_stored_choice(view, run.lane)
     state = read_state(run, view, policies_seen)
     planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
+    if planned.unsettled:
+        state = _with_all_tags(state, run.judge.in_full(view, run.lane, planned.unsettled))
+        planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
     look_at = _carry_out(run, view, planned, heads, open_pulls)
     if state.open_pull_requests or state.holds or planned.proposals:
         look_at = min(filter(None, [look_at, run.now() + run.systems.timing.look_at_pull_requests]))
     _remember(run, view, state, planned)
+    _drop_unused_selections(run)
     _settle(run, view, planned, look_at=look_at)
-
-
-def read_policies(run: LaneRun, view: LaneView) -> tuple[PolicyState, ...]:
-    """Every policy as it stands: rows are read in short transactions, and judged outside of them.
-
-    On SQLite a transaction keeps webhooks waiting; what changes between two of them makes the lane due again.
-    """
-    knowledge: dict[ImageName, ImageKnowledge | None] = {}
-    for image in images_of(view, run.systems):
-        with run.database.transaction() as connection:
-            knowledge[image] = read_image(connection, image)
-    with run.database.transaction() as connection:
-        texts = read_texts(connection, run.lane)
-    return judge(view, run.systems, knowledge, texts, run.ready)
 
 
 def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> LaneState:
@@ -106,6 +88,12 @@ def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> L
     )
 
 
+def _with_all_tags(state: LaneState, known_in_full: Iterable[PolicyState]) -> LaneState:
+    """The state with these policies in place of those of their names."""
+    by_name = {one.name: one for one in known_in_full}
+    return replace(state, policies=tuple(by_name.get(one.name, one) for one in state.policies))
+
+
 def _carry_out(
     run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], open_pulls: Mapping[int, PullRequest]
 ) -> datetime | None:
@@ -126,6 +114,15 @@ def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> 
         for one in state.policies:
             if one.waits_for == "catalogue not listed" and one.policy.image is not None:
                 catalogue.want_listing(connection, run.systems.known_as(one.policy.image), run.now())
+
+
+def _drop_unused_selections(run: LaneRun) -> None:
+    with run.database.transaction() as connection:
+        unused = selections.images_of_unused(connection)
+    for image in unused:
+        with run.database.transaction() as connection:
+            catalogue.lock(connection, [image], run.now())
+            selections.drop_unused(connection, image)
 
 
 def _remember_images(run: LaneRun, view: LaneView) -> None:

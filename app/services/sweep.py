@@ -8,6 +8,8 @@ from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, is_signature_tag, is_tag
 from app.db import catalogue, lanes
 from app.db.database import Database
+from app.services.keep_selections import keep_selections
+from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, ConfigRepo, Systems
 
 _AT_ONCE = 20
@@ -21,6 +23,7 @@ class Sweeper:
     systems: Systems
     clock: Clock
     on_lanes_due: Callable[[], None]
+    ready: ReadyPolicies
     last_seen: dict[str, str] = field(default_factory=dict)
 
     def look_at_branches(self, repo: ConfigRepo) -> bool:
@@ -66,7 +69,9 @@ class Sweeper:
         tags = [tag for tag in registry.tags(image.path) if is_tag(tag) and not is_signature_tag(tag)]
         now = self.clock()
         with self.database.transaction() as connection:
-            catalogue.record_listing(connection, image, tags, now, asked_at=asked_at)
+            catalogue.lock(connection, [image], now)
+            touched = catalogue.record_listing(connection, image, tags, now, asked_at=asked_at)
+            keep_selections(connection, self.ready, image, touched)
             timing = self.systems.timing
             keys = sorted(lanes.lanes_of_image(connection, image))
             lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)

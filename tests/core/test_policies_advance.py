@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.core.policies.advance import Standing, advance, standing_among
+from app.core.policies.advance import Standing, advance, chosen_only, retract, standing_among
 from app.core.policies.selection import CompiledPolicy, SelectionError, compile_policy
 from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, SemVer, TagFilter
 from tests.core.test_policies_laws import LISTS, SPECS
@@ -138,3 +138,33 @@ def _choice(case: dict[str, Any]) -> Choice:
         case "alphabetical":
             return Alphabetical(case["order"])
     return Numerical(case["order"])
+
+
+@given(spec=SPECS, tags=LISTS, data=st.data())
+def test_taking_a_tag_back_is_the_full_evaluation_of_the_rest(
+    spec: PolicySpec, tags: list[str], data: st.DataObject
+) -> None:
+    policy = compile_policy(spec)
+    gone = data.draw(st.sampled_from(tags) if tags else st.just("1.0.0"))
+    rest = [tag for tag in tags if tag != gone]
+    assert retract(policy, standing_among(policy, tags), gone) in {None, standing_among(policy, rest)}
+
+
+@given(spec=SPECS, tags=LISTS, other=st.sampled_from(["0.0.0", "zz", "main-ab-0"]))
+def test_taking_back_what_was_not_chosen_calls_for_a_full_evaluation_only_where_it_may_have_decided(
+    spec: PolicySpec, tags: list[str], other: str
+) -> None:
+    policy = compile_policy(spec)
+    standing = standing_among(policy, tags)
+    if standing.tag != other and not standing.is_tie and not standing.is_unordered and standing.error != "invalid-tag":
+        assert retract(policy, standing, other) == standing
+
+
+@given(spec=SPECS, tags=LISTS)
+def test_a_stored_choice_says_of_its_tag_what_the_full_evaluation_says(spec: PolicySpec, tags: list[str]) -> None:
+    policy = compile_policy(spec)
+    full, brief = policy.select(tags), chosen_only(policy, standing_among(policy, tags))
+    assert (brief.tag, brief.error, brief.is_tie) == (full.tag, full.error, full.is_tie)
+    assert all(full.verdicts[tag] == verdict for tag, verdict in brief.verdicts.items())
+    assert brief.ranked == full.ranked[:1]
+    assert brief.is_whole == (full.tag is None)

@@ -86,10 +86,18 @@ def test_a_tag_missing_from_two_lists_is_gone_and_comes_back(database: Database)
     assert states == [False, True, False]
 
 
-def test_a_list_tells_which_tags_are_new(database: Database) -> None:
+def test_a_list_tells_which_tags_it_is_news_of(database: Database) -> None:
     _push(database)
+    _look(database, DIGEST)
     assert _list(database, ["1.2.0", "1.3.0", "latest"]) == ["1.3.0", "latest"]
     assert _list(database, ["1.2.0", "1.3.0", "latest"]) == []
+    assert _list(database, ["1.3.0", "latest"]) == ["1.2.0"]
+    assert _list(database, ["1.2.0", "1.3.0"]) == ["1.2.0", "latest"]
+
+
+def test_a_list_confirms_what_only_a_sender_told_of(database: Database) -> None:
+    _push(database)
+    assert _list(database, ["1.2.0"]) == ["1.2.0"]
 
 
 def test_a_long_list_is_taken_in(database: Database) -> None:

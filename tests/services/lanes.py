@@ -1,9 +1,12 @@
 """One lane with a real mirror, a real local forge and a real database, run by hand step by step."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from app.clients.forges.local import LocalForge
 from app.clients.git import Mirror
@@ -14,6 +17,7 @@ from app.core.ports import ConfigRepository, Forge, PullRequest, PullRequestStat
 from app.db import catalogue, lanes, promotions
 from app.db.database import Database
 from app.db.promotions import PromotionFilters, PromotionRow
+from app.services.keep_selections import keep_selections
 from app.services.lane_run import LaneRun
 from app.services.ready_policies import ReadyPolicies
 from app.services.reconcile import reconcile
@@ -92,10 +96,18 @@ class Lane:
 
     def push(self, tag: str) -> None:
         """A tag was pushed."""
-        with self.database.transaction() as connection:
+        with self.telling_of(tag) as connection:
             catalogue.record_push(
                 connection, IMAGE, tag, digest(tag), at=None, now=self.now, source="registry", delivery_id=None
             )
+
+    @contextmanager
+    def telling_of(self, *tags: str) -> Iterator[Connection]:
+        """One transaction that writes facts about these tags."""
+        with self.database.transaction() as connection:
+            catalogue.lock(connection, [IMAGE], self.now)
+            yield connection
+            keep_selections(connection, self.ready, IMAGE, tags)
 
     def claim(self, owner: str = "tests", *, later: timedelta = timedelta(0)) -> LaneRun:
         """Take the lane."""

@@ -13,6 +13,7 @@ from app.db import builds, lanes, pushed_heads, revisions
 from app.db.deliveries import DeliveryState
 from app.db.pushed_heads import PushedHead
 from app.services.interpret import Interpreter
+from app.services.ready_policies import ReadyPolicies
 from tests.servers.jenkins import JenkinsServer, build_body
 from tests.services.broken_database import BrokenDatabase
 from tests.services.webhooks import (
@@ -309,7 +310,7 @@ def test_facts_and_the_lanes_they_concern_are_written_together_or_not_at_all(sit
     site.keep("registry", envelope(push_event(TAG, digest_of(TAG))))
     claim, broken = site.claim(), BrokenDatabase(site.database, lost_commits=1)
     view: Any = broken
-    Interpreter(view, site.systems, lambda: NOW, lambda: None).interpret(claim)
+    Interpreter(view, site.systems, lambda: NOW, lambda: None, ReadyPolicies()).interpret(claim)
     assert site.facts()["tags"] == set()
     assert site.wanted() == QUIET_LANES
     row = site.delivery(claim.id)

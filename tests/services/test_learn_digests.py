@@ -14,7 +14,6 @@ from app.db.database import Database
 from app.services.lane_run import LaneRun
 from app.services.learn_digests import learn_digests
 from app.services.read_lane import view_at
-from app.services.reconcile import read_policies
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, Lane, digest
 
@@ -53,7 +52,7 @@ def run_with(lane: Lane, registry: Registry) -> LaneRun:
 
 def learn(run: LaneRun) -> bool:
     view = view_at(run.repo.repository, run.scans, run.repo.repository.fetch()["main"])
-    return learn_digests(run, read_policies(run, view))
+    return learn_digests(run, run.judge.by_stored_choice(view, run.lane))
 
 
 def known(lane: Lane, tag: str) -> KnownTag:

@@ -16,7 +16,7 @@ from app.db.database import Database
 from app.db.promotions import PromotionState
 from app.services.lane_run import LostLane
 from app.services.read_lane import view_at
-from app.services.reconcile import NoBaseBranch, read_policies, read_state, reconcile
+from app.services.reconcile import NoBaseBranch, read_state, reconcile
 from app.services.record_plan import record_outcomes
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import LANE, Lane
@@ -184,7 +184,7 @@ def test_merged_before_a_newer_tag_was_pushed_the_older_one_is_what_was_let_in(l
     lane.push("1.2.0")
     run = lane.claim()
     view = view_at(lane.repository, lane.scans, lane.config.head("main") or "")
-    state = read_state(run, view, read_policies(run, view))
+    state = read_state(run, view, run.judge.by_stored_choice(view, run.lane))
     with run.writing() as connection:
         record_outcomes(run, connection, plan(state, lane.now))
     forge.merge(number, by="mira")

@@ -92,13 +92,13 @@ def _report(lane: Lane, tag: str, *, named: str | None) -> None:
         finished_at=lane.now,
         artifacts=(Artifact("image", IMAGE, tag, named),),
     )
-    with lane.database.transaction() as connection:
+    with lane.telling_of(tag) as connection:
         builds.record(connection, build, is_ours=False, source="ci", delivery_id=None, now=lane.now)
 
 
 def _tag_is_moved(lane: Lane, tag: str) -> None:
     """The registry says that a tag names other bytes now."""
-    with lane.database.transaction() as connection:
+    with lane.telling_of(tag) as connection:
         catalogue.set_digest(connection, IMAGE, tag, digest("other bytes"), looked_at=lane.now)
 
 

@@ -12,6 +12,7 @@ from app.core.images import ImageName
 from app.db import catalogue, lanes
 from app.db.database import Database
 from app.db.lanes import LaneRow
+from app.services.ready_policies import ReadyPolicies
 from app.services.sweep import Sweeper
 from app.services.systems import ConfigRepo, Systems
 from tests.services.broken_database import BrokenDatabase
@@ -67,7 +68,7 @@ def sweeper_of(site: Site, database: Any = None) -> Sweeper:
     def wake() -> None:
         site.wakes += 1
 
-    return Sweeper(database or site.database, site.systems, lambda: site.now, wake)
+    return Sweeper(database or site.database, site.systems, lambda: site.now, wake, ReadyPolicies())
 
 
 def want(database: Database, *images: ImageName) -> None:

@@ -21,6 +21,7 @@ from app.db.deliveries import ClaimedDelivery, DeliveryRow, NewDelivery
 from app.demo.registry import DemoRegistry
 from app.senders.sender import Keys, Origin
 from app.services.interpret import Interpreter
+from app.services.ready_policies import ReadyPolicies
 from app.services.systems import ConfigRepo, Source, Systems
 from tests.servers.jenkins import JenkinsServer
 
@@ -83,7 +84,7 @@ class Site:
 
     def interpreter(self, database: Database | None = None) -> Interpreter:
         """What interprets, over this database or another view of it."""
-        return Interpreter(database or self.database, self.systems, lambda: self.now, self._wake)
+        return Interpreter(database or self.database, self.systems, lambda: self.now, self._wake, ReadyPolicies())
 
     def interpret(self) -> DeliveryRow:
         """Interpret the delivery that is due and tell what became of it."""

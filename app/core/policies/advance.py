@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from math import isnan
 from typing import Self
 
-from app.core.policies.selection import CompiledPolicy, SelectionError
-from app.core.policies.verdicts import TagVerdict, VerdictKind
+from app.core.policies.selection import CompiledPolicy, Selection, SelectionError
+from app.core.policies.verdicts import TagVerdict, VerdictKind, quoted
 
 ENGINE = 1
 """Goes up with every change in what policies choose: a standing of another engine is to be evaluated anew."""
@@ -74,6 +74,40 @@ def advance(compiled: CompiledPolicy, standing: Standing, tag: str) -> Standing 
     if standing.tag is None:
         return Standing(tag=tag, error=None)
     return _contest(compiled, standing, tag, tag if key is None else key)
+
+
+def retract(compiled: CompiledPolicy, standing: Standing, tag: str) -> Standing | None:
+    """What the policy chooses once a tag is no candidate any more, or never was one: the counterpart of `advance`.
+
+    None where only a full evaluation tells: the tag was chosen, or it may have spoiled or tied the choice.
+    """
+    if tag == standing.tag:
+        return None
+    may_decide = standing.is_tie or standing.is_unordered or standing.error is SelectionError.INVALID_TAG
+    if not may_decide:
+        return standing
+    _, value = compiled.read(tag)
+    is_left_out = isinstance(value, TagVerdict) and value.kind is not VerdictKind.NOT_A_NUMBER
+    return standing if is_left_out else None
+
+
+def chosen_only(compiled: CompiledPolicy, standing: Standing) -> Selection:
+    """A standing as a selection that has the chosen tag and knows nothing of the others."""
+    tag, superlative = standing.tag, compiled.order.superlative
+    if tag is None:
+        is_spoiled = standing.error is SelectionError.INVALID_TAG
+        message = "a tag's key is no number" if is_spoiled else "no known tag is eligible"
+    else:
+        message = f"{quoted(tag)} is {superlative}"
+    return Selection(
+        tag=tag,
+        ranked=() if tag is None else (tag,),
+        verdicts={} if tag is None else {tag: TagVerdict(VerdictKind.CHOSEN, superlative)},
+        is_tie=standing.is_tie,
+        error=standing.error,
+        message=message,
+        is_whole=tag is None,
+    )
 
 
 def _contest(compiled: CompiledPolicy, standing: Standing, tag: str, key: str) -> Standing | None:

@@ -43,7 +43,8 @@ class Selection:
 
     `ranked` has every tag that could have been chosen, best first, one for each key. `is_tie` tells that Flux itself
     would choose at random here, for with filterTags it walks the keys in no order; `tag` is then what it chooses where
-    it happens to walk them in ascending byte order.
+    it happens to walk them in ascending byte order. `is_whole` is false where only the chosen tag was looked at:
+    `ranked` and `verdicts` then have no other.
     """
 
     tag: str | None
@@ -52,6 +53,7 @@ class Selection:
     is_tie: bool
     error: SelectionError | None
     message: str
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,9 @@ def _end(state: PolicyState, fields: Sequence[FieldState], found: Walk) -> tuple
     if found.held is not None:
         reason = f"held since {found.held.since:%Y-%m-%d %H:%M} UTC by {found.held.who}: {found.held.why}"
         failed = {tag.tag for tag, _ in found.failed}
-        tag = next((one for one in candidates_for(state, fields) if one in found.held.tags and one not in failed), "")
+        tag = next(
+            (one for one in candidates_for(state, fields).tags if one in found.held.tags and one not in failed), ""
+        )
         return (Step(tag, StepKind.HELD, reason),)
     return ()
 

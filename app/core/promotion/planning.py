@@ -51,7 +51,8 @@ class Closure:
 class Plan:
     """What should be, from a lane's present state: pull requests, closures and where each policy stands.
 
-    `put_off` are proposals that the lane's limit or `mode: observe` keeps back.
+    `put_off` are proposals that the lane's limit or `mode: observe` keeps back. `unsettled` names the policies of
+    which more than the chosen tag has to be known: with them in full the plan is to be made again.
     """
 
     proposals: tuple[Proposal, ...] = ()
@@ -59,6 +60,7 @@ class Plan:
     closures: tuple[Closure, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     next_look_at: datetime | None = None
+    unsettled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +71,30 @@ class _Part:
     proposal: Proposal | None = None
     closure: Closure | None = None
     look_at: datetime | None = None
+    needs_all: bool = False
 
 
 def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta(hours=1)) -> Plan:
     """Work out which pull requests should exist with which content. The same state always gives the same plan."""
     parts: list[_Part] = []
     planned: set[tuple[str, str]] = set()
+    unsettled: set[str] = set()
     for policy in state.policies:
         for stage in state.rules.stages:
             fields = [one for one in policy.fields if one.stage == stage.name]
             if fields:
                 planned.add((stage.name, str(policy.name)))
                 entry = Entry(stage=stage, holds=state.holds, now=now, build_within=build_within)
-                parts.append(_plan_part(state, policy, fields, entry))
+                part = _plan_part(state, policy, fields, entry)
+                parts.append(part)
+                if part.needs_all:
+                    unsettled.add(str(policy.name))
     orphans = [
         Closure(pull.number, "its policy or its fields are no longer on the base branch")
         for pull in state.open_pull_requests
         if (pull.stage, pull.group) not in planned
     ]
-    return _within_limits(state, parts, orphans)
+    return replace(_within_limits(state, parts, orphans), unsettled=frozenset(unsettled))
 
 
 def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldState], entry: Entry) -> _Part:
@@ -98,6 +105,8 @@ def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldStat
     if policy.waits_for is not None:
         return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for),))
     found = walk(policy, fields, entry)
+    if found.needs_all:
+        return _Part((), needs_all=True)
     open_one = _open_pull_request(state, stage=stage, group=name)
     if found.waiting is not None:
         return _waiting_part(state, policy, fields, entry, found)
@@ -136,7 +145,11 @@ def _waiting_part(
     open_one = _open_pull_request(state, stage=said.stage, group=said.policy)
     if open_one is None:
         return _Part(outcomes, look_at=found.look_at)
-    kept = _still_passing(policy, fields, entry, open_one.tags.get(said.policy))
+    present = open_one.tags.get(said.policy)
+    candidates = candidates_for(policy, fields)
+    if present not in candidates.tags and not candidates.is_whole:
+        return _Part((), needs_all=True)
+    kept = _still_passing(policy, fields, entry, present) if present in candidates.tags else None
     if kept is None:
         closure = Closure(open_one.number, "its tag no longer passes the gates")
         return _Part(outcomes, closure=closure, look_at=found.look_at)
@@ -145,7 +158,7 @@ def _waiting_part(
 
 
 def _still_passing(policy: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str | None) -> Passed | None:
-    if tag is None or tag not in policy.tags or tag not in candidates_for(policy, fields):
+    if tag is None or tag not in policy.tags:
         return None
     known = policy.tags[tag]
     answer = ask_gates(as_written(policy, known), entry)

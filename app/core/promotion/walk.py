@@ -27,13 +27,17 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What the walk met: the tag that passed, if any, and before it those that failed, waited or are held."""
+    """What the walk met: the tag that passed, if any, and before it those that failed, waited or are held.
+
+    `needs_all` tells that it went through the chosen tag and has to know the others to go on.
+    """
 
     passed: Passed | None = None
     waiting: tuple[TagState, GateAnswer] | None = None
     failed: tuple[tuple[TagState, GateAnswer], ...] = ()
     held: Hold | None = None
     skipped: int = 0
+    needs_all: bool = False
     look_at: datetime | None = field(default=None)
 
 
@@ -51,7 +55,7 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
     """Walk one policy's candidates for one stage, best first; never below the tag that is there now."""
     candidates = candidates_for(state, fields)
     failed: list[tuple[TagState, GateAnswer]] = []
-    for tag in islice(candidates, MOST_CANDIDATES):
+    for tag in islice(candidates.tags, MOST_CANDIDATES):
         known = state.tags[tag]
         changes = changes_for(state, fields, known)
         if changes == () or (isinstance(changes, CannotWrite) and _have_it(fields, tag)):
@@ -67,7 +71,8 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
         if answer.verdict is Verdict.WAIT:
             return Walk(waiting=(known, answer), failed=tuple(failed), look_at=answer.look_at)
         failed.append((known, answer))
-    return Walk(failed=tuple(failed), skipped=max(0, len(candidates) - MOST_CANDIDATES))
+    skipped = max(0, len(candidates.tags) - MOST_CANDIDATES)
+    return Walk(failed=tuple(failed), skipped=skipped, needs_all=not candidates.is_whole)
 
 
 def _have_it(fields: Sequence[FieldState], tag: str) -> bool:
@@ -80,20 +85,29 @@ def _cannot(changes: CannotWrite, entry: Entry) -> GateAnswer:
     return GateAnswer(Verdict.FAIL, changes.reason)
 
 
-def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Sequence[str]:
-    """The tags that these fields may move to, best first, down to and with the one that they have now.
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Tags that fields may move to, best first; `is_whole` is false where others may follow that were not looked at."""
+
+    tags: Sequence[str] = ()
+    is_whole: bool = True
+
+
+def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Candidates:
+    """The tags that these fields may move to, down to and with the one that they have now.
 
     Backwards is open only where the text came under another spec, its tag is gone, or the policy cannot order it.
     """
     if state.compiled is None or state.selection is None:
-        return ()
-    ranked = state.selection.ranked
+        return Candidates()
+    selection, ranked = state.selection, state.selection.ranked
     floor = floor_of(fields, compiled=state.compiled, tags=state.tags)
     if floor is None:
-        return ranked
-    if floor in state.selection.verdicts and floor in ranked:
-        return ranked[: ranked.index(floor) + 1]
-    return [tag for tag in ranked if (state.compiled.compare(tag, floor) or 0) > 0]
+        return Candidates(ranked, is_whole=selection.is_whole)
+    if floor in ranked:
+        return Candidates(ranked[: ranked.index(floor) + 1])
+    above = [tag for tag in ranked if (state.compiled.compare(tag, floor) or 0) > 0]
+    return Candidates(above, is_whole=selection.is_whole)
 
 
 def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Mapping[str, TagState]) -> str | None:

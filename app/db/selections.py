@@ -1,0 +1,85 @@
+"""Selections: what each policy in use chooses among all known tags, kept so that no push needs a look at the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Column, ColumnElement, Connection, Integer, Table, and_, delete, not_, select, update
+
+from app.core.images import ImageName
+from app.core.policies.advance import ENGINE, Standing
+from app.core.policies.spec import PolicySpec
+from app.db.lanes import lane_images
+from app.db.policies import policies
+from app.db.tables import SafeString, SafeText, insert_absent, metadata
+
+selections = Table(
+    "selections",
+    metadata,
+    Column("image", SafeString(400), primary_key=True),
+    Column("spec_hash", SafeString(64), primary_key=True),
+    Column("spec", SafeText, nullable=False),
+    Column("engine", Integer, nullable=False),
+    Column("standing", SafeText),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionRow:
+    """What a spec (with its exclusionList) chooses from an image, before any gate.
+
+    `standing` is None where that has to be worked out in full; `is_foreign` where another engine wrote it.
+    """
+
+    image: str
+    spec_hash: str
+    spec: str
+    standing: Standing | None
+    is_foreign: bool
+
+
+def of_image(connection: Connection, image: ImageName) -> Sequence[SelectionRow]:
+    """Every selection from an image; one of another engine has no standing."""
+    return [
+        SelectionRow(
+            image=row.image,
+            spec_hash=row.spec_hash,
+            spec=row.spec,
+            standing=Standing.from_json(row.standing) if row.standing is not None and row.engine == ENGINE else None,
+            is_foreign=row.engine != ENGINE,
+        )
+        for row in connection.execute(select(selections).where(selections.c.image == str(image)))
+    ]
+
+
+def store(connection: Connection, image: ImageName, spec: PolicySpec, standing: Standing | None) -> None:
+    """Write down what a spec chooses from an image; None: it has to be worked out in full.
+
+    The caller holds the image (`catalogue.lock`), or a push beside it would be missed.
+    """
+    key = {"image": str(image), "spec_hash": spec.fingerprint()}
+    text = None if standing is None else standing.as_json()
+    values = {"engine": ENGINE, "standing": text}
+    if not insert_absent(connection, selections, {**key, "spec": spec.as_json(), **values}):
+        is_it = and_(selections.c.image == key["image"], selections.c.spec_hash == key["spec_hash"])
+        connection.execute(update(selections).where(is_it).values(values))
+
+
+def forget(connection: Connection, image: ImageName) -> None:
+    """Have every selection from an image worked out in full when it is wanted next."""
+    connection.execute(update(selections).where(selections.c.image == str(image)).values(standing=None))
+
+
+def images_of_unused(connection: Connection) -> Sequence[ImageName]:
+    """The images of selections that no lane's policy makes any more."""
+    names = connection.execute(select(selections.c.image).where(_is_unused()).distinct()).scalars()
+    return [ImageName(registry, path) for registry, _, path in (name.partition("/") for name in names)]
+
+
+def drop_unused(connection: Connection, image: ImageName) -> None:
+    """Drop the selections from an image that no lane's policy makes any more. The caller holds the image."""
+    connection.execute(delete(selections).where(selections.c.image == str(image), _is_unused()))
+
+
+def _is_unused() -> ColumnElement[bool]:
+    has_image = selections.c.image.in_(select(lane_images.c.image))
+    return not_(and_(has_image, selections.c.spec.in_(select(policies.c.spec))))

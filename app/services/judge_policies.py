@@ -1,0 +1,213 @@
+"""Judge a lane's policies: what each chooses, from what the database knows of its tags."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from app.core.flux.objects import Policy
+from app.core.flux.tree import Field
+from app.core.images import ImageName
+from app.core.policies.advance import Standing, advance, chosen_only
+from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
+from app.core.promotion.gates import TagState
+from app.core.promotion.state import FieldState, PolicyState, tag_in
+from app.db import catalogue, fields, selections
+from app.db.database import Database
+from app.services.keep_selections import evaluate, is_candidate, states_of_all, states_of_tags
+from app.services.read_lane import LaneView
+from app.services.ready_policies import ReadyPolicies
+from app.services.systems import Clock, Systems
+
+Texts = dict[tuple[str, str, str], set[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageKnowledge:
+    """What the database knows of one repository; None instead of it: it was never listed in full.
+
+    `standings` are the stored choices by the hash of their spec, and `tags` then those that matter to them: what they
+    choose and what is in Git. With None, `tags` are all that are known.
+    """
+
+    tags: Mapping[str, TagState]
+    standings: Mapping[str, Standing] | None = None
+
+
+Knowledge = Mapping[ImageName, ImageKnowledge | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Judges the policies of lanes."""
+
+    database: Database
+    systems: Systems
+    ready: ReadyPolicies
+    clock: Clock
+
+    def by_stored_choice(self, view: LaneView, lane: str) -> tuple[PolicyState, ...]:
+        """Every policy of a view with the tag that it chooses, which costs no look at the others.
+
+        Rows are read in short transactions, and judged outside of them: on SQLite a transaction keeps webhooks
+        waiting. What changes between two of them makes the lane due again.
+        """
+        knowledge = {
+            image: self._chosen_of(image, named, view) for image, named in _by_image(view, self.systems).items()
+        }
+        with self.database.transaction() as connection:
+            texts = read_texts(connection, lane)
+        return judge(view, self.systems, knowledge, texts, self.ready)
+
+    def in_full(self, view: LaneView, lane: str, names: Collection[str]) -> tuple[PolicyState, ...]:
+        """These policies of a view with all their tags."""
+        policies = tuple(one for one in view.tree.policies if str(one.name) in names)
+        narrowed = replace(view, tree=replace(view.tree, policies=policies))
+        knowledge: dict[ImageName, ImageKnowledge | None] = {}
+        for image in _by_image(narrowed, self.systems):
+            with self.database.transaction() as connection:
+                knowledge[image] = read_image(connection, image)
+        with self.database.transaction() as connection:
+            texts = read_texts(connection, lane)
+        return judge(narrowed, self.systems, knowledge, texts, self.ready)
+
+    def _chosen_of(self, image: ImageName, named: Sequence[Policy], view: LaneView) -> ImageKnowledge | None:
+        specs = {one.spec.fingerprint(): one.spec for one in named if one.spec is not None and self._is_usable(one)}
+        with self.database.transaction() as connection:
+            if not catalogue.is_listed(connection, image):
+                return None
+            stored = _standings(connection, image)
+            if specs.keys() <= stored.keys():
+                return _knowledge(connection, image, stored, _in_git(view, named))
+        with self.database.transaction() as connection:
+            catalogue.lock(connection, [image], self.clock())
+            stored = _standings(connection, image)
+            missing = [spec for fingerprint, spec in specs.items() if fingerprint not in stored]
+            evaluate(connection, self.ready, image, missing)
+            return _knowledge(connection, image, _standings(connection, image), _in_git(view, named))
+
+    def _is_usable(self, policy: Policy) -> bool:
+        return _compile(policy, self.ready)[0] is not None
+
+
+def read_image(connection: Connection, image: ImageName) -> ImageKnowledge | None:
+    """Read all that is known of one repository."""
+    return ImageKnowledge(states_of_all(connection, image)) if catalogue.is_listed(connection, image) else None
+
+
+def read_texts(connection: Connection, lane: str) -> Texts:
+    """Read under which specs each field's text was first seen, by policy, file and text."""
+    texts: Texts = defaultdict(set)
+    for row in fields.of(connection, lane):
+        texts[row.policy, row.file, row.text].add(row.spec_hash)
+    return texts
+
+
+def policy_states(connection: Connection, lane: str, view: LaneView, systems: Systems) -> tuple[PolicyState, ...]:
+    """Every policy of a view with all its tags, read in one transaction: for views of few policies."""
+    knowledge = {image: read_image(connection, image) for image in _by_image(view, systems)}
+    return judge(view, systems, knowledge, read_texts(connection, lane), ReadyPolicies())
+
+
+def judge(
+    view: LaneView, systems: Systems, knowledge: Knowledge, texts: Texts, ready: ReadyPolicies
+) -> tuple[PolicyState, ...]:
+    """Every policy of a view with its fields, its tags and its selection."""
+    by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
+    for one, stage in view.staged:
+        by_policy[str(one.policy)].append((one, stage))
+    states: list[PolicyState] = []
+    for policy in view.tree.policies:
+        staged = by_policy.get(str(policy.name), [])
+        states.append(_judge_policy(policy, staged, view, texts, _Known(systems, knowledge, ready)))
+    return tuple(states)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    systems: Systems
+    images: Knowledge
+    ready: ReadyPolicies
+
+
+def _by_image(view: LaneView, systems: Systems) -> Mapping[ImageName, Sequence[Policy]]:
+    """The policies of a view by the repository that they choose from, where its registry is configured."""
+    found: dict[ImageName, list[Policy]] = defaultdict(list)
+    for policy in view.tree.policies:
+        if policy.image is not None and systems.registry_of(systems.known_as(policy.image)) is not None:
+            found[systems.known_as(policy.image)].append(policy)
+    return dict(sorted(found.items()))
+
+
+def _standings(connection: Connection, image: ImageName) -> dict[str, Standing]:
+    return {row.spec_hash: row.standing for row in selections.of_image(connection, image) if row.standing is not None}
+
+
+def _in_git(view: LaneView, named: Sequence[Policy]) -> set[str]:
+    names = {one.name for one in named}
+    marked = [one.marked for one, _ in view.staged if one.policy in names]
+    return {tag for one in marked if (tag := tag_in(one.marker.part, one.text)) is not None}
+
+
+def _knowledge(
+    connection: Connection, image: ImageName, standings: Mapping[str, Standing], in_git: set[str]
+) -> ImageKnowledge:
+    chosen = {one.tag for one in standings.values() if one.tag is not None}
+    return ImageKnowledge(states_of_tags(connection, image, chosen | in_git), standings)
+
+
+def _judge_policy(
+    policy: Policy, staged: Sequence[tuple[Field, str]], view: LaneView, texts: Texts, known: _Known
+) -> PolicyState:
+    compiled, problem = _compile(policy, known.ready)
+    if compiled is None or policy.image is None or policy.spec is None:
+        return PolicyState(policy=policy, problem=problem, fields=tuple(FieldState(one, st) for one, st in staged))
+    states = tuple(_field_state(policy, one, stage, texts) for one, stage in staged)
+    image = known.systems.known_as(policy.image)
+    if known.systems.registry_of(image) is None:
+        return PolicyState(policy=policy, compiled=compiled, waits_for="registry not configured", fields=states)
+    knowledge = known.images[image]
+    if knowledge is None:
+        return PolicyState(policy=policy, compiled=compiled, waits_for="catalogue not listed", fields=states)
+    tags = dict(knowledge.tags)
+    in_git = {one.tag for one in states if one.tag is not None}
+    for tag in in_git - tags.keys():
+        tags[tag] = TagState(tag=tag, digest=None, first_seen_at=view.committed_at)
+    # What is in Git is a candidate whoever built it.
+    present = {tag for tag in in_git if not tags[tag].is_gone}
+    if knowledge.standings is None:
+        selection = compiled.select({tag for tag, one in tags.items() if is_candidate(one)} | present)
+    else:
+        selection = _choice(compiled, knowledge.standings.get(policy.spec.fingerprint()), present)
+    return PolicyState(policy=policy, compiled=compiled, selection=selection, tags=tags, fields=states)
+
+
+def _choice(compiled: CompiledPolicy, standing: Standing | None, present: Collection[str]) -> Selection:
+    """The stored choice, with the tags in Git among the candidates."""
+    for tag in sorted(present):
+        standing = None if standing is None else advance(compiled, standing, tag)
+    if standing is None:
+        return replace(chosen_only(compiled, Standing()), is_whole=False)
+    return chosen_only(compiled, standing)
+
+
+def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | None, str | None]:
+    if policy.problem is not None or policy.spec is None:
+        return None, policy.problem or "the policy says nothing to choose by"
+    try:
+        return ready.of(policy.spec), None
+    except InvalidPolicy as error:
+        return None, str(error)
+
+
+def spec_hash(policy: Policy) -> str:
+    """What a text in Git came under: the policy's spec and the image that it names."""
+    return f"{policy.spec.fingerprint() if policy.spec else 'none'}:{policy.image_text}"
+
+
+def _field_state(policy: Policy, one: Field, stage: str, texts: Texts) -> FieldState:
+    known = texts.get((str(policy.name), one.file, one.marked.text), set())
+    present = spec_hash(policy)
+    came_under = present if not known or present in known else min(known)
+    return FieldState(one, stage, is_same_spec=came_under == present, came_under=came_under)

@@ -1,0 +1,109 @@
+"""Keep selections: every fact about a tag moves the stored choices along, without a look at the other tags."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from app.core.images import ImageName
+from app.core.policies.advance import Standing, advance, retract, standing_among
+from app.core.policies.spec import InvalidPolicy, PolicySpec
+from app.core.policies.stored import read_spec
+from app.core.promotion.gates import BuildReport, TagState, is_admissible
+from app.db import builds, catalogue, selections
+from app.db.catalogue import KnownTag
+from app.services.ready_policies import ReadyPolicies
+
+_MOST_AT_ONCE = 200
+
+
+def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageName, tags: Iterable[str]) -> None:
+    """Bring an image's stored choices up to date with what is now known of these tags, and say so of no others.
+
+    It does not matter what was known of them before. The caller has locked the image (`catalogue.lock`) in the same
+    transaction, before anything was written about its tags. Many tags at once: the choices are worked out when wanted.
+    """
+    stored, touched = selections.of_image(connection, image), set(tags)
+    if not stored or not touched:
+        return
+    if len(touched) > _MOST_AT_ONCE or any(row.is_foreign for row in stored):
+        # Another version of the program is running beside this one: it must not miss these tags.
+        selections.forget(connection, image)
+        return
+    states = states_of_tags(connection, image, touched)
+    for row in stored:
+        spec = read_spec(json.loads(row.spec))
+        if spec is None or row.standing is None:
+            continue
+        standing = _advanced(ready, spec, row.standing, {tag: states.get(tag) for tag in touched})
+        if standing != row.standing:
+            selections.store(connection, image, spec, standing)
+
+
+def evaluate(connection: Connection, ready: ReadyPolicies, image: ImageName, specs: Iterable[PolicySpec]) -> None:
+    """Work out in full what specs choose from an image, and keep it. Raises InvalidPolicy.
+
+    The caller has locked the image in the same transaction.
+    """
+    tags = states_of_all(connection, image)
+    candidates = [tag for tag, state in tags.items() if is_candidate(state)]
+    for spec in specs:
+        selections.store(connection, image, spec, standing_among(ready.of(spec), candidates))
+
+
+def is_candidate(state: TagState) -> bool:
+    """Tell whether policies may choose a tag: it is there, and not only our own or change requests' builds made it."""
+    return not state.is_gone and is_admissible(state)
+
+
+def states_of_tags(connection: Connection, image: ImageName, tags: Iterable[str]) -> dict[str, TagState]:
+    """What is known of these tags; those that nobody has told of are left out."""
+    known = catalogue.tags_named(connection, image, tags)
+    digests = {one.digest for one in known if one.digest is not None}
+    return join_reports(known, builds.reports_on(connection, image, [one.tag for one in known], digests))
+
+
+def states_of_all(connection: Connection, image: ImageName) -> dict[str, TagState]:
+    """What is known of every tag of an image."""
+    return join_reports(catalogue.tags_of(connection, image), builds.reports_of(connection, image))
+
+
+def join_reports(known_tags: Sequence[KnownTag], reports: Sequence[BuildReport]) -> dict[str, TagState]:
+    """Tags with the builds that named them or their digest."""
+    by_tag: dict[str, list[BuildReport]] = defaultdict(list)
+    by_digest: dict[str, list[BuildReport]] = defaultdict(list)
+    for report in reports:
+        by_tag[report.tag].append(report)
+        if report.digest is not None:
+            by_digest[report.digest].append(report)
+    states: dict[str, TagState] = {}
+    for known in known_tags:
+        its = {
+            (one.build_id, one.tag, one.digest): one
+            for one in [*by_tag.get(known.tag, []), *by_digest.get(known.digest or "", [])]
+        }
+        states[known.tag] = TagState(
+            tag=known.tag,
+            digest=known.digest,
+            first_seen_at=known.first_seen_at,
+            is_gone=known.is_gone,
+            reports=tuple(its.values()),
+        )
+    return states
+
+
+def _advanced(
+    ready: ReadyPolicies, spec: PolicySpec, standing: Standing, tags: Mapping[str, TagState | None]
+) -> Standing | None:
+    """What a spec chooses now; None where only a full evaluation tells."""
+    try:
+        compiled = ready.of(spec)
+    except InvalidPolicy:
+        return None  # an older version took it
+    now: Standing | None = standing
+    for tag, state in tags.items():
+        if now is not None:
+            step = advance if state is not None and is_candidate(state) else retract
+            now = step(compiled, now, tag)
+    return now
