@@ -264,6 +264,13 @@ BARRED = [
 ]
 
 
+def test_a_build_of_our_own_work_takes_every_tag_of_its_digest_out_of_the_choice(site: Site) -> None:
+    for tag in (TAG, f"{TAG}-again"):
+        site.put_image(tag, TAG)
+        site.send("registry", envelope(push_event(tag, digest_of(TAG))))
+    site.send("ci", build_report(site.image, TAG, digest_of(TAG), git={"branch": "fluxbridge/main/all/app"}))
+
+
 @pytest.mark.parametrize(("changes", "is_ours", "is_admitted"), BARRED)
 def test_builds_of_our_own_work_and_of_change_requests_make_no_candidate(
     site: Site, changes: dict[str, Any], *, is_ours: bool, is_admitted: bool

@@ -173,23 +173,25 @@ def test_a_push_that_another_engine_may_have_missed_is_not_lost_for_it(database:
 
 
 def test_a_push_and_a_full_evaluation_beside_each_other_miss_nothing(database: Database) -> None:
-    """The one waits for the other: whoever holds the image first."""
-    image, holds_image, told = Image(database), threading.Event(), threading.Event()
+    """The one that holds the image first is waited for: without that the push would find nothing to move along."""
+    image, has_told, is_evaluated = Image(database), threading.Event(), threading.Event()
 
     def push() -> None:
         with database.transaction() as connection:
             catalogue.lock(connection, [image.image], NOW)
-            holds_image.set()
             catalogue.record_push(
                 connection, image.image, "1.0.0", DIGESTS[0], at=None, now=NOW, source="r", delivery_id=None
             )
             keep_selections(connection, image.ready, image.image, ["1.0.0"])
-        told.set()
+            has_told.set()
+            is_evaluated.wait(0.5)
 
+    with database.transaction() as connection:
+        catalogue.lock(connection, [image.image], NOW)
     pushing = threading.Thread(target=push)
     pushing.start()
-    assert holds_image.wait(30)
+    assert has_told.wait(30)
     image.evaluate()
-    assert told.wait(30)
+    is_evaluated.set()
     pushing.join(30)
     assert image.stored() == image.in_full()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import Refused, Unavailable
+from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.ports import Registry
-from app.db import catalogue
+from app.db import builds, catalogue
 from app.db.catalogue import KnownTag
 from app.db.database import Database
 from app.services.lane_run import LaneRun
@@ -68,6 +69,24 @@ def test_the_selected_tag_gets_its_digest_and_is_not_asked_for_again(lane: Lane)
     assert [learn(run), learn(run)] == [True, False]
     assert registry.asked == [f"{IMAGE.path}:1.2.0"]
     assert (known(lane, "1.2.0").digest, known(lane, "1.1.0").digest) == (digest("1.2.0"), None)
+
+
+def test_a_digest_that_only_our_own_build_made_takes_the_tag_out_of_the_choice(lane: Lane) -> None:
+    build = BuildFinished(
+        controller="main",
+        job="team/app/fluxbridge",
+        number=1,
+        result=BuildResult.SUCCESS,
+        artifacts=(Artifact("image", IMAGE, "preview", digest("1.2.0")),),
+    )
+    with lane.telling_of("preview") as connection:
+        builds.record(connection, build, is_ours=True, source="ci", delivery_id=None, now=lane.now)
+    run = run_with(lane, AskedRegistry(digest))
+    assert [learn(run), learn(run), learn(run)] == [True, True, False]
+    view = view_at(run.repo.repository, run.scans, run.repo.repository.fetch()["main"])
+    [state] = run.judge.by_stored_choice(view, run.lane)
+    assert state.selection is not None
+    assert state.selection.tag == "1.1.0"
 
 
 def test_a_registry_that_does_not_show_the_tag_just_now_deletes_nothing(lane: Lane) -> None:

@@ -210,6 +210,28 @@ def test_a_tag_is_gone_when_two_lists_in_a_row_lack_it(site: Site) -> None:
     assert seen == [True, True, True, True, False, True]
 
 
+def test_a_list_moves_the_choices_along(site: Site) -> None:
+    sweeper = sweeper_of(site)
+    for shown in (["1.0.0", "2.0.0"], ["1.0.0"], ["1.0.0"], ["1.0.0", "2.0.0"]):
+        site.swap_registry(_Shows(shown))
+        sweeper.list_repository(site.image)
+        site.check_choices()
+
+
+@dataclass
+class _Shows:
+    """A registry with these tags."""
+
+    shown: list[str]
+
+    def tags(self, path: str) -> list[str]:
+        del path
+        return self.shown
+
+    def digest(self, path: str, reference: str) -> str | None:
+        raise AssertionError((path, reference))
+
+
 @pytest.mark.parametrize("error", [Unavailable("down"), Refused("no access")], ids=["down", "refused"])
 def test_a_repository_that_cannot_be_listed_stops_no_other_and_is_tried_again(
     site: Site, error: Unavailable | Refused

@@ -13,14 +13,18 @@ from sqlalchemy import select
 from app.clients.jenkins import Jenkins
 from app.clients.registry import OCIRegistry
 from app.core.images import ImageName
+from app.core.policies.advance import standing_among
+from app.core.policies.selection import compile_policy
+from app.core.policies.spec import Alphabetical, PolicySpec, SemVer
 from app.core.ports import Registry
-from app.db import builds, catalogue, deliveries, lanes
+from app.db import builds, catalogue, deliveries, lanes, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database
 from app.db.deliveries import ClaimedDelivery, DeliveryRow, NewDelivery
 from app.demo.registry import DemoRegistry
 from app.senders.sender import Keys, Origin
 from app.services.interpret import Interpreter
+from app.services.keep_selections import evaluate, is_candidate, states_of_all
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import ConfigRepo, Source, Systems
 from tests.servers.jenkins import JenkinsServer
@@ -30,6 +34,7 @@ LEASE = timedelta(seconds=30)
 ALIAS = "registry.acme.example"
 COMMIT = "a" * 40
 MAIN, NEXT, OTHER = "fleet:main", "fleet:next", "other:main"
+CHOICES = (PolicySpec(SemVer("*-0")), PolicySpec(Alphabetical()))
 JSON = {"content-type": "application/json"}
 _NOTIFICATION = Path(__file__).parent.parent / "payloads" / "webhooks" / "jenkins-notification-completed.json"
 
@@ -90,12 +95,22 @@ class Site:
         """Interpret the delivery that is due and tell what became of it."""
         claim = self.claim()
         self.interpreter().interpret(claim)
+        self.check_choices()
         return self.delivery(claim.id)
 
     def send(self, source: str, body: bytes, headers: Mapping[str, str] = JSON) -> DeliveryRow:
         """Keep a delivery and interpret it."""
         self.keep(source, body, headers)
         return self.interpret()
+
+    def check_choices(self) -> None:
+        """What is kept of the app's choices is what a full evaluation chooses."""
+        with self.database.transaction() as connection:
+            states = states_of_all(connection, self.image)
+            stored = {row.spec_hash: row.standing for row in selections.of_image(connection, self.image)}
+        tags = [tag for tag, state in states.items() if is_candidate(state)]
+        for spec in CHOICES:
+            assert stored[spec.fingerprint()] in {None, standing_among(compile_policy(spec), tags)}
 
     def delivery(self, delivery_id: str) -> DeliveryRow:
         """How a delivery stands."""
@@ -189,6 +204,7 @@ def open_site(database: Database, registry: DemoRegistry, jenkins: JenkinsServer
             for branch in repo.branches:
                 lanes.ensure(connection, repo.name, branch, NOW)
         lanes.replace_images(connection, MAIN, [site.image])
+        evaluate(connection, ReadyPolicies(), site.image, CHOICES)
     return site
 
 
