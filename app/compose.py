@@ -11,11 +11,13 @@ from app.clients.git import Mirror
 from app.clients.git_command import GitCommand
 from app.clients.git_remote import Remote
 from app.clients.jenkins import Jenkins
+from app.clients.kubectl import Kubectl, KustomizeBuilds
 from app.clients.registry import OCIRegistry
 from app.core.errors import Refused
-from app.core.ports import Forge
+from app.core.ports import Forge, ManifestBuilder
 from app.senders import SENDERS
 from app.senders.sender import Keys, Origin
+from app.services.check_builds import CheckedBuilds
 from app.services.systems import ConfigRepo, Source, Systems, Timing
 from app.settings import config_repos, sources
 from app.settings.config_repos import GitHubForge
@@ -31,6 +33,7 @@ from app.settings.sources import (
 from app.settings.systems import ImageRegistry, JenkinsController
 
 GIT_TIMEOUT_S = 60.0
+BUILD_TIMEOUT_S = 60.0
 
 
 class NoKeys(Refused):
@@ -208,7 +211,14 @@ def _config_repo(name: str, one: config_repos.ConfigRepo, settings: Settings) ->
         prefix=one.prefix,
         is_observing=one.mode == "observe",
         are_rules_required=one.rules == "required",
+        builder=_builder(one, mirror),
     )
+
+
+def _builder(one: config_repos.ConfigRepo, mirror: Mirror) -> ManifestBuilder | None:
+    if one.validate_by == "none":
+        return None
+    return CheckedBuilds(KustomizeBuilds(mirror, Kubectl.on_path(timeout_s=BUILD_TIMEOUT_S)))
 
 
 def _git_login(one: config_repos.ConfigRepo) -> Callable[[], tuple[str, str] | None]:

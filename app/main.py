@@ -21,6 +21,7 @@ from app.core.errors import Refused
 from app.db.clock import SharedClock
 from app.db.database import Database
 from app.db.inbox import Inbox
+from app.services.scans import Scans
 from app.services.systems import Systems
 from app.settings.models import Settings
 from app.settings.secrets import SecretUnreadable
@@ -101,6 +102,7 @@ class Server:
     has_workers: bool = True
     is_private: bool = False
     systems: Systems = field(init=False)
+    scans: Scans = field(init=False)
     database: Database = field(init=False)
     clock: SharedClock = field(init=False)
     inbox: Inbox = field(init=False)
@@ -118,6 +120,7 @@ class Server:
         if self.has_workers:
             check_git()
         self.systems = compose_systems(settings)
+        self.scans = Scans.kept_in(settings.data_dir)
         self.database = open_database(settings)
         self.clock = SharedClock(self.database, utc_now)
         self.clock.measure()
@@ -129,6 +132,7 @@ class Server:
                 clock=self.clock,
                 count=settings.work.workers,
                 measure_clock=self.clock.measure,
+                scans=self.scans,
             )
 
     def create_app(self) -> FastAPI:
@@ -137,6 +141,7 @@ class Server:
         return create_web(
             WebParts(
                 systems=self.systems,
+                scans=self.scans,
                 database=self.database,
                 inbox=self.inbox,
                 clock=self.clock,

@@ -16,6 +16,8 @@ from app.cli import app
 from app.cli.failures import exit_code
 from app.core import errors
 from app.core.errors import FluxbridgeError
+from app.core.manifests.declared import Selector
+from app.core.promotion.declared_fields import WrittenField
 from app.core.promotion.rules import read_rules
 from app.senders import SENDERS
 from app.settings.config_repos import ConfigRepo
@@ -111,6 +113,19 @@ def test_the_settings_of_the_readme_are_read_and_observe_first(tmp_path: Path) -
 def test_the_rules_of_the_readme_are_read() -> None:
     rules = read_rules(example("# .fluxbridge.yaml\n").encode())
     assert [(stage.name, stage.requires_build) for stage in rules.stages] == [("staging", False), ("production", True)]
+
+
+def test_the_declared_fields_of_their_page_are_read() -> None:
+    blocks = re.findall(r"```yaml\n(# \.fluxbridge\.yaml\n.*?)```", text_of("fields.md"), re.DOTALL)
+    kinds = {type(one.selector) for block in blocks for one in read_rules(block.encode()).declarations}
+    assert len(blocks) > 1
+    assert kinds <= set(get_args(Selector))
+
+
+def test_every_kind_of_declared_field_is_on_its_page() -> None:
+    told = set(re.findall(r"^\| `(\w+): ", text_of("fields.md"), re.MULTILINE))
+    common = {"policy", "files"}
+    assert told == {field.alias or name for name, field in WrittenField.model_fields.items()} - common
 
 
 def test_the_other_examples_of_the_readme_are_yaml_and_post_to_its_sources() -> None:

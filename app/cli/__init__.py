@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from app.cli.check import check
+from app.cli.edit import edit
 from app.cli.explain import explain
 from app.cli.failures import exit_code
 from app.cli.policy import policy
@@ -36,6 +37,7 @@ app.command()(promotions)
 app.command()(status)
 app.command()(replay)
 app.command()(explain)
+app.command()(edit)
 app.add_typer(policy, name="policy")
 app.add_typer(pulls, name="pulls")
 

@@ -57,9 +57,10 @@ def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
         yield f"jenkins.{name}", partial(_answered, partial(jenkins.build, "fluxbridge-check", 1))
     for host, registry in systems.registries.items():
         yield f"registry {host}", partial(_answered, partial(registry.digest, "fluxbridge/check", "none"))
+    scans = Scans.kept_in(settings.data_dir)
     for name, repo in systems.config_repos.items():
         yield f"config_repos.{name}.forge", partial(_check_forge, repo)
-        yield f"config_repos.{name}", partial(_check_config_repo, repo, systems)
+        yield f"config_repos.{name}", partial(_check_config_repo, repo, systems, scans)
 
 
 def _check_database(settings: Settings) -> str:
@@ -84,13 +85,13 @@ def _check_forge(repo: ConfigRepo) -> str:
     return f"acts as {repo.forge.account()}"
 
 
-def _check_config_repo(repo: ConfigRepo, systems: Systems) -> str:
+def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans) -> str:
     heads = repo.repository.fetch()
     told: list[str] = []
     for branch in repo.branches:
         if branch not in heads:
             raise MissingBranch(repo.name, branch)
-        view = view_at(repo.repository, Scans(), heads[branch], are_rules_required=repo.are_rules_required)
+        view = view_at(repo.repository, scans, heads[branch], are_rules_required=repo.are_rules_required)
         told.append(f"{branch}: {len(view.tree.policies)} policies, {len(view.staged)} fields")
         told += [f"\n      {one.file}:{one.line or 1}: {one.what}" for one in view.reports if one.about is About.OBJECT]
         if view.rules_problem is not None:

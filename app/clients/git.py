@@ -18,19 +18,21 @@ from app.clients.git_command import (
 )
 from app.clients.git_push import list_branches, push
 from app.clients.git_remote import Remote, RemoteRefused, RemoteUnavailable
-from app.clients.git_trees import Identity, ObjectMissing, read_commits, read_objects, read_tree, write_commit
+from app.clients.git_trees import ObjectMissing, Trees, read_commits, read_objects
+from app.clients.git_writing import Identity, modes_of, write_commits
 from app.core.errors import Unavailable
 from app.core.ports import BranchUpdate, Commit, CommitDraft, PushResult, TreeEntry
 
 _HEADS = "refs/heads/"
 _BROKEN_MARK = "fluxbridge-broken"
 _LOCK_POLL_S = 0.02
+_MOST_COMMITS = 1000
 # What git says of its own repository; lines that the remote sent begin with "remote:" and do not count.
 _DAMAGE = re.compile(
     r"^(?!remote:).*(bad (tree )?object|bad sha1|bad config|bad signature|not a git repository|not a valid object"
     r"|(is|object) corrupt|corrupt loose object|is empty|unable to (read|unpack|parse)|could not parse|inflate: "
-    r"|missing (blob|tree|commit)|invalid sha1 pointer|did not send all necessary objects|does not point to a valid"
-    r"|broken ref|reference broken|packfile .*/)",
+    r"|missing (blob|tree|commit)|Can't load tree|invalid sha1 pointer|did not send all necessary objects"
+    r"|does not point to a valid|broken ref|reference broken|packfile .*/)",
     re.MULTILINE,
 )
 
@@ -54,6 +56,7 @@ class Mirror:
     ) -> None:
         self._remote, self._git, self._identity = remote, git, identity
         self._patterns = (*map(checked_branch, base_branches), f"{checked_branch(prefix)}/*")
+        self._trees, self._commits = Trees(git), dict[str, Commit]()
         with self._locked():
             self._make_usable()
 
@@ -78,9 +81,8 @@ class Mirror:
 
     def tree(self, commit: str) -> Mapping[str, TreeEntry]:
         """Every file of a commit by its path. Raises UnknownCommit."""
-        self._require(commit)
         with self._damage_noticed():
-            return read_tree(self._git, commit)
+            return self._trees.of(self.commit(commit).tree)
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """The contents of blobs by id, as ids come from `tree`; raises ObjectMissing for one that is not here."""
@@ -98,8 +100,14 @@ class Mirror:
 
     def commit(self, sha: str) -> Commit:
         """One commit; `author` is `Name <e-mail>`. Raises UnknownCommit."""
-        with self._damage_noticed():
-            return read_commits(self._git, [sha])[0]
+        found = self._commits.get(sha)
+        if found is None:
+            with self._damage_noticed():
+                found = read_commits(self._git, [sha])[0]
+            if len(self._commits) >= _MOST_COMMITS:
+                self._commits.clear()
+            self._commits[sha] = found
+        return found
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Tell whether `ancestor` is `descendant` or reachable from it. Raises UnknownCommit."""
@@ -120,9 +128,13 @@ class Mirror:
 
     def write_commit(self, draft: CommitDraft) -> str:
         """Write blobs, trees and commit, keeping file modes; raises UnknownCommit (the parent) and UnusablePath."""
-        self._require(draft.parent)
+        return self.write_commits([draft])[0]
+
+    def write_commits(self, drafts: Sequence[CommitDraft]) -> Sequence[str]:
+        """Write many at once, which costs little more than one; all or none. Returns ids in the order of the drafts."""
+        laid_out = [(draft, modes_of(self.tree(draft.parent), draft.files)) for draft in drafts]
         with self._damage_noticed():
-            return write_commit(self._git, draft, identity=self._identity)
+            return write_commits(self._git, laid_out, identity=self._identity)
 
     def push(self, updates: Sequence[BranchUpdate]) -> Mapping[str, PushResult]:
         """Move many branches in one push, each only from the commit that is expected there. Raises UnknownCommit."""

@@ -1,27 +1,16 @@
-"""Reads and writes commits, trees and blobs in a bare repository, without a checkout."""
+"""Reads commits, trees and blobs of a bare repository, without a checkout."""
 
-import tempfile
+import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 from app.clients.git_command import GitCommand, GitFailed, GitSetup, UnknownCommit, checked_sha
-from app.core.errors import Invalid, Unavailable
-from app.core.ports import Commit, CommitDraft, TreeEntry
+from app.core.errors import Unavailable
+from app.core.ports import Commit, TreeEntry
 
-Identity = tuple[str, str]
-
-_NEW_FILE_MODE = "100644"
-_SUBMODULE_MODE = "160000"
-
-
-class UnusablePath(Invalid):
-    """A path that cannot be a file of a commit."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"{path!r} cannot be a file in the config repository; name a file inside it, relative to its root"
-        )
+_MOST_TREES = 4
 
 
 class ObjectMissing(Unavailable):
@@ -31,15 +20,64 @@ class ObjectMissing(Unavailable):
         super().__init__(f"the mirror of the config repository lacks {what}; it is cloned anew at the next fetch")
 
 
+class Trees:
+    """The files of trees by path. Most runs meet few changed files among many, so a tree is read as what differs.
+
+    The last few trees are kept; what is asked for again is the same mapping, and unchanged files the same entries.
+    """
+
+    def __init__(self, git: GitCommand) -> None:
+        self._git, self._lock = git, threading.Lock()
+        self._kept: dict[str, Mapping[str, TreeEntry]] = {}
+
+    def of(self, tree: str) -> Mapping[str, TreeEntry]:
+        """Every file below a tree; submodules are entries too. Raises GitFailed."""
+        with self._lock:
+            found = self._kept.pop(tree, None)
+            base = next(reversed(self._kept.items()), None)
+        if found is None:
+            found = self._read(tree, base)
+        with self._lock:
+            self._kept[tree] = found
+            for oldest in list(self._kept)[:-_MOST_TREES]:
+                del self._kept[oldest]
+        return found
+
+    def _read(self, tree: str, base: tuple[str, Mapping[str, TreeEntry]] | None) -> Mapping[str, TreeEntry]:
+        if base is not None:
+            # A mirror that was cloned anew may lack the tree that was read before.
+            with suppress(GitFailed):
+                return _read_changes(self._git, base, tree)
+        return read_tree(self._git, tree)
+
+
 def read_tree(git: GitCommand, commit: str) -> dict[str, TreeEntry]:
     """Every file below a commit (or tree) by path; submodules are entries too. Raises GitFailed."""
-    listed = git.run("ls-tree", "-r", "-z", "--full-tree", checked_sha(commit)).output
     entries = {}
-    for line in filter(None, listed.split(b"\0")):
-        attributes, _, path = line.partition(b"\t")
-        mode, _kind, blob = attributes.decode().split(" ")
-        entries[path.decode("utf-8", "surrogateescape")] = TreeEntry(mode, blob)
+    for line in _words(git.run("ls-tree", "-r", "-z", "--full-tree", checked_sha(commit)).output):
+        attributes, _, path = line.partition("\t")
+        mode, _kind, blob = attributes.split(" ")
+        entries[path] = TreeEntry(sys.intern(mode), blob)
     return entries
+
+
+def _read_changes(git: GitCommand, base: tuple[str, Mapping[str, TreeEntry]], tree: str) -> dict[str, TreeEntry]:
+    """What `read_tree` gives, for a tree that has much in common with another."""
+    known, entries = base
+    changes = _words(git.run("diff-tree", "-r", "-z", "--no-renames", checked_sha(known), checked_sha(tree)).output)
+    found = dict(entries)
+    for attributes, path in zip(changes[::2], changes[1::2], strict=True):
+        _, mode, _, blob, status = attributes.split(" ")
+        if status == "D":
+            del found[path]
+        else:
+            found[path] = TreeEntry(sys.intern(mode), blob)
+    return found
+
+
+def _words(output: bytes) -> list[str]:
+    """What git ends with a NUL each; bytes of a path that are no UTF-8 survive a round trip."""
+    return output.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
 
 def read_objects(git: GitCommand, ids: Iterable[str]) -> dict[str, tuple[str, bytes]]:
@@ -83,66 +121,18 @@ def _commit(sha: str, kind: str, raw: bytes) -> Commit:
     )
 
 
-def write_files(git: GitCommand, base: str, files: Mapping[str, bytes]) -> str:
-    """Write the tree of `base` with `files` laid over it; modes are kept, new files are plain. Returns the tree's id.
-
-    Raises UnknownCommit, UnusablePath.
-    """
-    modes = _modes(git, base, list(files))
-    with tempfile.TemporaryDirectory(prefix="fluxbridge-") as folder:
-        index = GitSetup(variables={"GIT_INDEX_FILE": str(Path(folder) / "index")})
-        blobs = _write_blobs(git, Path(folder), list(files.values()))
-        lines = [
-            f"{modes.get(path, _NEW_FILE_MODE)} {blob}\t{path}\0".encode("utf-8", "surrogateescape")
-            for path, blob in zip(files, blobs, strict=True)
-        ]
-        git.run("read-tree", base, setup=index)
-        git.run("update-index", "-z", "--index-info", stdin=b"".join(lines), setup=index)
-        return git.run("write-tree", setup=index).text
-
-
-def _modes(git: GitCommand, base: str, paths: Sequence[str]) -> dict[str, str]:
-    try:
-        entries = read_tree(git, base)
-    except GitFailed as error:
-        raise UnknownCommit(base) from error
-    folders = {"/".join(path.split("/")[:depth]) for path in entries for depth in range(1, path.count("/") + 1)}
-    for path in paths:
-        parts = path.split("/")
-        is_odd = any(part in {"", ".", ".."} or part.lower() == ".git" or "\0" in part for part in parts)
-        parents = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
-        is_taken = path in folders or parents & entries.keys() or entries.get(path, _PLAIN).mode == _SUBMODULE_MODE
-        if is_odd or is_taken:
-            raise UnusablePath(path)
-    return {path: entries[path].mode for path in paths if path in entries}
-
-
-_PLAIN = TreeEntry(_NEW_FILE_MODE, "")
-
-
-def _write_blobs(git: GitCommand, folder: Path, contents: Sequence[bytes]) -> list[str]:
-    files = [folder / str(number) for number in range(len(contents))]
-    for file, content in zip(files, contents, strict=True):
-        file.write_bytes(content)
-    names = "".join(f"{file}\n" for file in files).encode()
-    return git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names).text.split()
-
-
-def write_commit(git: GitCommand, draft: CommitDraft, *, identity: Identity) -> str:
-    """Write blobs, trees and commit; equal drafts give equal ids, for nothing comes from the clock or the machine."""
-    tree = write_files(git, checked_sha(draft.parent), draft.files)
-    return commit_tree(git, tree, (draft.parent,), message=draft.message, by=signature(identity, draft.at))
-
-
 def commit_tree(git: GitCommand, tree: str, parents: Sequence[str], *, message: str, by: Mapping[str, str]) -> str:
     """Write a commit object over a tree, signed as `signature` says; returns its id."""
-    text = message.replace("\0", " ").rstrip("\n") + "\n"
     options = [word for parent in parents for word in ("-p", parent)]
-    stdin = text.encode("utf-8", "replace")
-    return git.run("commit-tree", tree, *options, stdin=stdin, setup=GitSetup(variables=by)).text
+    return git.run("commit-tree", tree, *options, stdin=as_message(message), setup=GitSetup(variables=by)).text
 
 
-def signature(identity: Identity, at: datetime) -> dict[str, str]:
+def as_message(text: str) -> bytes:
+    """A commit's message as it is given to git."""
+    return (text.replace("\0", " ").rstrip("\n") + "\n").encode("utf-8", "replace")
+
+
+def signature(identity: tuple[str, str], at: datetime) -> dict[str, str]:
     """The variables by which git names author and committer; the date is UTC to the second."""
     name, email = identity
     date = f"@{int(at.timestamp())} +0000"

@@ -19,6 +19,16 @@ class TreeEntry:
     mode: str
     blob: str
 
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a file with content of its own, executable or not."""
+        return self.mode in {"100644", "100755"}
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link; its blob holds where it leads."""
+        return self.mode == "120000"
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:
@@ -96,6 +106,9 @@ class ConfigRepository(Protocol):
 
     def write_commit(self, draft: CommitDraft) -> str:
         """Write blobs, trees and commit into the mirror, keeping file modes; returns the commit's id."""
+
+    def write_commits(self, drafts: Sequence[CommitDraft]) -> Sequence[str]:
+        """Write many at once, all or none, which costs little more than one; ids in the order of the drafts."""
 
     def push(self, updates: Sequence[BranchUpdate]) -> Mapping[str, PushResult]:
         """Move many branches in one push, each only from the commit that is expected there."""
@@ -190,4 +203,28 @@ class Jenkins(Protocol):
         """A finished build as Jenkins itself tells it, artifacts left empty.
 
         None while it is running. Raises NotFound when Jenkins has no such build (or hides it).
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCheck:
+    """How the build of one folder ended before and after an edit: None is well, else the builder's own words."""
+
+    path: str
+    problem_before: str | None
+    problem_after: str | None
+
+    @property
+    def is_broken_by_edit(self) -> bool:
+        """Whether it built before the edit and does not after it."""
+        return self.problem_before is None and self.problem_after is not None
+
+
+class ManifestBuilder(Protocol):
+    """Builds folders of a config repository as Flux's kustomize-controller does."""
+
+    def check_builds(self, before: str, after: str, paths: Sequence[str]) -> tuple[BuildCheck, ...]:
+        """Build each folder (empty: the repository itself) at two commits.
+
+        A folder that does not build is an answer, not an error. Raises UnknownCommit.
         """

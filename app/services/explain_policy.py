@@ -71,6 +71,7 @@ class _Found:
     details: PolicyDetails
     lane: LaneRow | None
     systems: Systems
+    scans: Scans
     now: datetime
     view: LaneView | None = None
     notes: list[str] = field(default_factory=list)
@@ -81,7 +82,9 @@ class _Found:
         return lanes.key_of(self.details.repo, self.details.branch)
 
 
-def explain_policy(database: Database, systems: Systems, question: Question, *, now: datetime) -> PolicyExplanation:
+def explain_policy(
+    database: Database, systems: Systems, question: Question, *, scans: Scans, now: datetime
+) -> PolicyExplanation:
     """Explain a policy as its lane's last run saw it, by what the database knows now. No other system is asked.
 
     Raises NoSuchPolicy, AmbiguousPolicy, InvalidImage, NoSuchPush.
@@ -91,7 +94,7 @@ def explain_policy(database: Database, systems: Systems, question: Question, *, 
             connection, namespace=question.namespace, name=question.name, repo=question.repo, root=question.root
         )
         lane = lanes.find(connection, lanes.key_of(details.repo, details.branch))
-    found = _Found(details, lane, systems, now)
+    found = _Found(details, lane, systems, scans, now)
     pushed = None if question.push is None else _pushed_tag(question.push, details, systems)
     # Reading the mirror runs git, which no transaction waits for.
     found.view = _view(found)
@@ -146,7 +149,7 @@ def _view(found: _Found) -> LaneView | None:
     if repo is None or commit is None:
         return None
     try:
-        return view_at(repo.repository, Scans(), commit, are_rules_required=repo.are_rules_required)
+        return view_at(repo.repository, found.scans, commit, are_rules_required=repo.are_rules_required)
     except FluxbridgeError as error:
         found.notes.append(f"the config repository cannot be read here: {error}")
         return None

@@ -64,7 +64,7 @@ def _present(view: LaneView, row: RevisionRow) -> dict[tuple[str, str], set[str]
     found: dict[tuple[str, str], set[str]] = {}
     reached = _reached(view.tree, row, {one.file for one, _ in view.staged})
     for one, stage in view.staged:
-        tag = tag_in(one.marked.marker.part, one.marked.text)
+        tag = tag_in(one.marked.part, one.marked.text)
         if tag is not None and one.file in reached:
             found.setdefault((stage, str(one.policy)), set()).add(tag)
     return found

@@ -155,7 +155,7 @@ def _carried(run: LaneRun, row: PullRequestRow, pull: PullRequest) -> Mapping[st
 def _tags_of(view: LaneView) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for one, stage in view.staged:
-        tag = tag_in(one.marked.marker.part, one.marked.text)
+        tag = tag_in(one.marked.part, one.marked.text)
         if tag is not None:
             found.setdefault((stage, str(one.policy)), tag)
     return found

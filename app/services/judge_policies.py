@@ -147,7 +147,7 @@ def _standings(connection: Connection, image: ImageName) -> dict[str, Standing]:
 def _in_git(view: LaneView, named: Sequence[Policy]) -> set[str]:
     names = {one.name for one in named}
     marked = [one.marked for one, _ in view.staged if one.policy in names]
-    return {tag for one in marked if (tag := tag_in(one.marker.part, one.text)) is not None}
+    return {tag for one in marked if (tag := tag_in(one.part, one.text)) is not None}
 
 
 def _knowledge(

@@ -89,6 +89,7 @@ def join_reports(known_tags: Sequence[KnownTag], reports: Sequence[BuildReport])
             first_seen_at=known.first_seen_at,
             is_gone=known.is_gone,
             reports=tuple(its.values()),
+            looked_at=known.looked_at,
         )
     return states
 

@@ -1,6 +1,7 @@
-"""Learn the digests of selected tags that only a list has told of: a list has names and no digests."""
+"""Learn digests: of selected tags that only a list has told of, and again and again where a policy follows them."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from app.core.errors import Refused, Unavailable
 from app.core.promotion.state import PolicyState
@@ -8,16 +9,19 @@ from app.db import catalogue
 from app.services.keep_selections import keep_selections
 from app.services.lane_run import LaneRun
 
+_SHORTEST_INTERVAL = timedelta(minutes=1)
+
 
 def learn_digests(run: LaneRun, states: Sequence[PolicyState]) -> bool:
-    """Ask the registry for the digest of each selection that has none yet; true when one was learned.
+    """Ask the registry for the digest of each selection that has none yet; true when it answered.
 
-    What cannot be asked is left for later.
+    Under digestReflectionPolicy Always it is asked again when the policy's interval is over. What cannot be asked is
+    left for later.
     """
     has_learned = False
     for state in states:
         selected = state.selection.tag if state.selection is not None else None
-        if selected is None or state.policy.image is None or state.tags[selected].digest is not None:
+        if selected is None or state.policy.image is None or not _is_wanted(state, selected, run.now()):
             continue
         image = run.systems.known_as(state.policy.image)
         registry = run.systems.registry_of(image)
@@ -39,3 +43,24 @@ def learn_digests(run: LaneRun, states: Sequence[PolicyState]) -> bool:
             keep_selections(connection, run.ready, image, [selected])
         has_learned = True
     return has_learned
+
+
+def next_look_at_digests(states: Sequence[PolicyState], now: datetime) -> datetime | None:
+    """When the registry is to be asked next for a digest that it has told before: not at once where it just failed."""
+    looks = [look for look in map(_next_look_at, states) if look is not None]
+    return max(min(looks), now + _SHORTEST_INTERVAL) if looks else None
+
+
+def _is_wanted(state: PolicyState, tag: str, now: datetime) -> bool:
+    if state.tags[tag].digest is None:
+        return True
+    look_at = _next_look_at(state)
+    return look_at is not None and look_at <= now
+
+
+def _next_look_at(state: PolicyState) -> datetime | None:
+    tag = state.selection.tag if state.selection is not None else None
+    if tag is None or not state.fields or state.policy.digest_reflection != "Always":
+        return None
+    looked_at = state.tags[tag].looked_at or state.tags[tag].first_seen_at
+    return looked_at + max(state.policy.digest_interval, _SHORTEST_INTERVAL)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.core.manifests.markers import set_fields
 from app.core.ports import (
     BranchUpdate,
+    BuildCheck,
     CommitDraft,
     PullRequest,
     PullRequestDraft,
@@ -20,8 +20,10 @@ from app.db import builds, promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
+from app.services.check_builds import paths_that_build
 from app.services.hold import hold_closed
 from app.services.lane_run import US, LaneRun
+from app.services.proposal_commits import CannotEdit, ProposalCommits
 from app.services.read_lane import LaneView
 
 _THEIRS = "a person pushed to this branch, so it is theirs: Fluxbridge leaves it alone from here on"
@@ -45,6 +47,17 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A proposal whose commit is to be written."""
+
+    proposal: Proposal
+    promotion_id: str
+    remote_head: str | None
+    pull: PullRequest | None
+    commit: CommitDraft
+
+
+@dataclass(frozen=True, slots=True)
 class Proposer:
     """Makes branches and pull requests agree with a plan."""
 
@@ -53,13 +66,14 @@ class Proposer:
     heads: Mapping[str, str]
     open_pulls: Mapping[int, PullRequest]
 
+    @property
+    def commits(self) -> ProposalCommits:
+        """How proposals become commits."""
+        return ProposalCommits(self.run, self.view)
+
     def carry_out(self, planned: Plan, ids: Mapping[tuple[str, str], str]) -> bool:
         """Push and open what should exist, close what should not; false when something must be looked at again."""
-        drafts = [
-            draft
-            for proposal in planned.proposals
-            if (draft := self._draft(proposal, ids[proposal.stage, proposal.group])) is not None
-        ]
+        drafts = self._drafts(planned.proposals, ids)
         results = self._push([draft for draft in drafts if draft.needs_push])
         is_settled = True
         for draft in drafts:
@@ -69,26 +83,61 @@ class Proposer:
             is_settled &= self._close(closure)
         return is_settled
 
-    def _draft(self, proposal: Proposal, promotion_id: str) -> Draft | None:
+    def _drafts(self, proposals: Sequence[Proposal], ids: Mapping[tuple[str, str], str]) -> list[Draft]:
+        """The commits of all proposals, written at once."""
+        contents = self.commits.contents_of(proposals)
+        wanted = [
+            one
+            for proposal in proposals
+            if (one := self._want(proposal, ids[proposal.stage, proposal.group], contents)) is not None
+        ]
+        commits = self.run.repo.repository.write_commits([one.commit for one in wanted])
+        drafts = (self._draft(one, commit) for one, commit in zip(wanted, commits, strict=True))
+        return [draft for draft in drafts if draft is not None and self._still_builds(draft)]
+
+    def _want(self, proposal: Proposal, promotion_id: str, contents: Mapping[str, bytes]) -> _Wanted | None:
         pull = self._open_pull(proposal.branch)
         remote_head = self.heads.get(proposal.branch)
         if remote_head is not None and not self._is_ours(remote_head):
             self._leave_to_people(proposal, promotion_id, pull)
             return None
-        parent = self._parent(proposal, pull, remote_head)
-        commit = self._commit(proposal, promotion_id, parent)
-        if remote_head is not None and self._is_same(commit, remote_head, parent):
+        parent = self.commits.parent_of(proposal, pull, remote_head)
+        try:
+            commit = self.commits.draft(proposal, promotion_id, parent, contents)
+        except CannotEdit as error:
+            self._keep_back(promotion_id, str(error))
+            return None
+        return _Wanted(proposal, promotion_id, remote_head, pull, commit)
+
+    def _draft(self, wanted: _Wanted, commit: str) -> Draft | None:
+        proposal, remote_head = wanted.proposal, wanted.remote_head
+        if remote_head is not None and self.commits.is_same(commit, remote_head, wanted.commit.parent):
             commit = remote_head
-        if pull is None and self._was_refused_by_people(proposal, promotion_id, commit):
+        if wanted.pull is None and self._was_refused_by_people(proposal, wanted.promotion_id, commit):
             return None
         return Draft(
             proposal=proposal,
-            promotion_id=promotion_id,
+            promotion_id=wanted.promotion_id,
             commit=commit,
-            parent=parent,
+            parent=wanted.commit.parent,
             remote_head=remote_head,
-            pull=pull,
+            pull=wanted.pull,
         )
+
+    def _builds(self, draft: Draft) -> tuple[BuildCheck, ...] | None:
+        """How the builds of the edited files end; None where nobody asked for it."""
+        builder = self.run.repo.builder
+        if builder is None:
+            return None
+        return builder.check_builds(draft.parent, draft.commit, paths_that_build(self.view, draft.proposal))
+
+    def _still_builds(self, draft: Draft) -> bool:
+        """What built before builds with the edits too; if not, they are kept back."""
+        broken = [one for one in self._builds(draft) or () if one.is_broken_by_edit]
+        for one in broken:
+            problem = f"{texts.folder(one.path)} would no longer build: {one.problem_after}"
+            self._keep_back(draft.promotion_id, texts.one_line(problem)[:1000])
+        return not broken
 
     def _open_pull(self, branch: str) -> PullRequest | None:
         known = next((pull for pull in self.open_pulls.values() if pull.head == branch), None)
@@ -134,44 +183,15 @@ class Proposer:
             wanted = f"{proposal.move.image}:{proposal.move.tag}"
             self.run.repo.forge.comment(pull.number, f"{_THEIRS}. It would propose {texts.code(wanted)} here.")
 
-    def _parent(self, proposal: Proposal, pull: PullRequest | None, remote_head: str | None) -> str:
-        """The branch keeps its parent while the edited files are the same on base and there is no conflict."""
-        if remote_head is None or pull is None or pull.has_conflict:
-            return self.view.commit
-        with self.run.database.transaction() as connection:
-            pushed = pushed_heads.find(connection, self.run.lane, remote_head)
-        if pushed is None or not self.run.repo.repository.has_commit(pushed.base_sha):
-            return self.view.commit
-        then, now = self.run.repo.repository.tree(pushed.base_sha), self.view.entries
-        same = all(then.get(file) == now.get(file) for file in proposal.files)
-        return pushed.base_sha if same else self.view.commit
-
-    def _commit(self, proposal: Proposal, promotion_id: str, parent: str) -> str:
-        repository = self.run.repo.repository
-        blobs = {file: self.view.entries[file].blob for file in proposal.files}
-        contents = repository.blobs(set(blobs.values()))
-        edited = {
-            file: set_fields(
-                contents[blob],
-                {
-                    change.field.marked.start: change.new_text
-                    for change in proposal.changes
-                    if change.field.file == file
-                },
-            )
-            for file, blob in blobs.items()
-        }
-        at = max(repository.commit(parent).committed_at, proposal.move.decided_at)
-        message = texts.commit_message(proposal, promotion_id=promotion_id)
-        return repository.write_commit(CommitDraft(parent=parent, files=edited, message=message, at=at))
-
-    def _is_same(self, commit: str, remote_head: str, parent: str) -> bool:
-        """The same tree on the same parent needs no push, whatever the message says."""
-        if commit == remote_head:
-            return True
-        repository = self.run.repo.repository
-        there = repository.commit(remote_head)
-        return there.tree == repository.commit(commit).tree and parent in there.parents
+    def _keep_back(self, promotion_id: str, reason: str) -> None:
+        """A proposal that cannot be made waits, and says why; the others go on."""
+        with self.run.writing() as connection:
+            row = promotions.find(connection, promotion_id)
+            if row is None or row.reason != reason:
+                promotions.move(
+                    connection, promotion_id, PromotionState.WAITING, reason=reason, who=US, at=self.run.now()
+                )
+        self.run.notes.append(reason)
 
     def _was_refused_by_people(self, proposal: Proposal, promotion_id: str, commit: str) -> bool:
         """One that another account closed at the head that we would propose is a no that we missed."""
@@ -223,11 +243,7 @@ class Proposer:
             return False
         if result.outcome is PushOutcome.REFUSED:
             reason = f"the push of {draft.proposal.branch} was refused: {texts.one_line(result.reason)[:300]}"
-            with self.run.writing() as connection:
-                promotions.move(
-                    connection, draft.promotion_id, PromotionState.WAITING, reason=reason, who=US, at=self.run.now()
-                )
-            self.run.notes.append(reason)
+            self._keep_back(draft.promotion_id, reason)
             return False
         pull = self._write_pull_request(draft)
         self._record(draft, pull)
@@ -236,7 +252,12 @@ class Proposer:
     def _write_pull_request(self, draft: Draft) -> PullRequest:
         forge, proposal = self.run.repo.forge, draft.proposal
         title = texts.title(proposal)
-        body = texts.body(proposal, build_url=self._build_url(proposal))
+        body = texts.body(
+            proposal,
+            build_url=self._build_url(proposal),
+            builds=self._builds(draft),
+            noticed=self.view.reports_in(proposal.stage),
+        )
         pull = draft.pull
         if pull is None or not self._is_recorded(pull):
             # Also one that is there although its answer was lost: it is open, but nobody gave it its labels.

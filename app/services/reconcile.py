@@ -1,5 +1,6 @@
 """Reconcile a lane: look at its whole present state and make Git agree with the facts."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,13 +12,14 @@ from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
 from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests, selections
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
+from app.db.promotions import PromotionRow, PromotionState
 from app.services.describe_plan import describe
 from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
 from app.services.follow_up import follow_pull_requests
 from app.services.judge_policies import spec_hash
 from app.services.lane_run import LaneRun, LostLane
-from app.services.learn_digests import learn_digests
+from app.services.learn_digests import learn_digests, next_look_at_digests
 from app.services.propose import Proposer
 from app.services.read_lane import LaneView, view_at
 from app.services.record_plan import record_outcomes
@@ -59,12 +61,12 @@ def reconcile(run: LaneRun) -> None:
     if planned.unsettled:
         state = _with_all_tags(state, run.judge.in_full(view, run.lane, planned.unsettled))
         planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
-    look_at = _carry_out(run, view, planned, heads, open_pulls)
+    looks = [_carry_out(run, view, planned, heads, open_pulls), next_look_at_digests(state.policies, run.now())]
     if state.open_pull_requests or state.holds or planned.proposals:
-        look_at = min(filter(None, [look_at, run.now() + run.systems.timing.look_at_pull_requests]))
+        looks.append(run.now() + run.systems.timing.look_at_pull_requests)
     _remember(run, view, state, planned)
     _drop_unused_selections(run)
-    _settle(run, view, planned, look_at=look_at)
+    _settle(run, view, planned, look_at=min(filter(None, looks), default=None))
 
 
 def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> LaneState:
@@ -74,24 +76,36 @@ def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> L
             OpenPullRequest(number=row.number, stage=row.stage, group=row.group, tags=row.tags)
             for row in pull_requests.open_in(connection, run.lane)
         ]
-        began = {(row.stage, row.policy, row.tag): row.began_at for row in promotions.open_in(connection, run.lane)}
+        open_ones = promotions.open_in(connection, run.lane)
         held = tuple(holds.active(connection, run.lane))
     return LaneState(
         prefix=run.repo.prefix,
         base=run.claim.branch,
         rules=view.rules,
-        policies=seen,
+        policies=_with_proposed_digests(seen, open_ones),
         holds=held,
         open_pull_requests=tuple(pulls),
-        began=began,
+        began={(row.stage, row.policy, row.tag): row.began_at for row in open_ones},
         is_observing=run.repo.is_observing,
     )
 
 
+def _with_proposed_digests(seen: Iterable[PolicyState], open_ones: Iterable[PromotionRow]) -> tuple[PolicyState, ...]:
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in open_ones:
+        if row.state is PromotionState.PROPOSED and row.digest is not None:
+            found[row.policy][row.tag] = row.digest
+    return tuple(replace(one, proposed_digests=found.get(str(one.name), {})) for one in seen)
+
+
 def _with_all_tags(state: LaneState, known_in_full: Iterable[PolicyState]) -> LaneState:
     """The state with these policies in place of those of their names."""
-    by_name = {one.name: one for one in known_in_full}
-    return replace(state, policies=tuple(by_name.get(one.name, one) for one in state.policies))
+    in_full = {one.name: one for one in known_in_full}
+    policies = (
+        replace(in_full[one.name], proposed_digests=one.proposed_digests) if one.name in in_full else one
+        for one in state.policies
+    )
+    return replace(state, policies=tuple(policies))
 
 
 def _carry_out(
@@ -111,8 +125,10 @@ def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> 
     with run.writing() as connection:
         fields.replace_all(connection, run.lane, _field_rows(state, view, run.now(), run.lane))
         policies.replace_all(connection, run.lane, _policy_rows(state, planned, run.lane))
-        for one in state.policies:
-            if one.waits_for == "catalogue not listed" and one.policy.image is not None:
+    # Facts of images, not the lane's own: who holds the lane's row must not wait for an image that a delivery holds.
+    for one in state.policies:
+        if one.waits_for == "catalogue not listed" and one.policy.image is not None:
+            with run.database.transaction() as connection:
                 catalogue.want_listing(connection, run.systems.known_as(one.policy.image), run.now())
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from app.core.images import ImageName
-from app.core.ports import ConfigRepository, Forge, Jenkins, Registry
+from app.core.ports import ConfigRepository, Forge, Jenkins, ManifestBuilder, Registry
 from app.senders.sender import Keys, Origin
 
 Clock = Callable[[], datetime]
@@ -39,6 +39,7 @@ class ConfigRepo:
     """One config repository: its mirror, its forge, its base branches and how far we may go in it.
 
     `look` gives names and ids that change whenever its branches (for a local forge its pull requests too) do.
+    `builder` proves that what was edited still builds, where that is asked for.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ConfigRepo:
     prefix: str
     is_observing: bool = False
     are_rules_required: bool = False
+    builder: ManifestBuilder | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

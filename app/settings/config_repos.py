@@ -76,6 +76,7 @@ class ConfigRepo(Section):
     branches: Annotated[tuple[Branch, ...], Field(min_length=1)] | None = None
     mode: Literal["propose", "observe"] = "propose"
     rules: Literal["optional", "required"] = "optional"
+    validate_by: Literal["none", "kustomize"] = Field(default="none", alias="validate")
     prefix: Name = "fluxbridge"
     identity: Identity = Identity()
     credentials: GitCredentials | None = None

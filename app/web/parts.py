@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from app.db.database import Database
 from app.db.inbox import Inbox
 from app.senders.sender import MOST_BYTES
+from app.services.scans import Scans
 from app.services.systems import Clock, Systems
 
 Scope = Literal["read", "operate"]
@@ -32,6 +33,7 @@ class WebParts:
     """
 
     systems: Systems
+    scans: Scans
     database: Database
     inbox: Inbox
     clock: Clock

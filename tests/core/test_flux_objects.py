@@ -84,8 +84,20 @@ def test_digest_reflection_is_read(spec: str, reflection: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [("10m", 600), ("1h30m", 5400), ("1.5m", 90), ("500ms", 0.5), ("0s", 600), ("99999999999h", 10 * 366 * 86400)],
+)
+def test_how_often_a_digest_is_followed_is_read(interval: str, seconds: float) -> None:
+    policy = _policy(f"{SEMVER}\n  digestReflectionPolicy: Always\n  interval: {interval}")
+    assert (policy.digest_interval.total_seconds(), policy.problem) == (seconds, None)
+
+
+@pytest.mark.parametrize(
     ("spec", "says"),
     [
+        pytest.param(
+            SEMVER + "\n  digestReflectionPolicy: Always\n  interval: 10 minutes", "is no duration", id="no duration"
+        ),
         pytest.param("  policy: {}", "spec.policy chooses nothing", id="no choice"),
         pytest.param("  policy: {semver: {range: 1.0}}", "put quotes around 1.0", id="range that is a number"),
         pytest.param("  policy: {semver: {range: [1]}}", "range is not a string", id="range that is a list"),

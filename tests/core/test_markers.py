@@ -45,7 +45,7 @@ def _text_for(field: MarkedField) -> str:
     match field.marker.part:
         case Part.NAME:
             return chosen.image
-        case Part.TAG:
+        case Part.TAG | Part.VERSION:
             return chosen.tag
         case Part.DIGEST:
             assert chosen.digest is not None
@@ -147,6 +147,13 @@ def test_what_is_nearly_a_marker_is_reported_and_not_used(comment: str) -> None:
         pytest.param(f"a: one\n  two # {M}\n", ["one two"], id="plain value of two lines"),
         pytest.param(f"a: [b, 'http://x', c:1]\nd: x # {M}\n", ["x"], id="colons within a flow list"),
         pytest.param(f"a: x # {M}\r\nb: y\r\n", ["x"], id="windows line ends"),
+        pytest.param(f"a:\n  # {M}\n  x\n", ["x"], id="between key and value"),
+        pytest.param(f"a: # c\n\n  # {M}\n\n  &k 'x'\n", ["x"], id="between key and value, spaced"),
+        pytest.param(f'a: {{"b":\n # {M}\n "x"}}\n', ["x"], id="between key and value in a flow mapping"),
+        pytest.param(f"? a\n# {M}\n: x\n", ["x"], id="between an explicit key and its value"),
+        pytest.param(f"a: [x\n , # {M}\n y]\n", ["x"], id="behind a comma on the next line"),
+        pytest.param(f"a: x # {M}\n--- # c\nnull\n---\n", ["x"], id="documents of nothing"),
+        pytest.param(f"--- {{a: x, # {M}\n b: y}}\n", ["x"], id="on the line of the first separator"),
     ],
 )
 def test_a_marker_counts_where_flux_lets_it(content: str, applied: list[str]) -> None:
@@ -172,6 +179,11 @@ def test_a_marker_counts_where_flux_lets_it(content: str, applied: list[str]) ->
         pytest.param(f"a:\n  - x\n  # {M}\n\n  - y\n", 3, id="an empty line between"),
         pytest.param(f"a:\n  - x\n  # {M}\n  - b: y\n", 3, id="above an item that is a mapping"),
         pytest.param(f"a:\n  - x\n  # {M}\nb: y\n", 3, id="below the last item"),
+        pytest.param(f"a:\n  # {M}\n  # c\n  x\n", 2, id="one of two between key and value"),
+        pytest.param(f"a:\n  # {M}\n  x # c\n", 2, id="between key and value with a comment of its own"),
+        pytest.param(f"a:\n  # {M}\n  b: y\n", 2, id="above a mapping that is the value"),
+        pytest.param(f"--- # {M}\na: x\n", 1, id="behind a separator"),
+        pytest.param(f"a: x # c\n---\n# {M}\n", 3, id="in a document of comments"),
     ],
 )
 def test_a_marker_that_belongs_to_no_value_is_reported(content: str, line: int) -> None:
@@ -194,6 +206,13 @@ def test_a_marker_that_belongs_to_no_value_is_reported(content: str, line: int) 
         pytest.param(f"- y\n- x # {M}\n", "a document that is no mapping", id="document that is a list"),
         pytest.param(f"b: y\nx: !!int 15 # {M}\n", "explicit type", id="explicit type"),
         pytest.param(f"b: {'[' * 300}\na: x # {M}\n", "nested more than 200", id="deeper than any manifest"),
+        pytest.param(f"b: *k\na: x # {M}\n", "the alias *k names no anchor", id="alias of nothing"),
+        pytest.param(f"b: y\na: x # {M}\n--- # c\nb: &k y\n---\nb: *k\n", "the alias *k", id="alias across documents"),
+        pytest.param(f"---\na: x # {M}\n--- {{b: y}}\n", "more than a comment behind `---`", id="value behind ---"),
+        pytest.param(f"b: y\na: x # {M}\n...\nc: z\n", "not valid YAML", id="document without ---"),
+        pytest.param(f"%TAG ! tag:x,1:\n--- {{a: x}} # {M}\n", "% directive", id="TAG directive"),
+        pytest.param(f"%YAML 1.1\n--- {{a: x}} # {M}\n", "% directive", id="YAML directive"),
+        pytest.param(f"%YAML 1.0\n--- {{a: x}} # {M}\n", "not valid YAML", id="directive of a version of long ago"),
     ],
 )
 def test_a_marker_in_a_file_that_is_not_edited_is_reported(content: str, says: str) -> None:
@@ -231,6 +250,60 @@ def test_a_field_says_where_it_stands() -> None:
     (field,) = find_markers(content).fields
     assert content[field.start : field.end] == '"é:1"'.encode()
     assert (field.line, field.text) == (2, "é:1")
+
+
+# fmt: off
+NO_STRINGS = [
+    "1.10", "0777", "1e10", "1E3", "1.", ".5", "+1", "-0", "0x1F", "0o17", "0b11", "0b-1", "1_000", "1e1_0", "08",
+    ".inf", "-.INF", ".nan", "12:30:45", "190:20:30.15", "~", "null", "Null", "NULL", "true", "False", "y", "N",
+    "yes", "NO", "on", "Off", "2024-01-02", "2024-1-2", "2024-01-02T03:04:05Z", "<<", "=",
+]
+UNQUOTED = [
+    "1.2.3", "v1", "1.10.0", "latest", "2024-01-02-3", "0x1G", "1e", "on-2", "nullable", "12:30:45x", "sha-1e10",
+    "_1", "1-2", "e10", "0b12", "main-1700000000",
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("text", NO_STRINGS)
+@pytest.mark.parametrize("old", ["x", "1.5", "null", "~", "true", "&k x", "!!str 5"])
+def test_a_text_that_some_yaml_reads_as_no_string_is_quoted(old: str, text: str) -> None:
+    content = f"a: {old} # {M}\n".encode()
+    [field] = find_markers(content).fields
+    prefix = old.rpartition(" ")[0] + " " if " " in old else ""
+    assert set_fields(content, {field.start: text}) == f'a: {prefix}"{text}" # {M}\n'.encode()
+
+
+@pytest.mark.parametrize("text", UNQUOTED)
+@pytest.mark.parametrize("old", ["x", "1.5", "null", "~", "true"])
+def test_a_text_that_every_yaml_reads_as_a_string_is_not_quoted(old: str, text: str) -> None:
+    content = f"a: {old} # {M}\n".encode()
+    [field] = find_markers(content).fields
+    assert set_fields(content, {field.start: text}) == f"a: {text} # {M}\n".encode()
+
+
+@pytest.mark.parametrize("suffix", ["", ":tag", ":name", ":digest"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("a: OLD # MARKER\n", id="value"),
+        pytest.param("a: 'OLD' # MARKER\n", id="single quotes"),
+        pytest.param('a: "OLD"\t# MARKER\n', id="double quotes"),
+        pytest.param("a: |- # MARKER\n  OLD\n", id="literal block"),
+        pytest.param("a: >- # MARKER\n  OLD\n", id="folded block"),
+        pytest.param("a:\n- OLD # MARKER\n", id="list item"),
+        pytest.param("a:\n- x\n# MARKER\n- OLD\n", id="above a list item"),
+        pytest.param("a: [OLD, # MARKER\n b]\n", id="flow list"),
+        pytest.param('{"a": "OLD" # MARKER\n}\n', id="JSON style"),
+        pytest.param("a: &k OLD # MARKER\nb: *k\n", id="anchor"),
+    ],
+)
+def test_each_form_is_set_in_each_place(place: str, suffix: str) -> None:
+    written = place.replace("MARKER", f'{{"$imagepolicy": "ns:app{suffix}"}}')
+    [field] = find_markers(written.replace("OLD", "old").encode()).fields
+    assert str(field.marker) == f"ns:app{suffix}"
+    edited = set_fields(written.replace("OLD", "old").encode(), {field.start: f"web:1.2.3@{DIGEST}"})
+    assert edited == written.replace("OLD", f"web:1.2.3@{DIGEST}").encode()
 
 
 def test_a_number_is_not_the_text_that_looks_like_it() -> None:

@@ -1,6 +1,7 @@
 """Laws of editing, on manifests that nobody thought of."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,75 @@ def test_parsed_documents_differ_only_in_the_fields(manifest: Manifest, new: str
     before, after = _values(_parse(manifest.content)), _values(_parse(edited))
     assert len(before) == len(after)
     assert all(one == new for old, one in zip(before, after, strict=True) if old != one)
+
+
+Tree: TypeAlias = "str | dict[str, Tree] | list[Tree]"
+Path: TypeAlias = tuple[str | int, ...]
+KEYS = st.sampled_from(["image", "tag", "spec", "é😀", "containers", "a b", "values"])
+LEAVES = st.sampled_from(["x", "'it''s'", '"q\\t"', "1.5", "null", "~", "true", "a b", "''", "|-", ">-"])
+
+
+@st.composite
+def trees(draw: st.DrawFn, depth: int = 3) -> Tree:
+    """Documents of mappings and lists with leaves as they are written."""
+    if depth == 0 or draw(st.integers(0, 3)) == 0:
+        return draw(LEAVES)
+    if draw(st.booleans()):
+        return draw(st.dictionaries(KEYS, trees(depth - 1), min_size=1, max_size=3))
+    return draw(st.lists(trees(depth - 1), min_size=1, max_size=3))
+
+
+def write_tree(tree: Tree, path: Path, indent: str, marked: set[Path]) -> str:
+    """What stands behind a key or a dash, with markers at the leaves of these paths."""
+    match tree:
+        case dict(table):
+            lines = (f"{indent}{key}:{write_tree(table[key], (*path, key), f'{indent}  ', marked)}" for key in table)
+            return "\n" + "".join(lines)
+        case list(items):
+            parts = enumerate(items)
+            return "\n" + "".join(
+                f"{indent}-{write_tree(item, (*path, at), f'{indent}  ', marked)}" for at, item in parts
+            )
+        case str(leaf):
+            comment = f" {MARKER}" if path in marked else ""
+            return f" {leaf}{comment}\n" + (f"{indent}text\n" if leaf in ("|-", ">-") else "")
+
+
+def leaf_paths(tree: Tree, path: Path = ()) -> list[Path]:
+    """Where a tree has leaves."""
+    match tree:
+        case dict(table):
+            return [one for key in table for one in leaf_paths(table[key], (*path, key))]
+        case list(items):
+            return [one for at, item in enumerate(items) for one in leaf_paths(item, (*path, at))]
+        case _:
+            return [path]
+
+
+def leaves(value: Value, path: Path = ()) -> dict[Path, Value]:
+    """The leaves of a parsed document by their paths."""
+    match value:
+        case dict(table):
+            return {k: v for key in table for k, v in leaves(table[key], (*path, key)).items()}
+        case list(items):
+            return {k: v for at, item in enumerate(items) for k, v in leaves(item, (*path, at)).items()}
+        case _:
+            return {path: value}
+
+
+@given(st.dictionaries(KEYS, trees(), min_size=1, max_size=3), st.data())
+def test_a_document_differs_at_exactly_the_marked_paths(tree: dict[str, Tree], data: st.DataObject) -> None:
+    paths = leaf_paths(tree)
+    marked = set(data.draw(st.lists(st.sampled_from(paths), unique=True))) if paths else set()
+    ending = data.draw(st.sampled_from(["\n", "\r\n"]))
+    content = write_tree(tree, (), "", marked).replace("\n", ending).encode()
+    new = data.draw(TAGS)
+    edited = set_fields(content, {field.start: new for field in find_markers(content).fields})
+    [before], [after] = _parse(content), _parse(edited)
+    old, now = leaves(before), leaves(after)
+    assert old.keys() == now.keys()
+    assert {path for path in now if now[path] != old[path]} == {path for path in marked if old[path] != new}
+    assert all(now[path] == new for path in marked)
 
 
 @given(manifests(), ONE_LINE)

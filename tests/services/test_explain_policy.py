@@ -14,6 +14,7 @@ from app.db.database import Database
 from app.services.explain_policy import Question, explain_policy, explain_tags
 from app.services.explanations import PolicyExplanation, StageExplanation
 from app.services.read_lanes import policy as find_policy
+from app.services.scans import Scans
 from app.services.systems import Systems
 from tests.end_to_end.bridge import fleet, policy
 from tests.services.history import NOW as THEN
@@ -37,7 +38,7 @@ def lane(tmp_path: Path, database: Database) -> Lane:
 
 
 def _explained(lane: Lane, question: Question = APP) -> PolicyExplanation:
-    return explain_policy(lane.database, lane.systems, question, now=lane.now)
+    return explain_policy(lane.database, lane.systems, question, scans=lane.scans, now=lane.now)
 
 
 def _stage(found: PolicyExplanation, name: str) -> StageExplanation:
@@ -192,7 +193,7 @@ def test_an_alias_of_the_registry_names_the_same_image(lane: Lane) -> None:
     lane.run()
     systems = replace(lane.systems, aliases={"mirror.acme.example": IMAGE.registry})
     question = replace(APP, push=f"mirror.acme.example/{IMAGE.path}:1.5.0")
-    found = explain_policy(lane.database, systems, question, now=NOW)
+    found = explain_policy(lane.database, systems, question, scans=Scans(), now=NOW)
     assert found.tags is not None
     assert found.tags.tag == "1.5.0"
 
@@ -227,7 +228,7 @@ STORED = '{"choice":{"range":">=1.0.0"},"exclusion_list":[],"filter":null,"kind"
 def test_without_the_config_repository_the_last_run_tells_of_the_stages(database: Database) -> None:
     _stored(database, STORED)
     systems = Systems(registries={"registry.acme.example": NoRegistry()})
-    found = explain_policy(database, systems, WEB, now=THEN)
+    found = explain_policy(database, systems, WEB, scans=Scans(), now=THEN)
     assert (found.waits_for, found.tags) == ("catalogue not listed", None)
     assert [(one.stage, one.summary) for one in found.stages] == [("production", "waiting 1.2.0: no build")]
     assert found.notes == ["what gates and holds add is as the lane's last run told it"]
@@ -236,12 +237,12 @@ def test_without_the_config_repository_the_last_run_tells_of_the_stages(database
 def test_a_name_that_several_policies_have_needs_a_root(database: Database) -> None:
     _stored(database, STORED)
     with pytest.raises(Conflict, match="root"):
-        explain_policy(database, Systems(), replace(WEB, root=None), now=THEN)
+        explain_policy(database, Systems(), replace(WEB, root=None), scans=Scans(), now=THEN)
 
 
 def test_a_spec_of_an_older_version_that_is_not_read_is_a_problem_and_no_error(database: Database) -> None:
     _stored(database, "{}")
-    found = explain_policy(database, Systems(), WEB, now=THEN)
+    found = explain_policy(database, Systems(), WEB, scans=Scans(), now=THEN)
     assert (found.problem, found.tags) == ("its spec is not known; the next run of its lane writes it down", None)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,15 @@ import pytest
 from app.core.errors import Refused, Unavailable
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.ports import Registry
-from app.db import builds, catalogue
+from app.db import builds, catalogue, lanes
 from app.db.catalogue import KnownTag
 from app.db.database import Database
 from app.services.lane_run import LaneRun
 from app.services.learn_digests import learn_digests
 from app.services.read_lane import view_at
+from app.services.reconcile import reconcile
 from tests.end_to_end.bridge import deployment, policy
-from tests.services.lanes import IMAGE, Lane, digest
+from tests.services.lanes import IMAGE, LANE, NOW, Lane, digest
 
 Answer = Callable[[str], str | None]
 
@@ -94,6 +96,70 @@ def test_a_registry_that_does_not_show_the_tag_just_now_deletes_nothing(lane: La
     assert not learn(run)
     assert run.notes == [f"the registry has no {IMAGE}:1.2.0 just now"]
     assert not known(lane, "1.2.0").is_gone
+
+
+ALWAYS = policy().replace(
+    "  imageRepositoryRef", "  digestReflectionPolicy: Always\n  interval: 5m\n  imageRepositoryRef"
+)
+
+
+def test_under_always_the_registry_is_asked_again_when_the_interval_is_over(lane: Lane) -> None:
+    lane.config.commit("main", {"images/app.yaml": ALWAYS})
+    registry, asked = AskedRegistry(digest), []
+    for minutes in (0, 4, 6, 8, 12):
+        lane.now = NOW + timedelta(minutes=minutes)
+        learn(run_with(lane, registry))
+        asked.append(len(registry.asked))
+    assert asked == [1, 1, 2, 2, 3]
+    assert known(lane, "1.2.0").looked_at == NOW + timedelta(minutes=12)
+
+
+def test_a_tag_that_was_pushed_again_and_of_which_nobody_told_is_proposed_under_always(lane: Lane) -> None:
+    lane.config.commit("main", {"images/app.yaml": ALWAYS, "apps/app.yaml": deployment(f"1.2.0@{digest('1.2.0')}")})
+    answers = {"1.2.0": digest("1.2.0")}
+    reconcile(run_with(lane, AskedRegistry(answers.get)))
+    assert lane.open_pulls() == []
+    answers["1.2.0"] = digest("other bytes")
+    lane.now += timedelta(minutes=5)
+    reconcile(run_with(lane, AskedRegistry(answers.get)))
+    [pull] = lane.open_pulls()
+    assert f"1.2.0@{digest('other bytes')}" in lane.config.text(pull.head_sha, "apps/app.yaml")
+
+
+def test_the_lane_is_due_when_the_registry_is_to_be_asked_again_and_not_at_once_where_it_just_failed(
+    lane: Lane,
+) -> None:
+    lane.config.commit("main", {"images/app.yaml": ALWAYS})
+    reconcile(run_with(lane, AskedRegistry(digest)))
+    dues = [_due_after(lane)]
+    lane.now += timedelta(minutes=7)
+    reconcile(run_with(lane, AskedRegistry(lambda _: None)))
+    dues.append(_due_after(lane))
+    assert dues == [timedelta(minutes=5), timedelta(minutes=1)]
+
+
+def _due_after(lane: Lane) -> timedelta:
+    with lane.database.transaction() as connection:
+        row = lanes.find(connection, LANE)
+    assert row is not None
+    assert row.next_look_at is not None
+    return row.next_look_at - lane.now
+
+
+IF_NOT_PRESENT = policy().replace(
+    "  imageRepositoryRef", "  digestReflectionPolicy: IfNotPresent\n  imageRepositoryRef"
+)
+
+
+def test_a_tag_that_is_pushed_again_keeps_the_digest_of_its_open_pull_request(lane: Lane) -> None:
+    lane.config.commit("main", {"images/app.yaml": IF_NOT_PRESENT})
+    reconcile(run_with(lane, AskedRegistry(digest)))
+    [before] = lane.open_pulls()
+    with lane.telling_of("1.2.0") as connection:
+        catalogue.set_digest(connection, IMAGE, "1.2.0", digest("other bytes"), looked_at=lane.now)
+    lane.run()
+    [after] = lane.open_pulls()
+    assert (after.number, after.head_sha) == (before.number, before.head_sha)
 
 
 def test_a_registry_that_is_not_configured_is_not_asked(lane: Lane) -> None:

@@ -24,7 +24,7 @@ def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
     """Every key below a model, names as `<name>`, each with its default as text."""
     for name, field in model.model_fields.items():
         below = list(models_in(field.annotation))
-        key = f"{prefix}{name}"
+        key = f"{prefix}{field.alias or name}"
         if get_origin(field.annotation) is dict:
             key += ".<name>"
         if not below:

@@ -13,6 +13,7 @@ import httpx
 from app.db.database import Database
 from app.db.inbox import Inbox
 from app.senders.sender import Keys, Origin
+from app.services.scans import Scans
 from app.services.systems import Source, Systems
 from app.web.application import create_web
 from app.web.parts import ApiToken, WebParts
@@ -87,6 +88,7 @@ def parts_for(
 ) -> WebParts:
     """The parts of an application over this database; its inbox is not started."""
     return WebParts(
+        scans=Scans(),
         systems=Systems(sources=sources),
         database=database,
         inbox=Inbox(database),

@@ -1,10 +1,17 @@
 """ImagePolicy, ImageRepository and ImageUpdateAutomation as their files have them: alike in v1, v1beta2 and v1beta1."""
 
-from app.core.flux.objects import DigestReflection
+import re
+from datetime import timedelta
+
+from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
 from app.core.flux.reading import Unreadable, at, has_table, text_at, texts_at, written_at
 from app.core.flux.written import WrittenAutomation, WrittenPolicy, WrittenRepository
 from app.core.manifests.documents import Value
 from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, SemVer, TagFilter
+
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_S = 10.0 * 366 * 24 * 3600
 
 
 def read_policy(written: Value) -> WrittenPolicy:
@@ -20,6 +27,7 @@ def read_policy(written: Value) -> WrittenPolicy:
             repository_name=_repository_name(written),
             spec=PolicySpec(_choice(written), _filter(written)),
             digest_reflection=_digest_reflection(written),
+            digest_interval=_interval(text_at(written, "spec", "interval")),
         )
     except Unreadable as error:
         return WrittenPolicy(namespace=namespace, name=name, problem=str(error))
@@ -102,3 +110,11 @@ def _digest_reflection(written: Value) -> DigestReflection:
             return "Never"
         case other:
             raise Unreadable(f"spec.digestReflectionPolicy {other[:80]!r} is none of Never, IfNotPresent, Always")
+
+
+def _interval(written: str) -> timedelta:
+    """A Go duration as the CRD takes it (`1h30m`); nothing and zero are Flux's ten minutes."""
+    if not re.fullmatch(rf"(?:{_SPAN.pattern})*", written):
+        raise Unreadable(f"spec.interval {written[:80]!r} is no duration such as 10m or 1h30m")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _SPAN.findall(written[:80]))
+    return timedelta(seconds=min(seconds, _LONGEST_S)) or DIGEST_INTERVAL

@@ -2,20 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from posixpath import dirname, join
 
-from app.core.flux.reach import KUSTOMIZE_FILES, Area, Reach
+from app.core.flux.reach import KUSTOMIZE_FILES, Area, Holders, Reach
 from app.core.flux.reading import Unreadable
 from app.core.flux.roots import Entry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Namespaces:
     """Finds the namespace of objects: their own, else kustomization.yaml's, else a Kustomization's targetNamespace."""
 
     reach: Reach
     entries: Sequence[Entry]
     builds: Mapping[str, Area]
+
+    @cached_property
+    def _overlays(self) -> Holders:
+        """What each kustomization.yaml with a namespace names; made when the first object asks."""
+        named = (path for path, written in self.reach.kustomize.items() if written.namespace)
+        return Holders.of({path: self.reach.of_kustomize_file(path) for path in named})
 
     def of(self, file: str, written: str) -> str:
         """The namespace of an object of this file that names `written` (or nothing) itself. Raises Unreadable."""
@@ -42,11 +49,7 @@ class Namespaces:
 
     def _of_overlays(self, file: str) -> str:
         """That of the kustomization.yaml elsewhere which names the file."""
-        found = {
-            written.namespace
-            for path, written in self.reach.kustomize.items()
-            if written.namespace and file in self.reach.of_kustomize_file(path)
-        }
+        found = {self.reach.kustomize[path].namespace for path in self._overlays.holding(file)}
         return _only(found, "kustomization.yaml files give it the namespaces")
 
     def _of_targets(self, file: str) -> str:

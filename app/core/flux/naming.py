@@ -8,46 +8,31 @@ from typing import Self
 
 from app.core.flux.namespaces import Namespaces
 from app.core.flux.objects import Policy, PolicyName
-from app.core.flux.reach import Area, folders_above
+from app.core.flux.reach import Area, Holders
 from app.core.flux.reading import Unreadable
 from app.core.flux.written import ScannedFile, WrittenPolicy, WrittenRepository
 from app.core.images import ImageName, InvalidImage
-from app.core.manifests.markers import Marker
 
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """What the roots of a tree reach, turned round: which roots reach a folder with all below it, or a single file."""
+    """What the roots of a tree reach, turned round: which roots reach a file."""
 
-    _of_folder: Mapping[str, frozenset[str]]
-    _of_file: Mapping[str, frozenset[str]]
+    _holders: Holders
 
     @classmethod
     def with_areas(cls, areas: Mapping[str, Area]) -> Self:
         """Index what each root reaches."""
-        of_folder: dict[str, set[str]] = defaultdict(set)
-        of_file: dict[str, set[str]] = defaultdict(set)
-        for root, area in areas.items():
-            for folder in area.folders:
-                of_folder[folder].add(root)
-            for file in area.files:
-                of_file[file].add(root)
-        return cls(_frozen(of_folder), _frozen(of_file))
+        return cls(Holders.of(areas))
 
     def reaching(self, file: str) -> frozenset[str]:
         """The roots that bring a file into their cluster."""
-        nothing: frozenset[str] = frozenset()
-        above = (self._of_folder.get(folder, nothing) for folder in folders_above(file))
-        return self._of_file.get(file, nothing).union(*above)
+        return self._holders.holding(file)
 
     def owner_of(self, file: str) -> str:
         """The root part of the name of an object in this file: its one root, else its folder."""
         roots = self.reaching(file)
         return next(iter(roots)) if len(roots) == 1 else dirname(file)
-
-
-def _frozen(sets: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
-    return {key: frozenset(values) for key, values in sets.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +55,12 @@ class Policies:
     all: tuple[Policy, ...]
     _objects: Mapping[tuple[str, str], Sequence[Policy]] = field(repr=False)
 
-    def meant_by(self, marker: Marker, file: str) -> Policy:
-        """The policy that a marker in a file means. Raises Unreadable where that is none, or not clear."""
-        named = self._objects.get((marker.namespace, marker.policy), ())
+    def meant_by(self, namespace: str, policy: str, file: str) -> Policy:
+        """The policy that a marker in a file means by these. Raises Unreadable where that is none, or not clear."""
+        named = self._objects.get((namespace, policy), ())
         roots = self.roots.reaching(file)
         found = [one for one in named if roots & self.roots.reaching(one.file)]
-        name = f"{marker.namespace}/{marker.policy}"
+        name = f"{namespace}/{policy}"
         if len(found) > 1:
             sharing = ", ".join(sorted(root or "the repository" for root in roots))
             places = " and ".join(sorted(str(one.name) + " in " + one.file for one in found))
@@ -87,17 +72,20 @@ class Policies:
             raise Unreadable(
                 f"no root of this file has a policy named {name}, and elsewhere there are several: {places}"
             )
-        raise Unreadable(f"the marker names {name}, but no ImagePolicy of that name is in the repository")
+        raise Unreadable(f"the field names {name}, but no ImagePolicy of that name is in the repository")
 
 
-def find_policies(files: Mapping[str, ScannedFile], roots: Roots, namespaces: Namespaces) -> Policies:
-    """Name every policy of a tree and join it with its ImageRepository."""
+def find_policies(
+    files: Mapping[str, ScannedFile], roots: Roots, namespaces: Namespaces, declared: Sequence[Policy] = ()
+) -> Policies:
+    """Name every policy of a tree and join it with its ImageRepository; `declared` are those that are complete."""
     repositories = _repositories(files, roots, namespaces)
     objects = [
         _policy(path, written, roots=roots, namespaces=namespaces, repositories=repositories)
         for path in sorted(files)
         for written in files[path].policies
     ]
+    objects += declared
     by_name: dict[PolicyName, list[Policy]] = defaultdict(list)
     by_short_name: dict[tuple[str, str], list[Policy]] = defaultdict(list)
     for one in objects:
@@ -112,7 +100,10 @@ def _usable(
 ) -> Mapping[tuple[str, str], Sequence[Policy]]:
     """The objects by namespace and name, each knowing of its twins."""
     return {
-        short: [replace(one, problem=_one_of(by_name[one.name]).problem) for one in objects]
+        short: [
+            one if len(by_name[one.name]) == 1 else replace(one, problem=_one_of(by_name[one.name]).problem)
+            for one in objects
+        ]
         for short, objects in by_short_name.items()
     }
 
@@ -148,7 +139,9 @@ def _policy(
             key = (written.repository_namespace or namespace, written.repository_name)
             repository = _repository_of(path, key, repositories.get(key, ()), roots)
             image_text, image, problem = _image(repository)
-            spec = replace(spec, exclusion_list=repository.exclusion_list) if spec else None
+            spec = (
+                replace(spec, exclusion_list=repository.exclusion_list) if spec and repository.exclusion_list else spec
+            )
     except Unreadable as error:
         problem = problem or str(error)
     return Policy(
@@ -158,6 +151,7 @@ def _policy(
         image_text=image_text,
         spec=spec,
         digest_reflection=written.digest_reflection,
+        digest_interval=written.digest_interval,
         problem=problem,
     )
 

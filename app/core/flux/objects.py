@@ -1,12 +1,15 @@
 """What a config repository says about Flux, with every name resolved."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from app.core.images import ImageName
 from app.core.policies.spec import PolicySpec
 
 DigestReflection = Literal["Never", "IfNotPresent", "Always"]
+DIGEST_INTERVAL = timedelta(minutes=10)
+"""What Flux takes for an interval of zero."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,8 +35,8 @@ class PolicyName:
 class Policy:
     """An ImagePolicy with the image of its ImageRepository.
 
-    `image_text` is that image as written, which is what Flux writes into manifests. `problem` says why the policy
-    cannot be used; None where it can be.
+    `image_text` is that image as written, which is what Flux writes into manifests. `digest_interval` is how often
+    the registry is asked for the digest under Always. `problem` says why the policy cannot be used; None where it can.
     """
 
     name: PolicyName
@@ -42,6 +45,7 @@ class Policy:
     image_text: str
     spec: PolicySpec | None
     digest_reflection: DigestReflection = "Never"
+    digest_interval: timedelta = DIGEST_INTERVAL
     problem: str | None = None
 
 

@@ -1,9 +1,11 @@
 """Which files a folder of the config repository brings into a cluster."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from posixpath import dirname, join, normpath
+from posixpath import basename, dirname, join, normpath
+from typing import Self
 
 from app.core.flux.written import KustomizeFile
 
@@ -35,6 +37,41 @@ class Area:
         return path in self.files or any(folder in self.folders for folder in folders_above(path))
 
 
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Areas turned round: the names of those that hold a file, without a look at each. Folders met are remembered."""
+
+    _of_folder: Mapping[str, frozenset[str]]
+    _of_file: Mapping[str, frozenset[str]]
+    _met: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, areas: Mapping[str, Area]) -> Self:
+        """Index areas by name."""
+        of_folder: dict[str, set[str]] = defaultdict(set)
+        of_file: dict[str, set[str]] = defaultdict(set)
+        for name, area in areas.items():
+            for folder in area.folders:
+                of_folder[folder].add(name)
+            for file in area.files:
+                of_file[file].add(name)
+        return cls(_frozen(of_folder), _frozen(of_file))
+
+    def holding(self, file: str) -> frozenset[str]:
+        """The names of the areas that a file is in."""
+        folder = file[: max(file.rfind("/"), 0)]
+        names = self._met.get(folder)
+        if names is None:
+            nothing: frozenset[str] = frozenset()
+            names = nothing.union(*(self._of_folder.get(above, nothing) for above in folders_above(f"{folder}/")))
+            self._met[folder] = names
+        return names | self._of_file[file] if file in self._of_file else names
+
+
+def _frozen(sets: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
+    return {key: frozenset(values) for key, values in sets.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Follows kustomization.yaml files and Flux's Kustomizations through a tree.
@@ -45,9 +82,19 @@ class Reach:
     entries: Mapping[str, tuple[str, ...]]
     kustomize: Mapping[str, KustomizeFile]
     _paths: list[str] = field(init=False)
+    _inside: Mapping[str, tuple[str, ...]] = field(init=False)
+    _leaving: Mapping[str, frozenset[str]] = field(init=False)
 
     def __post_init__(self) -> None:
+        inside: dict[str, tuple[str, ...]] = {}
+        for path in self.kustomize:
+            if basename(path) in KUSTOMIZE_FILES:
+                inside[dirname(path)] = (*inside.get(dirname(path), ()), path)
         object.__setattr__(self, "_paths", sorted({*self.entries, *self.kustomize}))
+        object.__setattr__(self, "_inside", inside)
+        leaving = {path: [*filter(_may_leave, written.names)] for path, written in self.kustomize.items()}
+        named = {path: frozenset(self._targets(path, names)) for path, names in leaving.items() if names}
+        object.__setattr__(self, "_leaving", named)
 
     def of_build(self, folder: str) -> Area:
         """What one Kustomization of Flux applies itself: files below its folder, and what kustomization.yaml names."""
@@ -68,31 +115,38 @@ class Reach:
         while waiting_folders or waiting_files:
             seen_folders |= waiting_folders
             seen_files |= waiting_files
-            met = {path for folder in waiting_folders for path in self._below(folder)} | waiting_files
-            named = {target for path in met for target in self._named(path)}
-            entered = {folder for path in met for folder in self.entries.get(path, ())} if is_deep else set()
+            met = {path for folder in waiting_folders for path in self._below(folder)}
+            # What such a file names below its own folder is reached with that folder.
+            named = {target for path in met & self._leaving.keys() for target in self._leaving[path]}
+            listing = waiting_files & self.kustomize.keys()
+            named |= {target for path in listing for target in self._targets(path, self.kustomize[path].names)}
+            waiting = met | waiting_files if is_deep else set()
+            entered = {folder for path in waiting & self.entries.keys() for folder in self.entries[path]}
             waiting_folders, waiting_files = entered - seen_folders, named - seen_files
         return Area(frozenset(seen_folders), frozenset(seen_files))
 
-    def _below(self, folder: str) -> Iterator[str]:
-        prefix = f"{folder}/" if folder else ""
-        for index in range(bisect_left(self._paths, prefix), len(self._paths)):
-            if not self._paths[index].startswith(prefix):
-                return
-            yield self._paths[index]
+    def _below(self, folder: str) -> Sequence[str]:
+        """The files that bring others in, of a folder with all below it."""
+        if not folder:
+            return self._paths
+        # "0" is the character after "/".
+        return self._paths[bisect_left(self._paths, f"{folder}/") : bisect_left(self._paths, f"{folder}0")]
 
-    def _named(self, path: str) -> Iterator[str]:
-        """The files that a kustomization.yaml names; of a folder its own kustomization.yaml."""
-        written = self.kustomize.get(path)
-        for name in written.names if written else ():
+    def _targets(self, path: str, names: Iterable[str]) -> Iterator[str]:
+        """The files that names in a kustomization.yaml stand for; a folder stands for its own kustomization.yaml."""
+        for name in names:
             target = normpath(join(dirname(path), name))
-            inside = [found for last in KUSTOMIZE_FILES if (found := normpath(join(target, last))) in self.kustomize]
-            yield from inside or [target]
+            yield from self._inside.get("" if target == "." else target, (target,))
+
+
+def _may_leave(name: str) -> bool:
+    """Whether a path may lead out of the folder that it starts from."""
+    return ".." in name or name.startswith("/")
 
 
 def folders_above(path: str) -> Iterator[str]:
     """The folder of a file, the folder of that, and so on to the repository itself (empty)."""
     folder = path
     while folder:
-        folder = dirname(folder)
+        folder = folder[: max(folder.rfind("/"), 0)]
         yield folder

@@ -1,9 +1,10 @@
 """The roots of a config repository: where each cluster enters it."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.core.flux.reach import Reach, folder_of, folders_above, is_below
+from app.core.flux.reach import Holders, Reach, folder_of, folders_above, is_below
 from app.core.flux.written import ScannedFile, WrittenKustomization, WrittenSource
 
 _SUBSTITUTION = "${"
@@ -41,16 +42,31 @@ def derive_roots(entries: Sequence[Entry], reach: Reach, files: Sequence[str]) -
 
     Of Kustomizations that bring each other in, one stands for all: what they reach is the same.
     """
-    folders = {folder for path in files for folder in folders_above(path)}
+    folders = _folders(files)
     own = [(entry, entry.folder) for entry in entries if entry.folder is not None and entry.folder in folders]
     areas = {folder: reach.of_root(folder) for _, folder in own}
+    holders = Holders.of(areas)
+    places: dict[str, list[tuple[Entry, str]]] = defaultdict(list)
+    for entry, folder in own:
+        places[folder].append((entry, folder))
     roots: set[str] = set()
     for entry, folder in own:
-        bringing = [(other, place) for other, place in own if entry.file in areas[place]]
+        bringing = [one for place in holders.holding(entry.file) for one in places[place]]
         if all(other.file in areas[folder] for other, _ in bringing):
             alike = [*bringing, (entry, folder)]
             roots.add(min((not _stands_below_itself(one), place) for one, place in alike)[1])
     return tuple(sorted(roots)) or ("",)
+
+
+def _folders(files: Iterable[str]) -> set[str]:
+    """Every folder that has one of these files below it."""
+    found: set[str] = set()
+    for path in files:
+        for folder in folders_above(path):
+            if folder in found:
+                break
+            found.add(folder)
+    return found
 
 
 def _folder(written: WrittenKustomization) -> str | None:

@@ -14,7 +14,7 @@ from app.core.manifests.markers import find_markers
 from app.core.manifests.parsing import Unparsable, decode
 from app.core.manifests.places import Problem
 
-__all__ = ["ScannedFile", "is_manifest", "scan_file"]
+__all__ = ["ScannedFile", "is_kustomize_file", "is_manifest", "scan_file"]
 
 _FLUX_OBJECT = re.compile(rb"""apiVersion["']?\s*:\s*["']?(?:image|kustomize|source)\.toolkit\.fluxcd\.io/""")
 _IMAGE_VERSIONS = ("v1", "v1beta2", "v1beta1")
@@ -28,20 +28,24 @@ def is_manifest(path: str) -> bool:
     ...     if is_manifest(name)]
     ['a/b.yaml', 'b.yml', 'c/Kustomization']
     """
-    name = basename(path)
-    return name == "Kustomization" or name.endswith((".yaml", ".yml"))
+    return path.endswith((".yaml", ".yml")) or basename(path) == "Kustomization"
+
+
+def is_kustomize_file(path: str) -> bool:
+    """Tell whether kustomize reads a file of this name: all of a path that counts for `scan_file`."""
+    return basename(path) in KUSTOMIZE_FILES
 
 
 def scan_file(path: str, content: bytes) -> ScannedFile:
-    """Read one file, whose path counts only by its last part. Never raises: what is wrong is in the result."""
+    """Read one file, whose path counts only by `is_kustomize_file`. Never raises: what is wrong is in the result."""
     markers = find_markers(content)
-    is_kustomize_file = basename(path) in KUSTOMIZE_FILES
-    if not is_kustomize_file and not _FLUX_OBJECT.search(content):
+    is_kustomize = is_kustomize_file(path)
+    if not is_kustomize and not _FLUX_OBJECT.search(content):
         return ScannedFile(markers=markers)
     try:
         documents = read_documents(decode(content).characters)
     except Unparsable as error:
-        what = "a kustomization file" if is_kustomize_file else "a file with objects of Flux"
+        what = "a kustomization file" if is_kustomize else "a file with objects of Flux"
         return ScannedFile(markers=markers, problems=(Problem(error.line, f"{what} is not used: {error}"),))
     objects = [one for document in documents for one in _objects(document)]
     found = [(one, *_kind(one)) for one in objects]
@@ -55,7 +59,7 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
         automations=tuple(read_automation(one) for one, kind in images if kind == "ImageUpdateAutomation"),
         kustomizations=tuple(read_kustomization(one) for one in builds),
         sources=tuple(read_source(one) for one, group, _, kind in found if group == "source" and kind in _SOURCES),
-        kustomize=read_kustomize_file(plain[0]) if is_kustomize_file and plain else None,
+        kustomize=read_kustomize_file(plain[0]) if is_kustomize and plain else None,
         problems=tuple(_problems(found)),
     )
 

@@ -2,43 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from app.core.flux.declared import Declared, join_declared
+from app.core.flux.fields import About, Field, Report
 from app.core.flux.namespaces import Namespaces
 from app.core.flux.naming import Policies, Roots, find_policies
-from app.core.flux.objects import Automation, FluxKustomization, Policy, PolicyName
+from app.core.flux.objects import Automation, FluxKustomization, Policy
 from app.core.flux.reach import Area, Reach, folder_of
 from app.core.flux.reading import Unreadable
 from app.core.flux.roots import Entry, derive_roots, find_entries
 from app.core.flux.written import ScannedFile
-from app.core.manifests.markers import MarkedField
 
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A marked place in a file, and the policy that sets it."""
-
-    policy: PolicyName
-    file: str
-    marked: MarkedField
-
-
-class About(StrEnum):
-    """What a report is about: a marker that is none, one whose policy is not clear, or anything else."""
-
-    MARKER = "marker"
-    POLICY_OF_MARKER = "policy_of_marker"
-    OBJECT = "object"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Something in the repository that a person should look at; `line` is None where it is about the whole file."""
-
-    file: str
-    line: int | None
-    what: str
-    about: About = field(default=About.OBJECT, compare=False)
+__all__ = ["About", "Field", "FluxTree", "Report", "assemble"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +47,25 @@ class FluxTree:
         return named[0] if len(named) == 1 else None
 
 
-def assemble(files: Mapping[str, ScannedFile], *, roots: Sequence[str] = ()) -> FluxTree:
-    """Put the scanned manifests of one commit together, by their paths.
+def assemble(
+    files: Mapping[str, ScannedFile], *, roots: Sequence[str] = (), declared: Declared | None = None
+) -> FluxTree:
+    """Put the scanned manifests of one commit together, by their paths, with what `.fluxbridge.yaml` declares.
 
     `roots` are folders; where none are given they are those that Flux's Kustomizations tell, else the repository.
     """
+    declared = declared or Declared()
     entries = find_entries(files)
     reach = _reach(files, entries)
     chosen = tuple(dict.fromkeys(map(folder_of, roots))) or derive_roots(entries, reach, tuple(files))
     areas = Roots.with_areas({root: reach.of_root(root) for root in chosen})
     builds = {entry.folder: reach.of_build(entry.folder) for entry in entries if entry.folder is not None}
     namespaces = Namespaces(reach, entries, builds)
-    policies = find_policies(files, areas, namespaces)
-    fields, unmet = _fields(files, policies)
+    policies = find_policies(files, areas, namespaces, declared.policies)
+    marked, unmet = _fields(files, policies)
+    fields, undone = join_declared(marked, declared, policies)
     kustomizations, unnamed = _kustomizations(entries, areas, namespaces)
-    reports = [*_problems(files), *unmet, *unnamed]
+    reports = [*_problems(files), *unmet, *undone, *unnamed]
     return FluxTree(
         policies=policies.all,
         fields=fields,
@@ -114,7 +93,9 @@ def _fields(files: Mapping[str, ScannedFile], policies: Policies) -> tuple[tuple
     for path in sorted(files):
         for marked in files[path].markers.fields:
             try:
-                fields.append(Field(policies.meant_by(marked.marker, path).name, path, marked))
+                fields.append(
+                    Field(policies.meant_by(marked.marker.namespace, marked.marker.policy, path).name, path, marked)
+                )
             except Unreadable as error:
                 unmet.append(Report(path, marked.line, str(error), About.POLICY_OF_MARKER))
     return tuple(fields), unmet

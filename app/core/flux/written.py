@@ -1,8 +1,9 @@
 """What one file says about Flux, before anything is known of the other files."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from app.core.flux.objects import DigestReflection
+from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
 from app.core.manifests.markers import MarkerScan
 from app.core.manifests.places import Problem
 from app.core.policies.spec import PolicySpec
@@ -18,6 +19,7 @@ class WrittenPolicy:
     repository_name: str = ""
     spec: PolicySpec | None = None
     digest_reflection: DigestReflection = "Never"
+    digest_interval: timedelta = DIGEST_INTERVAL
     problem: str | None = None
 
 

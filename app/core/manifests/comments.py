@@ -14,8 +14,9 @@ from app.core.manifests.scalars import BLOCK_STYLES, Place, Scalar
 _OUTSIDE_SCALARS = re.compile(r"![^\s,\[\]{}]*|^%[^\r\n]*|(#[^\r\n\x85\u2028\u2029]*)", re.MULTILINE)
 _BLOCK_HEADER = re.compile(r"[|>][-+0-9]*[ \t]*(#[^\r\n\x85\u2028\u2029]*)?")
 _AFTER_BLOCK_VALUE = re.compile(r"[ \t]*")
-_AFTER_FLOW_VALUE = re.compile(r"[ \t]*,?[ \t]*")
+_AFTER_FLOW_VALUE = re.compile(r"[ \t]*(?:\s*,[ \t]*)?")
 _TO_FIRST_ITEM = re.compile(r"\s*-\s+")
+_TO_VALUE = re.compile(r"\s*|\r?\n[ \t]*:\s+")
 _NEXT_LINE = re.compile(r"\r?\n[ \t]*")
 _TO_BLOCK_ITEM = re.compile(r"\r?\n[ \t]*-\s+")
 _BLANK = re.compile(r"[ \t]*")
@@ -59,7 +60,8 @@ def _spans(characters: str, scalars: Sequence[Scalar]) -> Iterator[tuple[int, in
 def attach(characters: str, scalars: Sequence[Scalar], comments: Sequence[Comment]) -> dict[Comment, Scalar]:
     """Give each comment that belongs to a mapping's value or a list's item to that scalar.
 
-    A scalar has the comment of its own line, else, in a list, the single comment line directly above it.
+    A scalar has the comment of its own line, else, in a list, the single comment line directly above it, else the
+    single comment line between a key and its value.
     """
     owners: dict[Comment, Scalar] = {}
     by_event: dict[int, list[Comment]] = {}
@@ -75,12 +77,13 @@ def attach(characters: str, scalars: Sequence[Scalar], comments: Sequence[Commen
         if len(own) > 1:
             for comment in own:
                 del owners[comment]
-        if not own and scalar.place is Place.ITEM:
+        if not own and scalar.place in (Place.VALUE, Place.ITEM):
             before = comments[
                 bisect_left(starts, previous.end) if previous else 0 : bisect_left(starts, scalar.outer_start)
             ]
-            is_first = previous is not None and previous.place is Place.KEY and not scalar.is_flow
-            above = _above_first(characters, before, scalar) if is_first else _above(characters, before, scalar)
+            above = _above(
+                characters, before, scalar, is_behind_key=previous is not None and previous.place is Place.KEY
+            )
             if above is not None and above not in owners:
                 owners[above] = scalar
     return owners
@@ -99,15 +102,20 @@ def _scalar_of_line(characters: str, scalars: Sequence[Scalar], ends: Sequence[i
     return None
 
 
-def _above_first(characters: str, before: Sequence[Comment], scalar: Scalar) -> Comment | None:
-    """The comment above a list's first item: it must be the only one between the list's key and the item."""
-    alone = [comment for comment in before if _stands_alone(characters, comment)]
-    if len(alone) == 1 and _TO_FIRST_ITEM.fullmatch(characters, alone[0].end, scalar.outer_start):
-        return alone[0]
-    return None if alone else _above(characters, before, scalar)
+def _above(characters: str, before: Sequence[Comment], scalar: Scalar, *, is_behind_key: bool) -> Comment | None:
+    """The comment above a scalar that has none on its line, if it is that scalar's; `before` are those in the gap."""
+    is_item = scalar.place is Place.ITEM
+    if is_behind_key and not (is_item and scalar.is_flow):
+        alone = [comment for comment in before if _stands_alone(characters, comment)]
+        way = _TO_FIRST_ITEM if is_item else _TO_VALUE
+        if len(alone) == 1 and way.fullmatch(characters, alone[0].end, scalar.outer_start):
+            return alone[0]
+        if alone:
+            return None
+    return _above_item(characters, before, scalar) if is_item else None
 
 
-def _above(characters: str, before: Sequence[Comment], scalar: Scalar) -> Comment | None:
+def _above_item(characters: str, before: Sequence[Comment], scalar: Scalar) -> Comment | None:
     """The comment on the line directly above an item, or on the line of its dash where the item is on the next."""
     if not before:
         return None

@@ -6,6 +6,7 @@ Source: image-automation-controller's setters. A marker is a comment that is a J
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,13 +14,14 @@ from app.core.manifests.comments import Comment, attach, find_comments, gaps
 from app.core.manifests.parsing import Text, Unparsable, decode
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.scalars import Outline, Scalar, outline
-from app.core.manifests.setting import CannotSet, set_scalars
+from app.core.manifests.setting import CannotSet, Edit, edit_scalar, write_edits
 
 _KEY = "$imagepolicy"
 _WORTH_PARSING = re.compile(rb"imagepolicy", re.IGNORECASE)
 _MEANT_AS_MARKER = re.compile(r"""["'$]imagepolicy["']?\s*:""", re.IGNORECASE)
 _COMMENT_LINE = re.compile(r"#.*")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_ODD_SEPARATOR = re.compile(r"\n---[^\S\n]*[^\s#]")
 
 _MISWRITTEN = (
     'this is no marker that Flux reads: write {"$imagepolicy": "namespace:policy"}, with :tag, :name or :digest '
@@ -59,6 +61,11 @@ class MarkedField:
     text: str
     is_text: bool = True
 
+    @property
+    def part(self) -> Part:
+        """The part of the image that it holds."""
+        return self.marker.part
+
     def holds(self, text: str) -> bool:
         """Tell whether the scalar is this very string already."""
         return self.is_text and self.text == text
@@ -96,13 +103,21 @@ def set_fields(content: bytes, new_texts: Mapping[int, str]) -> bytes:
         before = outline(text.characters)
     except Unparsable as error:
         raise CannotSet(error.line, "the file cannot be parsed") from error
+    edited = write_edits(text, before, edit_markers(text, before, new_texts))
+    return content[: text.bytes_before[0]] + edited.encode()
+
+
+def edit_markers(text: Text, before: Outline, new_texts: Mapping[int, str]) -> list[Edit]:
+    """The edits that give marked fields of a parsed file new texts, as in set_fields. Raises CannotSet."""
     marked = {field.start: field for field in _scan(text, before).fields}
     for start in new_texts.keys() - marked.keys():
-        raise CannotSet(content.count(b"\n", 0, max(start, 0)) + 1, "no marked field starts there any more")
-    changes = {start: new for start, new in new_texts.items() if not marked[start].holds(new)}
+        raise CannotSet(text.line_of(bisect_left(text.bytes_before, start)), "no marked field starts there any more")
     scalars = {text.bytes_before[scalar.start]: scalar for scalar in before.scalars}
-    edited = set_scalars(text, before, [(scalars[start], new) for start, new in changes.items()])
-    return content[: text.bytes_before[0]] + edited.encode()
+    return [
+        edit_scalar(text, before, scalars[start], new)
+        for start, new in new_texts.items()
+        if not marked[start].holds(new)
+    ]
 
 
 def _scan(text: Text, found: Outline) -> MarkerScan:
@@ -122,6 +137,8 @@ def _refusal(text: Text, found: Outline) -> str | None:
     """Why no marker of a file counts, although it parses."""
     if not found.has_only_mappings:
         return "the marker is ignored: Flux skips a file with a document that is no mapping"
+    if _ODD_SEPARATOR.search(text.characters):
+        return "the marker is ignored: Flux skips a file with more than a comment behind `---`"
     for start, end in gaps(text.characters, found.scalars):
         if "{{" in _COMMENT_LINE.sub("", text.characters[start:end]):
             return "the marker is ignored: the file is a template ({{ outside of quotes)"

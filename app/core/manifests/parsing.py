@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
     Event,
     MappingEndEvent,
     MappingStartEvent,
+    NodeEvent,
     SequenceEndEvent,
     SequenceStartEvent,
 )
@@ -18,6 +21,8 @@ from app.core.errors import Invalid
 
 _DEEPEST = 200
 _BOM = "\ufeff"
+# The C parser is libyaml 0.1: it refuses `[registry/app:1.0]`, which today's parsers read, and so does the slow one.
+_READ_BY_TODAYS_PARSERS = "found unexpected ':'"
 OPENING = (MappingStartEvent, SequenceStartEvent)
 CLOSING = (MappingEndEvent, SequenceEndEvent)
 
@@ -57,24 +62,35 @@ def decode(content: bytes) -> Text:
 
 
 def read_events(characters: str) -> list[Event]:
-    """Parse every document of a text. Marks count characters. Raises Unparsable."""
+    """Parse every document of a text, as Flux does. Marks count characters. Raises Unparsable."""
     try:
         return list(_events(YAML(typ="safe"), characters))
-    except YAMLError:
-        pass
-    # The C parser is libyaml 0.1: it refuses `[registry/app:1.0]`, which today's parsers read. The slow one reads it.
+    except MarkedYAMLError as error:
+        if error.problem != _READ_BY_TODAYS_PARSERS:
+            raise _unparsable(error, characters) from error
+    except YAMLError as error:
+        raise _unparsable(error, characters) from error
     try:
         return list(_events(YAML(typ="safe", pure=True), characters))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise Unparsable(error.problem or "unknown problem", line=mark.line + 1 if mark else 1) from error
-    except YAMLError as error:
-        raise Unparsable(" ".join(str(error).split()), line=1) from error
+    except (YAMLError, AssertionError, ValueError) as error:
+        # The slow parser asserts where a directive names a version that it does not know.
+        raise _unparsable(error, characters) from error
+
+
+def _unparsable(error: Exception, characters: str) -> Unparsable:
+    """What is wrong, and where: where a text ends too early, that is where the open part of it began."""
+    if not isinstance(error, MarkedYAMLError):
+        return Unparsable(" ".join(str(error).split()) or "unknown problem", line=1)
+    marks = [mark for mark in (error.problem_mark, error.context_mark) if mark and mark.index < len(characters)]
+    line = marks[0].line if marks else characters.rstrip().count("\n")
+    return Unparsable(error.problem or "unknown problem", line=line + 1)
 
 
 def _events(parser: YAML, characters: str) -> Iterator[Event]:
     depth = 0
+    anchors: set[str] = set()
     for event in parser.parse(characters):
+        _refuse_what_flux_refuses(event, anchors)
         if isinstance(event, OPENING):
             depth += 1
         elif isinstance(event, CLOSING):
@@ -82,3 +98,17 @@ def _events(parser: YAML, characters: str) -> Iterator[Event]:
         if depth > _DEEPEST:
             raise Unparsable(f"it is nested more than {_DEEPEST} levels deep", line=event.start_mark.line + 1)
         yield event
+
+
+def _refuse_what_flux_refuses(event: Event, anchors: set[str]) -> None:
+    """Directives, and aliases of nothing; `anchors` are those of the document so far."""
+    line = event.start_mark.line + 1
+    if isinstance(event, DocumentStartEvent):
+        anchors.clear()
+        if event.version or event.tags:
+            raise Unparsable("Flux reads no file with a % directive", line=line)
+    elif isinstance(event, AliasEvent):
+        if event.anchor not in anchors:
+            raise Unparsable(f"the alias *{event.anchor} names no anchor above it", line=line)
+    elif isinstance(event, NodeEvent) and event.anchor:
+        anchors.add(event.anchor)

@@ -5,12 +5,13 @@ from enum import StrEnum
 
 
 class Part(StrEnum):
-    """Which part of the selected image a field holds."""
+    """Which part of the selected image a field holds; version: the tag as the version of a chart."""
 
     REFERENCE = "reference"
     TAG = "tag"
     NAME = "name"
     DIGEST = "digest"
+    VERSION = "version"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,17 @@
 import json
 import re
 
-# What YAML 1.1 or the core schema of YAML 1.2 reads as null, boolean, number, date, merge key or default value.
+# What YAML 1.1, the core schema of YAML 1.2 or Go's readers (`0b-1`) take for null, boolean, number, date,
+# merge key or default value.
 _NO_TEXT = re.compile(
     r"""
       ~ | null | true | false | yes | no | on | off | y | n | << | =
-    | [-+]? 0b [01_]+ | [-+]? 0x [0-9a-f_]+ | [-+]? 0o? [0-7_]+
+    | [-+]? 0b [-+]? [01_]+ | [-+]? 0x [0-9a-f_]+ | [-+]? 0o? [-+]? [0-7_]+
     | [-+]? [0-9][0-9_]* (?: \.[0-9_]* )? (?: e[-+]?[0-9]+ )? | [-+]? \.[0-9][0-9_]* (?: e[-+]?[0-9]+ )?
     | [-+]? [0-9][0-9_]* (?: :[0-5]?[0-9] )+ (?: \.[0-9_]* )?
     | [-+]? \.inf | \.nan
     | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}
-      (?: (?: t | [ \t]+ ) [0-9]{1,2}:[0-9]{2}:[0-9]{2} (?: \.[0-9]* )? (?: [ \t]* (?: z | [-+][0-9]{1,2}(?::?[0-9]{2})? ) )? )?
+      (?: (?: t | [ \t]+ ) [0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2} (?: \.[0-9]* )? (?: [ \t]* (?: z | [-+][0-9]{1,2}(?::?[0-9]{2})? ) )? )?
     """,  # noqa: E501 - a date with its time is one alternative
     re.IGNORECASE | re.VERBOSE,
 )
@@ -26,7 +27,9 @@ def reads_as_text(plain: str) -> bool:
     >>> [text for text in ("1.2.3", "1.10", "on", "2024-01-02", "0777", "v1", "") if reads_as_text(text)]
     ['1.2.3', 'v1']
     """
-    return plain != "" and _NO_TEXT.fullmatch(plain) is None
+    # Go's readers skip every underscore of what begins as a number.
+    bare = plain if plain.startswith("_") else plain.replace("_", "")
+    return plain != "" and not _NO_TEXT.fullmatch(plain) and not _NO_TEXT.fullmatch(bare)
 
 
 def is_string(*, tag: str | None, style: str, value: str) -> bool:

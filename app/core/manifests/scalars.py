@@ -1,8 +1,10 @@
 """Where each scalar of a file stands, and what kind of place that is."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TypeAlias
 
 from ruamel.yaml.events import (
     AliasEvent,
@@ -18,7 +20,11 @@ from app.core.manifests.parsing import CLOSING, OPENING, read_events
 from app.core.manifests.quoting import is_string
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*|#[^\n]*|\s+)*")
+_COLON = re.compile(r"[ \t]*:")
 BLOCK_STYLES = ("|", ">")
+_NOTHING = ("", "~", "null", "Null", "NULL")
+
+Meaning: TypeAlias = tuple[object, ...]
 
 
 class Place(StrEnum):
@@ -56,10 +62,11 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The scalars of a file in order, without empty ones, and the meaning of every event for comparing."""
+    """The scalars of a file in order, `blanks` those of no characters, the meaning of every event for comparing."""
 
     scalars: tuple[Scalar, ...]
-    shape: tuple[tuple[object, ...], ...]
+    blanks: tuple[Scalar, ...]
+    shape: tuple[Meaning, ...]
     has_only_mappings: bool
 
 
@@ -102,24 +109,32 @@ class _Walk:
 
 def outline(characters: str) -> Outline:
     """Parse a file and note every scalar. Raises Unparsable."""
+    return outline_of(characters, read_events(characters))
+
+
+def outline_of(characters: str, events: Sequence[Event]) -> Outline:
+    """Note every scalar among the events of a file."""
     walk = _Walk()
     scalars: list[Scalar] = []
-    shape: list[tuple[object, ...]] = []
+    blanks: list[Scalar] = []
+    shape: list[Meaning] = []
     has_only_mappings = True
-    for index, event in enumerate(read_events(characters)):
+    for index, event in enumerate(events):
         place = walk.step(event)
         scalar = None
         if place is not None and isinstance(event, ScalarEvent):
             scalar = _scalar(characters, event, place=place, is_flow=walk.is_flow, index=index)
             if scalar.end > scalar.start:
                 scalars.append(scalar)
-        is_empty = scalar is not None and not scalar.value and not scalar.style
+            else:
+                blanks.append(_behind_colon(characters, scalar, scalars[-1:]))
+        is_empty = scalar is not None and not scalar.style and scalar.value in _NOTHING
         has_only_mappings &= place is not Place.ROOT or isinstance(event, MappingStartEvent) or is_empty
         shape.append(_meaning(event, scalar))
-    return Outline(tuple(scalars), tuple(shape), has_only_mappings)
+    return Outline(tuple(scalars), tuple(blanks), tuple(shape), has_only_mappings)
 
 
-def scalar_meaning(anchor: str | None, tag: str | None, value: str, *, is_text: bool) -> tuple[object, ...]:
+def scalar_meaning(anchor: str | None, tag: str | None, value: str, *, is_text: bool) -> Meaning:
     """A scalar's part in `Outline.shape`."""
     return ("scalar", anchor, tag, value, is_text)
 
@@ -136,6 +151,14 @@ def _scalar(characters: str, event: ScalarEvent, *, place: Place, is_flow: bool,
     return Scalar(event.value, event.style or "", event.tag, place, is_flow, outer_start, start, end, index)
 
 
+def _behind_colon(characters: str, blank: Scalar, before: Sequence[Scalar]) -> Scalar:
+    """Put a value without characters where it belongs; the parser has it at the next token."""
+    if blank.place is not Place.VALUE or blank.outer_start != blank.start or not before:
+        return blank
+    colon = _COLON.match(characters, before[0].end)
+    return replace(blank, outer_start=colon.end(), start=colon.end(), end=colon.end()) if colon else blank
+
+
 def _block_end(characters: str, start: int, end: int) -> int:
     """The end of a block scalar's last line that is not blank; the parser goes on to the next token."""
     last = start + len(characters[start:end].rstrip())
@@ -143,7 +166,7 @@ def _block_end(characters: str, start: int, end: int) -> int:
     return line_end.end() if line_end else last
 
 
-def _meaning(event: Event, scalar: Scalar | None) -> tuple[object, ...]:
+def _meaning(event: Event, scalar: Scalar | None) -> Meaning:
     match event:
         case ScalarEvent() if scalar is not None:
             return scalar_meaning(event.anchor, event.tag, event.value, is_text=scalar.is_text)

@@ -1,12 +1,13 @@
 """Sets scalars in a file's text, byte by byte, and proves that nothing else changed its meaning."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from app.core.errors import Invalid
 from app.core.manifests.parsing import Text, Unparsable
 from app.core.manifests.quoting import write_double_quoted, write_plain, write_single_quoted
-from app.core.manifests.scalars import Outline, Scalar, outline, scalar_meaning
+from app.core.manifests.scalars import Meaning, Outline, Scalar, outline, scalar_meaning
 
 _BLOCK = re.compile(r"([|>])([1-9]?)[-+]?([1-9]?)([ \t]*(?:[ \t]#[^\r\n]*)?\r?\n)")
 _INDENT = re.compile(r"(?:[ \t]*\r?\n)*([ ]+)")
@@ -20,21 +21,56 @@ class CannotSet(Invalid):
         self.line = line
 
 
-def set_scalars(text: Text, before: Outline, new_texts: Iterable[tuple[Scalar, str]]) -> str:
-    """Give scalars of one file new texts, all or none; returns the file's characters.
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Characters put in place of those from `start` to `end`, and what that makes of the file's events.
 
-    The result is parsed again and compared event by event: only those scalars may differ, and each must be exactly
-    the string that was asked for. Raises CannotSet.
+    `meanings` stand where event number `event` stood, or before it where the edit only adds.
     """
-    wanted = {scalar.event: (scalar, new) for scalar, new in new_texts}
+
+    start: int
+    end: int
+    written: str
+    event: int
+    meanings: tuple[Meaning, ...]
+    is_addition: bool = False
+
+
+def set_scalars(text: Text, before: Outline, new_texts: Iterable[tuple[Scalar, str]]) -> str:
+    """Give scalars of one file new texts, all or none; returns the file's characters. Raises CannotSet."""
+    return write_edits(text, before, [edit_scalar(text, before, scalar, new) for scalar, new in new_texts])
+
+
+def edit_scalar(text: Text, before: Outline, scalar: Scalar, new: str) -> Edit:
+    """The edit that makes a scalar this very string, in its own style. Raises CannotSet."""
+    written = _rewrite(text, scalar, new)
+    if scalar.start == scalar.end and text.characters[scalar.start - 1 : scalar.start] not in (" ", "\t", ""):
+        written = f" {written}"
+    return Edit(scalar.start, scalar.end, written, scalar.event, (string_at(before, scalar, new),))
+
+
+def string_at(before: Outline, scalar: Scalar, new: str) -> Meaning:
+    """What a scalar means once it is this string, with its anchor and tag kept."""
+    _, anchor, tag, *_ = before.shape[scalar.event]
+    return scalar_meaning(_as_name(anchor), _as_name(tag), new, is_text=True)
+
+
+def write_edits(text: Text, before: Outline, edits: Iterable[Edit]) -> str:
+    """Make edits of one file, all or none; returns the file's characters.
+
+    The result is parsed again and compared event by event: it must mean exactly what the edits say. Raises CannotSet.
+    """
+    in_order = sorted(set(edits), key=lambda edit: (edit.start, edit.event))
     pieces: list[str] = []
     done = 0
-    for scalar, new in sorted(wanted.values(), key=lambda pair: pair[0].start):
-        pieces += (text.characters[done : scalar.start], _rewrite(text, scalar, new))
-        done = scalar.end
+    for edit in in_order:
+        if edit.start < done:
+            raise CannotSet(text.line_of(edit.start), "two edits would meet in one place")
+        pieces += (text.characters[done : edit.start], edit.written)
+        done = edit.end
     pieces.append(text.characters[done:])
     edited = "".join(pieces)
-    _check(text, before, wanted, edited)
+    _check(text, before, in_order, edited)
     return edited
 
 
@@ -63,17 +99,18 @@ def _rewrite_block(text: Text, scalar: Scalar, new: str) -> str:
     return f"{style}{digit_before or digit_after}-{rest}{indent.group(1)}{new}"
 
 
-def _check(text: Text, before: Outline, wanted: Mapping[int, tuple[Scalar, str]], edited: str) -> None:
-    line = text.line_of(min((scalar.start for scalar, _ in wanted.values()), default=0))
+def _check(text: Text, before: Outline, edits: Sequence[Edit], edited: str) -> None:
+    line = text.line_of(edits[0].start) if edits else 1
     try:
         after = outline(edited)
     except Unparsable as error:
         raise CannotSet(line, f"the file would no longer parse ({error})") from error
-    expected = list(before.shape)
-    for event, (_, new) in wanted.items():
-        _, anchor, tag, *_ = expected[event]
-        expected[event] = scalar_meaning(_as_name(anchor), _as_name(tag), new, is_text=True)
-    if tuple(expected) != after.shape:
+    expected: list[Meaning] = []
+    done = 0
+    for edit in sorted(edits, key=lambda edit: (edit.event, not edit.is_addition)):
+        expected += (*before.shape[done : edit.event], *edit.meanings)
+        done = edit.event if edit.is_addition else edit.event + 1
+    if (*expected, *before.shape[done:]) != after.shape:
         raise CannotSet(line, "the file would not mean exactly what was asked for")
 
 

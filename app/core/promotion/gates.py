@@ -47,13 +47,17 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagState:
-    """What is known of one tag: its present digest, when we first saw its push, and the builds that named it."""
+    """What is known of one tag: its present digest, when we first saw its push, and the builds that named it.
+
+    `looked_at` is when the registry was last asked about it.
+    """
 
     tag: str
     digest: str | None
     first_seen_at: datetime
     is_gone: bool = False
     reports: tuple[BuildReport, ...] = ()
+    looked_at: datetime | None = None
 
 
 def is_admissible(tag: TagState) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
+from app.core.manifests.charts import version_of_tag
 from app.core.manifests.places import Part
 from app.core.promotion.gates import BuildReport, TagState
 from app.core.promotion.state import FieldState, PolicyState, digest_in, tag_in
@@ -76,7 +77,11 @@ def changes_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState)
 
 
 def digest_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) -> str | None:
-    """The digest to write beside a tag, by the policy's digestReflectionPolicy (flux.md 1.8)."""
+    """The digest to write beside a tag, by the policy's digestReflectionPolicy.
+
+    Source: image-reflector-controller. IfNotPresent keeps the digest that came with the tag first: here the one that
+    is in Git, else the one that an open pull request would bring.
+    """
     reflection = state.policy.digest_reflection
     if reflection == "Never":
         return None
@@ -84,22 +89,26 @@ def digest_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) 
         kept = {_written_digest(one, tag.tag) for one in fields} - {None}
         if kept:
             return min(digest for digest in kept if digest)
+        if tag.tag in state.proposed_digests:
+            return state.proposed_digests[tag.tag]
     return tag.digest
 
 
 def _written_digest(one: FieldState, tag: str) -> str | None:
     marked = one.field.marked
-    if tag_in(marked.marker.part, marked.text) != tag:
+    if tag_in(marked.part, marked.text) != tag:
         return None
-    return digest_in(marked.marker.part, marked.text)
+    return digest_in(marked.part, marked.text)
 
 
 def _text_for(state: PolicyState, field: Field, tag: TagState) -> str | CannotWrite:
     name = state.policy.image_text
     digest = digest_for(state, state.fields, tag)
-    match field.marked.marker.part:
+    match field.marked.part:
         case Part.TAG:
             return tag.tag
+        case Part.VERSION:
+            return version_of_tag(tag.tag)
         case Part.NAME:
             return name
         case Part.DIGEST:

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.core.errors import Invalid
+from app.core.flux.declared import RULES_FILE as RULES_FILE
+from app.core.flux.declared import Declaration
+from app.core.flux.objects import Policy
+from app.core.promotion.declared_fields import StrictModel, WrittenField, WrittenPolicy
 
-RULES_FILE = ".fluxbridge.yaml"
 ONLY_STAGE = "all"
 _DEFAULT_OPEN_LIMIT = 10
 _LARGEST_RULES = 256 * 1024
@@ -36,12 +39,17 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a lane's config repository asks for. With no stages declared every field is in the stage `all`."""
+    """What a lane's config repository asks for. With no stages declared every field is in the stage `all`.
+
+    `declarations` are fields without markers, `policies` those that stand here instead of in objects of Flux.
+    """
 
     roots: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = (Stage(ONLY_STAGE),)
     has_declared_stages: bool = False
     open_limit: int = _DEFAULT_OPEN_LIMIT
+    declarations: tuple[Declaration, ...] = ()
+    policies: tuple[Policy, ...] = ()
 
     def stage_of(self, file: str) -> Stage | None:
         """Return the stage with the longest path that holds this file; None where no stage does."""
@@ -81,29 +89,27 @@ _Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f][^\x00-\x1f]*$"
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Requires(_Strict):
+class _Requires(StrictModel):
     build: Literal["success"] | None = None
 
 
-class _WrittenStage(_Strict):
+class _WrittenStage(StrictModel):
     paths: list[_Path] = Field(min_length=1)
     requires: _Requires = _Requires()
     labels: list[str] = Field(default_factory=list, max_length=20)
 
 
-class _Limits(_Strict):
+class _Limits(StrictModel):
     open: int = Field(default=_DEFAULT_OPEN_LIMIT, ge=1, le=1000)
 
 
-class _WrittenRules(_Strict):
+class _WrittenRules(StrictModel):
     roots: list[_Path] = Field(default_factory=list)
     stages: dict[_Name, _WrittenStage] = Field(default_factory=dict)
     limits: _Limits = _Limits()
     update: Literal["always"] = "always"
+    fields: list[WrittenField] = Field(default_factory=list, max_length=1000)
+    policies: list[WrittenPolicy] = Field(default_factory=list, max_length=10_000)
 
 
 def _rules(written: _WrittenRules) -> Rules:
@@ -117,10 +123,14 @@ def _rules(written: _WrittenRules) -> Rules:
         for name, stage in written.stages.items()
     )
     _refuse_shared_paths(stages)
-    roots = tuple(_clean(root) for root in written.roots)
-    if not stages:
-        return Rules(roots=roots, open_limit=written.limits.open)
-    return Rules(roots=roots, stages=stages, has_declared_stages=True, open_limit=written.limits.open)
+    return Rules(
+        roots=tuple(_clean(root) for root in written.roots),
+        stages=stages or Rules().stages,
+        has_declared_stages=bool(stages),
+        open_limit=written.limits.open,
+        declarations=tuple(one.declaration(number) for number, one in enumerate(written.fields)),
+        policies=tuple(one.as_policy() for one in written.policies),
+    )
 
 
 def _refuse_shared_paths(stages: Sequence[Stage]) -> None:

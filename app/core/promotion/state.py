@@ -7,12 +7,14 @@ from datetime import datetime
 from app.core.errors import Invalid
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.tree import Field
-from app.core.images import ImageReference
+from app.core.images import ImageReference, is_tag
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy, Selection
 from app.core.promotion.gates import TagState
 from app.core.promotion.holds import Hold
 from app.core.promotion.rules import Rules
+
+_OF_TAG = (Part.TAG, Part.VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,15 @@ class FieldState:
     @property
     def tag(self) -> str | None:
         """The tag that the field's text names; None where it names none (name and digest fields, odd texts)."""
-        return tag_in(self.field.marked.marker.part, self.field.marked.text)
+        return tag_in(self.field.marked.part, self.field.marked.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyState:
-    """A policy with all that decides about it. `waits_for` is set while its repository is not known in full."""
+    """A policy with all that decides about it. `waits_for` is set while its repository is not known in full.
+
+    `proposed_digests` are the digests, by tag, that open pull requests of ours would bring.
+    """
 
     policy: Policy
     compiled: CompiledPolicy | None = None
@@ -45,6 +50,7 @@ class PolicyState:
     waits_for: str | None = None
     tags: Mapping[str, TagState] = field(default_factory=dict)
     fields: tuple[FieldState, ...] = ()
+    proposed_digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> PolicyName:
@@ -81,8 +87,9 @@ class LaneState:
 
 def tag_in(part: Part, text: str) -> str | None:
     """Read the tag out of a field's text."""
-    if part is Part.TAG:
-        return text or None
+    if part in _OF_TAG:
+        tag = text.replace("+", "_") if part is Part.VERSION else text
+        return tag if is_tag(tag) else None
     if part is not Part.REFERENCE:
         return None
     try:

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 
 from semver import Version
 
+from app.core.flux.fields import Field, Report
+from app.core.manifests.declared import DeclaredField
+from app.core.ports import BuildCheck
 from app.core.promotion.gates import BuildReport
 from app.core.promotion.proposals import Change, Proposal
 from app.core.promotion.rules import ONLY_STAGE
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%\[\]-]+")
-_MOST_FIELDS = 50
+_MOST_LINES = 50
 
 
 def title(proposal: Proposal) -> str:
@@ -36,8 +39,18 @@ def commit_message(proposal: Proposal, *, promotion_id: str) -> str:
     return "\n".join([title(proposal), "", *(one_line(trailer) for trailer in trailers)]) + "\n"
 
 
-def body(proposal: Proposal, *, build_url: str | None, notes: Sequence[str] = ()) -> str:
-    """The body of the pull request: what moves, why, by which build, and which bytes change."""
+def body(
+    proposal: Proposal,
+    *,
+    build_url: str | None,
+    builds: Sequence[BuildCheck] | None = None,
+    noticed: Sequence[Report] = (),
+) -> str:
+    """The body of the pull request: what moves, why, by which build, and which bytes change.
+
+    `builds` is how the folders that hold the changes build, None where that was not asked for; `noticed` is what a
+    person should look at in the stage's files.
+    """
     move = proposal.move
     rows = [
         ("Image", code(f"{move.image}:{move.tag}")),
@@ -53,8 +66,10 @@ def body(proposal: Proposal, *, build_url: str | None, notes: Sequence[str] = ()
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "", "Why:", ""]
     lines += [f"- {code(reason)}" for reason in move.reasons]
     lines += ["", "Fields:", "", *_field_lines(proposal.changes)]
-    if notes:
-        lines += ["", "Noticed:", "", *(f"- {code(note)}" for note in notes[:_MOST_FIELDS])]
+    if builds is not None:
+        lines += ["", "Builds (`kubectl kustomize`):", "", *_build_lines(builds)]
+    if noticed:
+        lines += ["", "Not edited in this stage, and worth a look:", "", *_report_lines(noticed)]
     lines += ["", "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."]
     return "\n".join(lines) + "\n"
 
@@ -99,11 +114,41 @@ def _build_words(build: BuildReport | None, url: str | None) -> str:
     return f"[{name}]({url})" if url and _PLAIN_URL.fullmatch(url) else name
 
 
+def folder(path: str) -> str:
+    """A folder of the repository in words."""
+    return path or "the repository"
+
+
 def _field_lines(changes: Sequence[Change]) -> list[str]:
-    lines = [
-        f"- {code(f'{change.field.file}:{change.field.marked.line}')} "
-        f"{code(change.field.marked.text)} → {code(change.new_text)}"
-        for change in changes[:_MOST_FIELDS]
-    ]
-    more = len(changes) - _MOST_FIELDS
-    return [*lines, f"- and {more} more"] if more > 0 else lines
+    return _cut([f"- {_place(change.field)} {_old(change)} → {code(change.new_text)}" for change in changes])
+
+
+def _place(field: Field) -> str:
+    place = code(f"{field.file}:{field.marked.line}")
+    return f"{place} {code(field.marked.where)}" if isinstance(field.marked, DeclaredField) else place
+
+
+def _old(change: Change) -> str:
+    return code(change.field.marked.text) if change.field.marked.text else "nothing"
+
+
+def _build_lines(builds: Sequence[BuildCheck]) -> list[str]:
+    if not builds:
+        return ["- no Kustomization of Flux applies these files"]
+    return _cut([f"- {code(folder(one.path))} {_build_outcome(one)}" for one in builds])
+
+
+def _build_outcome(one: BuildCheck) -> str:
+    if one.problem_after is None:
+        return "builds"
+    return f"does not build, with these changes or without: {code(one.problem_after[:500])}"
+
+
+def _report_lines(noticed: Sequence[Report]) -> list[str]:
+    places = (one.file if one.line is None else f"{one.file}:{one.line}" for one in noticed)
+    return _cut([f"- {code(place)} {code(one.what)}" for place, one in zip(places, noticed, strict=True)])
+
+
+def _cut(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], f"- and {more} more"] if more > 0 else list(lines)

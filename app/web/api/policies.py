@@ -43,4 +43,4 @@ def explain(  # noqa: PLR0913 (one argument a parameter)
 ) -> PolicyExplanation:
     """Why a policy selects what it selects, and what gates and holds add; `push` tries out a push of `image:tag`."""
     question = Question(namespace=namespace, name=name, repo=repo, root=root, push=push)
-    return explain_policy(parts.database, parts.systems, question, now=parts.clock())
+    return explain_policy(parts.database, parts.systems, question, scans=parts.scans, now=parts.clock())

@@ -1,0 +1,34 @@
+"""The fields of a config repository, and what a person should look at in it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.core.flux.objects import PolicyName
+from app.core.manifests.declared import AnyField
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A place in a file, by a marker or as declared, and the policy that sets it."""
+
+    policy: PolicyName
+    file: str
+    marked: AnyField
+
+
+class About(StrEnum):
+    """What a report is about: a marker that is none, one whose policy is not clear, or anything else."""
+
+    MARKER = "marker"
+    POLICY_OF_MARKER = "policy_of_marker"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something in the repository that a person should look at; `line` is None where it is about the whole file."""
+
+    file: str
+    line: int | None
+    what: str
+    about: About = field(default=About.OBJECT, compare=False)

@@ -1,0 +1,112 @@
+"""Finds declared fields in files of every format, and sets fields of any kind, all of a file together or none."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from posixpath import basename
+from typing import TypeAlias
+
+from app.core.manifests.charts import Chart, find_dependencies, lock_path, set_dependencies
+from app.core.manifests.declared import AnyField, ChartDependency, DeclaredField, EnvKey, FieldScan, JsonPath, Selector
+from app.core.manifests.env_fields import find_env_fields, set_env_fields
+from app.core.manifests.json_fields import find_json_fields, set_json_fields
+from app.core.manifests.markers import MarkedField
+from app.core.manifests.nodes import YamlFile, read_yaml
+from app.core.manifests.parsing import Unparsable
+from app.core.manifests.places import Problem
+from app.core.manifests.setting import CannotSet
+from app.core.manifests.yaml_fields import find_in_yaml, set_in_yaml
+
+Settings: TypeAlias = Sequence[tuple[AnyField, str]]
+Contents: TypeAlias = Mapping[str, bytes]
+
+_NOT_YAML = (JsonPath, EnvKey, ChartDependency)
+
+
+def files_beside(path: str, selectors: Iterable[Selector]) -> tuple[str, ...]:
+    """The files, if they exist, that are read and edited together with a file: the lock file of a chart."""
+    lock = lock_path(path)
+    return (lock,) if lock and any(isinstance(one, ChartDependency) for one in selectors) else ()
+
+
+def find_declared(path: str, contents: Contents, selectors: Sequence[Selector]) -> tuple[FieldScan, ...]:
+    """Find the fields that each selector names in one file, which is parsed once; `contents` has files_beside too.
+
+    Never raises: what cannot be used is a problem of the result.
+    """
+    parsed: YamlFile | Problem | None = None
+    scans: list[FieldScan] = []
+    for selector in selectors:
+        match selector:
+            case JsonPath():
+                scans.append(find_json_fields(contents[path], selector))
+            case EnvKey():
+                scans.append(find_env_fields(contents[path], selector))
+            case ChartDependency():
+                scans.append(find_dependencies(_chart(path, contents), selector))
+            case _:
+                parsed = parsed or _parse(contents[path])
+                scans.append(
+                    FieldScan(problems=(parsed,)) if isinstance(parsed, Problem) else find_in_yaml(parsed, selector)
+                )
+    return tuple(scans)
+
+
+def edit_file(path: str, contents: Contents, settings: Settings) -> dict[str, bytes]:
+    """Give fields of one file new texts, all or none; returns each file that changed, also one of files_beside.
+
+    The fields are those that were found in this very content. No byte changes but those of the fields and what is
+    put in; each result is parsed again and compared. Raises CannotSet.
+    """
+    marked = {field.start: new for field, new in settings if isinstance(field, MarkedField)}
+    declared = {field: new for field, new in settings if isinstance(field, DeclaredField)}
+    others = {field: new for field, new in declared.items() if isinstance(field.selector, _NOT_YAML)}
+    in_yaml = {field: new for field, new in declared.items() if field not in others}
+    edited = dict(contents)
+    if marked or in_yaml:
+        edited[path] = set_in_yaml(contents[path], in_yaml, marked)
+    for format_ in _NOT_YAML:
+        changes = {field: new for field, new in others.items() if isinstance(field.selector, format_)}
+        if changes:
+            edited |= _set_otherwise(path, edited, _found_again(path, edited, changes), format_)
+    return {name: content for name, content in edited.items() if content != contents[name]}
+
+
+def _set_otherwise(
+    path: str, contents: Contents, changes: Mapping[DeclaredField, str], format_: type[Selector]
+) -> dict[str, bytes]:
+    if format_ is JsonPath:
+        return {path: set_json_fields(contents[path], changes)}
+    if format_ is EnvKey:
+        return {path: set_env_fields(contents[path], changes)}
+    chart = set_dependencies(_chart(path, contents), changes)
+    lock = lock_path(path)
+    return {path: chart.content} | ({lock: chart.lock} if lock and chart.lock is not None else {})
+
+
+def _found_again(path: str, contents: Contents, changes: Mapping[DeclaredField, str]) -> dict[DeclaredField, str]:
+    """The same fields where they are after other edits of the file. Raises CannotSet."""
+    selectors = tuple({field.selector for field in changes})
+    scans = find_declared(path, contents, selectors)
+    now = {(one.selector, one.where, one.part, one.text): one for scan in scans for one in scan.fields}
+    again: dict[DeclaredField, str] = {}
+    for field, new in changes.items():
+        found = now.get((field.selector, field.where, field.part, field.text))
+        if found is None:
+            raise CannotSet(field.line, f"{field.where} is not what it was")
+        again[found] = new
+    return again
+
+
+def _chart(path: str, contents: Contents) -> Chart:
+    lock = lock_path(path)
+    return Chart(
+        contents[path],
+        contents.get(lock) if lock else None,
+        is_of_helm_2=basename(path) == "requirements.yaml",
+    )
+
+
+def _parse(content: bytes) -> YamlFile | Problem:
+    try:
+        return read_yaml(content)
+    except Unparsable as error:
+        return Problem(error.line, str(error))

@@ -1,0 +1,48 @@
+"""`spec.ref` of Flux's OCIRepository and GitRepository.
+
+Source: source-controller. Of an OCIRepository digest counts before semver and semver before tag; of a GitRepository
+commit, name, semver and tag in this order.
+"""
+
+from collections.abc import Iterator
+
+from app.core.manifests.declared import DeclaredField, FieldScan, SourceRef
+from app.core.manifests.field_paths import Key
+from app.core.manifests.nodes import MappingNode, YamlFile
+from app.core.manifests.places import Part, Problem
+from app.core.manifests.yaml_paths import Found, field_of_key, follow, is_object, together
+
+_REF = (Key("spec"), Key("ref"))
+_PARTS = {"tag": Part.TAG, "semver": Part.VERSION, "digest": Part.DIGEST}
+_PINS = {"OCIRepository": (), "GitRepository": ("commit", "name")}
+
+
+def find_source_ref(file: YamlFile, selector: SourceRef) -> FieldScan:
+    """Find tag, semver and digest of a source: those that are there; one that is pinned otherwise is a problem."""
+    tops = [one for one in file.objects() if is_object(one, kind=selector.kind, name=selector.name)]
+    if not tops:
+        return FieldScan(problems=(Problem(1, f"no {selector.kind} named {selector.name} is in the file"),))
+    results = [one for top in tops for one in _fields_of(file, selector, top)]
+    return FieldScan(
+        tuple(one for one in results if isinstance(one, DeclaredField)),
+        tuple(one for one in results if isinstance(one, Problem)),
+    )
+
+
+def _fields_of(file: YamlFile, selector: SourceRef, top: MappingNode) -> Iterator[DeclaredField | Problem]:
+    (found,) = follow(file, top, _REF)
+    if isinstance(found, Problem):
+        yield found
+        return
+    ref = found.node if isinstance(found, Found) else None
+    line = file.line_of(ref or top)
+    if not isinstance(ref, MappingNode) or not (ref.find("tag") or ref.find("semver")):
+        yield Problem(line, "spec.ref has neither tag nor semver: write one")
+        return
+    pin = next((key for key in _PINS[selector.kind] if ref.find(key)), None)
+    if pin is not None:
+        yield Problem(line, f"spec.ref.{pin} is set, which counts before a tag: remove it")
+        return
+    yield from together(
+        one for key, part in _PARTS.items() for one in field_of_key(file, selector, ref, key, part=part, steps=_REF)
+    )

@@ -1,0 +1,231 @@
+"""Follows declared paths through YAML, and makes fields of the scalars and image mappings that they lead to."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from app.core.images import is_digest
+from app.core.manifests.declared import DeclaredField, FieldScan, Selector, YamlPath
+from app.core.manifests.excerpts import NoExcerpt
+from app.core.manifests.field_paths import Every, Index, Key, Named, Step, join_steps
+from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode, YamlFile
+from app.core.manifests.partial_text import excerpt_of
+from app.core.manifests.places import Part, Problem
+from app.core.manifests.scalars import Scalar
+from app.core.manifests.setting import CannotSet, edit_scalar, write_edits
+from app.core.policies.verdicts import quoted
+
+_PARTS = {
+    "tag": Part.TAG,
+    "digest": Part.DIGEST,
+    "repository": Part.NAME,
+    "image": Part.REFERENCE,
+    "newTag": Part.TAG,
+    "newName": Part.NAME,
+}
+_NO_PART = "it is not clear which part of the image belongs here: declare part: reference, tag, name, digest or version"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A node that a path leads to, with the steps that were taken: each `*` as the key or number that it met."""
+
+    node: Node
+    steps: tuple[Step, ...]
+
+    @property
+    def where(self) -> str:
+        """The place in words."""
+        return join_steps(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """Nothing stands where a path leads. That is a problem only where the path leads nowhere else."""
+
+    problem: Problem
+
+
+def find_at_path(file: YamlFile, selector: YamlPath) -> FieldScan:
+    """Find the fields at a path."""
+    tops: list[Node] = [*file.documents]
+    if selector.kind or selector.name:
+        tops = [one for one in file.objects() if is_object(one, kind=selector.kind, name=selector.name)]
+        if not tops:
+            named = f" named {quoted(selector.name)}" if selector.name else ""
+            return FieldScan(problems=(Problem(1, f"no {selector.kind or 'object'}{named} is in the file"),))
+    results = [one for top in tops for one in follow(file, top, selector.path.steps)]
+    fields, problems = [], []
+    for one in results:
+        match one:
+            case Found():
+                made = _fields_at(file, selector, one)
+                fields += [field for field in made if isinstance(field, DeclaredField)]
+                problems += [problem for problem in made if isinstance(problem, Problem)]
+            case Problem():
+                problems.append(one)
+            case _Miss():
+                pass
+    if not fields and not problems:
+        misses = [one.problem for one in results if isinstance(one, _Miss)]
+        problems = misses[:1] or [Problem(1, f"nothing stands at {selector.path}: the file is empty")]
+    return FieldScan(tuple(fields), tuple(problems))
+
+
+def follow(
+    file: YamlFile, node: Node, steps: tuple[Step, ...], done: tuple[Step, ...] = ()
+) -> Iterator[Found | Problem | _Miss]:
+    """Every node that the steps lead to from here, and why they lead nowhere."""
+    if isinstance(node, AliasNode):
+        what = f"{join_steps(done) or 'the document'} is what stands at &{node.name}: declare the place where that is"
+        yield Problem(file.line_of(node), what)
+    elif not steps:
+        yield Found(node, done)
+    else:
+        step, *rest = steps
+        children = list(_children(node, step))
+        if not children:
+            yield _Miss(Problem(file.line_of(node), _why_nothing(node, step, done)))
+        elif isinstance(step, Key) and len(children) > 1:
+            where = join_steps((*done, step))
+            yield Problem(file.line_of(children[-1][1]), f"{where} is written {len(children)} times: keep one of them")
+        else:
+            for taken, child in children:
+                yield from follow(file, child, tuple(rest), (*done, taken))
+
+
+def is_object(one: MappingNode, *, kind: str, name: str) -> bool:
+    """Tell whether a mapping is an object of this kind and name; empty is any."""
+    metadata = one.find("metadata")
+    named = metadata[-1].text("name") if metadata and isinstance(metadata[-1], MappingNode) else ""
+    return kind in ("", one.text("kind")) and name in ("", named)
+
+
+def _children(node: Node, step: Step) -> Iterator[tuple[Step, Node]]:
+    match node:
+        case MappingNode():
+            yield from _values(node, step)
+        case SequenceNode():
+            yield from _items(node, step)
+        case _:
+            return
+
+
+def _values(mapping: MappingNode, step: Step) -> Iterator[tuple[Step, Node]]:
+    for key, value in mapping.pairs:
+        if isinstance(key, Scalar) and (step == Key(key.value) or (step == Every() and key.value != "<<")):
+            yield Key(key.value), value
+
+
+def _items(sequence: SequenceNode, step: Step) -> Iterator[tuple[Step, Node]]:
+    for number, item in enumerate(sequence.items):
+        match step:
+            case Every() | Index():
+                if step in (Every(), Index(number)):
+                    yield Index(number), item
+            case Named(value, key):
+                if isinstance(item, MappingNode) and item.text(key) == value:
+                    yield step, item
+            case _:
+                return
+
+
+def _why_nothing(node: Node, step: Step, done: tuple[Step, ...]) -> str:
+    where, here = join_steps((*done, step)), join_steps(done) or "the document"
+    match node:
+        case MappingNode() if node.is_merged:
+            return f"nothing stands at {where}; if it comes with << into {here}, declare the place where it is written"
+        case MappingNode() | SequenceNode():
+            return f"nothing stands at {where}"
+        case _:
+            return f"nothing stands at {where}: {here} is a single value"
+
+
+def _fields_at(file: YamlFile, selector: YamlPath, found: Found) -> list[DeclaredField | Problem]:
+    match found.node:
+        case Scalar() as scalar:
+            part = selector.part or (_usual_part(found.steps) if selector.pattern is None else Part.TAG)
+            if part is None:
+                return [Problem(file.line_of(scalar), f"{found.where}: {_NO_PART}")]
+            return [scalar_field(file, selector, scalar, part, found.where, pattern=selector.pattern)]
+        case MappingNode() as mapping if selector.part is None and selector.pattern is None:
+            return _image_mapping(file, selector, mapping, found)
+        case other:
+            kind = "a list" if isinstance(other, SequenceNode) else "a mapping"
+            return [Problem(file.line_of(other), f"{found.where} is {kind}: the path must lead to a single value")]
+
+
+def _usual_part(steps: tuple[Step, ...]) -> Part | None:
+    return _PARTS.get(steps[-1].name) if isinstance(steps[-1], Key) else None
+
+
+def _image_mapping(
+    file: YamlFile, selector: YamlPath, mapping: MappingNode, found: Found
+) -> list[DeclaredField | Problem]:
+    """The tag, digest and repository of an image as Helm charts have it; a repository beside a registry stays."""
+    keys = ["tag", "digest"] if mapping.text("registry") else ["repository", "tag", "digest"]
+    if not mapping.find("tag") and not mapping.find("digest"):
+        return [Problem(file.line_of(mapping), f"{found.where} is a mapping with neither tag nor digest")]
+    return together(
+        one for key in keys for one in field_of_key(file, selector, mapping, key, part=_PARTS[key], steps=found.steps)
+    )
+
+
+def together(results: Iterable[DeclaredField | Problem]) -> list[DeclaredField | Problem]:
+    """Fields that only make sense together: where one of them has a problem, the others are none either."""
+    found = list(results)
+    return [one for one in found if isinstance(one, Problem)] or found
+
+
+def field_of_key(  # noqa: PLR0913 - what a field is made of
+    file: YamlFile, selector: Selector, mapping: MappingNode, key: str, *, part: Part, steps: tuple[Step, ...]
+) -> Iterator[DeclaredField | Problem]:
+    """The field that a key of a mapping is, where it is there; a digest that is none yet is optional."""
+    for one in follow(file, mapping, (Key(key),), steps):
+        match one:
+            case Found(Scalar() as scalar, _):
+                is_optional = part is Part.DIGEST and not is_digest(scalar.value)
+                yield scalar_field(file, selector, scalar, part, one.where, is_optional=is_optional)
+            case Found(node, _):
+                yield Problem(file.line_of(node), f"{one.where} is not a single value")
+            case Problem():
+                yield one
+            case _:
+                pass
+
+
+def scalar_field(  # noqa: PLR0913 - what a field is made of
+    file: YamlFile,
+    selector: Selector,
+    scalar: Scalar,
+    part: Part,
+    where: str,
+    *,
+    pattern: str | None = None,
+    is_optional: bool = False,
+) -> DeclaredField | Problem:
+    """The field that a scalar is, or what its pattern picks out of it, or why it is none."""
+    line = file.line_of(scalar)
+    start, end, text = scalar.start, scalar.end, scalar.value
+    if file.is_template:
+        return Problem(line, f"{where} is not edited: the file is a template ({{{{ outside of quotes)")
+    if "{{" in text:
+        return Problem(line, f"{where} is not edited: its value is a template ({{{{)")
+    if scalar.tag is not None and not scalar.is_text:
+        return Problem(line, f"{where} is not edited: its value has an explicit type; remove the !! tag")
+    if pattern is not None:
+        try:
+            start, end = excerpt_of(file.text, scalar, pattern)
+        except NoExcerpt as error:
+            return Problem(line, f"{where} is not edited: {error}")
+        text = file.text.characters[start:end]
+        line = file.text.line_of(start)
+    elif start == end:
+        try:
+            write_edits(file.text, file.outline, [edit_scalar(file.text, file.outline, scalar, "x")])
+        except CannotSet as error:
+            return Problem(line, str(error))
+    before = file.text.bytes_before
+    is_text = scalar.is_text or pattern is not None
+    return DeclaredField(
+        selector, part, where, before[start], before[end], line, text, is_text=is_text, is_optional=is_optional
+    )

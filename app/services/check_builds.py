@@ -1,0 +1,40 @@
+"""Check builds: whether what Flux applies still builds with a proposal's edits, where the settings ask for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.core.ports import BuildCheck, ManifestBuilder
+from app.core.promotion.proposals import Proposal
+from app.services.read_lane import LaneView
+
+_MOST_KEPT = 2_000
+
+
+@dataclass(slots=True)
+class CheckedBuilds:
+    """Builds each pair of commits once in the life of a process: what a commit holds never changes."""
+
+    builder: ManifestBuilder
+    _known: dict[tuple[str, str, tuple[str, ...]], tuple[BuildCheck, ...]] = field(default_factory=dict)
+
+    def check_builds(self, before: str, after: str, paths: Sequence[str]) -> tuple[BuildCheck, ...]:
+        """See `ManifestBuilder`."""
+        key = (before, after, tuple(paths))
+        if key not in self._known:
+            if len(self._known) >= _MOST_KEPT:
+                self._known = {}
+            self._known[key] = self.builder.check_builds(before, after, paths)
+        return self._known[key]
+
+
+def paths_that_build(view: LaneView, proposal: Proposal) -> tuple[str, ...]:
+    """The paths of Flux's Kustomizations that apply one of a proposal's files."""
+    return tuple(
+        sorted(
+            {
+                one.path
+                for one in view.tree.kustomizations
+                if any(view.tree.reaches(one, file) for file in proposal.files)
+            }
+        )
+    )

@@ -1,0 +1,70 @@
+"""What declarations of `.fluxbridge.yaml` find in the files that they name, so that no content is parsed twice."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from app.core.flux.declared import Declaration, Declared, DeclaredScan, declared_files
+from app.core.manifests.declared import FieldScan, Selector
+from app.core.manifests.editing import files_beside, find_declared
+from app.core.ports import ConfigRepository, TreeEntry
+from app.core.promotion.rules import Rules
+
+_MOST_KEPT = 20_000
+_Key: TypeAlias = tuple[tuple[tuple[str, str], ...], tuple[Selector, ...]]
+
+
+@dataclass(slots=True)
+class DeclaredScans:
+    """Remembers by content what was found. Safe in threads."""
+
+    _known: dict[_Key, tuple[FieldScan, ...]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, repository: ConfigRepository, entries: Mapping[str, TreeEntry], rules: Rules) -> Declared:
+        """What the rules declare, and what that finds in the regular files of a commit."""
+        if not rules.declarations:
+            return Declared(rules.policies)
+        paths = sorted(path for path, entry in entries.items() if entry.is_regular)
+        wanted = {
+            path: (_together(path, declarations, entries), declarations)
+            for path, declarations in declared_files(rules.declarations, paths).items()
+        }
+        keys = {path: _key(together, declarations) for path, (together, declarations) in wanted.items()}
+        missing = [path for path, key in keys.items() if key not in self._known]
+        blobs = {entry.blob for path in missing for entry in wanted[path][0].values()}
+        contents = repository.blobs(blobs) if blobs else {}
+        new = {
+            keys[path]: find_declared(
+                path, {name: contents[entry.blob] for name, entry in wanted[path][0].items()}, keys[path][1]
+            )
+            for path in missing
+        }
+        found = {path: new[key] if key in new else self._known[key] for path, key in keys.items()}
+        self._keep(new)
+        scans = [
+            DeclaredScan(declaration, path, scan)
+            for path, (_, declarations) in wanted.items()
+            for declaration, scan in zip(declarations, found[path], strict=True)
+        ]
+        return Declared(rules.policies, rules.declarations, tuple(scans))
+
+    def _keep(self, new: Mapping[_Key, tuple[FieldScan, ...]]) -> None:
+        with self._lock:
+            kept = self._known if len(self._known) + len(new) <= _MOST_KEPT else {}
+            self._known = {**kept, **new}
+
+
+def _together(
+    path: str, declarations: Sequence[Declaration], entries: Mapping[str, TreeEntry]
+) -> Mapping[str, TreeEntry]:
+    """A file and those beside it that say where its fields are."""
+    beside = files_beside(path, [one.selector for one in declarations])
+    return {name: entries[name] for name in (path, *beside) if name in entries and entries[name].is_regular}
+
+
+def _key(together: Mapping[str, TreeEntry], declarations: Sequence[Declaration]) -> _Key:
+    """Names without folders, for a chart is read by them, and the contents; and what is looked for there."""
+    named = tuple((name.rpartition("/")[2], entry.blob) for name, entry in together.items())
+    return named, tuple(one.selector for one in declarations)

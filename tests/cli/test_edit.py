@@ -1,0 +1,334 @@
+"""`fluxbridge edit` sets fields in a working directory, changing no other byte, and says what it did and did not do."""
+
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.cli.edit import edit
+from app.clients.working_folder import WorkingFolder
+from app.core.errors import Refused
+from app.core.manifests.markers import find_markers
+from app.core.promotion.edit_plans import FileEdit, FileFields, plan_edits
+from app.core.promotion.selections import InvalidSelections, Selected, read_selections
+from tests.cli.console import Console, Ended
+
+DIGEST = "sha256:" + "1b" * 32
+WEB = '# {"$imagepolicy": "flux-system:web"}'
+TAG = '# {"$imagepolicy": "flux-system:web:tag"}'
+
+
+class Folder:
+    """A working directory beside a file of selections."""
+
+    def __init__(self, path: Path, console: Console) -> None:
+        self.path, self.console = path / "config", console
+        self.path.mkdir()
+        self.selections = path / "selections.yaml"
+
+    def write(self, name: str, text: str) -> Path:
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode())
+        return file
+
+    def text(self, name: str) -> str:
+        return (self.path / name).read_bytes().decode()
+
+    def edit(self, selections: object, *options: str) -> Ended:
+        text = selections if isinstance(selections, str) else json.dumps(selections)
+        self.selections.write_text(text, encoding="utf-8")
+        return self.console.run("edit", str(self.path), "--selections", str(self.selections), *options)
+
+    def refused(self, selections: str) -> str:
+        self.selections.write_text(selections, encoding="utf-8")
+        return self.console.refused(2, "edit", str(self.path), "--selections", str(self.selections))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, console: Console) -> Folder:
+    """An empty working directory; nothing but it is needed."""
+    return Folder(tmp_path, console)
+
+
+def test_fields_are_set_in_place_and_told(folder: Folder) -> None:
+    folder.write("apps/web.yaml", f"kind:  Deployment\r\nimage: web:1 {WEB}\r\n")
+    folder.write("Kustomization", f"newTag: '1' {TAG}")
+    folder.write("other.yml", 'image: other:1 # {"$imagepolicy": "flux-system:other"}\n')
+    ended = folder.edit({"flux-system:web": "ghcr.io/acme/web:1.10"})
+    assert ended.code == 0, ended
+    assert folder.text("apps/web.yaml") == f"kind:  Deployment\r\nimage: ghcr.io/acme/web:1.10 {WEB}\r\n"
+    assert folder.text("Kustomization") == f"newTag: '1.10' {TAG}"
+    assert folder.text("other.yml").startswith("image: other:1 ")
+    assert ended.out.splitlines() == [
+        "Kustomization:1: flux-system:web: 1 -> 1.10",
+        "apps/web.yaml:2: flux-system:web: web:1 -> ghcr.io/acme/web:1.10",
+        "2 fields in 2 files changed, 0 policies not set, 0 reports.",
+    ]
+
+
+def test_editing_again_changes_nothing_and_is_well(folder: Folder) -> None:
+    file = folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    folder.edit({"flux-system:web": "web:2"})
+    before = file.stat()
+    ended = folder.edit({"flux-system:web": "web:2"})
+    assert (ended.code, ended.out) == (0, "0 fields in 0 files changed, 0 policies not set, 0 reports.\n")
+    assert file.stat().st_ino == before.st_ino
+
+
+def test_no_selection_is_nothing_to_do(folder: Folder) -> None:
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    assert folder.edit({}).code == 0
+    assert folder.text("web.yaml") == f"image: web:1 {WEB}\n"
+
+
+def test_a_dry_run_prints_what_git_can_apply_and_writes_nothing(folder: Folder) -> None:
+    texts = {
+        "a.yaml": f"note: 'no line\u2028end'\r\nimage: web:1 {WEB}\r\n",
+        "b c/d.yaml": f"image: web:1 {WEB}",
+        "many.yaml": "".join(f"k{n}: v\n" for n in range(40)) + f"image: web:1 {WEB}\n" + "x: y\n" * 40,
+    }
+    for name, text in texts.items():
+        folder.write(name, text)
+    ended = folder.edit({"flux-system:web": f"web:2@{DIGEST}"}, "--dry-run")
+    assert ended.code == 0
+    assert {name: folder.text(name) for name in texts} == texts
+    assert ended.out.splitlines()[-1] == "3 fields in 3 files would change, 0 policies not set, 0 reports."
+    subprocess.run(["git", "apply", "-"], cwd=folder.path, input=ended.out.encode(), check=True)
+    assert {name: folder.text(name) for name in texts} == {
+        name: text.replace("web:1", f"web:2@{DIGEST}") for name, text in texts.items()
+    }
+
+
+def test_all_forms_of_one_policy_are_set_together(folder: Folder) -> None:
+    parts = ("", ":name", ":tag", ":digest")
+    text = "".join(f'a{n}: x # {{"$imagepolicy": "ns:web{part}"}}\n' for n, part in enumerate(parts))
+    folder.write("web.yaml", text)
+    assert folder.edit({"ns:web": f"web:2@{DIGEST}"}).code == 0
+    values = [field.text for field in find_markers(folder.text("web.yaml").encode()).fields]
+    assert values == [f"web:2@{DIGEST}", "web", "2", DIGEST]
+
+
+def test_a_field_for_a_digest_that_is_not_known_keeps_its_policy_as_it_is(folder: Folder) -> None:
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    folder.write("digest.yaml", '\ndigest: old # {"$imagepolicy": "flux-system:web:digest"}\n')
+    folder.write("api.yaml", 'image: api:1 # {"$imagepolicy": "flux-system:api"}\n')
+    ended = folder.edit({"flux-system:web": "web:2", "flux-system:api": "api:2"})
+    assert ended.code == 1
+    assert folder.text("web.yaml") == f"image: web:1 {WEB}\n"
+    assert folder.text("api.yaml").startswith("image: api:2 ")
+    assert "not set flux-system:web: digest.yaml:2 wants the digest of web:2, which the selection" in ended.out
+
+
+def test_a_field_that_cannot_be_set_keeps_its_policy_as_it_is(folder: Folder) -> None:
+    folder.write("block.yaml", f'a: | {TAG}\nb: api:1 # {{"$imagepolicy": "flux-system:api"}}\n')
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    ended = folder.edit({"flux-system:web": "web:2", "flux-system:api": "api:2"})
+    assert ended.code == 1
+    assert folder.text("web.yaml") == f"image: web:1 {WEB}\n"
+    assert "b: api:2 #" in folder.text("block.yaml")
+    assert "not set flux-system:web: block.yaml: line 1 was not edited: its block is empty" in ended.out
+
+
+def test_a_named_policy_without_a_field_is_told_by_the_exit_code(folder: Folder) -> None:
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    ended = folder.edit({"flux-system:web": "web:2", "flux-system:wbe": "web:2"})
+    assert ended.code == 1
+    assert "not set flux-system:wbe: no field of this policy was found" in ended.out
+    assert folder.text("web.yaml").startswith("image: web:2 ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        pytest.param("broken.yaml", "a: b\nc: [\n", 2, id="broken"),
+        pytest.param("broken.yaml", f"a: [\nimage: web:1 {WEB}\n", 2, id="broken with a marker"),
+        pytest.param("chart/templates/a.yaml", "a: b\n{{- if .x }}\nc: d\n{{ end }}\n", 3, id="template"),
+        pytest.param("chart/templates/a.yaml", f"a: {{{{ .x }}}}\nimage: web:1 {WEB}\n", 2, id="template, marked"),
+        pytest.param("near.yaml", f"a: b\n{WEB}\nimage: web:1\n", 2, id="marker above an entry"),
+        pytest.param("near.yaml", "image: web:1 # {'$imagepolicy': 'flux-system:web'}\n", 1, id="single quotes"),
+        pytest.param("latin.yaml", "a: b\n", 1, id="not UTF-8"),
+    ],
+)
+def test_an_unrelated_file_that_cannot_be_edited_is_a_report(folder: Folder, name: str, text: str, line: int) -> None:
+    file = folder.write(name, text)
+    if name == "latin.yaml":
+        file.write_bytes(b"\xff: b\n")
+    before = file.read_bytes()
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    ended = folder.edit({"flux-system:web": "web:2"})
+    assert ended.code == 0
+    assert f"report  {name}:{line}: " in ended.out
+    assert ended.out.endswith("1 field in 1 file changed, 0 policies not set, 1 report.\n")
+    assert file.read_bytes() == before
+
+
+def test_links_are_reported_and_never_followed(folder: Folder, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "out.yaml").write_text(f"image: web:1 {WEB}\n", encoding="utf-8")
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    for name, target in {
+        "out.yaml": "../outside/out.yaml",
+        "absolute.yaml": str(outside / "out.yaml"),
+        "in.yaml": "web.yaml",
+        "dangling.yaml": "nothing.yaml",
+        "loop.yaml": "loop.yaml",
+        "outside": "../outside",
+        "again": ".",
+        "note.txt": "/etc/hostname",
+    }.items():
+        (folder.path / name).symlink_to(target)
+    ended = folder.edit({"flux-system:web": "web:2"})
+    assert ended.code == 0
+    assert (outside / "out.yaml").read_text(encoding="utf-8") == f"image: web:1 {WEB}\n"
+    assert (folder.path / "in.yaml").is_symlink()
+    assert folder.text("web.yaml").startswith("image: web:2 ")
+    reported = [line.split(":")[0].split()[1] for line in ended.out.splitlines() if line.startswith("report")]
+    assert reported == ["absolute.yaml", "dangling.yaml", "in.yaml", "loop.yaml", "out.yaml", "outside"]
+    assert "out.yaml:1: a symbolic link that leaves the tree ('../outside/out.yaml')" in ended.out
+    assert "in.yaml:1: a symbolic link to web.yaml is not edited" in ended.out
+
+
+def test_what_flux_does_not_read_is_left_alone(folder: Folder) -> None:
+    names = [".git/a.yaml", "apps/.git/b.yaml", "a.YAML", "kustomization", "a.json", "a.yaml.tmpl", ".fluxbridge.yaml"]
+    for name in names:
+        folder.write(name, f"image: web:1 {WEB}\n")
+    ended = folder.edit({"flux-system:web": "web:2"})
+    assert ended.code == 1
+    assert {folder.text(name) for name in names} == {f"image: web:1 {WEB}\n"}
+
+
+def test_hidden_files_and_ignored_ones_are_read_as_by_flux(folder: Folder) -> None:
+    folder.write(".gitignore", "*\n")
+    folder.write(".hidden/.web.yaml", f"image: web:1 {WEB}\n")
+    assert folder.edit({"flux-system:web": "web:2"}).code == 0
+    assert folder.text(".hidden/.web.yaml").startswith("image: web:2 ")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o755, 0o444])
+def test_the_mode_is_kept_and_nothing_is_left_behind(folder: Folder, mode: int) -> None:
+    file = folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    file.chmod(mode)
+    assert folder.edit({"flux-system:web": "web:2"}).code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == mode
+    assert [entry.name for entry in folder.path.iterdir()] == ["web.yaml"]
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one(folder: Folder) -> None:
+    file = folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    with file.open("rb") as reader:
+        assert folder.edit({"flux-system:web": "web:2"}).code == 0
+        assert reader.read() == f"image: web:1 {WEB}\n".encode()
+
+
+def test_a_name_that_would_block_or_deceive_is_reported(folder: Folder) -> None:
+    os.mkfifo(folder.path / "pipe.yaml")
+    folder.write("a\x1b[2J\n.yaml", f"a: [\nb: x {WEB}\n")
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    ended = folder.edit({"flux-system:web": "web:2"})
+    assert ended.code == 0
+    assert "report  pipe.yaml:1: it is no regular file" in ended.out
+    assert r"report  a\x1b[2J\n.yaml:2: " in ended.out
+
+
+def test_json_has_the_same_and_the_diff(folder: Folder) -> None:
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    folder.write("broken.yaml", "a: [\n")
+    ended = folder.edit({"flux-system:web": "web:2", "a:b": "c:1"}, "--json", "--dry-run")
+    assert ended.code == 1
+    assert ended.json["is_dry_run"] is True
+    assert ended.json["files"] == ["web.yaml"]
+    changed = {"file": "web.yaml", "line": 1, "policy": "flux-system:web", "old": "web:1", "new": "web:2"}
+    assert ended.json["fields"] == [changed]
+    assert ended.json["not_set"] == [{"policy": "a:b", "why": "no field of this policy was found"}]
+    assert [(one["file"], one["line"]) for one in ended.json["reports"]] == [("broken.yaml", 1)]
+    assert ended.json["diff"].startswith("--- a/web.yaml\n+++ b/web.yaml\n")
+
+
+@pytest.mark.parametrize(
+    ("selections", "says"),
+    [
+        pytest.param("flux-system:web: [\n", "line 1 cannot be parsed as YAML", id="broken"),
+        pytest.param("", "write one mapping", id="empty"),
+        pytest.param("- a: b\n", "write one mapping", id="a list"),
+        pytest.param("{}\n---\n{}\n", "write one mapping", id="two documents"),
+        pytest.param("a:b: c:1\n\nweb: w:1\n", "line 3: 'web' is no policy", id="no namespace"),
+        pytest.param("a:b:c: w:1\n", "line 1: 'a:b:c' is no policy", id="too many parts"),
+        pytest.param("'a:b ': w:1\n", "'a:b ' is no policy", id="space"),
+        pytest.param("a:b: web\n", "line 1: 'a:b': 'web' is no image reference: it has no tag", id="no tag"),
+        pytest.param("a:b: 1.10\n", "'a:b': its image is no text", id="number"),
+        pytest.param("a:b:\n", "'a:b': its image is no text", id="nothing"),
+        pytest.param("a:b: {tag: x}\n", "'a:b': its image is no text", id="mapping"),
+        pytest.param("a:b: W:1\n", "'W' is no image reference", id="upper case"),
+        pytest.param("a:b: w:1@sha256:00\n", "its digest is not", id="short digest"),
+        pytest.param("a:b: https://w/w:1\n", "leave the URL scheme out", id="scheme"),
+        pytest.param('{"a:b": "w:1", "a:b": "w:2"}', "'a:b' is there twice", id="twice"),
+    ],
+)
+def test_bad_input_is_told_with_its_place_and_nothing_is_edited(folder: Folder, selections: str, says: str) -> None:
+    folder.write("web.yaml", 'image: web:1 # {"$imagepolicy": "a:b"}\n')
+    assert says in folder.refused(selections)
+    assert folder.text("web.yaml").startswith("image: web:1 ")
+
+
+def test_every_bad_entry_is_told(folder: Folder) -> None:
+    told = folder.refused("web: w:1\na:b: w:1\nc:d: 5\ne:f: w\n")
+    assert [line in told for line in ("line 1: ", "line 2: ", "line 3: ", "line 4: ")] == [True, False, True, True]
+
+
+def test_a_folder_or_a_file_that_is_not_there_is_bad_input(folder: Folder, console: Console, tmp_path: Path) -> None:
+    folder.selections.write_text("{}", encoding="utf-8")
+    nowhere = str(tmp_path / "nowhere")
+    assert "it is not there" in console.refused(2, "edit", nowhere, "--selections", str(folder.selections))
+    given = ("edit", str(folder.selections), "--selections", str(folder.selections))
+    assert "it is no folder" in console.refused(2, *given)
+    assert "cannot be read" in console.refused(2, "edit", str(folder.path), "--selections", nowhere)
+
+
+def test_a_file_with_the_longest_name_is_replaced(folder: Folder) -> None:
+    name = "w" * 250 + ".yaml"
+    folder.write(name, f"image: web:1 {WEB}\n")
+    assert folder.edit({"flux-system:web": "web:2"}).code == 0
+    assert folder.text(name).startswith("image: web:2 ")
+
+
+def test_a_file_that_cannot_be_written_is_the_operators_matter(folder: Folder) -> None:
+    (folder.path / "web.yaml" / "in the way").mkdir(parents=True)
+    with pytest.raises(Refused, match=r"web\.yaml was not written: .+; see to its folder's rights and space"):
+        WorkingFolder(folder.path, is_wanted=bool).replace("web.yaml", b"new")
+    assert [entry.name for entry in folder.path.iterdir()] == ["web.yaml"]
+
+
+def test_selections_keep_the_name_as_written() -> None:
+    read = read_selections(f'"a:b": nginx:1.27\nc:d: "localhost:5000/web:1@{DIGEST}"\n'.encode())
+    assert read == {"a:b": Selected("nginx", "1.27"), "c:d": Selected("localhost:5000/web", "1", DIGEST)}
+    assert str(read["c:d"]) == f"localhost:5000/web:1@{DIGEST}"
+
+
+def test_json_indented_with_tabs_and_a_byte_order_mark_is_read() -> None:
+    assert read_selections('\ufeff{\r\n\t"a:b":\t"w:1"\r\n}'.encode()) == {"a:b": Selected("w", "1")}
+    with pytest.raises(InvalidSelections):
+        read_selections(b"\xff")
+
+
+def test_fields_may_come_from_another_engine() -> None:
+    def fields_of(path: str, content: bytes) -> FileFields:
+        [field] = find_markers(content).fields
+        return FileFields(
+            (("ns:chart", field),),
+            (),
+            {path: content, "Chart.lock": b"1"},
+            lambda settings: {path: content, "Chart.lock": settings[0][1].encode()},
+        )
+
+    plan = plan_edits([("Chart.yaml", f"a: x {TAG}".encode())], {"ns:chart": Selected("c", "2")}, fields_of=fields_of)
+    assert plan.files == (FileEdit("Chart.lock", b"1", b"2"),)
+    assert plan.unset == {}
+
+
+def test_the_command_tells_its_exit_codes() -> None:
+    assert "1: one has no field" in " ".join((edit.__doc__ or "").split())

@@ -1,0 +1,1 @@
+"""The editor against bytes that nobody thought of."""
