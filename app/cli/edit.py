@@ -1,19 +1,21 @@
 """`fluxbridge edit`: the fields of a working directory set by hand, without a server, settings or a network."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.clients.working_folder import WorkingFolder
+from app.clients.working_folder import WorkingFolder, read_file
 from app.core.errors import Invalid
+from app.core.flux.globs import compile_globs
 from app.core.flux.scanning import is_manifest
 from app.core.flux.tree import Report
+from app.core.manifests.charts import LOCK_FILES
 from app.core.manifests.diffs import unified_diff
 from app.core.promotion.edit_plans import EditPlan, plan_edits
-from app.core.promotion.rules import RULES_FILE
+from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, read_rules
 from app.core.promotion.selections import InvalidSelections, Selected, read_selections
 
 
@@ -22,6 +24,13 @@ class UnreadableSelections(Invalid):
 
     def __init__(self, file: Path, problem: str) -> None:
         super().__init__(f"{file}: {problem}")
+
+
+class UnreadableRules(Invalid):
+    """The folder's rules, which say where its fields are, cannot be used."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        super().__init__(f"{file}: {problem}; nothing was edited")
 
 
 def edit(
@@ -42,8 +51,10 @@ def edit(
     """
     chosen = _read(selections)
     passed_over: list[Report] = []
-    working = WorkingFolder(folder, is_wanted=lambda path: is_manifest(path) and path != RULES_FILE)
-    plan = plan_edits(working.files(lambda path, why: passed_over.append(Report(path, None, why))), chosen)
+    rules = _rules(folder / RULES_FILE)
+    working = WorkingFolder(folder, is_wanted=_wanted(rules))
+    files = dict(working.files(lambda path, why: passed_over.append(Report(path, None, why))))
+    plan = plan_edits(files, chosen, rules)
     reports = sorted([*plan.reports, *passed_over], key=lambda one: (one.file, one.line or 0, one.what))
     if not dry_run:
         for one in plan.files:
@@ -63,6 +74,25 @@ def _read(file: Path) -> dict[str, Selected]:
         raise UnreadableSelections(file, f"the selections cannot be read: {error.strerror}") from error
     except InvalidSelections as error:
         raise UnreadableSelections(file, _printable(str(error))) from error
+
+
+def _rules(file: Path) -> Rules:
+    """What the folder's own rules declare."""
+    try:
+        return read_rules(read_file(file))
+    except InvalidRules as error:
+        raise UnreadableRules(file, error.problem) from error
+
+
+def _wanted(rules: Rules) -> Callable[[str], bool]:
+    """Manifests, and what the rules declare; lock files are read with their charts."""
+    is_declared = compile_globs([glob for one in rules.declarations for glob in one.files])
+
+    def is_wanted(path: str) -> bool:
+        is_lock = bool(rules.declarations) and path.rpartition("/")[2] in LOCK_FILES.values()
+        return path != RULES_FILE and (is_manifest(path) or is_lock or is_declared(path))
+
+    return is_wanted
 
 
 def _diff(plan: EditPlan) -> str:

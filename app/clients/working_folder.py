@@ -79,6 +79,15 @@ class WorkingFolder:
             report(path, explain_link(path, target))
 
 
+def read_file(path: Path) -> bytes | None:
+    """A regular file's content, links not followed; None where there is none."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except OSError:
+        return None
+
+
 def _read(path: str, entry: "os.DirEntry[str]", report: Callable[[str, str], None]) -> Iterator[tuple[str, bytes]]:
     if not entry.is_file(follow_symlinks=False):
         report(path, "it is no regular file: neither read nor edited")

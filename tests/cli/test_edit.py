@@ -12,7 +12,6 @@ from app.cli.edit import edit
 from app.clients.working_folder import WorkingFolder
 from app.core.errors import Refused
 from app.core.manifests.markers import find_markers
-from app.core.promotion.edit_plans import FileEdit, FileFields, plan_edits
 from app.core.promotion.selections import InvalidSelections, Selected, read_selections
 from tests.cli.console import Console, Ended
 
@@ -194,9 +193,10 @@ def test_links_are_reported_and_never_followed(folder: Folder, tmp_path: Path) -
 
 
 def test_what_flux_does_not_read_is_left_alone(folder: Folder) -> None:
-    names = [".git/a.yaml", "apps/.git/b.yaml", "a.YAML", "kustomization", "a.json", "a.yaml.tmpl", ".fluxbridge.yaml"]
+    names = [".git/a.yaml", "apps/.git/b.yaml", "a.YAML", "kustomization", "a.json", "a.yaml.tmpl"]
     for name in names:
         folder.write(name, f"image: web:1 {WEB}\n")
+    folder.write(".fluxbridge.yaml", f"roots: [web] {WEB}\n")
     ended = folder.edit({"flux-system:web": "web:2"})
     assert ended.code == 1
     assert {folder.text(name) for name in names} == {f"image: web:1 {WEB}\n"}
@@ -315,19 +315,54 @@ def test_json_indented_with_tabs_and_a_byte_order_mark_is_read() -> None:
         read_selections(b"\xff")
 
 
-def test_fields_may_come_from_another_engine() -> None:
-    def fields_of(path: str, content: bytes) -> FileFields:
-        [field] = find_markers(content).fields
-        return FileFields(
-            (("ns:chart", field),),
-            (),
-            {path: content, "Chart.lock": b"1"},
-            lambda settings: {path: content, "Chart.lock": settings[0][1].encode()},
-        )
+def test_declared_fields_are_set_with_the_marked_ones(folder: Folder) -> None:
+    folder.write(
+        ".fluxbridge.yaml",
+        "fields:\n"
+        "  - {policy: flux-system/web, files: 'charts/*/values.yaml', values: image}\n"
+        "  - {policy: flux-system/web, files: web.env, env: WEB_TAG}\n"
+        "  - {policy: flux-system/web, files: 'apps/**', containers: true}\n",
+    )
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    folder.write("charts/web/values.yaml", "image: {repository: web,  tag: '1'}\n")
+    folder.write("web.env", "WEB_TAG=1\n")
+    folder.write("apps/pod.yaml", "kind: Pod\nspec:\n  containers:\n  - {image: 'web:1'}\n  - {image: 'api:1'}\n")
+    ended = folder.edit({"flux-system:web": "web:2"})
+    assert (ended.code, ended.out.splitlines()[-1]) == (
+        0,
+        "4 fields in 4 files changed, 0 policies not set, 0 reports.",
+    )
+    assert folder.text("web.yaml") == f"image: web:2 {WEB}\n"
+    assert folder.text("charts/web/values.yaml") == "image: {repository: web,  tag: '2'}\n"
+    assert folder.text("web.env") == "WEB_TAG=2\n"
+    assert "'web:2'}\n  - {image: 'api:1'}" in folder.text("apps/pod.yaml")
 
-    plan = plan_edits([("Chart.yaml", f"a: x {TAG}".encode())], {"ns:chart": Selected("c", "2")}, fields_of=fields_of)
-    assert plan.files == (FileEdit("Chart.lock", b"1", b"2"),)
-    assert plan.unset == {}
+
+CHARTS = Path(__file__).parents[1] / "golden" / "charts" / "edits" / "exact-version"
+
+
+def test_a_lock_file_changes_with_its_chart(folder: Folder) -> None:
+    rules = "fields:\n  - {policy: ns/web, files: shop/Chart.yaml, dependency: web}\n"
+    folder.write(".fluxbridge.yaml", rules)
+    for name in ("Chart.yaml", "Chart.lock"):
+        folder.write(f"shop/{name}", (CHARTS / "before" / name).read_text(encoding="utf-8"))
+    assert folder.edit({"ns:web": "registry.acme.example/charts/web:1.5.0"}).code == 0
+    for name in ("Chart.yaml", "Chart.lock"):
+        assert folder.text(f"shop/{name}") == (CHARTS / "after" / name).read_text(encoding="utf-8")
+
+
+def test_rules_that_cannot_be_read_are_bad_input(folder: Folder) -> None:
+    folder.write(".fluxbridge.yaml", "fields: [{policy: ns/web}]\n")
+    assert "fields.0" in folder.refused('"ns:web": "web:1"')
+
+
+def test_a_place_of_two_policies_is_told_and_left(folder: Folder) -> None:
+    folder.write(".fluxbridge.yaml", "fields:\n  - {policy: ns/other, files: web.yaml, yaml: image}\n")
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    ended = folder.edit({"flux-system:web": "web:2", "ns:other": "other:2"})
+    assert ended.code == 1
+    assert folder.text("web.yaml") == f"image: web:1 {WEB}\n"
+    assert "web.yaml:1: set by" in ended.out
 
 
 def test_the_command_tells_its_exit_codes() -> None:

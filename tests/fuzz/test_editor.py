@@ -90,11 +90,11 @@ def edit_alone(content: bytes, field: MarkedField, new: str) -> bytes | None:
 def test_any_folder_is_planned_with_whole_policies_or_reports(contents: list[bytes], tag: str) -> None:
     files = {f"{number}.yaml": content for number, content in enumerate(contents)}
     chosen = {policy: Selected("registry.acme.example/app", tag) for policy in ("ns:app", "flux-system:web")}
-    plan = plan_edits(files.items(), chosen)
+    plan = plan_edits(files, chosen)
     assert all(one.before == files[one.path] != one.after for one in plan.files)
     assert {edit.file for edit in plan.fields} == {one.path for one in plan.files}
     assert not {edit.policy for edit in plan.fields} & plan.unset.keys()
-    again = plan_edits((files | {one.path: one.after for one in plan.files}).items(), chosen)
+    again = plan_edits(files | {one.path: one.after for one in plan.files}, chosen)
     assert again.files == ()
 
 

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.core.flux.fields import Field, Report
 from app.core.flux.globs import find_paths
-from app.core.flux.naming import Policies
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.reading import Unreadable
 from app.core.images import ImageReference
@@ -55,8 +55,15 @@ def declared_files(declarations: Sequence[Declaration], paths: Sequence[str]) ->
     return {path: tuple(found[path]) for path in sorted(found)}
 
 
+class NamedPolicies(Protocol):
+    """Finds policies by their names."""
+
+    def meant_by(self, namespace: str, policy: str, file: str) -> Policy:
+        """The policy that a field in a file means. Raises Unreadable where that is none, or not clear."""
+
+
 def join_declared(
-    marked: Sequence[Field], declared: Declared, policies: Policies
+    marked: Sequence[Field], declared: Declared, policies: NamedPolicies
 ) -> tuple[tuple[Field, ...], list[Report]]:
     """All fields in the order of files, and what is wrong with declarations.
 
@@ -90,7 +97,7 @@ def _idle(declared: Declared) -> Iterator[Report]:
             yield Report(RULES_FILE, None, f"{declaration.key}: no file of the repository matches {files}")
 
 
-def _fields_of(one: DeclaredScan, policies: Policies) -> Iterator[Field | Report]:
+def _fields_of(one: DeclaredScan, policies: NamedPolicies) -> Iterator[Field | Report]:
     declaration, file = one.declaration, one.file
     for problem in one.scan.problems:
         yield Report(file, problem.line, f"{declaration.key} of {RULES_FILE}: {problem.what}")

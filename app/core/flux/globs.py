@@ -1,7 +1,7 @@
 """Patterns for paths of a repository: `*` and `?` within one name, `**` for any number of folders."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import re2
@@ -28,6 +28,17 @@ def find_paths(globs: Sequence[str], paths: Sequence[str]) -> list[str]:
     lines = "\n".join(path for path in paths if "\n" not in path).encode("utf-8", "surrogateescape")
     found = {match.group() for glob in globs for match in _compile(glob).finditer(lines)}
     return [path for path in paths if path.encode("utf-8", "surrogateescape") in found] if found else []
+
+
+def compile_globs(globs: Sequence[str]) -> Callable[[str], bool]:
+    """A test of single paths: whether one of the globs matches the whole."""
+    programs = [_compile(glob) for glob in dict.fromkeys(globs)]
+
+    def is_matched(path: str) -> bool:
+        line = path.encode("utf-8", "surrogateescape")
+        return b"\n" not in line and any(next(program.finditer(line), None) for program in programs)
+
+    return is_matched
 
 
 def _compile(glob: str) -> _Program:

@@ -24,7 +24,7 @@ from app.core.policies.spec import InvalidPolicy
 from app.core.policies.verdicts import quoted
 from app.core.policies.versions import parse_loose_version
 
-_LOCK_FILES = {"Chart.yaml": "Chart.lock", "requirements.yaml": "requirements.lock"}
+LOCK_FILES = {"Chart.yaml": "Chart.lock", "requirements.yaml": "requirements.lock"}
 _EXACT = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+(?:[-+][0-9A-Za-z.+-]+)?")
 
 
@@ -72,7 +72,7 @@ def lock_path(path: str) -> str | None:
     ('apps/web/Chart.lock', None)
     """
     folder, name = posixpath.split(path)
-    return posixpath.join(folder, _LOCK_FILES[name]) if name in _LOCK_FILES else None
+    return posixpath.join(folder, LOCK_FILES[name]) if name in LOCK_FILES else None
 
 
 def version_of_tag(tag: str) -> str:

@@ -1,36 +1,24 @@
 """Which files of a folder change, and how, for its fields to have the images that were selected."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from app.core.errors import Invalid
-from app.core.flux.tree import Report
+from app.core.flux.declared import Declared, DeclaredScan, declared_files, join_declared
+from app.core.flux.fields import Field, Report
+from app.core.flux.objects import Policy, PolicyName
+from app.core.flux.scanning import is_manifest
+from app.core.images import ImageName
+from app.core.manifests.charts import version_of_tag
 from app.core.manifests.declared import AnyField, DeclaredField
-from app.core.manifests.markers import find_markers, set_fields
+from app.core.manifests.editing import edit_file, files_beside, find_declared
+from app.core.manifests.markers import MarkerScan, find_markers
 from app.core.manifests.parsing import Unparsable, decode, read_events
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.setting import CannotSet
+from app.core.promotion.rules import Rules
 from app.core.promotion.selections import Selected
-
-Settings: TypeAlias = Sequence[tuple[AnyField, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class FileFields:
-    """The fields of one file, each with the `namespace:name` of its policy, what is odd there, and how they are set.
-
-    `contents` are those of the file and of the ones that are edited together with it, by path. `set` gives fields new
-    texts and returns the new contents of the files that change; it raises CannotSet.
-    """
-
-    fields: tuple[tuple[str, AnyField], ...]
-    problems: tuple[Problem, ...]
-    contents: Mapping[str, bytes]
-    set: Callable[[Settings], Mapping[str, bytes]]
-
-
-FieldsOf: TypeAlias = Callable[[str, bytes], FileFields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,70 +61,117 @@ class NoDigest(Invalid):
         )
 
 
-def marked_fields(path: str, content: bytes) -> FileFields:
-    """The fields that Flux's markers name. A file that cannot be parsed is a problem, with markers or without."""
-    scan = find_markers(content)
-    problems = scan.problems
-    if not scan.fields and not problems:
-        try:
-            read_events(decode(content).characters)
-        except Unparsable as error:
-            kind = "a template" if b"{{" in content else "not valid YAML"
-            problems = (Problem(error.line, f"the file is {kind}, nothing in it is edited: {error}"),)
+def plan_edits(files: Mapping[str, bytes], selections: Mapping[str, Selected], rules: Rules | None = None) -> EditPlan:
+    """Plan the edits of files, given by their paths, with the fields that rules declare. All of a policy, or nothing.
 
-    def set_marked(settings: Settings) -> Mapping[str, bytes]:
-        return {path: set_fields(content, {field.start: new for field, new in settings})}
-
-    fields = tuple((f"{one.marker.namespace}:{one.marker.policy}", one) for one in scan.fields)
-    return FileFields(fields, problems, {path: content}, set_marked)
-
-
-def plan_edits(
-    files: Iterable[tuple[str, bytes]], selections: Mapping[str, Selected], *, fields_of: FieldsOf = marked_fields
-) -> EditPlan:
-    """Plan the edits of files, given by path and content. All fields of a policy change, or none."""
-    found: list[_Found] = []
-    reports: list[Report] = []
-    for path, content in files:
-        one = fields_of(path, content)
-        reports += (Report(path, problem.line, problem.what) for problem in one.problems)
-        if any(policy in selections for policy, _ in one.fields):
-            found.append(_Found(path, one))
-    seen = {policy for one in found for policy, _ in one.fields.fields}
+    A policy is named by `namespace:name` as in a marker; that there is an ImagePolicy of that name is not asked.
+    """
+    fields, reports = _find(files, selections, rules or Rules())
+    by_file: dict[str, list[Field]] = defaultdict(list)
+    for one in fields:
+        if _key(one) in selections:
+            by_file[one.file].append(one)
+    found = [_Found(path, some, _together(path, some, files)) for path, some in sorted(by_file.items())]
+    seen = {_key(one) for one in fields}
     unset = dict.fromkeys(selections.keys() - seen, "no field of this policy was found")
     edits = _edit(found, selections, unset)
-    fields = [
+    changes = [
         FieldEdit(one.path, field.line, policy, field.text, new)
         for one in found
         for policy, field, new in one.settings(selections, selections.keys() - unset.keys())
         if not field.holds(new)
     ]
-    return EditPlan(tuple(edits), tuple(fields), tuple(reports), dict(sorted(unset.items())))
+    return EditPlan(tuple(edits), tuple(changes), tuple(reports), dict(sorted(unset.items())))
+
+
+def _find(
+    files: Mapping[str, bytes], selections: Mapping[str, Selected], rules: Rules
+) -> tuple[tuple[Field, ...], list[Report]]:
+    """All fields, marked and declared, and what a person should look at."""
+    marked: list[Field] = []
+    reports: list[Report] = []
+    for path in filter(is_manifest, files):
+        scan = _scan(files[path])
+        reports += (Report(path, problem.line, problem.what) for problem in scan.problems)
+        marked += (Field(PolicyName("", one.marker.namespace, one.marker.policy), path, one) for one in scan.fields)
+    scans: list[DeclaredScan] = []
+    for path, declarations in declared_files(rules.declarations, sorted(files)).items():
+        selectors = [one.selector for one in declarations]
+        contents = {name: files[name] for name in (path, *files_beside(path, selectors)) if name in files}
+        found = find_declared(path, contents, selectors)
+        scans += (DeclaredScan(one, path, scan) for one, scan in zip(declarations, found, strict=True))
+    declared = Declared(rules.policies, rules.declarations, tuple(scans))
+    fields, odd = join_declared(marked, declared, _Named(selections))
+    return fields, [*reports, *odd]
+
+
+def _scan(content: bytes) -> MarkerScan:
+    """The fields that Flux's markers name. A file that cannot be parsed is a problem, with markers or without."""
+    scan = find_markers(content)
+    if scan.fields or scan.problems:
+        return scan
+    try:
+        read_events(decode(content).characters)
+    except Unparsable as error:
+        kind = "a template" if b"{{" in content else "not valid YAML"
+        return MarkerScan(problems=(Problem(error.line, f"the file is {kind}, nothing in it is edited: {error}"),))
+    return scan
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Policies as selections tell of them, in place of objects."""
+
+    selections: Mapping[str, Selected]
+
+    def meant_by(self, namespace: str, policy: str, file: str) -> Policy:
+        """The policy of that name: of what it chooses only the image and whether it has a digest is known."""
+        selected = self.selections.get(f"{namespace}:{policy}")
+        return Policy(
+            name=PolicyName("", namespace, policy),
+            file=file,
+            image=ImageName.parse(selected.image) if selected else None,
+            image_text=selected.image if selected else "",
+            spec=None,
+            digest_reflection="Always" if selected and selected.digest else "Never",
+        )
+
+
+def _key(field: Field) -> str:
+    return f"{field.policy.namespace}:{field.policy.name}"
+
+
+def _together(path: str, fields: Iterable[Field], files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    selectors = [one.marked.selector for one in fields if isinstance(one.marked, DeclaredField)]
+    return {name: files[name] for name in (path, *files_beside(path, selectors)) if name in files}
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    path: str
-    fields: FileFields
+    """The fields of one file, and the contents of all that change together with it."""
 
-    def settings(self, selections: Mapping[str, Selected], policies: Iterable[str]) -> list[tuple[str, AnyField, str]]:
+    path: str
+    fields: Sequence[Field]
+    contents: Mapping[str, bytes]
+
+    def settings(
+        self, selections: Mapping[str, Selected], policies: Iterable[str]
+    ) -> Iterator[tuple[str, AnyField, str]]:
         """The fields of these policies with their new texts. Raises NoDigest."""
         chosen = set(policies)
-        texts = [
-            (policy, field, _text_for(self.path, field, selections[policy]))
-            for policy, field in self.fields.fields
-            if policy in chosen
-        ]
-        return [(policy, field, text) for policy, field, text in texts if text is not None]
+        for one in self.fields:
+            text = _text_for(self.path, one.marked, selections[_key(one)]) if _key(one) in chosen else None
+            if text is not None:
+                yield _key(one), one.marked, text
 
     def edited(self, selections: Mapping[str, Selected], policies: Iterable[str]) -> Mapping[str, bytes]:
         """The contents that change when the fields of these policies are set. Raises CannotSet, NoDigest."""
-        new = self.fields.set([(field, text) for _, field, text in self.settings(selections, policies)])
-        return {path: content for path, content in new.items() if content != self.fields.contents[path]}
+        settings = [(field, text) for _, field, text in self.settings(selections, policies)]
+        return edit_file(self.path, self.contents, settings)
 
-    def policies(self, selections: Mapping[str, Selected]) -> set[str]:
-        """The selected policies that have a field here."""
-        return {policy for policy, _ in self.fields.fields} & selections.keys()
+    def policies(self) -> set[str]:
+        """The policies that have a field here."""
+        return {_key(one) for one in self.fields}
 
 
 def _edit(found: Sequence[_Found], selections: Mapping[str, Selected], unset: dict[str, str]) -> list[FileEdit]:
@@ -145,13 +180,13 @@ def _edit(found: Sequence[_Found], selections: Mapping[str, Selected], unset: di
         refused: dict[str, str] = {}
         edits: list[FileEdit] = []
         for one in found:
-            policies = one.policies(selections) - unset.keys()
+            policies = one.policies() - unset.keys()
             try:
                 after = one.edited(selections, policies)
             except (CannotSet, NoDigest) as error:
                 refused |= _refusals(one, selections, policies) or dict.fromkeys(policies, f"{one.path}: {error}")
             else:
-                edits += (FileEdit(path, one.fields.contents[path], content) for path, content in after.items())
+                edits += (FileEdit(path, one.contents[path], content) for path, content in after.items())
         if not refused:
             return edits
         unset |= refused
@@ -175,8 +210,10 @@ def _text_for(file: str, field: AnyField, selected: Selected) -> str | None:
     match field.part:
         case Part.REFERENCE:
             return str(selected)
-        case Part.TAG | Part.VERSION:
+        case Part.TAG:
             return selected.tag
+        case Part.VERSION:
+            return version_of_tag(selected.tag)
         case Part.NAME:
             return selected.image
         case Part.DIGEST if selected.digest is None:
