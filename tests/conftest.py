@@ -36,7 +36,7 @@ def _reset_logging() -> None:
             logging.root.removeHandler(handler)
     # structlog's own default prints, and a server that runs in this process would print into a command's output.
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        processors=[structlog.stdlib.filter_by_level, structlog.processors.KeyValueRenderer(key_order=["event"])],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )

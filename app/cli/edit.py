@@ -89,7 +89,7 @@ def _wanted(rules: Rules) -> Callable[[str], bool]:
     is_declared = compile_globs([glob for one in rules.declarations for glob in one.files])
 
     def is_wanted(path: str) -> bool:
-        is_lock = bool(rules.declarations) and path.rpartition("/")[2] in LOCK_FILES.values()
+        is_lock = path.rpartition("/")[2] in LOCK_FILES.values()
         return path != RULES_FILE and (is_manifest(path) or is_lock or is_declared(path))
 
     return is_wanted

@@ -1,6 +1,6 @@
 """Builds: finished Jenkins builds, and the images and charts that they named."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,11 +13,13 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Select,
     Table,
     UniqueConstraint,
     and_,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy.engine import Row
@@ -195,44 +197,60 @@ def named_by(connection: Connection, build: BuildFinished) -> Sequence[Artifact]
 
 def reports_of(connection: Connection, image: ImageName) -> Sequence[BuildReport]:
     """Every build that named this image, one report for each tag and digest it named."""
-    return _reports(connection, artifacts.c.image == str(image))
+    wanted = _reports(artifacts.c.image == str(image)).order_by(builds.c.id)
+    return [_report(row) for row in connection.execute(wanted)]
+
+
+def reports_after(
+    connection: Connection, image: ImageName, after: int, *, limit: int
+) -> tuple[Sequence[BuildReport], int]:
+    """Some of the reports on an image, as they came, and what to ask for the next ones `after`."""
+    is_next = and_(artifacts.c.image == str(image), artifacts.c.id > after)
+    rows = connection.execute(_reports(is_next).order_by(artifacts.c.id).limit(limit)).all()
+    return [_report(row) for row in rows], rows[-1].artifact_id if rows else after
 
 
 def reports_on(
-    connection: Connection, image: ImageName, tags: Iterable[str], digests: Iterable[str]
+    connection: Connection, image: ImageName, tags: Mapping[str, str | None], *, is_history_wanted: bool = True
 ) -> Sequence[BuildReport]:
-    """The builds that named one of these tags or digests of an image."""
+    """The builds that named one of some tags of an image, or the digest that such a tag names now (None: not known).
+
+    Without history those are left out that named such a tag with another digest than it has now: a tag that moves
+    with every build has many.
+    """
     found: dict[tuple[str, str, str | None], BuildReport] = {}
-    of_image = artifacts.c.image == str(image)
-    for column, names in ((artifacts.c.tag, tags), (artifacts.c.digest, digests)):
-        for some in lists_of(names):
-            for one in _reports(connection, and_(of_image, column.in_(some))):
-                found[one.build_id, one.tag, one.digest] = one
+    is_current = true() if is_history_wanted else artifacts.c.digest == ""
+    conditions = [
+        *(artifacts.c.tag.in_(some) for some in lists_of(tag for tag in tags if not tags[tag])),
+        *(and_(artifacts.c.tag.in_(some), is_current) for some in lists_of(tag for tag in tags if tags[tag])),
+        *(artifacts.c.digest.in_(some) for some in lists_of(filter(None, tags.values()))),
+    ]
+    for condition in conditions:
+        for row in connection.execute(_reports(and_(artifacts.c.image == str(image), condition))):
+            one = _report(row)
+            found[one.build_id, one.tag, one.digest] = one
     return list(found.values())
 
 
-def _reports(connection: Connection, are_wanted: ColumnElement[bool]) -> Sequence[BuildReport]:
-    wanted = (
-        select(builds, artifacts.c.tag, artifacts.c.digest, artifacts.c.recorded_at.label("named_at"))
-        .join(artifacts, artifacts.c.build_id == builds.c.id)
-        .where(are_wanted)
-        .order_by(builds.c.id)
+def _reports(are_wanted: ColumnElement[bool]) -> Select[tuple[object, ...]]:
+    named = (artifacts.c.tag, artifacts.c.digest, artifacts.c.recorded_at.label("named_at"))
+    wanted = select(builds, *named, artifacts.c.id.label("artifact_id"))
+    return wanted.join(artifacts, artifacts.c.build_id == builds.c.id).where(are_wanted)
+
+
+def _report(row: Row[tuple[object, ...]]) -> BuildReport:
+    return BuildReport(
+        build_id=row.id,
+        job=row.job,
+        number=row.number,
+        result=BuildResult(row.result),
+        tag=row.tag,
+        digest=row.digest or None,
+        is_barred=row.is_ours or bool(row.change_id),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        recorded_at=row.named_at,
     )
-    return [
-        BuildReport(
-            build_id=row.id,
-            job=row.job,
-            number=row.number,
-            result=BuildResult(row.result),
-            tag=row.tag,
-            digest=row.digest or None,
-            is_barred=row.is_ours or bool(row.change_id),
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-            recorded_at=row.named_at,
-        )
-        for row in connection.execute(wanted)
-    ]
 
 
 def page(  # noqa: PLR0913 (each filter is named)

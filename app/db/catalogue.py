@@ -36,6 +36,7 @@ repositories = Table(
     Column("first_seen_at", Instant, nullable=False),
     Column("listed_at", Instant),
     Column("listing_wanted_at", Instant),
+    Column("version", Integer, nullable=False, server_default="0"),
     Index("ix_repositories_listing_wanted_at", "listing_wanted_at"),
 )
 
@@ -104,11 +105,18 @@ def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> 
     """Hold images for this transaction: who writes about their tags and keeps their selections goes one by one.
 
     Taken for all images at once and before anything else of the catalogue, two transactions never wait for each other.
+    Each hold is a new version of what is known of the image.
     """
     for image in sorted(set(images)):
         _know_repository(connection, image, now)
-        held = select(repositories.c.image).where(repositories.c.image == str(image)).with_for_update()
-        connection.execute(held).all()
+        of_image = update(repositories).where(repositories.c.image == str(image))
+        connection.execute(of_image.values(version=repositories.c.version + 1))
+
+
+def version_of(connection: Connection, image: ImageName) -> int:
+    """How often an image was held: between two equal answers nothing of its tags and builds has changed."""
+    version = select(repositories.c.version).where(repositories.c.image == str(image))
+    return connection.execute(version).scalar() or 0
 
 
 def record_push(  # noqa: PLR0913 (who said it, when and how are named)
@@ -247,6 +255,12 @@ def is_listed(connection: Connection, image: ImageName) -> bool:
 def tags_of(connection: Connection, image: ImageName) -> Sequence[KnownTag]:
     """Every tag of a repository, those that are gone too."""
     return [_tag(row) for row in connection.execute(select(tags).where(tags.c.image == str(image)))]
+
+
+def tags_after(connection: Connection, image: ImageName, after: str, *, limit: int) -> Sequence[KnownTag]:
+    """Some of the tags of a repository, by name, those that are gone too."""
+    wanted = select(tags).where(tags.c.image == str(image), tags.c.tag > after).order_by(tags.c.tag).limit(limit)
+    return [_tag(row) for row in connection.execute(wanted)]
 
 
 def tags_named(connection: Connection, image: ImageName, names: Iterable[str]) -> Sequence[KnownTag]:

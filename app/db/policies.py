@@ -18,18 +18,23 @@ policies = Table(
     Column("name", SafeString(255), primary_key=True),
     Column("file", SafeText, nullable=False),
     Column("image", SafeText, nullable=False),
+    Column("repository", SafeString(400)),
     Column("spec", SafeText, nullable=False),
     Column("stages", JSON, nullable=False),
     Column("selected_tag", SafeString(128)),
     Column("status", SafeText, nullable=False),
     Column("reason", SafeText, nullable=False),
     Index("ix_policies_namespace_name", "namespace", "name"),
+    Index("ix_policies_repository", "repository"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRow:
-    """A policy at the base head: what it selects ungated, and where it stands in each stage."""
+    """A policy at the base head: what it selects ungated, and where it stands in each stage.
+
+    `image` is as it was written, `repository` under its registry's own host.
+    """
 
     lane: str
     root: str
@@ -37,6 +42,7 @@ class PolicyRow:
     name: str
     file: str
     image: str
+    repository: str | None
     spec: str
     stages: Sequence[str]
     selected_tag: str | None

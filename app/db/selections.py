@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, Table, and_, delete, not_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Integer, Table, and_, delete, exists, select, update
 
 from app.core.images import ImageName
 from app.core.policies.advance import ENGINE, Standing
 from app.core.policies.spec import PolicySpec
-from app.db.lanes import lane_images
 from app.db.policies import policies
 from app.db.tables import SafeString, SafeText, insert_absent, metadata
 
@@ -27,14 +26,13 @@ selections = Table(
 class SelectionRow:
     """What a spec (with its exclusionList) chooses from an image, before any gate.
 
-    `standing` is None where that has to be worked out in full; `is_foreign` where another engine wrote it.
+    `standing` is None where that has to be worked out in full.
     """
 
     image: str
     spec_hash: str
     spec: str
     standing: Standing | None
-    is_foreign: bool
 
 
 def of_image(connection: Connection, image: ImageName) -> Sequence[SelectionRow]:
@@ -45,7 +43,6 @@ def of_image(connection: Connection, image: ImageName) -> Sequence[SelectionRow]
             spec_hash=row.spec_hash,
             spec=row.spec,
             standing=Standing.from_json(row.standing) if row.standing is not None and row.engine == ENGINE else None,
-            is_foreign=row.engine != ENGINE,
         )
         for row in connection.execute(select(selections).where(selections.c.image == str(image)))
     ]
@@ -62,6 +59,11 @@ def store(connection: Connection, image: ImageName, spec: PolicySpec, standing: 
     if not insert_absent(connection, selections, {**key, "spec": spec.as_json(), **values}):
         is_it = and_(selections.c.image == key["image"], selections.c.spec_hash == key["spec_hash"])
         connection.execute(update(selections).where(is_it).values(values))
+
+
+def drop_foreign(connection: Connection, image: ImageName) -> None:
+    """Drop what another engine wrote of an image. The caller holds the image."""
+    connection.execute(delete(selections).where(selections.c.image == str(image), selections.c.engine != ENGINE))
 
 
 def forget(connection: Connection, image: ImageName) -> None:
@@ -81,5 +83,5 @@ def drop_unused(connection: Connection, image: ImageName) -> None:
 
 
 def _is_unused() -> ColumnElement[bool]:
-    has_image = selections.c.image.in_(select(lane_images.c.image))
-    return not_(and_(has_image, selections.c.spec.in_(select(policies.c.spec))))
+    its = and_(policies.c.repository == selections.c.image, policies.c.spec == selections.c.spec)
+    return ~exists().where(its)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from app.core.flux.declared import Declaration, Declared, DeclaredScan, declared_files
-from app.core.manifests.declared import FieldScan, Selector
+from app.core.manifests.declared import ChartDependency, FieldScan, Selector
 from app.core.manifests.editing import files_beside, find_declared
+from app.core.manifests.places import Problem
 from app.core.ports import ConfigRepository, TreeEntry
 from app.core.promotion.rules import Rules
 
@@ -28,7 +29,7 @@ class DeclaredScans:
             return Declared(rules.policies)
         paths = sorted(path for path, entry in entries.items() if entry.is_regular)
         wanted = {
-            path: (_together(path, declarations, entries), declarations)
+            path: (_together(path, entries), declarations)
             for path, declarations in declared_files(rules.declarations, paths).items()
         }
         keys = {path: _key(together, declarations) for path, (together, declarations) in wanted.items()}
@@ -43,8 +44,9 @@ class DeclaredScans:
         }
         found = {path: new[key] if key in new else self._known[key] for path, key in keys.items()}
         self._keep(new)
+        archives = [path for path in paths if path.endswith(".tgz")]
         scans = [
-            DeclaredScan(declaration, path, scan)
+            DeclaredScan(declaration, path, _without_stale_archives(path, declaration, scan, archives))
             for path, (_, declarations) in wanted.items()
             for declaration, scan in zip(declarations, found[path], strict=True)
         ]
@@ -56,12 +58,22 @@ class DeclaredScans:
             self._known = {**kept, **new}
 
 
-def _together(
-    path: str, declarations: Sequence[Declaration], entries: Mapping[str, TreeEntry]
-) -> Mapping[str, TreeEntry]:
+def _without_stale_archives(path: str, declaration: Declaration, scan: FieldScan, archives: Sequence[str]) -> FieldScan:
+    """A dependency that is in the repository as an archive too cannot be moved by its version alone."""
+    if not isinstance(declaration.selector, ChartDependency) or not scan.fields:
+        return scan
+    folder = f"{path.rpartition('/')[0]}/charts/".lstrip("/")
+    beside = [one for one in archives if one.startswith(folder)]
+    if not beside:
+        return scan
+    why = f"{beside[0]} would be left behind: take the archives of dependencies out of Git, or update them by hand"
+    return FieldScan(problems=(*scan.problems, Problem(scan.fields[0].line, why)))
+
+
+def _together(path: str, entries: Mapping[str, TreeEntry]) -> Mapping[str, TreeEntry]:
     """A file and those beside it that say where its fields are."""
-    beside = files_beside(path, [one.selector for one in declarations])
-    return {name: entries[name] for name in (path, *beside) if name in entries and entries[name].is_regular}
+    paths = (path, *files_beside(path))
+    return {name: entries[name] for name in paths if name in entries and entries[name].is_regular}
 
 
 def _key(together: Mapping[str, TreeEntry], declarations: Sequence[Declaration]) -> _Key:

@@ -25,9 +25,10 @@ from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.describe_plan import PlanDescription
 from app.services.explanations import LeftOut, PolicyExplanation, StageExplanation, TagsExplanation, WarningView
-from app.services.judge_policies import policy_states
+from app.services.judge_policies import Judge
 from app.services.read_lane import LaneView, view_at
 from app.services.read_lanes import policy as find_policy
+from app.services.ready_policies import ReadyPolicies
 from app.services.scans import Scans
 from app.services.systems import Systems
 from app.services.views import PolicyDetails
@@ -98,8 +99,8 @@ def explain_policy(
     pushed = None if question.push is None else _pushed_tag(question.push, details, systems)
     # Reading the mirror runs git, which no transaction waits for.
     found.view = _view(found)
+    state = _with_push(_state(database, found), pushed, now)
     with database.transaction() as connection:
-        state = _with_push(_state(connection, found), pushed, now)
         stages = list(_stages(connection, found, state))
     return PolicyExplanation(
         **_named(details),
@@ -155,7 +156,7 @@ def _view(found: _Found) -> LaneView | None:
         return None
 
 
-def _state(connection: Connection, found: _Found) -> PolicyState:
+def _state(database: Database, found: _Found) -> PolicyState:
     """The policy with its tags; from the mirror with its fields, else from what its lane's last run wrote down."""
     name = PolicyName(found.details.root, found.details.namespace, found.details.name)
     view = found.view or _empty_view(found.now)
@@ -164,7 +165,8 @@ def _state(connection: Connection, found: _Found) -> PolicyState:
         found.view = None
         policy = _stored_policy(found.details, name)
     narrowed = replace(view, tree=replace(view.tree, policies=(policy,)))
-    [state] = policy_states(connection, found.lane_key, narrowed, found.systems)
+    judge = Judge(database=database, systems=found.systems, ready=ReadyPolicies(), clock=lambda: found.now)
+    [state] = judge.in_full(narrowed, found.lane_key, {str(name)})
     return state
 
 

@@ -130,11 +130,11 @@ class _Writer:
         for fact in gathered.facts:
             match fact:
                 case BuildFinished():
-                    keys |= self._build(fact)
+                    self._build(fact)
                 case ImagePushed():
-                    keys |= self._push(fact)
+                    self._push(fact)
                 case TagDeleted():
-                    keys |= self._deletion(fact)
+                    self._deletion(fact)
                 case BranchMoved():
                     keys |= self._branch(fact)
                 case PullRequestChanged():
@@ -143,8 +143,8 @@ class _Writer:
                     keys |= self._revision(fact)
         for look in gathered.looked:
             self._note_look(look)
-            keys |= self._lanes_of(look.image)
-        return keys
+        # All of them, also where a later report of a build takes back what it said of an image that it names no more.
+        return keys.union(*map(self._lanes_of, self.touched))
 
     def _note_look(self, look: Looked) -> None:
         image, tag = look.image, look.tag
@@ -173,16 +173,12 @@ class _Writer:
         if artifact.digest is not None:
             self.touched[artifact.image] |= set(catalogue.tags_with(self.connection, artifact.image, [artifact.digest]))
 
-    def _build(self, build: BuildFinished) -> set[str]:
-        keys: set[str] = set()
+    def _build(self, build: BuildFinished) -> None:
         for artifact in build.artifacts:
             self._record_push(artifact.image, artifact.tag, artifact.digest, at=build.finished_at)
-            keys |= self._lanes_of(artifact.image)
-        return keys
 
-    def _push(self, push: ImagePushed) -> set[str]:
+    def _push(self, push: ImagePushed) -> None:
         self._record_push(push.image, push.tag, push.digest, at=push.at)
-        return self._lanes_of(push.image)
 
     def _record_push(self, image: ImageName, tag: str, digest: str | None, *, at: datetime | None) -> None:
         if is_tag(tag):
@@ -198,11 +194,15 @@ class _Writer:
                 delivery_id=self.delivery_id,
             )
 
-    def _deletion(self, deletion: TagDeleted) -> set[str]:
-        catalogue.delete(self.connection, deletion.image, digest=deletion.digest)
-        selections.forget(self.connection, deletion.image)
-        catalogue.want_listing(self.connection, deletion.image, self.now)
-        return self._lanes_of(deletion.image)
+    def _deletion(self, deletion: TagDeleted) -> None:
+        image = deletion.image
+        if deletion.digest is None:
+            selections.forget(self.connection, image)
+        else:
+            self.touched[image] |= set(catalogue.tags_with(self.connection, image, [deletion.digest]))
+        catalogue.delete(self.connection, image, digest=deletion.digest)
+        catalogue.want_listing(self.connection, image, self.now)
+        self.touched.setdefault(image, set())
 
     def _branch(self, moved: BranchMoved) -> set[str]:
         keys: set[str] = set()

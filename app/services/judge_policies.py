@@ -9,16 +9,22 @@ from sqlalchemy import Connection
 from app.core.flux.objects import Policy
 from app.core.flux.tree import Field
 from app.core.images import ImageName
-from app.core.policies.advance import Standing, advance, chosen_only
+from app.core.policies.advance import Standing, advance, chosen_only, standing_among
 from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
+from app.core.policies.spec import PolicySpec
 from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState, PolicyState, tag_in
 from app.db import catalogue, fields, selections
 from app.db.database import Database
-from app.services.keep_selections import evaluate, is_candidate, states_of_all, states_of_tags
+from app.services.keep_selections import is_candidate, states_of_all, states_of_tags
 from app.services.read_lane import LaneView
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, Systems
+
+_MOST_EVALUATIONS = 3
+_UNKNOWN = Selection(
+    tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
+)
 
 Texts = dict[tuple[str, str, str], set[str]]
 
@@ -58,19 +64,24 @@ class Judge:
         }
         with self.database.transaction() as connection:
             texts = read_texts(connection, lane)
-        return judge(view, self.systems, knowledge, texts, self.ready)
+        states = judge(view, self.systems, knowledge, texts, self.ready)
+        unknown = {str(one.name) for one in states if one.selection == _UNKNOWN}
+        in_full = {one.name: one for one in (self.in_full(view, lane, unknown) if unknown else ())}
+        return tuple(in_full.get(one.name, one) for one in states)
 
     def in_full(self, view: LaneView, lane: str, names: Collection[str]) -> tuple[PolicyState, ...]:
         """These policies of a view with all their tags."""
         policies = tuple(one for one in view.tree.policies if str(one.name) in names)
         narrowed = replace(view, tree=replace(view.tree, policies=policies))
-        knowledge: dict[ImageName, ImageKnowledge | None] = {}
-        for image in _by_image(narrowed, self.systems):
-            with self.database.transaction() as connection:
-                knowledge[image] = read_image(connection, image)
+        knowledge = {image: self._all_of(image) for image in _by_image(narrowed, self.systems)}
         with self.database.transaction() as connection:
             texts = read_texts(connection, lane)
         return judge(narrowed, self.systems, knowledge, texts, self.ready)
+
+    def _all_of(self, image: ImageName) -> ImageKnowledge | None:
+        with self.database.transaction() as connection:
+            is_listed = catalogue.is_listed(connection, image)
+        return ImageKnowledge(states_of_all(self.database, image)) if is_listed else None
 
     def _chosen_of(self, image: ImageName, named: Sequence[Policy], view: LaneView) -> ImageKnowledge | None:
         specs = {one.spec.fingerprint(): one.spec for one in named if one.spec is not None and self._is_usable(one)}
@@ -80,20 +91,30 @@ class Judge:
             stored = _standings(connection, image)
             if specs.keys() <= stored.keys():
                 return _knowledge(connection, image, stored, _in_git(view, named))
+        self.evaluate(image, [spec for fingerprint, spec in specs.items() if fingerprint not in stored])
         with self.database.transaction() as connection:
-            catalogue.lock(connection, [image], self.clock())
-            stored = _standings(connection, image)
-            missing = [spec for fingerprint, spec in specs.items() if fingerprint not in stored]
-            evaluate(connection, self.ready, image, missing)
             return _knowledge(connection, image, _standings(connection, image), _in_git(view, named))
+
+    def evaluate(self, image: ImageName, specs: Sequence[PolicySpec]) -> None:
+        """Work out in full what specs choose, and keep it if nothing was told of the image's tags meanwhile.
+
+        Where that happens again and again nothing is kept, and the run looks at all tags by itself.
+        """
+        for _ in range(_MOST_EVALUATIONS):
+            with self.database.transaction() as connection:
+                version = catalogue.version_of(connection, image)
+            candidates = [tag for tag, state in states_of_all(self.database, image).items() if is_candidate(state)]
+            standings = [(spec, standing_among(self.ready.of(spec), candidates)) for spec in specs]
+            with self.database.transaction() as connection:
+                catalogue.lock(connection, [image], self.clock())
+                if catalogue.version_of(connection, image) == version + 1:
+                    selections.drop_foreign(connection, image)
+                    for spec, standing in standings:
+                        selections.store(connection, image, spec, standing)
+                    return
 
     def _is_usable(self, policy: Policy) -> bool:
         return _compile(policy, self.ready)[0] is not None
-
-
-def read_image(connection: Connection, image: ImageName) -> ImageKnowledge | None:
-    """Read all that is known of one repository."""
-    return ImageKnowledge(states_of_all(connection, image)) if catalogue.is_listed(connection, image) else None
 
 
 def read_texts(connection: Connection, lane: str) -> Texts:
@@ -102,12 +123,6 @@ def read_texts(connection: Connection, lane: str) -> Texts:
     for row in fields.of(connection, lane):
         texts[row.policy, row.file, row.text].add(row.spec_hash)
     return texts
-
-
-def policy_states(connection: Connection, lane: str, view: LaneView, systems: Systems) -> tuple[PolicyState, ...]:
-    """Every policy of a view with all its tags, read in one transaction: for views of few policies."""
-    knowledge = {image: read_image(connection, image) for image in _by_image(view, systems)}
-    return judge(view, systems, knowledge, read_texts(connection, lane), ReadyPolicies())
 
 
 def judge(
@@ -187,9 +202,7 @@ def _choice(compiled: CompiledPolicy, standing: Standing | None, present: Collec
     """The stored choice, with the tags in Git among the candidates."""
     for tag in sorted(present):
         standing = None if standing is None else advance(compiled, standing, tag)
-    if standing is None:
-        return replace(chosen_only(compiled, Standing()), is_whole=False)
-    return chosen_only(compiled, standing)
+    return _UNKNOWN if standing is None else chosen_only(compiled, standing)
 
 
 def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | None, str | None]:

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from app.core.images import ImageName
-from app.core.policies.advance import Standing, advance, retract, standing_among
+from app.core.policies.advance import Standing, advance, retract
 from app.core.policies.spec import InvalidPolicy, PolicySpec
 from app.core.policies.stored import read_spec
 from app.core.promotion.gates import BuildReport, TagState, is_admissible
 from app.db import builds, catalogue, selections
 from app.db.catalogue import KnownTag
+from app.db.database import Database
 from app.services.ready_policies import ReadyPolicies
 
 _MOST_AT_ONCE = 200
+_PAGE = 2_000
 
 
 def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageName, tags: Iterable[str]) -> None:
@@ -24,14 +26,15 @@ def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageNa
     It does not matter what was known of them before. The caller has locked the image (`catalogue.lock`) in the same
     transaction, before anything was written about its tags. Many tags at once: the choices are worked out when wanted.
     """
+    # Another version of the program that runs beside this one works its own out again.
+    selections.drop_foreign(connection, image)
     stored, touched = selections.of_image(connection, image), set(tags)
     if not stored or not touched:
         return
-    if len(touched) > _MOST_AT_ONCE or any(row.is_foreign for row in stored):
-        # Another version of the program is running beside this one: it must not miss these tags.
+    if len(touched) > _MOST_AT_ONCE:
         selections.forget(connection, image)
         return
-    states = states_of_tags(connection, image, touched)
+    states = states_of_tags(connection, image, touched, is_history_wanted=False)
     for row in stored:
         spec = read_spec(json.loads(row.spec))
         if spec is None or row.standing is None:
@@ -41,39 +44,47 @@ def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageNa
             selections.store(connection, image, spec, standing)
 
 
-def evaluate(connection: Connection, ready: ReadyPolicies, image: ImageName, specs: Iterable[PolicySpec]) -> None:
-    """Work out in full what specs choose from an image, and keep it. Raises InvalidPolicy.
-
-    The caller has locked the image in the same transaction.
-    """
-    tags = states_of_all(connection, image)
-    candidates = [tag for tag, state in tags.items() if is_candidate(state)]
-    for spec in specs:
-        selections.store(connection, image, spec, standing_among(ready.of(spec), candidates))
-
-
 def is_candidate(state: TagState) -> bool:
     """Tell whether policies may choose a tag: it is there, and not only our own or change requests' builds made it."""
     return not state.is_gone and is_admissible(state)
 
 
-def states_of_tags(connection: Connection, image: ImageName, tags: Iterable[str]) -> dict[str, TagState]:
-    """What is known of these tags; those that nobody has told of are left out."""
+def states_of_tags(
+    connection: Connection, image: ImageName, tags: Iterable[str], *, is_history_wanted: bool = True
+) -> dict[str, TagState]:
+    """What is known of these tags; those that nobody has told of are left out.
+
+    Without history what builds said of digests that the tags named before is left out: no candidate depends on it.
+    """
     known = catalogue.tags_named(connection, image, tags)
-    digests = {one.digest for one in known if one.digest is not None}
-    return join_reports(known, builds.reports_on(connection, image, [one.tag for one in known], digests))
+    digests = {one.tag: one.digest for one in known}
+    return _join(known, builds.reports_on(connection, image, digests, is_history_wanted=is_history_wanted))
 
 
-def states_of_all(connection: Connection, image: ImageName) -> dict[str, TagState]:
-    """What is known of every tag of an image."""
-    return join_reports(catalogue.tags_of(connection, image), builds.reports_of(connection, image))
+def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:
+    """What is known of every tag of an image, read in many short transactions: each keeps webhooks waiting."""
+    known: list[KnownTag] = []
+    while True:
+        with database.transaction() as connection:
+            some = catalogue.tags_after(connection, image, known[-1].tag if known else "", limit=_PAGE)
+        known += some
+        if len(some) < _PAGE:
+            break
+    reports: list[BuildReport] = []
+    after, are_more = 0, True
+    while are_more:
+        with database.transaction() as connection:
+            told, after = builds.reports_after(connection, image, after, limit=_PAGE)
+        reports += told
+        are_more = len(told) == _PAGE
+    return _join(known, reports)
 
 
-def join_reports(known_tags: Sequence[KnownTag], reports: Sequence[BuildReport]) -> dict[str, TagState]:
+def _join(known_tags: Sequence[KnownTag], reports: Sequence[BuildReport]) -> dict[str, TagState]:
     """Tags with the builds that named them or their digest."""
     by_tag: dict[str, list[BuildReport]] = defaultdict(list)
     by_digest: dict[str, list[BuildReport]] = defaultdict(list)
-    for report in reports:
+    for report in sorted(reports, key=lambda one: (one.build_id, one.tag, one.digest or "")):
         by_tag[report.tag].append(report)
         if report.digest is not None:
             by_digest[report.digest].append(report)

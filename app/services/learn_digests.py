@@ -4,51 +4,74 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from app.core.errors import Refused, Unavailable
+from app.core.images import ImageName
 from app.core.promotion.state import PolicyState
-from app.db import catalogue
+from app.db import catalogue, lanes
 from app.services.keep_selections import keep_selections
 from app.services.lane_run import LaneRun
 
 _SHORTEST_INTERVAL = timedelta(minutes=1)
+_LONGEST_PAUSE = timedelta(minutes=10)
 
 
 def learn_digests(run: LaneRun, states: Sequence[PolicyState]) -> bool:
     """Ask the registry for the digest of each selection that has none yet; true when it answered.
 
     Under digestReflectionPolicy Always it is asked again when the policy's interval is over. What cannot be asked is
-    left for later.
+    left for later, and a registry that does not answer is asked no more in this run.
     """
     has_learned = False
+    asked: set[tuple[ImageName, str]] = set()
+    silent: set[str] = set()
     for state in states:
         selected = state.selection.tag if state.selection is not None else None
         if selected is None or state.policy.image is None or not _is_wanted(state, selected, run.now()):
             continue
         image = run.systems.known_as(state.policy.image)
-        registry = run.systems.registry_of(image)
-        if registry is None:
+        if (image, selected) in asked or image.registry in silent:
             continue
+        asked.add((image, selected))
         try:
-            digest = registry.digest(image.path, selected)
-        except (Unavailable, Refused) as error:
+            has_learned |= _learn(run, image, selected, known=state.tags[selected].digest)
+        except Unavailable as error:
+            silent.add(image.registry)
             run.notes.append(f"the digest of {image}:{selected} is not known: {error}")
-            continue
-        if digest is None:
-            # One answer is no deletion: only a delete event, or two lists without it, make a tag gone.
-            run.notes.append(f"the registry has no {image}:{selected} just now")
-            continue
-        # A fact, not the lane's own: taking the lane's row first would deadlock with a delivery about this tag.
-        with run.database.transaction() as connection:
-            catalogue.lock(connection, [image], run.now())
-            catalogue.set_digest(connection, image, selected, digest, looked_at=run.now())
-            keep_selections(connection, run.ready, image, [selected])
-        has_learned = True
+        except Refused as error:
+            run.notes.append(f"the digest of {image}:{selected} is not known: {error}")
     return has_learned
 
 
+def _learn(run: LaneRun, image: ImageName, tag: str, *, known: str | None) -> bool:
+    """Ask for one digest and write it down; false where there is none. Raises Unavailable, Refused."""
+    registry = run.systems.registry_of(image)
+    if registry is None:
+        return False
+    asked_at = run.now()
+    digest = registry.digest(image.path, tag)
+    if digest is None:
+        # One answer is no deletion: only a delete event, or two lists without it, make a tag gone.
+        run.notes.append(f"the registry has no {image}:{tag} just now")
+        return False
+    # A fact, not the lane's own: taking the lane's row first would deadlock with a delivery about this tag.
+    with run.database.transaction() as connection:
+        catalogue.lock(connection, [image], run.now())
+        catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
+        keep_selections(connection, run.ready, image, [tag])
+        if digest != known:
+            timing = run.systems.timing
+            others = sorted(set(lanes.lanes_of_image(connection, image)) - {run.lane})
+            lanes.raise_wanted(connection, others, now=run.now(), quiet=timing.quiet, max_wait=timing.max_wait)
+    return True
+
+
 def next_look_at_digests(states: Sequence[PolicyState], now: datetime) -> datetime | None:
-    """When the registry is to be asked next for a digest that it has told before: not at once where it just failed."""
-    looks = [look for look in map(_next_look_at, states) if look is not None]
-    return max(min(looks), now + _SHORTEST_INTERVAL) if looks else None
+    """When the registry is to be asked next for a digest that policies follow: not at once where it just failed."""
+    looks = [
+        look if look > now else now + min(_interval(state), _LONGEST_PAUSE)
+        for state in states
+        if (look := _next_look_at(state)) is not None
+    ]
+    return min(looks, default=None)
 
 
 def _is_wanted(state: PolicyState, tag: str, now: datetime) -> bool:
@@ -63,4 +86,8 @@ def _next_look_at(state: PolicyState) -> datetime | None:
     if tag is None or not state.fields or state.policy.digest_reflection != "Always":
         return None
     looked_at = state.tags[tag].looked_at or state.tags[tag].first_seen_at
-    return looked_at + max(state.policy.digest_interval, _SHORTEST_INTERVAL)
+    return looked_at + _interval(state)
+
+
+def _interval(state: PolicyState) -> timedelta:
+    return max(state.policy.digest_interval, _SHORTEST_INTERVAL)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import Invalid
-from app.core.manifests.declared import DeclaredField
 from app.core.manifests.editing import edit_file, files_beside
 from app.core.manifests.setting import CannotSet
 from app.core.ports import CommitDraft, PullRequest, TreeEntry
@@ -51,7 +50,7 @@ class ProposalCommits:
         """The commit that makes a proposal's changes, all of them. Raises CannotEdit."""
         edited: dict[str, bytes] = {}
         for file, changes in _by_file(proposal).items():
-            together = {path: contents[entry.blob] for path, entry in self._edited_with(file, changes).items()}
+            together = {path: contents[entry.blob] for path, entry in self._edited_with(file).items()}
             try:
                 edited |= edit_file(file, together, [(change.field.marked, change.new_text) for change in changes])
             except CannotSet as error:
@@ -60,17 +59,16 @@ class ProposalCommits:
         message = texts.commit_message(proposal, promotion_id=promotion_id)
         return CommitDraft(parent=parent, files=edited, message=message, at=at)
 
-    def _edited_with(self, file: str, changes: Sequence[Change]) -> dict[str, TreeEntry]:
+    def _edited_with(self, file: str) -> dict[str, TreeEntry]:
         """A file and those that change together with it, as they are on the base branch."""
-        selectors = [one.field.marked.selector for one in changes if isinstance(one.field.marked, DeclaredField)]
-        paths = (file, *files_beside(file, selectors))
+        paths = (file, *files_beside(file))
         return {path: entry for path in paths if (entry := self.view.entries.get(path)) and entry.is_regular}
 
     def _entries_of(self, proposal: Proposal) -> dict[str, TreeEntry]:
         """Every file that a proposal may change, as it is on the base branch."""
         found: dict[str, TreeEntry] = {}
-        for file, changes in _by_file(proposal).items():
-            found |= self._edited_with(file, changes)
+        for file in _by_file(proposal):
+            found |= self._edited_with(file)
         return found
 
     def is_same(self, commit: str, remote_head: str, parent: str) -> bool:

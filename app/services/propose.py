@@ -304,10 +304,11 @@ class Proposer:
                 ),
             )
             row = promotions.find(connection, draft.promotion_id)
-            is_new = row is None or (row.state, row.pull_request, row.head_sha) != (
+            is_new = row is None or (row.state, row.pull_request, row.head_sha, row.digest) != (
                 PromotionState.PROPOSED,
                 pull.number,
                 draft.commit,
+                proposal.move.digest or row.digest,
             )
             if is_new:
                 promotions.move(
@@ -321,6 +322,7 @@ class Proposer:
                         "pull_request": pull.number,
                         "branch": proposal.branch,
                         "head_sha": draft.commit,
+                        "digest": proposal.move.digest,
                         "build_id": proposal.move.build.build_id if proposal.move.build else None,
                     },
                 )

@@ -23,6 +23,7 @@ from app.services.learn_digests import learn_digests, next_look_at_digests
 from app.services.propose import Proposer
 from app.services.read_lane import LaneView, view_at
 from app.services.record_plan import record_outcomes
+from app.services.systems import Systems
 
 _LOOK_AGAIN = timedelta(seconds=2)
 
@@ -124,7 +125,7 @@ def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> 
     """Keep what this run saw: fields with the spec they came under, policies, the images that make the lane due."""
     with run.writing() as connection:
         fields.replace_all(connection, run.lane, _field_rows(state, view, run.now(), run.lane))
-        policies.replace_all(connection, run.lane, _policy_rows(state, planned, run.lane))
+        policies.replace_all(connection, run.lane, _policy_rows(state, planned, run.lane, run.systems))
     # Facts of images, not the lane's own: who holds the lane's row must not wait for an image that a delivery holds.
     for one in state.policies:
         if one.waits_for == "catalogue not listed" and one.policy.image is not None:
@@ -169,7 +170,7 @@ def _field_rows(state: LaneState, view: LaneView, now: datetime, lane: str) -> l
     ]
 
 
-def _policy_rows(state: LaneState, planned: Plan, lane: str) -> list[PolicyRow]:
+def _policy_rows(state: LaneState, planned: Plan, lane: str, systems: Systems) -> list[PolicyRow]:
     outcomes = {(one.policy, one.stage): one for one in planned.outcomes}
     rows: list[PolicyRow] = []
     for one in state.policies:
@@ -184,6 +185,7 @@ def _policy_rows(state: LaneState, planned: Plan, lane: str) -> list[PolicyRow]:
                 name=one.name.name,
                 file=one.policy.file,
                 image=str(one.policy.image) if one.policy.image is not None else one.policy.image_text,
+                repository=str(systems.known_as(one.policy.image)) if one.policy.image is not None else None,
                 spec=one.policy.spec.as_json() if one.policy.spec is not None else "{}",
                 stages=stages,
                 selected_tag=one.selection.tag if one.selection is not None else None,

@@ -127,5 +127,5 @@ def _move(run: LaneRun, connection: Connection, row: PromotionRow, outcome: Outc
         reason=outcome.reason,
         who=US,
         at=run.now(),
-        learned={"build_id": outcome.build_id},
+        learned={"build_id": outcome.build_id, "digest": outcome.digest},
     )

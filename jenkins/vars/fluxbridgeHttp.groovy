@@ -11,10 +11,11 @@ import groovy.json.JsonSlurperClassic
 @NonCPS
 String address(String base, String path) {
     if (!base) {
-        throw new IllegalArgumentException('where Fluxbridge is, nobody says: give `url`, or set FLUXBRIDGE_URL for all jobs')
+        throw new IllegalArgumentException('nobody says where Fluxbridge is: give `url`, or set FLUXBRIDGE_URL')
     }
     if (!(base ==~ /https?:\/\/[^\/?#@\s]+(\/[^?#@\s]*)?/)) {
-        throw new IllegalArgumentException('the URL of Fluxbridge must be http(s)://host[:port][/path], without user, password, query or spaces')
+        // The text itself is not told: it may hold a password.
+        throw new IllegalArgumentException('the URL of Fluxbridge must be http(s)://host[:port][/path] and nothing more')
     }
     return base.replaceAll(/\/+$/, '') + '/' + path
 }

@@ -115,12 +115,19 @@ private String instant(long millis) {
 
 @NonCPS
 private String bodyOf(Map args, Map told, String finishedAt) {
-    onlyKnown('', args, ['result', 'image', 'tag', 'digest', 'images', 'charts', 'tests', 'parameters', 'scm', 'commit',
-                         'url', 'source', 'credentialsId', 'prefix', 'failOnError'])
-    List images = (args.images ?: []) + (args.image ? [[repository: args.image, tag: args.tag, digest: args.digest]] : [])
+    onlyKnown('', args, [
+        'result', 'image', 'tag', 'digest', 'images', 'charts', 'tests', 'parameters', 'scm', 'commit',
+        'url', 'source', 'credentialsId', 'prefix', 'failOnError',
+    ])
     if (!args.image && (args.tag || args.digest)) {
         throw new IllegalArgumentException('`tag` and `digest` need `image`')
     }
+    List images = []
+    images.addAll(args.images ?: [])
+    if (args.image) {
+        images << [repository: args.image, tag: args.tag, digest: args.digest]
+    }
+    Map parameters = (args.parameters ?: [:]).findAll { it.value != null }
     // The bytes are ASCII: what is not is escaped, so nothing on the way can read them in another encoding.
     return JsonOutput.toJson([
         schema: 1, source: 'jenkins', job: told.job, build_number: told.number, build_url: line(told.url),
@@ -132,14 +139,15 @@ private String bodyOf(Map args, Map told, String finishedAt) {
         images: images.collect { published('images', it, 'tag') },
         charts: (args.charts ?: []).collect { published('charts', it, 'version') },
         tests: counts(args.tests),
-        parameters: (args.parameters ?: [:]).findAll { it.value != null }.collectEntries { [clean(it.key), clean(it.value)] },
+        parameters: parameters.collectEntries { [clean(it.key), clean(it.value)] },
     ])
 }
 
 @NonCPS
 private String branchOf(Map told) {
     // Of a change request BRANCH_NAME is PR-12; a plain job has no BRANCH_NAME, but knows the remote's branch.
-    return told.tagName ? null : line(told.changeBranch ?: told.branchName ?: told.gitBranch?.replaceFirst(/^origin\//, ''))
+    String branch = told.changeBranch ?: told.branchName ?: told.gitBranch?.replaceFirst(/^origin\//, '')
+    return told.tagName ? null : line(branch)
 }
 
 @NonCPS
@@ -159,7 +167,7 @@ private Map published(String list, Object item, String version) {
     }
     onlyKnown("${list}: ", item, ['repository', version, 'digest'])
     if (item.digest && !(item.digest.toString() ==~ /sha256:[0-9a-f]{64}/)) {
-        throw new IllegalArgumentException("${item.digest} is no digest: give sha256: and 64 hex digits, as fluxbridgeReport.digestIn does")
+        throw new IllegalArgumentException("${item.digest} is no digest, which is sha256: and 64 hex digits")
     }
     return [repository: clean(item.repository), (version): clean(item[version]), digest: item.digest?.toString()]
 }

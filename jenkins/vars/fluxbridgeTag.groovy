@@ -22,7 +22,7 @@ String call(Map args = [:]) {
 private Map release(String tag) {
     if (!(tag ==~ /[A-Za-z0-9_][A-Za-z0-9._-]{0,127}/)) {
         String hint = tag.contains('+') ? '; a registry knows no +, so leave the build part of the version out' : ''
-        return [why: "the git tag is no image tag (1 to 128 of A-Z a-z 0-9 _ . -, not starting with . or -)${hint}".toString()]
+        return [why: "${tag} is no image tag: 1 to 128 of A-Z a-z 0-9 _ . -, not starting with . or -${hint}".toString()]
     }
     if (!(tag ==~ /v?[0-9]+\.[0-9]+(\.[0-9]+)?(-[0-9A-Za-z.-]+)?/)) {
         return [why: "the git tag ${tag} is no version such as v1.4.2 or 1.4.2-rc.1".toString()]
@@ -49,7 +49,8 @@ private String written(String branch, int longest) {
     if (branch ==~ /[A-Za-z0-9_][A-Za-z0-9._-]*/ && branch.length() <= longest) {
         return branch
     }
-    String hash = MessageDigest.getInstance('SHA-256').digest(branch.getBytes('UTF-8')).encodeHex().toString().substring(0, 8)
+    byte[] digest = MessageDigest.getInstance('SHA-256').digest(branch.getBytes('UTF-8'))
+    String hash = digest.encodeHex().toString().substring(0, 8)
     String safe = branch.replaceAll(/[^A-Za-z0-9._-]+/, '-').replaceFirst(/^[.-]+/, '')
     safe = safe.take(longest - hash.length() - 1).replaceFirst(/[.-]+$/, '')
     return safe ? safe + '-' + hash : hash

@@ -12,9 +12,10 @@ String call(Map args = [:]) {
     } catch (FlowInterruptedException stopped) {
         throw stopped
     } catch (Exception problem) {
-        outcome = [state: 'error', why: fluxbridgeHttp.oneLine(problem.message ?: problem.toString())]
+        outcome = [state: 'error', why: problem.message ?: problem.toString()]
     }
-    String words = "fluxbridgeWait: ${args.tag} in ${args.stage}: ${outcome.state}${outcome.why ? ', ' + outcome.why : ''}"
+    String what = "${args.tag} in ${args.stage}: ${outcome.state}${outcome.why ? ', ' + outcome.why : ''}"
+    String words = 'fluxbridgeWait: ' + fluxbridgeHttp.oneLine(what)
     if (args.failOnError && outcome.state != (args.until ?: 'merged')) {
         error(words)
     }
@@ -25,8 +26,9 @@ String call(Map args = [:]) {
 private Map look(Map args) {
     check(args)
     String base = args.url ?: env.FLUXBRIDGE_URL
+    Map asked = [image: args.image, stage: args.stage, policy: args.policy, limit: 100]
     String promotions = fluxbridgeHttp.address(base, 'api/v1/promotions')
-    String url = promotions + fluxbridgeHttp.query([image: args.image, stage: args.stage, policy: args.policy, limit: 100])
+    String url = promotions + fluxbridgeHttp.query(asked)
     int everyS = args.everyS ?: 20
     long deadline = currentBuild.duration + 1000L * (args.timeoutS ?: 1800)
     String last = 'nothing was heard yet'
@@ -78,7 +80,9 @@ private Map bearer(String token) {
 
 @NonCPS
 private void check(Map args) {
-    List<String> names = ['image', 'tag', 'stage', 'policy', 'until', 'clusters', 'timeoutS', 'everyS', 'url', 'credentialsId', 'failOnError']
+    List<String> names = [
+        'image', 'tag', 'stage', 'policy', 'until', 'clusters', 'timeoutS', 'everyS', 'url', 'credentialsId', 'failOnError',
+    ]
     List<String> unknown = args.keySet()*.toString() - names
     if (unknown) {
         throw new IllegalArgumentException("unknown: ${unknown.join(', ')}; known are ${names.join(', ')}")
@@ -95,7 +99,7 @@ private void check(Map args) {
 @NonCPS
 private List<Map> ofTag(Object page, Object tag) {
     Map newest = [:]
-    for (one in page?.items ?: []) {
+    for (one in (page?.items ?: [])) {
         String policy = "${one.repo} ${one.branch} ${one.policy}"
         if (one.tag == tag.toString() && !newest.containsKey(policy)) {
             newest[policy] = [id: one.id, state: one.state, reason: one.reason]
@@ -108,27 +112,28 @@ private List<Map> ofTag(Object page, Object tag) {
 private Map judged(List<Map> found, String until) {
     Map ended = found.find { it.state in ['closed', 'superseded', 'reverted'] }
     if (ended) {
-        return [state: ended.state, why: fluxbridgeHttp.oneLine(ended.reason ?: '')]
+        return [state: ended.state, why: ended.reason]
     }
     if (!found) {
         return [why: 'there is no promotion of this tag yet']
     }
     Map open = found.find { it.state != 'merged' }
     if (open) {
-        return [why: fluxbridgeHttp.oneLine("${open.state}: ${open.reason ?: ''}")]
+        return [why: "${open.state}: ${open.reason ?: ''}".toString()]
     }
     return until == 'merged' ? [state: 'merged'] : [look: true]
 }
 
 @NonCPS
 private Map applied(List<Map> promotions, Object clusters) {
+    List<String> wanted = (clusters ?: [])*.toString()
     for (promotion in promotions) {
-        List there = promotion.in
+        List there = promotion.in.findAll { !wanted || it.cluster in wanted }
         Map failed = there.find { it.state == 'failed' }
         if (failed) {
-            return [why: fluxbridgeHttp.oneLine("merged, but ${failed.cluster} failed to apply it: ${failed.message}")]
+            return [why: "merged, but ${failed.cluster} failed to apply it: ${failed.message}".toString()]
         }
-        List missing = (clusters ?: []).findAll { cluster -> !there.any { it.cluster == cluster.toString() } }
+        List missing = wanted - there*.cluster
         if (!there || missing) {
             return [why: "merged, not applied yet${missing ? ' in ' + missing.join(', ') : ''}".toString()]
         }

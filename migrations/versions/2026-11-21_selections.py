@@ -20,6 +20,9 @@ def upgrade() -> None:
         sa.Column("standing", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("image", "spec_hash", name=op.f("pk_selections")),
     )
+    op.add_column("policies", sa.Column("repository", sa.String(length=400), nullable=True))
+    op.create_index("ix_policies_repository", "policies", ["repository"], unique=False)
+    op.add_column("repositories", sa.Column("version", sa.Integer(), nullable=False, server_default="0"))
     op.create_index("ix_tags_image_digest", "tags", ["image", "digest"], unique=False)
     op.create_index("ix_build_artifacts_image_digest", "build_artifacts", ["image", "digest"], unique=False)
 
@@ -28,4 +31,7 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_index("ix_build_artifacts_image_digest", table_name="build_artifacts")
     op.drop_index("ix_tags_image_digest", table_name="tags")
+    op.drop_column("repositories", "version")
+    op.drop_index("ix_policies_repository", table_name="policies")
+    op.drop_column("policies", "repository")
     op.drop_table("selections")

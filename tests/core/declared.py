@@ -38,7 +38,7 @@ def read_tree(files: Mapping[str, bytes], rules: Rules) -> FluxTree:
     scans: list[DeclaredScan] = []
     for path, declarations in declared_files(rules.declarations, list(files)).items():
         selectors = [one.selector for one in declarations]
-        contents = {name: files[name] for name in (path, *files_beside(path, selectors)) if name in files}
+        contents = {name: files[name] for name in (path, *files_beside(path)) if name in files}
         found = find_declared(path, contents, selectors)
         scans += (DeclaredScan(one, path, scan) for one, scan in zip(declarations, found, strict=True))
     return assemble(

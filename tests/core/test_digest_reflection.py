@@ -86,6 +86,33 @@ def test_a_later_stage_gets_the_digest_that_the_earlier_one_was_given() -> None:
     assert written(replace(found, tags=tags).plan(), "production") == [f"{IMAGE}:1.1.0@{OLD}"]
 
 
+SPLIT = """\
+kind: Deployment
+tag: %s # {"$imagepolicy": "flux-system:app:tag"}
+digest: %s # {"$imagepolicy": "flux-system:app:digest"}
+"""
+
+
+def test_a_digest_in_a_field_of_its_own_is_kept_with_its_tag() -> None:
+    found = lane("IfNotPresent", digests={"1.0.0": NEW, "1.1.0": NEXT}, staging="1.0.0", choice="1.0.x")
+    files = {**found.files, "apps/staging/app.yaml": (SPLIT % ("1.0.0", OLD)).encode()}
+    assert written(replace(found, files=files).plan()) == []
+    files["apps/staging/app.yaml"] = (SPLIT % ("0.9.0", OLD)).encode()
+    assert written(replace(found, files=files).plan()) == ["1.0.0", NEW]
+
+
+def test_no_stage_goes_back_to_the_digest_of_another() -> None:
+    found = lane("IfNotPresent", digests={"1.0.0": NEW}, staging=f"1.0.0@{NEW}", production=f"1.0.0@{OLD}")
+    assert found.plan().proposals == ()
+
+
+def test_a_digest_of_another_image_is_not_kept() -> None:
+    found = lane("IfNotPresent", digests={"1.0.0": NEW}, staging="1.0.0")
+    moved = f'kind: Deployment\nimage: old.example/app:1.0.0@{OLD} # {{"$imagepolicy": "flux-system:app"}}\n'
+    files = {**found.files, "apps/staging/app.yaml": moved.encode(), "apps/production/app.yaml": deployment("1.0.0")}
+    assert written(replace(found, files=files).plan()) == [f"{IMAGE}:1.0.0@{NEW}"]
+
+
 def test_fields_of_tag_and_digest_move_together() -> None:
     marker = '# {"$imagepolicy": "flux-system:app%s"}'
     app = f"kind: Deployment\nname: {IMAGE} {marker % ':name'}\ntag: 1.0.0 {marker % ':tag'}\n"

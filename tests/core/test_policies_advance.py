@@ -140,6 +140,14 @@ def _choice(case: dict[str, Any]) -> Choice:
     return Numerical(case["order"])
 
 
+@pytest.mark.parametrize("gone", ["v1.0.0", "1.0.0"])
+def test_taking_one_of_two_that_tie_back_calls_for_a_full_evaluation(gone: str) -> None:
+    policy = compile_policy(PolicySpec(SemVer("*"), TagFilter("^(.*)$", "$1")))
+    standing = standing_among(policy, ["v1.0.0", "1.0.0", "0.9.0"])
+    assert standing.is_tie
+    assert retract(policy, standing, gone) is None
+
+
 @given(spec=SPECS, tags=LISTS, data=st.data())
 def test_taking_a_tag_back_is_the_full_evaluation_of_the_rest(
     spec: PolicySpec, tags: list[str], data: st.DataObject

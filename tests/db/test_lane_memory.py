@@ -36,6 +36,7 @@ POLICY = PolicyRow(
     name="web",
     file="clusters/staging/web-policy.yaml",
     image=str(IMAGE),
+    repository=str(IMAGE),
     spec="{}",
     stages=["staging"],
     selected_tag="1.2.0",

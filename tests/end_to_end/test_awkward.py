@@ -141,10 +141,14 @@ def test_a_branch_that_a_person_pushed_to_is_left_to_them(bridge: Bridge) -> Non
     bridge.push_image("1.2.0")
     left = bridge.wait_for(
         "the branch to be left alone",
-        lambda: next((one for one in bridge.items("/promotions", stage="staging") if "theirs" in one["reason"]), None),
+        lambda: [
+            one
+            for one in bridge.items("/promotions", stage="staging")
+            if one["tag"] == "1.2.0" and "theirs" in one["reason"]
+        ],
     )
     bridge.settle()
-    assert left["tag"] == "1.2.0"
+    assert len(left) == 1
     assert bridge.config.head(pull.head) == theirs
     assert len(bridge.forge.comments(pull.number)) == 1
 

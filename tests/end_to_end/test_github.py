@@ -194,7 +194,7 @@ def test_no_secret_shows_in_urls_logs_rows_files_or_errors(
         "api": world.bridge.told(),
         "pull request": f"{pull.body}{world.github.comments(pull.number)}",
     }
-    assert "lane reconciled" in places["output"]
+    assert "lane reconciled" in places["log"]
     found = [
         (where, secret) for where, text in places.items() for secret in (BOT_TOKEN, GITHUB_SECRET) if secret in text
     ]

@@ -100,6 +100,7 @@ def policy_row(root: str, status: str = "selected") -> PolicyRow:
         name="web",
         file=f"{root}/policies.yaml",
         image=str(IMAGE),
+        repository=str(IMAGE),
         spec='{"policy": {"semver": {"range": "1.x"}}}',
         stages=["production"],
         selected_tag="1.2.0",

@@ -271,6 +271,17 @@ def test_a_build_of_our_own_work_takes_every_tag_of_its_digest_out_of_the_choice
     site.send("ci", build_report(site.image, TAG, digest_of(TAG), git={"branch": "fluxbridge/main/all/app"}))
 
 
+@pytest.mark.parametrize("later", [{"git": {"change_id": "17"}}, {"result": "FAILURE"}], ids=["barred", "failed"])
+def test_what_a_later_report_says_without_its_images_counts_for_those_it_named_before(
+    site: Site, later: dict[str, Any]
+) -> None:
+    site.put_image(TAG)
+    site.send("ci", build_report(site.image, TAG, digest_of(TAG)))
+    before = site.wanted()[MAIN]
+    site.send("ci", build_report(site.image, TAG, digest_of(TAG), images=[], **later))
+    assert site.wanted()[MAIN] > before
+
+
 @pytest.mark.parametrize(("changes", "is_ours", "is_admitted"), BARRED)
 def test_builds_of_our_own_work_and_of_change_requests_make_no_candidate(
     site: Site, changes: dict[str, Any], *, is_ours: bool, is_admitted: bool

@@ -1,6 +1,6 @@
 """What each policy of a lane chooses, from its stored choice and from all its tags alike."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
+from app.core.policies.selection import CompiledPolicy
 from app.core.policies.spec import PolicySpec, SemVer
 from app.core.promotion.state import PolicyState
 from app.db import builds, catalogue, fields, selections
@@ -16,6 +17,7 @@ from app.db.database import Database
 from app.db.fields import FieldRow
 from app.services.judge_policies import Judge
 from app.services.read_lane import LaneView, view_at
+from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Systems
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, NOW, Lane, ListedRegistry, digest
@@ -224,3 +226,36 @@ def test_a_stored_choice_is_read_without_the_other_tags(lane: Lane) -> None:
     judge = Judge(database=lane.database, systems=lane.systems, ready=lane.ready, clock=lambda: lane.now)
     [seen] = judge.by_stored_choice(view(lane), LANE)
     assert set(seen.tags) == {"1.0.0", "1.1.19"}
+
+
+def test_a_choice_that_no_policy_of_its_image_makes_is_dropped_though_another_image_has_it(lane: Lane) -> None:
+    other = {"images/other.yaml": policy("other", path="team/other"), "apps/other.yaml": deployment("1.0.0")}
+    lane.config.commit("main", other)
+    lane.run()
+    lane.config.commit("main", {"images/app.yaml": policy(choice="semver: {range: 1.x}")})
+    lane.run()
+    assert set(stored(lane)) == {PolicySpec(SemVer("1.x")).as_json()}
+
+
+def test_what_is_told_while_a_choice_is_worked_out_is_not_missed(lane: Lane) -> None:
+    """A push between the reading and the keeping: the choice is worked out again."""
+
+    @dataclass(slots=True)
+    class Interrupted(ReadyPolicies):
+        pushes: int = 1
+
+        def of(self, spec: PolicySpec) -> CompiledPolicy:
+            if self.pushes:
+                self.pushes -= 1
+                lane.push("1.9.0")
+            return ReadyPolicies.of(self, spec)
+
+    spec = PolicySpec(SemVer(">=1.0.0"))
+    judge = Judge(database=lane.database, systems=lane.systems, ready=Interrupted(), clock=lambda: lane.now)
+    judge.evaluate(IMAGE, [spec])
+    assert stored(lane) == {spec.as_json(): "1.9.0"}
+    endless = Interrupted(pushes=99)
+    Judge(database=lane.database, systems=lane.systems, ready=endless, clock=lambda: lane.now).evaluate(
+        IMAGE, [PolicySpec(SemVer("1.x"))]
+    )
+    assert PolicySpec(SemVer("1.x")).as_json() not in stored(lane)

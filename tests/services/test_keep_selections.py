@@ -15,8 +15,10 @@ from app.core.policies.advance import ENGINE, standing_among
 from app.core.policies.spec import Alphabetical, Numerical, PolicySpec, SemVer, TagFilter
 from app.db import builds, catalogue, selections
 from app.db.database import Database
-from app.services.keep_selections import evaluate, is_candidate, keep_selections, states_of_all
+from app.services.judge_policies import Judge
+from app.services.keep_selections import is_candidate, keep_selections, states_of_all
 from app.services.ready_policies import ReadyPolicies
+from app.services.systems import Systems
 from tests.services.lanes import NOW
 
 SPECS = (
@@ -67,9 +69,8 @@ class Image:
 
     def evaluate(self) -> None:
         """Work every choice out in full, as a lane run does for those that are not stored."""
-        with self.database.transaction() as connection:
-            catalogue.lock(connection, [self.image], NOW)
-            evaluate(connection, self.ready, self.image, SPECS)
+        judge = Judge(database=self.database, systems=Systems(), ready=self.ready, clock=lambda: NOW)
+        judge.evaluate(self.image, SPECS)
 
     def stored(self) -> dict[str, object]:
         """The choices as they are kept."""
@@ -78,8 +79,7 @@ class Image:
 
     def in_full(self) -> dict[str, object]:
         """The choices as a full evaluation makes them."""
-        with self.database.transaction() as connection:
-            states = states_of_all(connection, self.image)
+        states = states_of_all(self.database, self.image)
         tags = [tag for tag, state in states.items() if is_candidate(state)]
         return {spec.fingerprint(): standing_among(ReadyPolicies().of(spec), tags) for spec in SPECS}
 
@@ -150,26 +150,17 @@ def test_only_what_may_take_the_choice_away_has_it_worked_out_again(
     assert (image.stored()[SPECS[0].fingerprint()] is None) == is_forgotten
 
 
-def test_choices_of_another_engine_are_worked_out_again(database: Database) -> None:
+def test_choices_of_another_engine_are_worked_out_again_and_miss_no_push(database: Database) -> None:
+    """As while two versions of the program run side by side: each drops what it cannot move along."""
     image = Image(database)
     image.evaluate()
     with database.transaction() as connection:
         connection.execute(selections.selections.update().values(engine=ENGINE + 1))
     assert set(image.stored().values()) == {None}
     image.tell("push", "1.0.0", DIGESTS[0])
+    assert image.stored() == {}
     image.evaluate()
     assert image.stored() == image.in_full()
-
-
-def test_a_push_that_another_engine_may_have_missed_is_not_lost_for_it(database: Database) -> None:
-    image = Image(database)
-    image.evaluate()
-    with database.transaction() as connection:
-        connection.execute(selections.selections.update().values(engine=ENGINE + 1))
-    image.tell("push", "1.0.0", DIGESTS[0])
-    with database.transaction() as connection:
-        rows = connection.execute(selections.selections.select()).all()
-    assert {row.standing for row in rows} == {None}
 
 
 def test_a_push_and_a_full_evaluation_beside_each_other_miss_nothing(database: Database) -> None:

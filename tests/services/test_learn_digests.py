@@ -135,7 +135,7 @@ def test_the_lane_is_due_when_the_registry_is_to_be_asked_again_and_not_at_once_
     lane.now += timedelta(minutes=7)
     reconcile(run_with(lane, AskedRegistry(lambda _: None)))
     dues.append(_due_after(lane))
-    assert dues == [timedelta(minutes=5), timedelta(minutes=1)]
+    assert dues == [timedelta(minutes=5), timedelta(minutes=5)]
 
 
 def _due_after(lane: Lane) -> timedelta:
@@ -160,6 +160,85 @@ def test_a_tag_that_is_pushed_again_keeps_the_digest_of_its_open_pull_request(la
     lane.run()
     [after] = lane.open_pulls()
     assert (after.number, after.head_sha) == (before.number, before.head_sha)
+
+
+def test_a_tag_that_is_pushed_again_while_it_waits_gets_the_digest_that_passed_and_keeps_it(lane: Lane) -> None:
+    rules = "stages: {all: {paths: [apps], requires: {build: success}}}\n"
+    lane.config.commit("main", {"images/app.yaml": IF_NOT_PRESENT, ".fluxbridge.yaml": rules})
+    lane.push("1.3.0")
+    reconcile(run_with(lane, AskedRegistry(digest)))
+    assert {one.digest for one in lane.promotions()} == {digest("1.3.0")}
+    again = digest("other bytes")
+    with lane.telling_of("1.3.0") as connection:
+        catalogue.set_digest(connection, IMAGE, "1.3.0", again, looked_at=lane.now)
+        builds.record(connection, _build("1.3.0", again), is_ours=False, source="ci", delivery_id=None, now=lane.now)
+    numbers = set()
+    for _ in range(4):
+        reconcile(run_with(lane, AskedRegistry(lambda _: again)))
+        numbers |= {pull.number for pull in lane.open_pulls()}
+    assert numbers == {1}
+    assert {one.digest for one in lane.promotions()} == {again}
+
+
+def _build(tag: str, named: str) -> BuildFinished:
+    return BuildFinished(
+        controller="main",
+        job="team/app/main",
+        number=2,
+        result=BuildResult.SUCCESS,
+        artifacts=(Artifact("image", IMAGE, tag, named),),
+    )
+
+
+def test_the_history_has_the_digest_that_an_open_pull_request_was_given_later(lane: Lane) -> None:
+    lane.config.commit("main", {"images/app.yaml": ALWAYS})
+    answers = {"1.2.0": digest("1.2.0")}
+    reconcile(run_with(lane, AskedRegistry(answers.get)))
+    answers["1.2.0"] = digest("other bytes")
+    lane.now += timedelta(minutes=6)
+    reconcile(run_with(lane, AskedRegistry(answers.get)))
+    assert {one.digest for one in lane.promotions()} == {digest("other bytes")}
+
+
+def test_an_answer_that_comes_late_does_not_take_the_place_of_a_newer_one(lane: Lane) -> None:
+    def answer(_: str) -> str:
+        lane.now += timedelta(seconds=1)
+        with lane.telling_of("1.2.0") as connection:
+            catalogue.set_digest(connection, IMAGE, "1.2.0", digest("newer"), looked_at=lane.now)
+        return digest("older")
+
+    learn(run_with(lane, AskedRegistry(answer)))
+    assert known(lane, "1.2.0").digest == digest("newer")
+
+
+def test_one_tag_is_asked_for_once_and_a_registry_that_is_silent_no_more_in_one_run(lane: Lane) -> None:
+    for name in ("b", "c", "d"):
+        choice = "semver: {range: '<=1.1.0'}" if name == "d" else "semver: {range: '>=1.0.0'}"
+        files = {f"images/{name}.yaml": policy(name, choice), f"apps/{name}.yaml": deployment("1.0.0", name=name)}
+        lane.config.commit("main", files)
+    registry = AskedRegistry(digest)
+    learn(run_with(lane, registry))
+    assert sorted(registry.asked) == [f"{IMAGE.path}:1.1.0", f"{IMAGE.path}:1.2.0"]
+
+
+def test_a_policy_without_fields_follows_no_digest(lane: Lane) -> None:
+    lane.config.commit("main", {"images/app.yaml": ALWAYS, "apps/app.yaml": "kind: Deployment\n"})
+    registry = AskedRegistry(digest)
+    for minutes in (0, 30):
+        lane.now = NOW + timedelta(minutes=minutes)
+        learn(run_with(lane, registry))
+    assert len(registry.asked) == 1
+
+
+def test_a_digest_that_was_learned_makes_the_other_lanes_of_its_image_due(lane: Lane) -> None:
+    with lane.database.transaction() as connection:
+        lanes.ensure(connection, "fleet", "next", lane.now)
+        lanes.replace_images(connection, "fleet:next", [IMAGE])
+    learn(run_with(lane, AskedRegistry(digest)))
+    with lane.database.transaction() as connection:
+        other = lanes.find(connection, "fleet:next")
+    assert other is not None
+    assert other.wanted == 2
 
 
 def test_a_registry_that_is_not_configured_is_not_asked(lane: Lane) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from app.core.ports import BuildCheck
+from app.db import lanes
 from app.db.database import Database
 from app.db.promotions import PromotionState
 from app.services.check_builds import CheckedBuilds
 from app.services.reconcile import reconcile
 from tests.end_to_end.bridge import deployment, kustomization, policy
-from tests.services.lanes import IMAGE, Lane
+from tests.services.lanes import IMAGE, LANE, Lane
 
 RULES = f"""\
 fields:
@@ -97,6 +98,35 @@ def test_a_lock_file_changes_with_its_chart_and_a_branch_is_rebuilt_when_base_ch
     [again] = lane.open_pulls()
     assert later[:19] in lane.config.text(again.head_sha, "shop/Chart.lock")
     assert (again.number, again.head_sha == pull.head_sha) == (pull.number, False)
+
+
+def test_a_dependency_whose_archive_is_in_git_is_told_and_left(tmp_path: Path, database: Database) -> None:
+    chart = {f"shop/{name}": (GOLDEN / "before" / name).read_text() for name in ("Chart.yaml", "Chart.lock")}
+    files = {".fluxbridge.yaml": CHART_RULES, "shop/charts/web-1.4.2.tgz": "…", **chart}
+    lane = Lane.create(tmp_path, database, files)
+    lane.run()
+    lane.push("1.5.0")
+    lane.run()
+    assert lane.open_pulls() == []
+    with database.transaction() as connection:
+        row = lanes.find(connection, LANE)
+    assert row is not None
+    assert "shop/charts/web-1.4.2.tgz would be left behind" in (row.plan or "")
+
+
+def test_a_marker_that_would_leave_the_lock_file_behind_keeps_the_proposal_back(
+    tmp_path: Path, database: Database
+) -> None:
+    chart = {f"shop/{name}": (GOLDEN / "before" / name).read_text() for name in ("Chart.yaml", "Chart.lock")}
+    marker = '# {"$imagepolicy": "flux-system:app:tag"}'
+    chart["shop/Chart.yaml"] = chart["shop/Chart.yaml"].replace("# kept current by Fluxbridge", marker)
+    lane = Lane.create(tmp_path, database, {"images/app.yaml": policy(), **chart})
+    lane.run()
+    lane.push("1.5.0")
+    lane.run()
+    assert lane.open_pulls() == []
+    assert {one.reason.partition(":")[0] for one in lane.promotions()} == {"shop/Chart.yaml"}
+    assert all("the lock file would no longer agree" in one.reason for one in lane.promotions())
 
 
 def test_a_place_that_cannot_be_set_keeps_the_whole_proposal_back_and_no_other(

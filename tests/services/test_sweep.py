@@ -211,11 +211,11 @@ def test_a_tag_is_gone_when_two_lists_in_a_row_lack_it(site: Site) -> None:
 
 
 def test_a_list_moves_the_choices_along(site: Site) -> None:
-    sweeper = sweeper_of(site)
     for shown in (["1.0.0", "2.0.0"], ["1.0.0"], ["1.0.0"], ["1.0.0", "2.0.0"]):
         site.swap_registry(_Shows(shown))
-        sweeper.list_repository(site.image)
+        sweeper_of(site).list_repository(site.image)
         site.check_choices()
+    assert tags(site.database, site.image) == {"1.0.0": True, "2.0.0": True}
 
 
 @dataclass

@@ -24,7 +24,8 @@ from app.db.deliveries import ClaimedDelivery, DeliveryRow, NewDelivery
 from app.demo.registry import DemoRegistry
 from app.senders.sender import Keys, Origin
 from app.services.interpret import Interpreter
-from app.services.keep_selections import evaluate, is_candidate, states_of_all
+from app.services.judge_policies import Judge
+from app.services.keep_selections import is_candidate, states_of_all
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import ConfigRepo, Source, Systems
 from tests.servers.jenkins import JenkinsServer
@@ -105,8 +106,8 @@ class Site:
 
     def check_choices(self) -> None:
         """What is kept of the app's choices is what a full evaluation chooses."""
+        states = states_of_all(self.database, self.image)
         with self.database.transaction() as connection:
-            states = states_of_all(connection, self.image)
             stored = {row.spec_hash: row.standing for row in selections.of_image(connection, self.image)}
         tags = [tag for tag, state in states.items() if is_candidate(state)]
         for spec in CHOICES:
@@ -204,7 +205,8 @@ def open_site(database: Database, registry: DemoRegistry, jenkins: JenkinsServer
             for branch in repo.branches:
                 lanes.ensure(connection, repo.name, branch, NOW)
         lanes.replace_images(connection, MAIN, [site.image])
-        evaluate(connection, ReadyPolicies(), site.image, CHOICES)
+    judge = Judge(database=database, systems=systems, ready=ReadyPolicies(), clock=lambda: NOW)
+    judge.evaluate(site.image, CHOICES)
     return site
 
 

@@ -84,6 +84,14 @@ def version_of_tag(tag: str) -> str:
     return tag.replace("_", "+")
 
 
+def agrees(chart: Chart) -> bool:
+    """Tell whether a chart and its lock file agree, as Helm asks before it builds; without a lock file they do."""
+    try:
+        return _read_lock(chart, _read(chart.content)) is not None or chart.lock is None
+    except _Unusable:
+        return False
+
+
 def find_dependencies(chart: Chart, selector: ChartDependency) -> FieldScan:
     """Find the versions of a dependency by its name, its alias or its address (`oci://host/path/name`).
 

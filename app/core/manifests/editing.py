@@ -1,10 +1,10 @@
 """Finds declared fields in files of every format, and sets fields of any kind, all of a file together or none."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from posixpath import basename
 from typing import TypeAlias
 
-from app.core.manifests.charts import Chart, find_dependencies, lock_path, set_dependencies
+from app.core.manifests.charts import Chart, agrees, find_dependencies, lock_path, set_dependencies
 from app.core.manifests.declared import AnyField, ChartDependency, DeclaredField, EnvKey, FieldScan, JsonPath, Selector
 from app.core.manifests.env_fields import find_env_fields, set_env_fields
 from app.core.manifests.json_fields import find_json_fields, set_json_fields
@@ -21,10 +21,10 @@ Contents: TypeAlias = Mapping[str, bytes]
 _NOT_YAML = (JsonPath, EnvKey, ChartDependency)
 
 
-def files_beside(path: str, selectors: Iterable[Selector]) -> tuple[str, ...]:
+def files_beside(path: str) -> tuple[str, ...]:
     """The files, if they exist, that are read and edited together with a file: the lock file of a chart."""
     lock = lock_path(path)
-    return (lock,) if lock and any(isinstance(one, ChartDependency) for one in selectors) else ()
+    return (lock,) if lock else ()
 
 
 def find_declared(path: str, contents: Contents, selectors: Sequence[Selector]) -> tuple[FieldScan, ...]:
@@ -67,6 +67,9 @@ def edit_file(path: str, contents: Contents, settings: Settings) -> dict[str, by
         changes = {field: new for field, new in others.items() if isinstance(field.selector, format_)}
         if changes:
             edited |= _set_otherwise(path, edited, _found_again(path, edited, changes), format_)
+    if lock_path(path) in contents and agrees(_chart(path, contents)) and not agrees(_chart(path, edited)):
+        line = min(field.line for field, _ in settings)
+        raise CannotSet(line, "the lock file would no longer agree with the chart: declare the field as a `dependency`")
     return {name: content for name, content in edited.items() if content != contents[name]}
 
 

@@ -10,7 +10,7 @@ from app.core.policies.selection import CompiledPolicy, Selection, SelectionErro
 from app.core.policies.verdicts import TagVerdict, VerdictKind, quoted
 
 ENGINE = 1
-"""Goes up with every change in what policies choose: a standing of another engine is to be evaluated anew."""
+"""Goes up with every change in what policies choose or what is a candidate: others' standings are evaluated anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,9 @@ class Match(Protocol):
     def group(self, group: int, /) -> bytes | None:
         """The text of a group by its number, 0 for the whole; None where it took no part."""
 
+    def span(self, group: int, /) -> tuple[int, int]:
+        """Where a group stands, in bytes; (-1, -1) where it took no part."""
+
 
 class _Program(Protocol):
     programsize: int

@@ -71,7 +71,7 @@ def plan_edits(files: Mapping[str, bytes], selections: Mapping[str, Selected], r
     for one in fields:
         if _key(one) in selections:
             by_file[one.file].append(one)
-    found = [_Found(path, some, _together(path, some, files)) for path, some in sorted(by_file.items())]
+    found = [_Found(path, some, _together(path, files)) for path, some in sorted(by_file.items())]
     seen = {_key(one) for one in fields}
     unset = dict.fromkeys(selections.keys() - seen, "no field of this policy was found")
     edits = _edit(found, selections, unset)
@@ -97,8 +97,7 @@ def _find(
     scans: list[DeclaredScan] = []
     for path, declarations in declared_files(rules.declarations, sorted(files)).items():
         selectors = [one.selector for one in declarations]
-        contents = {name: files[name] for name in (path, *files_beside(path, selectors)) if name in files}
-        found = find_declared(path, contents, selectors)
+        found = find_declared(path, _together(path, files), selectors)
         scans += (DeclaredScan(one, path, scan) for one, scan in zip(declarations, found, strict=True))
     declared = Declared(rules.policies, rules.declarations, tuple(scans))
     fields, odd = join_declared(marked, declared, _Named(selections))
@@ -141,9 +140,8 @@ def _key(field: Field) -> str:
     return f"{field.policy.namespace}:{field.policy.name}"
 
 
-def _together(path: str, fields: Iterable[Field], files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    selectors = [one.marked.selector for one in fields if isinstance(one.marked, DeclaredField)]
-    return {name: files[name] for name in (path, *files_beside(path, selectors)) if name in files}
+def _together(path: str, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return {name: files[name] for name in (path, *files_beside(path)) if name in files}
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def _still_passing(policy: PolicyState, fields: Sequence[FieldState], entry: Ent
     if tag is None or tag not in policy.tags:
         return None
     known = policy.tags[tag]
-    answer = ask_gates(as_written(policy, known), entry)
+    answer = ask_gates(as_written(policy, fields, known), entry)
     changes = changes_for(policy, fields, known)
     if answer.verdict is not Verdict.PASS or not isinstance(changes, tuple) or not changes:
         return None
@@ -181,9 +181,9 @@ def _propose(
             image=policy.policy.image_text,
             from_tag=_present(fields),
             tag=passed.tag.tag,
-            digest=as_written(policy, passed.tag).digest,
+            digest=as_written(policy, fields, passed.tag).digest,
             reasons=(_chosen_words(policy, passed.tag), passed.answer.reason),
-            build=deciding_build(as_written(policy, passed.tag)),
+            build=deciding_build(as_written(policy, fields, passed.tag)),
             is_gated_on_build=passed.answer.build_id is not None,
             decided_at=_decided_at(passed.tag, passed.answer),
         ),

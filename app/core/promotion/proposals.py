@@ -1,15 +1,17 @@
 """What belongs in one pull request: the changes of fields that one promotion makes."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
+from app.core.images import ImageReference, InvalidImage
 from app.core.manifests.charts import version_of_tag
 from app.core.manifests.places import Part
 from app.core.promotion.gates import BuildReport, TagState
-from app.core.promotion.state import FieldState, PolicyState, digest_in, tag_in
+from app.core.promotion.state import FieldState, PolicyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ class CannotWrite:
 def changes_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) -> tuple[Change, ...] | CannotWrite:
     """The changes that bring these fields to a tag: all of them, or none with the reason."""
     changes: list[Change] = []
+    digest = digest_for(state, fields, tag)
     for one in fields:
-        text = _text_for(state, one.field, tag)
+        text = _text_for(state, one.field, tag, digest)
         if isinstance(text, CannotWrite):
             return text
         if not one.field.marked.holds(text):
@@ -77,33 +80,51 @@ def changes_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState)
 
 
 def digest_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) -> str | None:
-    """The digest to write beside a tag, by the policy's digestReflectionPolicy.
+    """The digest to write beside a tag into these fields of one stage, by the policy's digestReflectionPolicy.
 
     Source: image-reflector-controller. IfNotPresent keeps the digest that came with the tag first: here the one that
-    is in Git, else the one that an open pull request would bring.
+    is in Git, in this stage before the others, else the one that an open pull request would bring.
     """
     reflection = state.policy.digest_reflection
     if reflection == "Never":
         return None
     if reflection == "IfNotPresent":
-        kept = {_written_digest(one, tag.tag) for one in fields} - {None}
-        if kept:
-            return min(digest for digest in kept if digest)
+        for some in (fields, state.fields):
+            kept = _written_digests(state, some, tag.tag)
+            if kept:
+                return tag.digest if tag.digest in kept else min(kept)
         if tag.tag in state.proposed_digests:
             return state.proposed_digests[tag.tag]
     return tag.digest
 
 
-def _written_digest(one: FieldState, tag: str) -> str | None:
-    marked = one.field.marked
-    if tag_in(marked.part, marked.text) != tag:
-        return None
-    return digest_in(marked.part, marked.text)
+def _written_digests(state: PolicyState, fields: Sequence[FieldState], tag: str) -> set[str]:
+    """The digests in Git that stand beside a tag of the policy's own image: in one text, or in fields of one file."""
+    named: dict[str, set[str | None]] = defaultdict(set)
+    others: set[str] = set()
+    for one in fields:
+        if one.tag is not None:
+            named[one.field.file].add(one.tag)
+        if _names_another_image(state, one):
+            others.add(one.field.file)
+    return {
+        digest
+        for one in fields
+        if named[one.field.file] == {tag} and one.field.file not in others and (digest := one.digest) is not None
+    }
 
 
-def _text_for(state: PolicyState, field: Field, tag: TagState) -> str | CannotWrite:
+def _names_another_image(state: PolicyState, one: FieldState) -> bool:
+    if one.field.marked.part not in (Part.REFERENCE, Part.NAME) or not one.field.marked.text:
+        return False
+    try:
+        return ImageReference.parse(one.field.marked.text).name != state.policy.image
+    except InvalidImage:
+        return False
+
+
+def _text_for(state: PolicyState, field: Field, tag: TagState, digest: str | None) -> str | CannotWrite:
     name = state.policy.image_text
-    digest = digest_for(state, state.fields, tag)
     match field.marked.part:
         case Part.TAG:
             return tag.tag

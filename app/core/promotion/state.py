@@ -35,6 +35,11 @@ class FieldState:
         """The tag that the field's text names; None where it names none (name and digest fields, odd texts)."""
         return tag_in(self.field.marked.part, self.field.marked.text)
 
+    @property
+    def digest(self) -> str | None:
+        """The digest that the field's text names."""
+        return digest_in(self.field.marked.part, self.field.marked.text)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyState:

@@ -63,7 +63,7 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
         hold = _hold_on(tag, state, entry)
         if hold is not None:
             return Walk(held=hold, failed=tuple(failed))
-        answer = ask_gates(as_written(state, known), entry)
+        answer = ask_gates(as_written(state, fields, known), entry)
         if isinstance(changes, CannotWrite):
             answer = _cannot(changes, entry)
         elif answer.verdict is Verdict.PASS:
@@ -122,9 +122,9 @@ def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Ma
     return floor
 
 
-def as_written(state: PolicyState, tag: TagState) -> TagState:
+def as_written(state: PolicyState, fields: Sequence[FieldState], tag: TagState) -> TagState:
     """The tag with the digest that would be written: with IfNotPresent not always the one that it names now."""
-    return replace(tag, digest=digest_for(state, state.fields, tag) or tag.digest)
+    return replace(tag, digest=digest_for(state, fields, tag) or tag.digest)
 
 
 def ask_gates(tag: TagState, entry: Entry) -> GateAnswer:
