@@ -1,8 +1,9 @@
 """What declarations of `.fluxbridge.yaml` find in the files that they name, so that no content is parsed twice."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias
 
 from app.core.flux.declared import Declaration, Declared, DeclaredScan, declared_files
@@ -13,13 +14,16 @@ from app.core.ports import ConfigRepository, TreeEntry
 from app.core.promotion.rules import Rules
 
 _MOST_KEPT = 20_000
+_READ_AT_ONCE = 1_000
 _Key: TypeAlias = tuple[tuple[tuple[str, str], ...], tuple[Selector, ...]]
+_Wanted: TypeAlias = tuple[Mapping[str, TreeEntry], Sequence[Declaration]]
 
 
 @dataclass(slots=True)
 class DeclaredScans:
-    """Remembers by content what was found. Safe in threads."""
+    """Remembers by content what was found: at most `most`, or twice what one look found. Safe in threads."""
 
+    most: int = _MOST_KEPT
     _known: dict[_Key, tuple[FieldScan, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -33,17 +37,11 @@ class DeclaredScans:
             for path, declarations in declared_files(rules.declarations, paths).items()
         }
         keys = {path: _key(together, declarations) for path, (together, declarations) in wanted.items()}
-        missing = [path for path, key in keys.items() if key not in self._known]
-        blobs = {entry.blob for path in missing for entry in wanted[path][0].values()}
-        contents = repository.blobs(blobs) if blobs else {}
-        new = {
-            keys[path]: find_declared(
-                path, {name: contents[entry.blob] for name, entry in wanted[path][0].items()}, keys[path][1]
-            )
-            for path in missing
-        }
-        found = {path: new[key] if key in new else self._known[key] for path, key in keys.items()}
-        self._keep(new)
+        known = self._known
+        missing = {key: path for path, key in keys.items() if key not in known}
+        new = {key: scan for some in _batches(missing) for key, scan in _read(repository, some, wanted)}
+        found = {path: new[key] if key in new else known[key] for path, key in keys.items()}
+        self._keep(new, used=keys.values())
         archives = [path for path in paths if path.endswith(".tgz")]
         scans = [
             DeclaredScan(declaration, path, _without_stale_archives(path, declaration, scan, archives))
@@ -52,10 +50,31 @@ class DeclaredScans:
         ]
         return Declared(rules.policies, rules.declarations, tuple(scans))
 
-    def _keep(self, new: Mapping[_Key, tuple[FieldScan, ...]]) -> None:
+    def _keep(self, new: Mapping[_Key, tuple[FieldScan, ...]], used: Iterable[_Key]) -> None:
         with self._lock:
-            kept = self._known if len(self._known) + len(new) <= _MOST_KEPT else {}
-            self._known = {**kept, **new}
+            kept = {**self._known, **new}
+            if len(kept) > self.most:
+                wanted = set(used)
+                kept = {key: scan for key, scan in kept.items() if key in wanted}
+                self.most = max(self.most, 2 * len(kept))
+            self._known = kept
+
+
+def _batches(missing: Mapping[_Key, str]) -> Iterator[Mapping[_Key, str]]:
+    """Some at a time, for no more than those should be in memory at once."""
+    waiting = iter(missing.items())
+    while some := dict(islice(waiting, _READ_AT_ONCE)):
+        yield some
+
+
+def _read(
+    repository: ConfigRepository, some: Mapping[_Key, str], wanted: Mapping[str, _Wanted]
+) -> Iterator[tuple[_Key, tuple[FieldScan, ...]]]:
+    contents = repository.blobs({entry.blob for path in some.values() for entry in wanted[path][0].values()})
+    for key, path in some.items():
+        together, declarations = wanted[path]
+        files = {name: contents[entry.blob] for name, entry in together.items()}
+        yield key, find_declared(path, files, [one.selector for one in declarations])
 
 
 def _without_stale_archives(path: str, declaration: Declaration, scan: FieldScan, archives: Sequence[str]) -> FieldScan:

@@ -1,36 +1,41 @@
 """Describe a plan as plain values: what the API, the command line and the lane's row show of it."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from app.core.flux.tree import Report
 from app.core.promotion.planning import Plan
 from app.core.promotion.proposals import Proposal
 from app.core.promotion.texts import title
+from app.db.tables import storable
+
+Told = Annotated[str, BeforeValidator(storable)]
+"""A text from the config repository, where names of files need not be UTF-8, as JSON takes it."""
 
 
 class PlannedChange(BaseModel):
     """One field that a pull request sets."""
 
-    file: str
+    file: Told
     line: int
-    old: str
-    new: str
+    old: Told
+    new: Told
 
 
 class PlannedProposal(BaseModel):
     """A pull request that should exist."""
 
     stage: str
-    policy: str
-    branch: str
-    title: str
-    image: str
+    policy: Told
+    branch: Told
+    title: Told
+    image: Told
     from_tag: str | None
     tag: str
     digest: str | None
-    reasons: list[str]
+    reasons: list[Told]
     changes: list[PlannedChange]
     is_put_off: bool
 
@@ -39,33 +44,33 @@ class PlannedOutcome(BaseModel):
     """Where one policy stands in one stage."""
 
     stage: str
-    policy: str
+    policy: Told
     standing: str
     tag: str | None
     from_tag: str | None
-    reason: str
+    reason: Told
 
 
 class PlannedClosure(BaseModel):
     """A pull request that should no longer be open."""
 
     number: int
-    reason: str
+    reason: Told
 
 
 class Noticed(BaseModel):
     """Something in the config repository that people should look at."""
 
-    file: str
+    file: Told
     line: int | None
-    what: str
+    what: Told
 
 
 class PlanDescription(BaseModel):
     """A lane's plan at one commit; with `problem` set, nothing could be planned."""
 
     commit: str
-    problem: str | None = None
+    problem: Told | None = None
     proposals: list[PlannedProposal] = []
     closures: list[PlannedClosure] = []
     outcomes: list[PlannedOutcome] = []

@@ -8,7 +8,7 @@ from app.core.flux.scanning import is_manifest
 from app.core.flux.tree import Field, FluxTree, Report, assemble
 from app.core.manifests.links import explain_link
 from app.core.ports import ConfigRepository, TreeEntry
-from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, read_rules
+from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules
 from app.services.scans import Scans
 
 
@@ -26,15 +26,15 @@ class LaneView:
     reports: tuple[Report, ...]
 
     def reports_in(self, stage: str) -> tuple[Report, ...]:
-        """What a person should look at in the files of one stage."""
+        """What a person should look at in the files of one stage, and in the rules."""
         staged = ((one, self.rules.stage_of(one.file)) for one in self.reports)
-        return tuple(one for one, its in staged if its is not None and its.name == stage)
+        return tuple(one for one, its in staged if one.file == RULES_FILE or (its is not None and its.name == stage))
 
 
 def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rules_required: bool = False) -> LaneView:
     """Read one commit. Unreadable rules are a problem of the view, not an error."""
     entries = repository.tree(commit)
-    rules, problem = _rules_at(repository, entries, are_rules_required=are_rules_required)
+    rules, problem = _rules_at(repository, scans, entries, are_rules_required=are_rules_required)
     declared = scans.declared.of(repository, entries, rules)
     tree = assemble(scans.of(repository, entries), roots=rules.roots, declared=declared)
     staged: list[tuple[Field, str]] = []
@@ -66,7 +66,7 @@ def _links(repository: ConfigRepository, entries: Mapping[str, TreeEntry]) -> It
 
 
 def _rules_at(
-    repository: ConfigRepository, entries: Mapping[str, TreeEntry], *, are_rules_required: bool
+    repository: ConfigRepository, scans: Scans, entries: Mapping[str, TreeEntry], *, are_rules_required: bool
 ) -> tuple[Rules, str | None]:
     entry = entries.get(RULES_FILE)
     if entry is None:
@@ -75,6 +75,6 @@ def _rules_at(
     if not entry.is_regular:
         return Rules(), f"{RULES_FILE} is not a regular file"
     try:
-        return read_rules(repository.blobs([entry.blob])[entry.blob]), None
+        return scans.rules(repository, entry.blob), None
     except InvalidRules as error:
         return Rules(), str(error)

@@ -9,7 +9,7 @@ from typing import Self
 
 from app.core.flux.scanning import ScannedFile, is_kustomize_file, is_manifest, scan_file
 from app.core.ports import ConfigRepository, TreeEntry
-from app.core.promotion.rules import RULES_FILE
+from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, read_rules
 from app.services.declared_scans import DeclaredScans
 from app.services.kept_scans import SILENT, KeptScans, scanner_version
 
@@ -40,6 +40,7 @@ class Scans:
         self._lock = threading.Lock()
         self._known: dict[str, ScannedFile] | None = None
         self._views: list[_View] = []
+        self._rules: dict[str, Rules | InvalidRules] = {}
         self.declared = DeclaredScans()
 
     @classmethod
@@ -67,6 +68,19 @@ class Scans:
             views = [view for view in self._views if view.repository is not repository]
             self._views = [_View(repository, entries, telling, silent), *views][:_MOST_VIEWS]
         return telling | dict.fromkeys(silent.values(), SILENT)
+
+    def rules(self, repository: ConfigRepository, blob: str) -> Rules:
+        """The rules that a blob holds, read once. Raises InvalidRules."""
+        found = self._rules.get(blob)
+        if found is None:
+            try:
+                found = read_rules(repository.blobs([blob])[blob])
+            except InvalidRules as error:
+                found = error
+            self._rules = {**dict(islice(self._rules.items(), _MOST_VIEWS)), blob: found}
+        if isinstance(found, InvalidRules):
+            raise found
+        return found
 
     def _scan(self, repository: ConfigRepository, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
         """Every one of these manifests; those never seen before are read."""

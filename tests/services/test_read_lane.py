@@ -46,6 +46,9 @@ def test_a_field_in_no_stage_is_told_and_left_alone(lane: Lane) -> None:
 BAD_RULES = [
     pytest.param("stages: [", id="no YAML"),
     pytest.param("stagse: {}", id="an unknown key"),
+    pytest.param('roots: [!!int ""]', id="a number that is none"),
+    pytest.param("limits: {open: !!bool abc}", id="a boolean that is none"),
+    pytest.param('limits: {open: !!float ""}', id="a float that is none"),
     pytest.param("stages: {a: {paths: [x]}, b: {paths: [x]}}", id="two stages for one path"),
 ]
 
@@ -69,6 +72,17 @@ def test_rules_that_the_server_requires_are_missed(lane: Lane) -> None:
     assert "rules: required" in missing
     lane.config.commit("main", {".fluxbridge.yaml": RULES})
     assert view(lane, are_rules_required=True).rules_problem is None
+
+
+def test_rules_that_did_not_change_are_read_once(lane: Lane) -> None:
+    lane.config.commit("main", {".fluxbridge.yaml": RULES})
+    watched, scans = Watched(lane.repository), Scans()
+    lane.repository = watched
+    first = view(lane, scans=scans)
+    read = len(watched.asked)
+    lane.config.commit("main", {"README.md": "x"})
+    assert view(lane, scans=scans).rules is first.rules
+    assert len(watched.asked) == read
 
 
 def test_a_manifest_that_is_a_link_is_not_read(lane: Lane) -> None:

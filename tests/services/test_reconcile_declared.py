@@ -1,5 +1,6 @@
 """Fields that `.fluxbridge.yaml` declares go the same way as marked ones: together in one commit, or not at all."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from app.db import lanes
 from app.db.database import Database
 from app.db.promotions import PromotionState
 from app.services.check_builds import CheckedBuilds
+from app.services.read_lane import view_at
 from app.services.reconcile import reconcile
 from tests.end_to_end.bridge import deployment, kustomization, policy
 from tests.services.lanes import IMAGE, LANE, Lane
@@ -209,3 +211,35 @@ def test_a_link_with_a_manifests_name_is_told(tmp_path: Path, database: Database
     lane.run()
     [pull] = lane.open_pulls()
     assert "`apps/linked.yaml`" in pull.body
+
+
+def test_a_file_whose_name_is_no_text_stops_nothing(tmp_path: Path, database: Database) -> None:
+    odd = "a: b\n# {'$imagepolicy': 'flux-system:app'}\n"
+    marked, odd_one = os.fsdecode(b"apps/\xfe.yaml"), os.fsdecode(b"apps/\xff.yaml")
+    lane = lane_with(tmp_path, database, **{odd_one: odd, marked: deployment("1.0.0")})
+    lane.run()
+    assert [one.title for one in lane.open_pulls()] == ["Promote app 1.0.0 to 1.1.0"]
+    with database.transaction() as connection:
+        row = lanes.find(connection, LANE)
+    assert row is not None
+    assert (row.last_error, "\ufffd" in (row.plan or "")) == (None, True)
+
+
+def test_a_pull_request_is_never_longer_than_forges_take(tmp_path: Path, database: Database) -> None:
+    long = "x" * 3000
+    files = {f"apps/{n}.yaml": deployment("1.0.0").replace("app:1.0.0", f"app-{long}:{n}") for n in range(60)}
+    lane = lane_with(tmp_path, database, **files)
+    lane.run()
+    [pull] = lane.open_pulls()
+    assert len(pull.body) < 65_536
+    assert pull.body.rstrip().endswith("a higher tag passes.")
+
+
+def test_declarations_are_read_once_for_each_content_however_many_there_are(tmp_path: Path, database: Database) -> None:
+    lane = lane_with(tmp_path, database)
+    lane.scans.declared.most = 1
+    first = view_at(lane.repository, lane.scans, lane.repository.fetch()["main"])
+    lane.config.commit("main", {"README.md": "x"})
+    second = view_at(lane.repository, lane.scans, lane.repository.fetch()["main"])
+    assert first.tree.fields == second.tree.fields
+    assert lane.scans.declared.most > 1

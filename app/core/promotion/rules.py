@@ -17,6 +17,8 @@ from app.core.promotion.declared_fields import StrictModel, WrittenField, Writte
 ONLY_STAGE = "all"
 _DEFAULT_OPEN_LIMIT = 10
 _LARGEST_RULES = 256 * 1024
+# What the parser raises: its own errors, and others where a text does not fit the !! tag that it is given.
+_UNREADABLE = (YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError, AssertionError)
 
 
 class InvalidRules(Invalid):
@@ -76,7 +78,7 @@ def read_rules(content: bytes | None) -> Rules:
         raise InvalidRules(f"larger than {_LARGEST_RULES // 1024} KiB")
     try:
         document = YAML(typ="safe", pure=True).load(content)
-    except (YAMLError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InvalidRules(f"not readable as YAML: {' '.join(str(error).split())[:300]}") from error
     try:
         written = _WrittenRules.model_validate({} if document is None else document)

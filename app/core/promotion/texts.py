@@ -15,6 +15,8 @@ from app.core.promotion.rules import ONLY_STAGE
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%\[\]-]+")
 _MOST_LINES = 50
+_LONGEST_TEXT = 500
+_LONGEST_BODY = 60_000  # GitHub takes 65,536 characters
 
 
 def title(proposal: Proposal) -> str:
@@ -71,7 +73,7 @@ def body(
     if noticed:
         lines += ["", "Not edited in this stage, and worth a look:", "", *_report_lines(noticed)]
     lines += ["", "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."]
-    return "\n".join(lines) + "\n"
+    return _fit(lines)
 
 
 def version_jump(old: str | None, new: str) -> str | None:
@@ -98,12 +100,14 @@ def one_line(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Quote a text as Markdown code, so that nothing in it is markup.
+    """Quote a text as Markdown code, so that nothing in it is markup; a very long one is cut.
 
     >>> code("a`b|c")
     "`a'b¦c`"
     """
-    plain = one_line(text).replace("`", "'").replace("|", "¦").strip()
+    plain = one_line(text[: 2 * _LONGEST_TEXT]).replace("`", "'").replace("|", "¦").strip()
+    if len(plain) > _LONGEST_TEXT:
+        plain = f"{plain[:_LONGEST_TEXT]}…"
     return f"`{plain}`" if plain else "` `"
 
 
@@ -147,6 +151,19 @@ def _build_outcome(one: BuildCheck) -> str:
 def _report_lines(noticed: Sequence[Report]) -> list[str]:
     places = (one.file if one.line is None else f"{one.file}:{one.line}" for one in noticed)
     return _cut([f"- {code(place)} {code(one.what)}" for place, one in zip(places, noticed, strict=True)])
+
+
+def _fit(lines: Sequence[str]) -> str:
+    """Lines as one text, those before the last left out where there is no room for them."""
+    room = _LONGEST_BODY - len(lines[-1])
+    kept: list[str] = []
+    for line in lines[:-1]:
+        room -= len(line) + 1
+        if room < 0:
+            kept += ["", "There is more than fits here.", ""]
+            break
+        kept.append(line)
+    return "\n".join([*kept, lines[-1]]) + "\n"
 
 
 def _cut(lines: Sequence[str]) -> list[str]:
