@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.clients.working_folder import WorkingFolder, read_file
+from app.clients.working_folder import CannotReplace, WorkingFolder, read_file
 from app.core.errors import Invalid
 from app.core.flux.globs import compile_globs
 from app.core.flux.scanning import is_manifest
 from app.core.flux.tree import Report
-from app.core.manifests.charts import LOCK_FILES
+from app.core.manifests.charts import is_lock_file
 from app.core.manifests.diffs import unified_diff
 from app.core.promotion.edit_plans import EditPlan, plan_edits
 from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, read_rules
@@ -47,24 +48,42 @@ def edit(
 ) -> None:
     """Set the fields of policies in a working directory, changing no other byte.
 
-    Exit code 0: every named policy is set (or was already); 1: one has no field, or could not be set; 2: bad input.
+    Exit code 0: every named policy is set (or was already); 1: one has no field, or could not be set; 2: bad input;
+    6: a file could not be written.
     """
     chosen = _read(selections)
     passed_over: list[Report] = []
     rules = _rules(folder / RULES_FILE)
     working = WorkingFolder(folder, is_wanted=_wanted(rules))
     files = dict(working.files(lambda path, why: passed_over.append(Report(path, None, why))))
-    plan = plan_edits(files, chosen, rules)
+    plan = plan_edits(files, chosen, rules, paths=[one.file for one in passed_over])
     reports = sorted([*plan.reports, *passed_over], key=lambda one: (one.file, one.line or 0, one.what))
+    failure = None
     if not dry_run:
-        for one in plan.files:
-            working.replace(one.path, one.after)
-    if as_json:
-        typer.echo(json.dumps(_as_json(plan, reports, is_dry=dry_run), indent=2))
-    else:
-        for line in _summary(plan, reports, is_dry=dry_run):
-            typer.echo(line)
+        plan, failure = write(working, plan)
+    if failure is None or plan.files:
+        _tell(plan, reports, is_dry=dry_run, as_json=as_json)
+    if failure is not None:
+        raise failure
     raise typer.Exit(1 if plan.unset else 0)
+
+
+def write(working: WorkingFolder, plan: EditPlan) -> tuple[EditPlan, CannotReplace | None]:
+    """Write what is planned; returns the part of it that is done, and what hindered the rest."""
+    try:
+        working.replace({one.path: one.after for one in plan.files})
+    except CannotReplace as error:
+        files = tuple(one for one in plan.files if one.path in error.replaced)
+        return replace(plan, files=files, fields=tuple(one for one in plan.fields if one.file in error.replaced)), error
+    return plan, None
+
+
+def _tell(plan: EditPlan, reports: list[Report], *, is_dry: bool, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_as_json(plan, reports, is_dry=is_dry), indent=2))
+        return
+    for line in _summary(plan, reports, is_dry=is_dry):
+        typer.echo(line)
 
 
 def _read(file: Path) -> dict[str, Selected]:
@@ -85,12 +104,12 @@ def _rules(file: Path) -> Rules:
 
 
 def _wanted(rules: Rules) -> Callable[[str], bool]:
-    """Manifests, and what the rules declare; lock files are read with their charts."""
+    """Manifests, and what the rules declare; with charts their lock files and the archives of dependencies."""
     is_declared = compile_globs([glob for one in rules.declarations for glob in one.files])
 
     def is_wanted(path: str) -> bool:
-        is_lock = path.rpartition("/")[2] in LOCK_FILES.values()
-        return path != RULES_FILE and (is_manifest(path) or is_lock or is_declared(path))
+        is_of_chart = is_lock_file(path) or (path.endswith(".tgz") and "/charts/" in f"/{path}")
+        return path != RULES_FILE and (is_manifest(path) or is_of_chart or is_declared(path))
 
     return is_wanted
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.clients.kustomizations import why_not_built
 from app.core.errors import Refused, Unavailable
 from app.core.flux.reach import KUSTOMIZE_FILES
 from app.core.ports import BuildCheck, ConfigRepository, TreeEntry
@@ -21,6 +23,9 @@ _BLOBS_AT_ONCE = 500
 _LONGEST_WORDS = 2000
 _MOST_READ = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_MOST_MEMORY = 2 << 30
+# The first line that a Go program leaves when it breaks down; the lines after it differ each time.
+_CRASH = re.compile(rb"^(?:fatal error|panic): [^\n]*", re.MULTILINE)
 # A closed port: what a kustomization fetches from elsewhere fails at once instead of being fetched.
 _NOWHERE = "http://127.0.0.1:1"
 
@@ -39,11 +44,18 @@ class CannotLayOut(Unavailable):
         super().__init__(f"the files of {commit[:12]} could not be laid out for kustomize: {problem}")
 
 
-class Kubectl:
-    """The kubectl program; each build may take `timeout_s`."""
+class BuildDidNotEnd(Unavailable):
+    """A build was stopped: another time it may end."""
 
-    def __init__(self, program: Path, *, timeout_s: float) -> None:
-        self._program, self._timeout_s = program, timeout_s
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"kubectl kustomize did not end within {timeout_s:g} s")
+
+
+class Kubectl:
+    """The kubectl program; each build may take `timeout_s` and `memory` bytes."""
+
+    def __init__(self, program: Path, *, timeout_s: float, memory: int = _MOST_MEMORY) -> None:
+        self._program, self._timeout_s, self._memory = program, timeout_s, memory
 
     @classmethod
     def on_path(cls, *, timeout_s: float) -> "Kubectl":
@@ -54,20 +66,36 @@ class Kubectl:
         return cls(Path(found).absolute(), timeout_s=timeout_s)
 
     def build(self, root: Path, path: str) -> str | None:
-        """Build a folder below `root`; None where it builds, else why not, in kustomize's words."""
+        """Build a folder below `root`; None where it builds, else why not, in kustomize's words.
+
+        Raises BuildDidNotEnd, KubectlMissing.
+        """
         with tempfile.TemporaryFile() as said:
             process = self._start(root / path, said.fileno(), home=root)
             try:
+                self._bound(process.pid)
                 code = process.wait(self._timeout_s)
-            except subprocess.TimeoutExpired:
-                return f"kubectl kustomize did not end within {self._timeout_s:g} s"
+            except subprocess.TimeoutExpired as error:
+                raise BuildDidNotEnd(self._timeout_s) from error
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             said.seek(0)
-            words = _readable(said.read(_MOST_READ), root)
+            told = said.read(_MOST_READ)
+        crash = _CRASH.search(told) if code else None
+        words = _readable(crash[0] if crash else told, root)
+        if crash:
+            return f"kubectl kustomize broke down with {self._memory >> 20} MiB of memory: {words}"
         return None if code == 0 else words or f"kubectl kustomize ended with code {code} and gave no reason"
+
+    def _bound(self, process: int) -> None:
+        """Bound what a build takes of memory: a few lines of YAML can stand for more than there is."""
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        memory = self._memory if most == resource.RLIM_INFINITY else min(self._memory, most)
+        with contextlib.suppress(ProcessLookupError):
+            # Of the address space a Go program reserves far more than it takes.
+            resource.prlimit(process, resource.RLIMIT_DATA, (memory, memory))
 
     def _start(self, folder: Path, said: int, *, home: Path) -> subprocess.Popen[bytes]:
         # Without a PATH kustomize finds no git to clone remote bases with, and no plugin or helm to run.
@@ -101,23 +129,38 @@ class KustomizeBuilds:
         trees = [(commit, _files(self._repository.tree(commit))) for commit in (before, after)]
         with tempfile.TemporaryDirectory(prefix="fluxbridge-") as folder:
             laid_out = _LaidOut(self._repository, Path(folder))
-            found = [[self._build(laid_out, commit, files, path) for path in paths] for commit, files in trees]
-        return tuple(BuildCheck(*each) for each in zip(paths, *found, strict=True))
+            found = [[self._outcome(laid_out, commit, files, path) for path in paths] for commit, files in trees]
+        return tuple(
+            BuildCheck(path, before, after, has_ended=was_in_time and is_in_time)
+            for path, (before, was_in_time), (after, is_in_time) in zip(paths, *found, strict=True)
+        )
+
+    def _outcome(
+        self, laid_out: "_LaidOut", commit: str, files: Mapping[str, str], path: str
+    ) -> tuple[str | None, bool]:
+        """How a build ended, and whether it did so in time."""
+        try:
+            return self._build(laid_out, commit, files, path), True
+        except BuildDidNotEnd as error:
+            return str(error), False
 
     def _build(self, laid_out: "_LaidOut", commit: str, files: Mapping[str, str], path: str) -> str | None:
         below = {file: blob for file, blob in files.items() if _is_below(file, path)}
         if not below:
             return "there are no files in this folder"
         laid_out.bring(commit, below, around=files)
-        problem = self._build_here(laid_out.root, path, below)
+        problem = self._build_here(laid_out, path, below)
         if problem is None or laid_out.has(files):
             return problem
         laid_out.bring(commit, files, around=files)
-        return self._build_here(laid_out.root, path, below)
+        return self._build_here(laid_out, path, below)
 
-    def _build_here(self, root: Path, path: str, below: Iterable[str]) -> str | None:
-        with _kustomization_in(root / path, [file[len(path) :].lstrip("/") for file in below]):
-            return self._kubectl.build(root, path)
+    def _build_here(self, laid_out: "_LaidOut", path: str, below: Iterable[str]) -> str | None:
+        root = laid_out.root
+        with _kustomization_in(root / path, [file[len(path) :].lstrip("/") for file in below]) as generated:
+            files = [*laid_out.files(), *(str(file.relative_to(root)) for file in generated)]
+            refusal = why_not_built(path, files, lambda file: (root / file).read_bytes())
+            return _CONTROL.sub(" ", refusal) if refusal else self._kubectl.build(root, path)
 
 
 class _LaidOut:
@@ -126,6 +169,10 @@ class _LaidOut:
     def __init__(self, repository: ConfigRepository, root: Path) -> None:
         self.root, self._repository = root, repository
         self._there: dict[str, str] = {}
+
+    def files(self) -> Iterable[str]:
+        """The paths of what is there."""
+        return self._there
 
     def has(self, files: Mapping[str, str]) -> bool:
         """Tell whether exactly these files are there."""
@@ -174,15 +221,15 @@ def _is_below(file: str, path: str) -> bool:
 
 
 @contextmanager
-def _kustomization_in(folder: Path, files: Sequence[str]) -> Iterator[None]:
-    """Have a kustomization in the folder: where there is none, one that names what Flux would find there."""
+def _kustomization_in(folder: Path, files: Sequence[str]) -> Iterator[list[Path]]:
+    """Have a kustomization in the folder: where there is none, the one that Flux would generate. Yields that one."""
     if any(file in KUSTOMIZE_FILES for file in files):
-        yield
+        yield []
         return
     generated = folder / "kustomization.yaml"
     generated.write_text(json.dumps({"resources": _resources(files)}), encoding="utf-8")
     try:
-        yield
+        yield [generated]
     finally:
         generated.unlink()
 

@@ -1,10 +1,11 @@
 """A working directory on this disk: its manifests as Flux would walk them, and their replacement."""
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +20,22 @@ class NotAFolder(Invalid):
         super().__init__(f"{path} cannot be used as a folder of manifests: {problem}")
 
 
-class CannotReplace(Refused):
-    """A file could not be written; it is as it was."""
+class CannotRead(Invalid):
+    """A file is there and cannot be read as one."""
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"{path} was not written: {problem}; see to its folder's rights and space, then run it again")
+        super().__init__(f"{path} cannot be read: {problem}; put a regular file there, or nothing")
+
+
+class CannotReplace(Refused):
+    """A file could not be written; it is as it was, and so are all but those `replaced` before it."""
+
+    def __init__(self, path: Path, problem: str, replaced: frozenset[str]) -> None:
+        others = f"{len(replaced)} before it written" if replaced else "no other file written"
+        super().__init__(
+            f"{path} was not written: {problem} ({others}); see to its folder's rights and space, then run it again"
+        )
+        self.replaced = replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +68,28 @@ class WorkingFolder:
                     yield from _read(path, entry, report)
             waiting += reversed(below)
 
-    def replace(self, path: str, content: bytes) -> None:
-        """Put a new file in the place of a wanted one at once, with its mode. Raises CannotReplace."""
-        target = self.path / path
+    def replace(self, contents: Mapping[str, bytes]) -> None:
+        """Put new files in the place of wanted ones, each at once and with its mode, once all could be written.
+
+        Raises CannotReplace.
+        """
+        waiting: dict[str, Path] = {}
+        replaced: set[str] = set()
+        path = ""
         try:
-            _replace(target, content)
+            for path, content in contents.items():
+                waiting[path] = _write_beside(self.path / path, content)
+            for path in contents:
+                waiting[path].replace(self.path / path)
+                del waiting[path]
+                replaced.add(path)
+                _settle(self.path / path)
         except OSError as error:
-            raise CannotReplace(target, error.strerror or "unknown problem") from error
+            problem = error.strerror or "unknown problem"
+            raise CannotReplace(self.path / path, problem, frozenset(replaced)) from error
+        finally:
+            for name in waiting.values():
+                name.unlink(missing_ok=True)
 
     def _entries(self, folder: str, report: Callable[[str, str], None]) -> list[tuple[str, "os.DirEntry[str]"]]:
         try:
@@ -80,12 +107,17 @@ class WorkingFolder:
 
 
 def read_file(path: Path) -> bytes | None:
-    """A regular file's content, links not followed; None where there is none."""
+    """A regular file's content, links not followed; None where nothing is. Raises CannotRead."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
-    except OSError:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read()
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        problem = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror or "unknown problem"
+        raise CannotRead(path, problem) from error
+    raise CannotRead(path, "it is no regular file")
 
 
 def _read(path: str, entry: "os.DirEntry[str]", report: Callable[[str, str], None]) -> Iterator[tuple[str, bytes]]:
@@ -101,7 +133,8 @@ def _read(path: str, entry: "os.DirEntry[str]", report: Callable[[str, str], Non
     yield path, content
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _write_beside(target: Path, content: bytes) -> Path:
+    """A new file beside another, with its mode and as far as may be its owner."""
     before = target.lstat()
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
     try:
@@ -113,10 +146,14 @@ def _replace(target: Path, content: bytes) -> None:
                     os.fchown(descriptor, before.st_uid, before.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
             os.fsync(descriptor)
-        Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return Path(name)
+
+
+def _settle(target: Path) -> None:
+    """Have the disk remember which file a name stands for."""
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

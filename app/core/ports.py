@@ -213,6 +213,8 @@ class BuildCheck:
     path: str
     problem_before: str | None
     problem_after: str | None
+    has_ended: bool = True
+    """Whether both builds ended in time: if not, the same builds may end otherwise another time."""
 
     @property
     def is_broken_by_edit(self) -> bool:

@@ -12,7 +12,10 @@ _MOST_KEPT = 2_000
 
 @dataclass(slots=True)
 class CheckedBuilds:
-    """Builds each pair of commits once in the life of a process: what a commit holds never changes."""
+    """Builds each pair of commits once in the life of a process: what a commit holds never changes.
+
+    Builds that did not end in time are tried again.
+    """
 
     builder: ManifestBuilder
     _known: dict[tuple[str, str, tuple[str, ...]], tuple[BuildCheck, ...]] = field(default_factory=dict)
@@ -20,11 +23,14 @@ class CheckedBuilds:
     def check_builds(self, before: str, after: str, paths: Sequence[str]) -> tuple[BuildCheck, ...]:
         """See `ManifestBuilder`."""
         key = (before, after, tuple(paths))
-        if key not in self._known:
+        if key in self._known:
+            return self._known[key]
+        checks = self.builder.check_builds(before, after, paths)
+        if all(check.has_ended for check in checks):
             if len(self._known) >= _MOST_KEPT:
                 self._known = {}
-            self._known[key] = self.builder.check_builds(before, after, paths)
-        return self._known[key]
+            self._known[key] = checks
+        return checks
 
 
 def paths_that_build(view: LaneView, proposal: Proposal) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import TypeAlias
 
 from app.core.flux.declared import Declaration, Declared, DeclaredScan, declared_files
-from app.core.manifests.declared import ChartDependency, FieldScan, Selector
+from app.core.manifests.charts import without_stale_archives
+from app.core.manifests.declared import FieldScan, Selector
 from app.core.manifests.editing import files_beside, find_declared
-from app.core.manifests.places import Problem
 from app.core.ports import ConfigRepository, TreeEntry
 from app.core.promotion.rules import Rules
 
@@ -42,9 +42,9 @@ class DeclaredScans:
         new = {key: scan for some in _batches(missing) for key, scan in _read(repository, some, wanted)}
         found = {path: new[key] if key in new else known[key] for path, key in keys.items()}
         self._keep(new, used=keys.values())
-        archives = [path for path in paths if path.endswith(".tgz")]
+        archives = [path for path in entries if path.endswith(".tgz")]
         scans = [
-            DeclaredScan(declaration, path, _without_stale_archives(path, declaration, scan, archives))
+            DeclaredScan(declaration, path, without_stale_archives(path, scan, archives))
             for path, (_, declarations) in wanted.items()
             for declaration, scan in zip(declarations, found[path], strict=True)
         ]
@@ -70,32 +70,21 @@ def _batches(missing: Mapping[_Key, str]) -> Iterator[Mapping[_Key, str]]:
 def _read(
     repository: ConfigRepository, some: Mapping[_Key, str], wanted: Mapping[str, _Wanted]
 ) -> Iterator[tuple[_Key, tuple[FieldScan, ...]]]:
-    contents = repository.blobs({entry.blob for path in some.values() for entry in wanted[path][0].values()})
+    blobs = {one.blob for path in some.values() for one in wanted[path][0].values() if one.is_regular}
+    contents = repository.blobs(blobs)
     for key, path in some.items():
         together, declarations = wanted[path]
-        files = {name: contents[entry.blob] for name, entry in together.items()}
-        yield key, find_declared(path, files, [one.selector for one in declarations])
-
-
-def _without_stale_archives(path: str, declaration: Declaration, scan: FieldScan, archives: Sequence[str]) -> FieldScan:
-    """A dependency that is in the repository as an archive too cannot be moved by its version alone."""
-    if not isinstance(declaration.selector, ChartDependency) or not scan.fields:
-        return scan
-    folder = f"{path.rpartition('/')[0]}/charts/".lstrip("/")
-    beside = [one for one in archives if one.startswith(folder)]
-    if not beside:
-        return scan
-    why = f"{beside[0]} would be left behind: take the archives of dependencies out of Git, or update them by hand"
-    return FieldScan(problems=(*scan.problems, Problem(scan.fields[0].line, why)))
+        files = {name: contents[entry.blob] for name, entry in together.items() if entry.is_regular}
+        selectors = [one.selector for one in declarations]
+        yield key, find_declared(path, files, selectors, unreadable=together.keys() - files.keys())
 
 
 def _together(path: str, entries: Mapping[str, TreeEntry]) -> Mapping[str, TreeEntry]:
-    """A file and those beside it that say where its fields are."""
-    paths = (path, *files_beside(path))
-    return {name: entries[name] for name in paths if name in entries and entries[name].is_regular}
+    """A file and those beside it that say where its fields are, also those that are no regular files."""
+    return {name: entries[name] for name in (path, *files_beside(path)) if name in entries}
 
 
 def _key(together: Mapping[str, TreeEntry], declarations: Sequence[Declaration]) -> _Key:
     """Names without folders, for a chart is read by them, and the contents; and what is looked for there."""
-    named = tuple((name.rpartition("/")[2], entry.blob) for name, entry in together.items())
+    named = tuple((name.rpartition("/")[2], entry.blob if entry.is_regular else "") for name, entry in together.items())
     return named, tuple(one.selector for one in declarations)

@@ -51,8 +51,10 @@ class ProposalCommits:
         edited: dict[str, bytes] = {}
         for file, changes in _by_file(proposal).items():
             together = {path: contents[entry.blob] for path, entry in self._edited_with(file).items()}
+            settings = [(change.field.marked, change.new_text) for change in changes]
+            unreadable = [path for path in files_beside(file) if path in self.view.entries and path not in together]
             try:
-                edited |= edit_file(file, together, [(change.field.marked, change.new_text) for change in changes])
+                edited |= edit_file(file, together, settings, unreadable=unreadable)
             except CannotSet as error:
                 raise CannotEdit(file, error) from error
         at = max(self.run.repo.repository.commit(parent).committed_at, proposal.move.decided_at)

@@ -2,16 +2,18 @@
 
 import json
 import os
+import resource
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from app.cli.edit import edit
+from app.cli.edit import edit, write
 from app.clients.working_folder import WorkingFolder
 from app.core.errors import Refused
 from app.core.manifests.markers import find_markers
+from app.core.promotion.edit_plans import plan_edits
 from app.core.promotion.selections import InvalidSelections, Selected, read_selections
 from tests.cli.console import Console, Ended
 
@@ -299,8 +301,68 @@ def test_a_file_with_the_longest_name_is_replaced(folder: Folder) -> None:
 def test_a_file_that_cannot_be_written_is_the_operators_matter(folder: Folder) -> None:
     (folder.path / "web.yaml" / "in the way").mkdir(parents=True)
     with pytest.raises(Refused, match=r"web\.yaml was not written: .+; see to its folder's rights and space"):
-        WorkingFolder(folder.path, is_wanted=bool).replace("web.yaml", b"new")
+        WorkingFolder(folder.path, is_wanted=bool).replace({"web.yaml": b"new"})
     assert [entry.name for entry in folder.path.iterdir()] == ["web.yaml"]
+
+
+def test_no_file_is_written_when_one_cannot_be(folder: Folder, console: Console) -> None:
+    small, large = f"image: web:1 {WEB}\n", f"image: web:1 {WEB}\n" + "x: y\n" * 1000
+    folder.write("a.yaml", small)
+    folder.write("b.yaml", large)
+    folder.selections.write_text("'flux-system:web': web:2\n", encoding="utf-8")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        told = console.refused(6, "edit", str(folder.path), "--selections", str(folder.selections))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "b.yaml was not written: File too large (no other file written)" in told
+    assert {entry.name for entry in folder.path.iterdir()} == {"a.yaml", "b.yaml"}
+    assert (folder.text("a.yaml"), folder.text("b.yaml")) == (small, large)
+
+
+def test_what_was_written_before_a_failure_is_told(folder: Folder) -> None:
+    text = f"image: web:1 {WEB}\n"
+    plan = plan_edits(
+        dict.fromkeys(("a.yaml", "b.yaml", "c.yaml"), text.encode()), {"flux-system:web": Selected("web", "2")}
+    )
+    folder.write("a.yaml", text)
+    (folder.path / "b.yaml" / "in the way").mkdir(parents=True)
+    folder.write("c.yaml", text)
+    done, failure = write(WorkingFolder(folder.path, is_wanted=bool), plan)
+    assert [one.path for one in done.files] == [one.file for one in done.fields] == ["a.yaml"]
+    assert "b.yaml was not written" in str(failure)
+    assert "(1 before it written)" in str(failure)
+    assert (folder.text("a.yaml"), folder.text("c.yaml")) == (f"image: web:2 {WEB}\n", text)
+    assert {entry.name for entry in folder.path.iterdir()} == {"a.yaml", "b.yaml", "c.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [("link", "it is a symbolic link"), ("folder", "Is a directory"), ("pipe", "no regular file")]
+)
+def test_rules_that_are_no_file_are_bad_input(folder: Folder, kind: str, says: str) -> None:
+    folder.write("web.yaml", f"image: web:1 {WEB}\n")
+    rules = folder.path / ".fluxbridge.yaml"
+    if kind == "link":
+        rules.symlink_to("web.yaml")
+    elif kind == "folder":
+        rules.mkdir()
+    else:
+        os.mkfifo(rules)
+    told = folder.refused('"flux-system:web": "web:2"')
+    assert ".fluxbridge.yaml cannot be read: " in told
+    assert says in told
+    assert folder.text("web.yaml") == f"image: web:1 {WEB}\n"
+
+
+@pytest.mark.parametrize("name", [b"w\xff.yaml", 'caf\u00e9 "x\\.yaml'.encode(), b"a\tb.yaml", "l\u2028.yaml".encode()])
+def test_a_diff_of_an_odd_name_is_taken_by_git(folder: Folder, name: bytes) -> None:
+    file = folder.path / os.fsdecode(name)
+    file.write_text(f"image: web:1 {WEB}\n", encoding="utf-8")
+    ended = folder.edit({"flux-system:web": "web:2"}, "--dry-run")
+    assert ended.code == 0
+    subprocess.run(["git", "apply", "-"], cwd=folder.path, input=ended.out.encode(), check=True)
+    assert file.read_text(encoding="utf-8") == f"image: web:2 {WEB}\n"
 
 
 def test_selections_keep_the_name_as_written() -> None:
@@ -351,6 +413,25 @@ def test_a_lock_file_changes_with_its_chart(folder: Folder) -> None:
         assert folder.text(f"shop/{name}") == (CHARTS / "after" / name).read_text(encoding="utf-8")
 
 
+def test_a_lock_file_is_declared_by_its_chart_only(folder: Folder) -> None:
+    rules = "fields:\n  - {policy: ns/web, files: shop/Chart.*, dependency: web}\n"
+    folder.write(".fluxbridge.yaml", rules)
+    for name in ("Chart.yaml", "Chart.lock"):
+        folder.write(f"shop/{name}", (CHARTS / "before" / name).read_text(encoding="utf-8"))
+    ended = folder.edit({"ns:web": "registry.acme.example/charts/web:1.5.0"})
+    assert "shop/Chart.lock:1: fields.0 of .fluxbridge.yaml: a lock file changes only with its chart" in ended.out
+    for name in ("Chart.yaml", "Chart.lock"):
+        assert folder.text(f"shop/{name}") == (CHARTS / "after" / name).read_text(encoding="utf-8")
+
+
+def test_every_json_field_of_one_name_is_set(folder: Folder) -> None:
+    folder.write(".fluxbridge.yaml", "fields:\n  - {policy: ns/web, files: a.json, json: 's[web].tag'}\n")
+    text = '{"s":[{"name":"web","tag":"1.0.0"},{"name":"web","tag":"1.0.0"}]}'
+    folder.write("a.json", text)
+    assert folder.edit({"ns:web": "web:2.0.0"}).code == 0
+    assert folder.text("a.json") == text.replace("1.0.0", "2.0.0")
+
+
 def test_rules_that_cannot_be_read_are_bad_input(folder: Folder) -> None:
     folder.write(".fluxbridge.yaml", "fields: [{policy: ns/web}]\n")
     assert "fields.0" in folder.refused('"ns:web": "web:1"')
@@ -367,3 +448,16 @@ def test_a_place_of_two_policies_is_told_and_left(folder: Folder) -> None:
 
 def test_the_command_tells_its_exit_codes() -> None:
     assert "1: one has no field" in " ".join((edit.__doc__ or "").split())
+
+
+@pytest.mark.parametrize("beside", ["shop/Chart.lock", "shop/charts/web-1.4.2.tgz"])
+def test_what_would_be_left_behind_keeps_a_dependency_as_it_is(folder: Folder, beside: str) -> None:
+    folder.write(".fluxbridge.yaml", "fields:\n  - {policy: ns/web, files: shop/Chart.yaml, dependency: web}\n")
+    chart = (CHARTS / "before" / "Chart.yaml").read_text(encoding="utf-8")
+    folder.write("shop/Chart.yaml", chart)
+    (folder.path / beside).parent.mkdir(parents=True, exist_ok=True)
+    (folder.path / beside).symlink_to("elsewhere")
+    ended = folder.edit({"ns:web": "registry.acme.example/charts/web:1.5.0"})
+    assert ended.code == 1
+    assert folder.text("shop/Chart.yaml") == chart
+    assert "shop/Chart.yaml:1: fields.0" in ended.out or "would be left behind" in ended.out

@@ -1,15 +1,19 @@
 """What Flux would apply is built before and after an edit, by the real kubectl."""
 
+import base64
 import subprocess
 import sysconfig
 import tempfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from app.clients.git import Mirror
 from app.clients.git_remote import Remote
-from app.clients.kubectl import Kubectl, KubectlMissing, KustomizeBuilds
+from app.clients.kubectl import BuildDidNotEnd, Kubectl, KubectlMissing, KustomizeBuilds
 from app.core.errors import NotFound
 from app.core.manifests.markers import find_markers, set_fields
 from app.core.ports import BuildCheck, ManifestBuilder
@@ -173,11 +177,11 @@ def test_a_commit_that_is_not_there_is_an_error(world: World) -> None:
 @pytest.mark.parametrize(
     ("kustomization", "says"),
     [
-        pytest.param("resources: ['https://example.com/a.yaml']", "127.0.0.1:1", id="a file of the web"),
-        pytest.param("resources: ['https://example.com/acme/base?ref=v1']", "127.0.0.1:1", id="a base of the web"),
-        pytest.param("resources: ['git@example.com:acme/base.git']", "git", id="a base of git"),
+        pytest.param("resources: ['https://example.com/a.yaml']", "names a remote resource", id="a file of the web"),
+        pytest.param("resources: ['https://example.com/acme/base?ref=v1']", "a remote res", id="a base of the web"),
+        pytest.param("resources: ['git@example.com:acme/base.git']", "names a remote resource", id="a base of git"),
         pytest.param("helmCharts: [{name: x}]", "helm", id="helm"),
-        pytest.param("generators: [exec.yaml]", "external plugins disabled", id="exec"),
+        pytest.param("generators: [exec.yaml]", "builds are without plugins", id="exec"),
         pytest.param("configMapGenerator: [{name: x, files: [../../secret]}]", "is not in or below", id="a file above"),
         pytest.param("configMapGenerator: [{name: x, files: [/etc/passwd]}]", "is not in or below", id="another file"),
         pytest.param("resources: [link.yaml]", "link.yaml", id="a symbolic link"),
@@ -191,6 +195,96 @@ def test_nothing_is_fetched_run_or_read_from_elsewhere(world: World, kustomizati
     assert says in world.problem(files, "a/b")
 
 
+@pytest.fixture
+def asked() -> Iterator[tuple[str, list[str]]]:
+    """A web server on this machine, by the URL of a manifest of it, and what it was asked for."""
+    paths: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            paths.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/x.yaml", paths
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "kustomization",
+    [
+        "resources: [URL]",
+        "resources: [LOCALHOST]",
+        "resources: [CAPITALS]",
+        'resources: ["URL\\n"]',
+        "resources: [!!binary BASE64]",
+        "resources: [!of-mine URL]",
+        "%YAML 1.1\n---\nresources: [URL]",
+        "openapi: {path: URL}",
+        "crds: [URL]",
+        "configMapGenerator: [{name: x, files: [a=URL]}]",
+        "configMapGenerator: [{name: x, envs: [URL]}]",
+        "commonAnnotations: {a: &a URL}\nresources: [*a]",
+        "transformers: [plugin.yaml]",
+        "Transformers: [plugin.yaml]",
+        "resources: [../c]",
+    ],
+)
+def test_no_server_of_this_machine_is_asked(world: World, asked: tuple[str, list[str]], kustomization: str) -> None:
+    url, paths = asked
+    for word, text in (
+        ("URL", url),
+        ("LOCALHOST", url.replace("127.0.0.1", "localhost")),
+        ("CAPITALS", url.replace("http", "HTTP")),
+        ("BASE64", base64.b64encode(url.encode()).decode()),
+    ):
+        kustomization = kustomization.replace(word, text)
+    files = {
+        "a/b/kustomization.yaml": f"{kustomization}\n",
+        "a/b/plugin.yaml": f"apiVersion: builtin\nkind: PatchTransformer\nmetadata: {{name: x}}\npath: {url}\n",
+        "a/c/kustomization.yml": f"components:\n- {url}\n",
+    }
+    assert world.problem(files, "a/b").startswith("kustomization a/")
+    assert world.problem(files, "a").startswith("kustomization a/")
+    assert paths == []
+
+
+def test_urls_that_are_no_paths_and_what_others_name_hinder_no_build(world: World) -> None:
+    url = "https://example.com/x"
+    kustomization = (
+        f"resources: [../base]\ncommonAnnotations: {{a: '{url}'}}\n"
+        f"configMapGenerator: [{{name: x, literals: ['a={url}'], options: {{annotations: {{a: '{url}'}}}}}}]\n"
+        f'patches:\n- target: {{kind: ConfigMap}}\n  patch: \'[{{"op": "add", "path": "/u", "value": "a={url}"}}]\'\n'
+    )
+    part = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a, annotations: {{a: '{url}'}}}}\n"
+    files = {
+        "a/kustomization.yaml": kustomization,
+        "base/kustomization.yaml": "resources: [a.yaml]\n",
+        "base/a.yaml": part,
+        "other/kustomization.yaml": f"resources: ['{url}']\n",
+    }
+    commit = world.commit(files)
+    assert world.check(commit, commit, "a") == (BuildCheck("a", None, None),)
+
+
+@pytest.mark.parametrize("field", ["resources", "bases", "components"])
+@pytest.mark.parametrize("via", ["../..", "c/../../.."])
+def test_no_base_outside_of_the_commit_is_built(world: World, tmp_path: Path, field: str, via: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kustomization.yaml").write_text("namePrefix: a-\n", encoding="utf-8")
+    up = Path("../" * len(Path(tempfile.gettempdir()).resolve().parts)) / elsewhere.relative_to("/")
+    files = {"a/kustomization.yaml": f"{field}: [{via}/{up}]\n", "a/c/x": ""}
+    assert world.problem(files, "a") == "kustomization a/kustomization.yaml names a path outside of the repository"
+
+
 def script(folder: Path, text: str) -> Path:
     """A program that stands in for kubectl."""
     program = folder / "kubectl"
@@ -201,7 +295,28 @@ def script(folder: Path, text: str) -> Path:
 
 def test_a_build_that_does_not_end_is_stopped(tmp_path: Path) -> None:
     program = script(tmp_path, "/bin/cat /dev/zero | /bin/cat > /dev/null")
-    assert Kubectl(program, timeout_s=0.2).build(tmp_path, "") == "kubectl kustomize did not end within 0.2 s"
+    with pytest.raises(BuildDidNotEnd, match=r"^kubectl kustomize did not end within 0\.2 s$"):
+        Kubectl(program, timeout_s=0.2).build(tmp_path, "")
+
+
+def test_a_build_that_did_not_end_is_told_apart_from_one_that_failed(world: World, tmp_path: Path) -> None:
+    before = world.commit({"app/kustomization.yaml": "resources: []\n"})
+    after = world.commit({"app/web.yaml": "kind: Deployment\n"})
+    program = script(tmp_path, 'test ! -e "$2/web.yaml" || exec /bin/cat /dev/zero')
+    [check] = KustomizeBuilds(world.mirror(), Kubectl(program, timeout_s=0.5)).check_builds(before, after, ["app"])
+    assert check == BuildCheck("app", None, "kubectl kustomize did not end within 0.5 s", has_ended=False)
+    assert check.is_broken_by_edit
+
+
+def test_a_build_that_wants_too_much_memory_is_stopped(kubectl: Path, tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 8)]
+    data = "".join(f"  {line}\n" for line in lines)
+    (tmp_path / "bomb.yaml").write_text(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata:\n{data}")
+    (tmp_path / "kustomization.yaml").write_text("resources: [bomb.yaml]\n")
+    words = Kubectl(kubectl, timeout_s=60, memory=256 << 20).build(tmp_path, "") or ""
+    assert words.startswith("kubectl kustomize broke down with 256 MiB of memory: fatal error: runtime: ")
+    assert "goroutine" not in words
 
 
 def test_what_kubectl_says_is_cut_and_cleaned(tmp_path: Path) -> None:

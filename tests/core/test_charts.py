@@ -12,6 +12,7 @@ from app.core.manifests.setting import CannotSet
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "charts"
 OCI = "oci://registry.acme.example/charts"
+BOMB = "  a0: &a0 [x]\n" + "".join(f"  a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(20))
 PLAIN = f"dependencies:\n- name: web\n  version: 1.0.0\n  repository: {OCI}\n"
 
 
@@ -111,6 +112,19 @@ def test_a_field_says_where_it_stands_and_what_is_locked() -> None:
         pytest.param(PLAIN + "  alias: [a]\n", "its alias is no text", id="alias that is a list"),
         pytest.param("dependencies: [\n", "cannot be parsed as YAML", id="broken"),
         pytest.param("- x\n", "not one document", id="a list"),
+        pytest.param(
+            f"name: &d dependencies\n{PLAIN}*d : []\n", "line 6: *d stands in place of a key", id="an alias as key"
+        ),
+        pytest.param(
+            PLAIN.replace("version:", "&v version:") + "  *v : 2.0.0\n",
+            "line 5: *v stands in place of a key",
+            id="an alias as a dependency's key",
+        ),
+        pytest.param(PLAIN + "  import-values: &a [*a]\n", "write no aliases there", id="a list in itself"),
+        pytest.param(PLAIN.replace("- name", "- &a\n  import-values: [*a]\n  name"), "no aliases", id="one in itself"),
+        pytest.param(PLAIN + BOMB, "write no aliases there", id="aliases without end"),
+        pytest.param(PLAIN + f"  import-values: {'[' * 60}{']' * 60}\n", "50 levels", id="deep lists"),
+        pytest.param(f"dependencies: [&e {{name: web}}{', *e' * 500}]\n", "more than 500", id="many dependencies"),
         pytest.param("", "not one document", id="empty"),
         pytest.param(PLAIN + PLAIN.removeprefix("dependencies:\n"), "give each an alias of its own", id="twice"),
         pytest.param(

@@ -52,8 +52,15 @@ def _set(content: str, field: DeclaredField, new: str) -> str:
         pytest.param("a: {tag: '{{ .tag }}'}\n", _at("a.tag"), 1, "is a template", id="templated value"),
         pytest.param("a: {{ x }}\nb: {tag: 1}\n", _at("b.tag"), 2, "the file is a template", id="template"),
         pytest.param("a: {tag: !!int 1}\n", _at("a.tag"), 1, "explicit type", id="explicit type"),
-        pytest.param("a: {? tag}\n", _at("a.tag"), 1, "line 1 was not edited", id="value that has no place"),
         pytest.param("kind: A\n", _at("spec.tag", kind="HelmRelease"), 1, "no HelmRelease", id="no such object"),
+        pytest.param(
+            "kind: HelmRelease\nspec: {a: {tag: 1}}\n---\nkind: HelmRelease\nspec: {a: {tag: 2}}\n",
+            _at("spec.a", kind="HelmRelease"),
+            4,
+            "2 HelmReleases of the file have spec.a: say which by `name`",
+            id="one of several HelmReleases",
+        ),
+        pytest.param('x: [a:b]\ntag: "\\ud800"\n', _at("tag"), 2, "surrogate", id="half a character"),
         pytest.param("a: b\n", _at("a", pattern="(x)"), 1, "is not found", id="pattern not found"),
         pytest.param("a: b\n", _at("a", pattern="(b)(b)?"), 1, "2 groups", id="two groups"),
         pytest.param("a: b\n", _at("a", pattern="b("), 1, "no regular expression", id="broken pattern"),
@@ -118,6 +125,32 @@ def test_a_star_may_meet_what_it_does_not_mean() -> None:
     assert scan.problems == ()
 
 
+def test_arguments_that_a_pattern_does_not_match_are_no_problem() -> None:
+    content = "args: [--port, 80, '{{ .x }}', \"--log\\t1\", [--v=1], {a: b}, --v=1]\n"
+    scan = _find(content, _at("args.*", pattern="^--v=(.+)"))
+    assert [(field.where, field.text) for field in scan.fields] == [("args[6]", "1")]
+    assert scan.problems == ()
+
+
+def test_a_star_may_meet_mappings_that_are_no_images() -> None:
+    scan = _find("a: {tag: 1}\nb: {c: 1}\n", _at("*"))
+    assert [field.where for field in scan.fields] == ["a.tag"]
+    assert scan.problems == ()
+
+
+def test_one_of_several_helm_releases_needs_no_name_where_only_it_has_the_path() -> None:
+    content = "kind: HelmRelease\nspec: {a: {tag: v1}}\n---\nkind: HelmRelease\nspec: {b: 1}\n"
+    scan = _find(content, _at("spec.a", kind="HelmRelease"))
+    assert [field.text for field in scan.fields] == ["v1"]
+    assert scan.problems == ()
+
+
+def test_any_number_of_blank_values_is_found_without_trying_each() -> None:
+    """With one trial of the whole file for each value this takes most of an hour."""
+    content = "apps:\n" + "".join(f"  a{number}: {{tag: }}\n" for number in range(10_000))
+    assert len(_find(content, _at("apps.*.tag")).fields) == 10_000
+
+
 def test_an_anchor_on_the_value_itself_changes_all_its_aliases_as_in_flux() -> None:
     content = "a: {tag: &t v1}\nb: *t\n"
     (field,) = _find(content, _at("a.tag")).fields
@@ -132,6 +165,7 @@ def test_an_anchor_on_the_value_itself_changes_all_its_aliases_as_in_flux() -> N
         pytest.param("a: v1\n", _at("a", pattern="(v1)"), "x: y", "no longer parse", id="a text that is YAML"),
         pytest.param("a: 'v1'\n", _at("a", pattern="(v1)"), "it's", "no longer parse", id="a quote"),
         pytest.param("a: 'v1'\n", _at("a", pattern="(v1)"), "", "one line", id="nothing"),
+        pytest.param("a: {? tag}\n", _at("a.tag"), "v1", "line 1 was not edited", id="value that has no place"),
     ],
 )
 def test_a_text_that_does_not_fit_is_refused(content: str, selector: YamlPath, new: str, why: str) -> None:
@@ -156,7 +190,8 @@ def test_fields_that_overlap_are_refused_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "a.", ".a", "a..b", "a[", "a[]", "a[x", "a]", "a[b=]", 'a."b', "*a", "a b[ ]"]
+    "text",
+    ["", ".", "a.", ".a", "a..b", "a.\ud800", "[a=\udfff]", "a[", "a[]", "a[x", "a]", "a[b=]", 'a."b', "*a", "a b[ ]"],
 )
 def test_a_path_that_leads_nowhere_is_refused(text: str) -> None:
     with pytest.raises(InvalidPath):

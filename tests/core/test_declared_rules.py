@@ -1,8 +1,11 @@
 """What `.fluxbridge.yaml` may declare, and what its mistakes are called."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.core.flux.declared import declared_files
+from app.core.flux.globs import PathList, compile_globs
 from app.core.images import ImageName
 from app.core.manifests.declared import (
     ChartDependency,
@@ -76,6 +79,8 @@ def test_a_field_is_declared(written: str, selector: Selector) -> None:
         pytest.param("policy: a/b, files: a, image: A", "fields.0.image", id="unknown kind"),
         pytest.param("policy: a/b, files: a, containers: false", "fields.0.containers", id="containers: false"),
         pytest.param("policy: a/b, files: a, values: a..b", "fields.0.values.path", id="path"),
+        pytest.param('policy: a/b, files: a, values: "a.\\ud800"', "fields.0.values.path", id="half a character"),
+        pytest.param('policy: a/b, files: "\\ud800", values: a', "fields.0.files.0", id="half a character in a path"),
         pytest.param("policy: a/b, files: a, values: 5", "fields.0.values", id="number for a path"),
         pytest.param("policy: a/b, files: a, values: {path: [a]}", "fields.0.values.path", id="list for a path"),
         pytest.param("policy: a/b, files: a, values: {path: a, part: b}", "fields.0.values.part", id="part"),
@@ -160,3 +165,13 @@ def test_files_are_matched_from_the_top_of_the_repository(glob: str, matched: li
     rules = rules_with(f"fields:\n  - {{policy: a/b, files: '{glob}', values: image}}")
     paths = ["values.yaml", "a/values.yaml", "a/b/values.yaml", "a/x1.yml", "a/xa/1.yml", ".env", ".fluxbridge.yaml"]
     assert list(declared_files(rules.declarations, [*paths, "é/[x]{y}+$", "a\nb/values.yaml", "\udcff"])) == matched
+
+
+SEGMENTS = st.sampled_from(["a", "ab", "b.yaml", "é", "\udcff", "x"])
+PATHS = st.lists(st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join), max_size=12)
+GLOBS = st.lists(SEGMENTS | st.sampled_from(["*", "**", "a*", "?", "*.yaml", "a?"]), min_size=1, max_size=4)
+
+
+@given(PATHS, GLOBS.map("/".join).filter(str.isprintable))
+def test_a_list_of_paths_is_searched_as_each_path_is_tested(paths: list[str], glob: str) -> None:
+    assert PathList(paths).matching(glob) == set(filter(compile_globs([glob]), paths))

@@ -119,6 +119,93 @@ def test_what_a_declaration_cannot_do_is_reported_and_not_edited(fields: str, co
     assert tree.fields == ()
 
 
+IMAGE_AND_TAG = "image: {repository: old/app, tag: 1.0.0}\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "content", "who"),
+    [
+        pytest.param(
+            "  - {policy: flux-system/app, files: a.yaml, values: image}\n"
+            "  - {policy: flux-system/hub, files: a.yaml, values: image.tag}",
+            IMAGE_AND_TAG,
+            "flux-system/app (tag of image.tag in .fluxbridge.yaml) and flux-system/hub (tag of image.tag in "
+            ".fluxbridge.yaml)",
+            id="two declarations",
+        ),
+        pytest.param(
+            "  - {policy: flux-system/hub, files: a.yaml, values: image}",
+            f"image:\n  repository: old/app\n  tag: 1.0.0 {MARKER}\n",
+            "flux-system/app (tag by its marker) and flux-system/hub (tag of image.tag in .fluxbridge.yaml)",
+            id="marker and declaration",
+        ),
+        pytest.param(
+            "  - {policy: flux-system/app, files: a.yaml, values: image}\n"
+            "  - {policy: flux-system/app, files: a.yaml, values: image.repository}\n"
+            "  - {policy: flux-system/hub, files: a.yaml, values: image.tag}",
+            IMAGE_AND_TAG,
+            "flux-system/app (tag of image.tag in .fluxbridge.yaml) and flux-system/hub (tag of image.tag in "
+            ".fluxbridge.yaml)",
+            id="a sibling that one more declaration has",
+        ),
+    ],
+)
+def test_an_image_is_not_set_in_part_where_part_of_it_is_claimed_twice(fields: str, content: str, who: str) -> None:
+    tree = _tree(fields, a=content, b=IMAGE_AND_TAG)
+    assert tree.fields == ()
+    line = 3 if MARKER in content else 1
+    assert _reports(tree) == [
+        f"a.yaml:{line} set by {who}: not edited, nor what else they set in the file; keep one of them"
+    ]
+
+
+def test_declarations_that_meet_in_several_places_are_reported_once() -> None:
+    fields = "".join(f"  - {{policy: flux-system/{name}, files: a.yaml, values: image}}\n" for name in ("app", "hub"))
+    tree = _tree(fields, a=IMAGE_AND_TAG)
+    assert tree.fields == ()
+    assert len(tree.reports) == 1
+
+
+def test_a_conflict_in_one_file_leaves_other_files_alone() -> None:
+    fields = """  - {policy: flux-system/app, files: "*.yaml", values: image}
+  - {policy: flux-system/hub, files: a.yaml, values: image.tag}"""
+    tree = _tree(fields, a=IMAGE_AND_TAG, b=IMAGE_AND_TAG)
+    assert [(field.file, field.marked.text) for field in tree.fields] == [("b.yaml", "old/app"), ("b.yaml", "1.0.0")]
+
+
+POD = "kind: Pod\nspec: {containers: [{image: other:1}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "report"),
+    [
+        pytest.param("containers: true", f"no container has the image {IMAGE}", id="containers"),
+        pytest.param("values: image.tag", "nothing stands at image", id="path"),
+        pytest.param(
+            "yaml: {path: kind, pattern: '^v(.+)'}",
+            "kind is not edited: the pattern '^v(.+)' is not found",
+            id="pattern",
+        ),
+        pytest.param("helm_release: spec.values.a", "no HelmRelease is in the file", id="object"),
+        pytest.param("source: {kind: OCIRepository, name: a}", "no OCIRepository named a", id="source"),
+        pytest.param("kustomization: app", "the file is no kustomization", id="kustomization"),
+    ],
+)
+def test_of_a_pattern_of_files_only_a_miss_in_all_is_reported(kind: str, report: str) -> None:
+    declared = f"  - {{policy: flux-system/app, files: '?.yaml', {kind}}}"
+    (only,) = _reports(_tree(declared, a=POD, b=POD))
+    assert only.startswith(
+        f".fluxbridge.yaml:None fields.0: no file that its pattern matches has anything to set: a.yaml: {report}"
+    )
+
+
+def test_a_pattern_of_files_may_match_files_that_have_no_such_field() -> None:
+    declared = "  - {policy: flux-system/app, files: '?.yaml', containers: true}"
+    tree = _tree(declared, a=POD, b=POD.replace("other:1", f"{IMAGE}:1"), c="x: 1\n")
+    assert [field.file for field in tree.fields] == ["b.yaml"]
+    assert tree.reports == ()
+
+
 def test_a_place_that_one_policy_has_twice_is_one_field() -> None:
     twice = "  - {policy: flux-system/app, files: a.yaml, values: tag}\n" * 2
     tree = _tree(twice, a=f"tag: v1 {MARKER}\n")

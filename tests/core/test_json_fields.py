@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.manifests.declared import DeclaredField, JsonPath
+from app.core.manifests.declared import DeclaredField, JsonPath, YamlPath
+from app.core.manifests.editing import edit_file, find_declared
 from app.core.manifests.field_paths import FieldPath
 from app.core.manifests.json_fields import find_json_fields, set_json_fields
 from app.core.manifests.places import Part
@@ -129,3 +130,28 @@ def test_a_number_is_not_the_text_that_looks_like_it() -> None:
     (field,) = _fields(b'{"a": 1.10}', [_at("a")])
     assert (field.text, field.holds("1.10")) == ("1.10", False)
     assert set_json_fields(b'{"a": 1.10}', {field: "1.10"}) == b'{"a": "1.10"}'
+
+
+TWINS = b'{"s":[{"name":"web","tag":"1.0.0"},{"name":"web","tag":"1.0.0"}],"tag":"1.0.0"}'
+
+
+def test_all_fields_at_a_place_that_is_there_twice_are_set() -> None:
+    settings = [(field, "2.0.0") for field in _fields(TWINS, [_at("s[web].tag")])]
+    assert edit_file("a.json", {"a.json": TWINS}, settings) == {"a.json": TWINS.replace(b"1.0.0", b"2.0.0", 2)}
+
+
+def test_all_of_them_are_set_after_another_edit_of_the_file() -> None:
+    other = YamlPath(FieldPath.parse("tag"), Part.TAG)
+    (before,) = find_declared("a.yaml", {"a.yaml": TWINS}, [other])
+    twins = _fields(TWINS, [_at("s[web].tag")])
+    settings = [(before.fields[0], "4.0.0-long"), *zip(twins, ["2.0.0", "3.0.0"], strict=True)]
+    edited = TWINS.replace(b"1.0.0", b"2.0.0", 1).replace(b"1.0.0", b"3.0.0", 1).replace(b"1.0.0", b"4.0.0-long")
+    assert edit_file("a.yaml", {"a.yaml": TWINS}, settings) == {"a.yaml": edited}
+
+
+def test_one_that_another_edit_has_set_is_refused() -> None:
+    twins = _fields(TWINS, [_at("s[web].tag")])
+    (other,) = find_declared("a.yaml", {"a.yaml": TWINS}, [YamlPath(FieldPath.parse("s[1].name"), Part.NAME)])
+    for field in twins:
+        with pytest.raises(CannotSet, match="is not what it was"):
+            edit_file("a.yaml", {"a.yaml": TWINS}, [(other.fields[0], "api"), (field, "2.0.0")])

@@ -3,11 +3,9 @@
 A long run: `FLUXBRIDGE_FUZZ_EXAMPLES=100000 uv run pytest -n0 tests/fuzz`.
 """
 
-import os
 from pathlib import Path
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.flux.scanning import scan_file
@@ -15,44 +13,15 @@ from app.core.manifests.markers import MarkedField, find_markers, set_fields
 from app.core.manifests.setting import CannotSet
 from app.core.promotion.edit_plans import plan_edits
 from app.core.promotion.selections import InvalidSelections, Selected, read_selections
+from tests.fuzz.contents import NEW_TEXTS, fuzz, mutated, pieces, timeout
 
-EXAMPLES = int(os.environ.get("FLUXBRIDGE_FUZZ_EXAMPLES", "100"))
 GOLDEN = sorted(Path(__file__).parents[1].glob("golden/markers/*/before.yaml"))
-fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-pytestmark = pytest.mark.timeout(120 if EXAMPLES <= 1000 else 0)
-
-MARKERS = [f'# {{"$imagepolicy": "ns:app{suffix}"}}'.encode() for suffix in ("", ":tag", ":name", ":digest")]
-SYNTAX = (
-    b"\t,  ,\n,\r\n,\r,- ,? ,: ,# ,\",',[,],{,},{{ .x }},&a ,*a,!!str ,! ,|,>-,|2,---\n,...\n,%YAML 1.1\n,<<: ,~,null,"
-    b"\xef\xbb\xbf,\xc2\xa0,\xc2\x85,\xe2\x80\xa8,\xf0\x9f\x98\x80,\xff,\x00,\\,@,`,1.10,0x1F"
-).split(b",")
-TOKENS = st.sampled_from([*SYNTAX, b",", *MARKERS, *(b" " + marker + b"\n" for marker in MARKERS)])
-NEW_TEXTS = st.one_of(
-    st.sampled_from(
-        ["v1.2.3", "1.10", "on", "registry.acme.example/web:1@sha256:" + "0" * 64, "a: b", "it's", '"', "\\", "😀"]
-    ),
-    st.text(min_size=1, max_size=20),
-)
+pytestmark = timeout
 
 
-@st.composite
-def pieces(draw: st.DrawFn) -> bytes:
-    """Bytes that are nearly YAML."""
-    parts = draw(st.lists(st.one_of(TOKENS, st.sampled_from([b"a", b"b", b"x"]), st.binary(max_size=4)), max_size=40))
-    return b"".join(parts)
-
-
-@st.composite
-def mutations(draw: st.DrawFn) -> bytes:
-    """A golden file in which a few places were cut out, overwritten or filled."""
-    content = draw(st.sampled_from([path.read_bytes() for path in GOLDEN]))
-    for _ in range(draw(st.integers(1, 5))):
-        at = draw(st.integers(0, len(content)))
-        cut = draw(st.sampled_from([0, 0, 1, 3, 20]))
-        start = draw(st.integers(0, len(content)))
-        piece = draw(st.one_of(TOKENS, st.just(content[start : start + 30]), st.binary(max_size=3)))
-        content = content[:at] + piece + content[at + cut :]
-    return content
+def mutations() -> st.SearchStrategy[bytes]:
+    """Golden files with some places changed."""
+    return st.sampled_from(GOLDEN).flatmap(lambda path: mutated(path.read_bytes()))
 
 
 @fuzz

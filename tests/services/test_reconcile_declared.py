@@ -243,3 +243,20 @@ def test_declarations_are_read_once_for_each_content_however_many_there_are(tmp_
     second = view_at(lane.repository, lane.scans, lane.repository.fetch()["main"])
     assert first.tree.fields == second.tree.fields
     assert lane.scans.declared.most > 1
+
+
+@pytest.mark.parametrize("rules", [CHART_RULES, CHART_RULES.replace("Chart.yaml", "Chart.*")])
+def test_a_dependency_whose_lock_file_is_a_link_is_told_and_left(
+    tmp_path: Path, database: Database, rules: str
+) -> None:
+    chart = (GOLDEN / "before" / "Chart.yaml").read_text()
+    lane = Lane.create(tmp_path, database, {".fluxbridge.yaml": rules, "shop/Chart.yaml": chart})
+    lane.config.commit("main", {"shop/Chart.lock": "elsewhere"}, mode="120000")
+    lane.run()
+    lane.push("1.5.0")
+    lane.run()
+    assert lane.open_pulls() == []
+    with database.transaction() as connection:
+        row = lanes.find(connection, LANE)
+    assert row is not None
+    assert "Chart.lock is no regular file" in (row.plan or "")

@@ -3,15 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from app.core.flux.fields import Field, Report
-from app.core.flux.globs import find_paths
+from app.core.flux.globs import PathList
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.reading import Unreadable
 from app.core.images import ImageReference
 from app.core.manifests.declared import Containers, DeclaredField, FieldScan, Selector
 from app.core.manifests.places import Part
+from app.core.manifests.yaml_paths import Miss
 
 RULES_FILE = ".fluxbridge.yaml"
 
@@ -47,11 +48,11 @@ class Declared:
 
 def declared_files(declarations: Sequence[Declaration], paths: Sequence[str]) -> dict[str, tuple[Declaration, ...]]:
     """The files that declarations are about, among the regular files of a commit, with those declarations in order."""
+    listed = PathList(paths)
     found: dict[str, list[Declaration]] = defaultdict(list)
     for declaration in declarations:
-        for path in find_paths(declaration.files, paths):
-            if path != RULES_FILE:
-                found[path].append(declaration)
+        for path in frozenset[str]().union(*map(listed.matching, declaration.files)) - {RULES_FILE}:
+            found[path].append(declaration)
     return {path: tuple(found[path]) for path in sorted(found)}
 
 
@@ -67,51 +68,100 @@ def join_declared(
 ) -> tuple[tuple[Field, ...], list[Report]]:
     """All fields in the order of files, and what is wrong with declarations.
 
-    A place that two declarations, or a marker and a declaration, give to different policies is reported and no field.
+    A place that two declarations, or a marker and a declaration, give to different policies is reported and no field;
+    nor is then anything else that those declarations set in the file, for an image is set as a whole or not at all.
+    What a pattern of files matches need not all have something to set, as long as one of the files has.
     """
-    fields, reports = list(marked), list(_idle(declared))
-    for one in declared.scans:
-        for found in _fields_of(one, policies):
-            if isinstance(found, Field):
-                fields.append(found)
-            else:
-                reports.append(found)
+    fields = list(marked)
+    reports: list[Report] = []
+    for declaration, scans in _by_declaration(declared):
+        found, odd = _found_by(declaration, scans, policies)
+        fields += found
+        reports += odd
     by_file: dict[str, list[Field]] = defaultdict(list)
     for field in fields:
         by_file[field.file].append(field)
     kept: list[Field] = []
     for file in sorted(by_file):
-        for same in _meeting(by_file[file]):
-            if all(_is_same(field, same[0]) for field in same):
-                kept.append(same[0])
-            else:
-                reports.append(_conflict(file, same))
+        whole, odd = _without_conflicts(file, by_file[file])
+        kept += whole
+        reports += odd
     return tuple(kept), reports
 
 
-def _idle(declared: Declared) -> Iterator[Report]:
-    used = {one.declaration.key for one in declared.scans}
+def _by_declaration(declared: Declared) -> Iterator[tuple[Declaration, Sequence[DeclaredScan]]]:
+    scans: dict[str, list[DeclaredScan]] = defaultdict(list)
+    for one in declared.scans:
+        scans[one.declaration.key].append(one)
     for declaration in declared.declarations:
-        if declaration.key not in used:
-            files = " or ".join(declaration.files)
-            yield Report(RULES_FILE, None, f"{declaration.key}: no file of the repository matches {files}")
+        yield declaration, scans[declaration.key]
 
 
-def _fields_of(one: DeclaredScan, policies: NamedPolicies) -> Iterator[Field | Report]:
+def _found_by(
+    declaration: Declaration, scans: Sequence[DeclaredScan], policies: NamedPolicies
+) -> tuple[list[Field], list[Report]]:
+    """The fields of one declaration in all files, and what is wrong with it."""
+    if not scans:
+        files = " or ".join(declaration.files)
+        return [], [Report(RULES_FILE, None, f"{declaration.key}: no file of the repository matches {files}")]
+    fields: list[Field] = []
+    reports: list[Report] = []
+    missed: list[_Missed] = []
+    for one in scans:
+        for found in _fields_of(one, policies):
+            match found:
+                case Field():
+                    fields.append(found)
+                case Report():
+                    reports.append(found)
+                case _Missed() if one.file in declaration.files:
+                    what = f"{declaration.key} of {RULES_FILE}: {found.what}"
+                    reports.append(Report(found.file, found.line, what))
+                case _Missed():
+                    missed.append(found)
+    if missed and not fields:
+        first = f"{missed[0].file}: {missed[0].what}"
+        what = f"{declaration.key}: no file that its pattern matches has anything to set: {first}"
+        reports.append(Report(RULES_FILE, None, what))
+    return fields, reports
+
+
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    """That a file has nothing of what a declaration is about."""
+
+    file: str
+    line: int | None
+    what: str
+
+
+def _fields_of(one: DeclaredScan, policies: NamedPolicies) -> Iterator[Field | Report | _Missed]:
     declaration, file = one.declaration, one.file
-    for problem in one.scan.problems:
-        yield Report(file, problem.line, f"{declaration.key} of {RULES_FILE}: {problem.what}")
     try:
         policy = policies.meant_by(declaration.namespace, declaration.policy, file)
     except Unreadable as error:
         yield Report(file, None, f"{declaration.key} of {RULES_FILE}: {error}")
+        policy = None
+    for problem in one.scan.problems:
+        if not isinstance(problem, Miss):
+            yield Report(file, problem.line, f"{declaration.key} of {RULES_FILE}: {problem.what}")
+        elif policy is not None:
+            yield _Missed(file, problem.line, problem.what)
+    if policy is None:
         return
     found = [field for field in one.scan.fields if _is_for(policy, field)]
     for field in found:
         yield Field(policy.name, file, field)
     if not found and not one.scan.problems:
-        what = f"no container has the image {policy.image}" if policy.image else f"{policy.name} has no image"
-        yield Report(file, None, f"{declaration.key} of {RULES_FILE}: {what}")
+        yield _Missed(file, None, _why_none(policy, one))
+
+
+def _why_none(policy: Policy, one: DeclaredScan) -> str:
+    if policy.image is None:
+        return f"{policy.name} has no image"
+    if isinstance(one.declaration.selector, Containers):
+        return f"no container has the image {policy.image}"
+    return f"only a digest stands there, and {policy.name} reflects none"
 
 
 def _is_for(policy: Policy, field: DeclaredField) -> bool:
@@ -141,17 +191,44 @@ def _meeting(fields: Sequence[Field]) -> Iterator[list[Field]]:
     yield from missing.values()
 
 
-def _is_same(one: Field, other: Field) -> bool:
-    return _place(one) == _place(other)
+_Owner: TypeAlias = tuple[PolicyName, Selector | int]
+
+
+def _without_conflicts(file: str, fields: Sequence[Field]) -> tuple[list[Field], list[Report]]:
+    """The fields of one file that are set for sure, and one report for each conflict of the same owners."""
+    clear: list[list[Field]] = []
+    conflicts: dict[frozenset[_Owner], list[Field]] = {}
+    for same in _meeting(fields):
+        if all(_place(field) == _place(same[0]) for field in same):
+            clear.append(same)
+        else:
+            conflicts.setdefault(frozenset(map(_owner, same)), same)
+    if not conflicts:
+        return [same[0] for same in clear], []
+    owners = [frozenset(map(_owner, same)) for same in clear]
+    taken_away = frozenset[_Owner]().union(*conflicts)
+    kept = [same[0] for same, by in zip(clear, owners, strict=True) if taken_away.isdisjoint(by)]
+    reports = [
+        _conflict(file, same, takes_more=not all(between.isdisjoint(by) for by in owners))
+        for between, same in conflicts.items()
+    ]
+    return kept, reports
+
+
+def _owner(field: Field) -> _Owner:
+    """What names a place: a declaration, all of whose fields in the file share it, or a marker, by where it stands."""
+    marked = field.marked
+    return field.policy, marked.selector if isinstance(marked, DeclaredField) else marked.start
 
 
 def _place(field: Field) -> tuple[PolicyName, Part, int, int]:
     return field.policy, field.marked.part, field.marked.start, field.marked.end
 
 
-def _conflict(file: str, same: Sequence[Field]) -> Report:
+def _conflict(file: str, same: Sequence[Field], *, takes_more: bool) -> Report:
     names = " and ".join(dict.fromkeys(_who(field) for field in same))
-    return Report(file, same[0].marked.line, f"set by {names}: not edited; keep one of them")
+    edited = "not edited, nor what else they set in the file" if takes_more else "not edited"
+    return Report(file, same[0].marked.line, f"set by {names}: {edited}; keep one of them")
 
 
 def _who(field: Field) -> str:

@@ -1,7 +1,9 @@
 """Patterns for paths of a repository: `*` and `?` within one name, `**` for any number of folders."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Protocol
 
 import re2
@@ -19,15 +21,38 @@ class _Program(Protocol):
     def finditer(self, text: bytes, /) -> Iterator[_Match]: ...
 
 
-def find_paths(globs: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """The paths that one of the globs matches as a whole, in the order given.
+class PathList:
+    """Paths in which many globs are looked for; what begins as a glob does is found without a search.
 
-    >>> find_paths(["apps/**/values.yaml", "?.env"], ["apps/values.yaml", "apps/a/b/values.yaml", "a.env", "a/b.env"])
-    ['apps/values.yaml', 'apps/a/b/values.yaml', 'a.env']
+    >>> paths = PathList(["apps/values.yaml", "apps/a/b/values.yaml", "a.env", "a/b.env"])
+    >>> sorted(paths.matching("apps/**/values.yaml")), sorted(paths.matching("?.env"))
+    (['apps/a/b/values.yaml', 'apps/values.yaml'], ['a.env'])
     """
-    lines = "\n".join(path for path in paths if "\n" not in path).encode("utf-8", "surrogateescape")
-    found = {match.group() for glob in globs for match in _compile(glob).finditer(lines)}
-    return [path for path in paths if path.encode("utf-8", "surrogateescape") in found] if found else []
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._lines = sorted({_as_line(path) for path in paths if "\n" not in path})
+        self._text = b"\n".join(self._lines)
+        self._starts = list(accumulate((len(line) + 1 for line in self._lines), initial=0))
+        self._found: dict[str, frozenset[str]] = {}
+
+    def matching(self, glob: str) -> frozenset[str]:
+        """The paths that a glob matches as a whole."""
+        if glob not in self._found:
+            self._found[glob] = frozenset(self._search(glob))
+        return self._found[glob]
+
+    def _search(self, glob: str) -> Iterator[str]:
+        wildcard = _TOKENS.search(glob)
+        prefix = _as_line(glob[: wildcard.start()] if wildcard else glob)
+        first = bisect_left(self._lines, prefix)
+        if wildcard is None:
+            found = self._lines[first : first + 1] == [prefix]
+            return iter([glob] if found else [])
+        last = bisect_right(self._lines, prefix, lo=first, key=lambda line: line[: len(prefix)])
+        if first == last:
+            return iter([])
+        stretch = self._text[self._starts[first] : self._starts[last] - 1]
+        return (match.group().decode("utf-8", "surrogateescape") for match in _compile(glob).finditer(stretch))
 
 
 def compile_globs(globs: Sequence[str]) -> Callable[[str], bool]:
@@ -35,10 +60,14 @@ def compile_globs(globs: Sequence[str]) -> Callable[[str], bool]:
     programs = [_compile(glob) for glob in dict.fromkeys(globs)]
 
     def is_matched(path: str) -> bool:
-        line = path.encode("utf-8", "surrogateescape")
+        line = _as_line(path)
         return b"\n" not in line and any(next(program.finditer(line), None) for program in programs)
 
     return is_matched
+
+
+def _as_line(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
 
 
 def _compile(glob: str) -> _Program:

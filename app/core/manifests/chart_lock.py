@@ -15,6 +15,9 @@ from app.core.manifests.documents import NotText, Value
 
 Json: TypeAlias = str | bool | list["Json"] | dict[str, "Json"] | None
 
+# More than any entry that is written by hand: by aliases a short text can be endless.
+_MOST_CHARACTERS = 20_000
+_DEEPEST = 50
 _REPOSITORY_ALIASES = ("@", "alias:")
 # Go escapes these in JSON, Python does not.
 _ESCAPED_BY_GO = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
@@ -42,6 +45,7 @@ class Dependency:
         """Read an entry as it is written. Raises UnreadableDependency."""
         if not isinstance(value, dict):
             raise UnreadableDependency("it is no mapping")
+        _refuse_endless(value)
         return cls(
             name=_text(value, "name"),
             version=_text(value, "version"),
@@ -86,6 +90,26 @@ def helm_2_digest(required: Sequence[Dependency]) -> str:
 def _sha256(value: Json) -> str:
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED_BY_GO)
     return "sha256:" + hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _refuse_endless(value: Value) -> None:
+    """Raises UnreadableDependency where aliases, all written out, would make an entry very long or deep."""
+    waiting, size = [(value, 0)], 0
+    while waiting:
+        one, depth = waiting.pop()
+        match one:
+            case str() | NotText():
+                size += len(one if isinstance(one, str) else one.written)
+            case dict():
+                size += sum(len(key) + 1 for key in one)
+                waiting += ((child, depth + 1) for child in one.values())
+            case list():
+                size += len(one)
+                waiting += ((child, depth + 1) for child in one)
+        if size > _MOST_CHARACTERS or depth > _DEEPEST:
+            raise UnreadableDependency(
+                f"it has more than {_MOST_CHARACTERS} characters or {_DEEPEST} levels: write no aliases there"
+            )
 
 
 def _text(entry: dict[str, Value], key: str) -> str:

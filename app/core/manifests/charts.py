@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from app.core.manifests.chart_lock import Dependency, UnreadableDependency, helm_2_digest, lock_digest
 from app.core.manifests.declared import ChartDependency, DeclaredField, FieldScan
 from app.core.manifests.documents import read_documents
-from app.core.manifests.nodes import MappingNode, Node, SequenceNode, YamlFile, read_yaml
+from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode, YamlFile, read_yaml
 from app.core.manifests.parsing import Unparsable
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.scalars import Scalar
@@ -25,16 +25,21 @@ from app.core.policies.verdicts import quoted
 from app.core.policies.versions import parse_loose_version
 
 LOCK_FILES = {"Chart.yaml": "Chart.lock", "requirements.yaml": "requirements.lock"}
+_MOST_ENTRIES = 500
 _EXACT = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+(?:[-+][0-9A-Za-z.+-]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Chart.yaml, or requirements.yaml of a chart of Helm 2, and the lock file next to it where there is one."""
+    """Chart.yaml, or requirements.yaml of a chart of Helm 2, and the lock file next to it where there is one.
+
+    `has_unreadable_lock`: there is one, but it is no regular file, so what it holds is not known and cannot be edited.
+    """
 
     content: bytes
     lock: bytes | None = None
     is_of_helm_2: bool = False
+    has_unreadable_lock: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,35 @@ def lock_path(path: str) -> str | None:
     return posixpath.join(folder, LOCK_FILES[name]) if name in LOCK_FILES else None
 
 
+def is_lock_file(path: str) -> bool:
+    """Tell whether a file is written by Helm to lock the dependencies of a chart."""
+    return posixpath.basename(path) in LOCK_FILES.values()
+
+
+def stale_archives(path: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """The archives among paths that Helm takes for dependencies of the chart of this file, whatever it says.
+
+    >>> stale_archives("shop/Chart.yaml", ["shop/charts/web-1.4.2.tgz", "charts/api-2.0.0.tgz", "shop/Chart.yaml"])
+    ('shop/charts/web-1.4.2.tgz',)
+    """
+    folder = posixpath.join(posixpath.dirname(path), "charts/")
+    return tuple(sorted(one for one in paths if one.startswith(folder) and one.endswith(".tgz")))
+
+
+def without_stale_archives(path: str, scan: FieldScan, paths: Iterable[str]) -> FieldScan:
+    """What was found in a file, with dependencies refused that are among the paths as archives too.
+
+    Such a one cannot be moved by its version alone.
+    """
+    dependencies = [one for one in scan.fields if isinstance(one.selector, ChartDependency)]
+    archives = stale_archives(path, paths) if dependencies else ()
+    if not archives:
+        return scan
+    why = f"{archives[0]} would be left behind: take the archives of dependencies out of Git, or update them by hand"
+    others = tuple(one for one in scan.fields if one not in dependencies)
+    return FieldScan(others, (*scan.problems, Problem(dependencies[0].line, why)))
+
+
 def version_of_tag(tag: str) -> str:
     """The version of a chart by its tag in a registry. Source: Helm writes `+` as `_`, which a tag may have.
 
@@ -84,20 +118,19 @@ def version_of_tag(tag: str) -> str:
     return tag.replace("_", "+")
 
 
-def agrees(chart: Chart) -> bool:
-    """Tell whether a chart and its lock file agree, as Helm asks before it builds; without a lock file they do."""
-    try:
-        return _read_lock(chart, _read(chart.content)) is not None or chart.lock is None
-    except _Unusable:
-        return False
+def leaves_lock_behind(before: Chart, after: Chart) -> bool:
+    """Tell whether an edit makes a chart one that its lock file no longer agrees with, or cannot be known to."""
+    if before.has_unreadable_lock:
+        return _entries(before) != _entries(after)
+    return before.lock is not None and _agrees(before) and not _agrees(after)
 
 
 def find_dependencies(chart: Chart, selector: ChartDependency) -> FieldScan:
     """Find the versions of a dependency by its name, its alias or its address (`oci://host/path/name`).
 
     A chart that is there several times under aliases has several fields. With a lock file `DeclaredField.text` is the
-    version that is locked. Never raises: what cannot be set is a problem, as are a lock file that does not agree with
-    the chart, and charts without a registry (`file://`, or none, which are folders of the chart).
+    version that is locked. Never raises: what cannot be set is a problem, as are a lock file that cannot be read or
+    does not agree with the chart, and charts without a registry (`file://`, or none, which are folders of the chart).
     """
     try:
         listed = _read(chart.content)
@@ -136,6 +169,22 @@ def _found(chart: Chart, field: DeclaredField) -> tuple[DeclaredField, ...]:
     return find_dependencies(chart, field.selector).fields if isinstance(field.selector, ChartDependency) else ()
 
 
+def _agrees(chart: Chart) -> bool:
+    """Tell whether a chart and its lock file agree, as Helm asks before it builds."""
+    try:
+        return _read_lock(chart, _read(chart.content)) is not None
+    except _Unusable:
+        return False
+
+
+def _entries(chart: Chart) -> tuple[Dependency, ...]:
+    """The dependencies of a chart; none where they cannot be read."""
+    try:
+        return _read(chart.content).entries
+    except _Unusable:
+        return ()
+
+
 def _read(content: bytes) -> _Dependencies:
     """Read the list `dependencies` of a file. Raises _Unusable."""
     try:
@@ -146,17 +195,28 @@ def _read(content: bytes) -> _Dependencies:
     if len(file.documents) != 1 or not isinstance(file.documents[0], MappingNode) or not isinstance(values[0], dict):
         raise _Unusable(1, "the file is not one document with keys")
     top, value = file.documents[0], values[0].get("dependencies")
+    _refuse_alias_keys(file, top)
     lists = top.find("dependencies")
     if len(lists) != 1 or not isinstance(lists[0], SequenceNode) or not isinstance(value, list):
         raise _Unusable(1, "the file has no list of dependencies, or more than one")
+    if len(value) > _MOST_ENTRIES:
+        raise _Unusable(file.line_of(lists[0]), f"the file has more than {_MOST_ENTRIES} dependencies")
     entries = []
     for node, written in zip(lists[0].items, value, strict=True):
+        _refuse_alias_keys(file, node)
         try:
             entries.append(Dependency.read(written))
         except UnreadableDependency as error:
             raise _Unusable(file.line_of(node), f"this dependency cannot be read: {error}") from error
     versions = tuple(_only_scalar(node, "version") for node in lists[0].items)
     return _Dependencies(file, top, tuple(entries), versions, tuple(file.line_of(node) for node in lists[0].items))
+
+
+def _refuse_alias_keys(file: YamlFile, node: Node) -> None:
+    """A key that stands elsewhere may be any key, also one that is there already. Raises _Unusable."""
+    for key, _ in node.pairs if isinstance(node, MappingNode) else ():
+        if isinstance(key, AliasNode):
+            raise _Unusable(file.line_of(key), f"*{key.name} stands in place of a key: write the key itself")
 
 
 def _only_scalar(node: Node, key: str) -> Scalar | None:
@@ -166,6 +226,9 @@ def _only_scalar(node: Node, key: str) -> Scalar | None:
 
 def _read_lock(chart: Chart, listed: _Dependencies) -> _Lock | None:
     """Read the lock file, if there is one. Raises _Unusable where it does not agree with the chart."""
+    if chart.has_unreadable_lock:
+        name = LOCK_FILES["requirements.yaml" if chart.is_of_helm_2 else "Chart.yaml"]
+        raise _Unusable(1, f"{name} is no regular file that can be read and edited: put the lock file itself there")
     if chart.lock is None:
         return None
     try:

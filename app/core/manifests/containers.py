@@ -8,7 +8,7 @@ from app.core.manifests.field_paths import Every, Key, Step
 from app.core.manifests.nodes import MappingNode, YamlFile
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.scalars import Scalar
-from app.core.manifests.yaml_paths import Found, follow, scalar_field
+from app.core.manifests.yaml_paths import Found, Miss, follow, scalar_field
 
 _TEMPLATE = ("spec", "template", "spec")
 _POD_SPECS = {
@@ -41,10 +41,10 @@ def _images(file: YamlFile, selector: Containers, one: MappingNode) -> Iterator[
             match found:
                 case Found(Scalar() as scalar, _) if _is_image(scalar.value):
                     yield scalar_field(file, selector, scalar, Part.REFERENCE, found.where)
+                case Found() | Miss():
+                    pass
                 case Problem():
                     yield found
-                case _:
-                    pass
 
 
 def _is_image(text: str) -> bool:

@@ -1,7 +1,6 @@
 """The difference that an edit makes, as a unified diff."""
 
 import difflib
-import json
 from collections.abc import Iterator
 
 _NO_NEWLINE = "\\ No newline at end of file\n"
@@ -39,6 +38,21 @@ def _split(text: str) -> Iterator[str]:
 def _name(side: str, path: str) -> str:
     name = f"{side}/{path}"
     if not name.isprintable() or any(mark in name for mark in '"\\'):
-        return json.dumps(name)
+        return _quoted(name)
     # A tab ends a name with spaces for `patch`.
     return f"{name}\t" if " " in name else name
+
+
+def _quoted(name: str) -> str:
+    r"""As git quotes a name: bytes that are no printable ASCII as octal escapes.
+
+    >>> print(_quoted('a/caf\u00e9 "x".yaml'))
+    "a/caf\303\251 \042x\042.yaml"
+    """
+    # A name of a disk that is not UTF-8 has its bytes as lone surrogates.
+    raw = name.encode("utf-8", "surrogateescape")
+    return (
+        '"'
+        + "".join(chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\{byte:03o}" for byte in raw)
+        + '"'
+    )

@@ -1,24 +1,34 @@
 """Finds declared fields in files of every format, and sets fields of any kind, all of a file together or none."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from posixpath import basename
 from typing import TypeAlias
 
-from app.core.manifests.charts import Chart, agrees, find_dependencies, lock_path, set_dependencies
+from app.core.manifests.charts import (
+    Chart,
+    find_dependencies,
+    is_lock_file,
+    leaves_lock_behind,
+    lock_path,
+    set_dependencies,
+)
 from app.core.manifests.declared import AnyField, ChartDependency, DeclaredField, EnvKey, FieldScan, JsonPath, Selector
 from app.core.manifests.env_fields import find_env_fields, set_env_fields
 from app.core.manifests.json_fields import find_json_fields, set_json_fields
 from app.core.manifests.markers import MarkedField
 from app.core.manifests.nodes import YamlFile, read_yaml
 from app.core.manifests.parsing import Unparsable
-from app.core.manifests.places import Problem
+from app.core.manifests.places import Part, Problem
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.yaml_fields import find_in_yaml, set_in_yaml
 
 Settings: TypeAlias = Sequence[tuple[AnyField, str]]
 Contents: TypeAlias = Mapping[str, bytes]
+_Place: TypeAlias = tuple[Selector, str, Part]
 
 _NOT_YAML = (JsonPath, EnvKey, ChartDependency)
+_OF_ITS_CHART = Problem(1, "a lock file changes only with its chart: declare the chart's `dependency` instead")
 
 
 def files_beside(path: str) -> tuple[str, ...]:
@@ -27,11 +37,16 @@ def files_beside(path: str) -> tuple[str, ...]:
     return (lock,) if lock else ()
 
 
-def find_declared(path: str, contents: Contents, selectors: Sequence[Selector]) -> tuple[FieldScan, ...]:
+def find_declared(
+    path: str, contents: Contents, selectors: Sequence[Selector], *, unreadable: Collection[str] = ()
+) -> tuple[FieldScan, ...]:
     """Find the fields that each selector names in one file, which is parsed once; `contents` has files_beside too.
 
-    Never raises: what cannot be used is a problem of the result.
+    `unreadable` are those of files_beside that are there but are no regular files. Never raises: what cannot be used
+    is a problem of the result.
     """
+    if is_lock_file(path):
+        return (FieldScan(problems=(_OF_ITS_CHART,)),) * len(selectors)
     parsed: YamlFile | Problem | None = None
     scans: list[FieldScan] = []
     for selector in selectors:
@@ -41,7 +56,7 @@ def find_declared(path: str, contents: Contents, selectors: Sequence[Selector]) 
             case EnvKey():
                 scans.append(find_env_fields(contents[path], selector))
             case ChartDependency():
-                scans.append(find_dependencies(_chart(path, contents), selector))
+                scans.append(find_dependencies(_chart(path, contents, unreadable), selector))
             case _:
                 parsed = parsed or _parse(contents[path])
                 scans.append(
@@ -50,11 +65,13 @@ def find_declared(path: str, contents: Contents, selectors: Sequence[Selector]) 
     return tuple(scans)
 
 
-def edit_file(path: str, contents: Contents, settings: Settings) -> dict[str, bytes]:
+def edit_file(
+    path: str, contents: Contents, settings: Settings, *, unreadable: Collection[str] = ()
+) -> dict[str, bytes]:
     """Give fields of one file new texts, all or none; returns each file that changed, also one of files_beside.
 
-    The fields are those that were found in this very content. No byte changes but those of the fields and what is
-    put in; each result is parsed again and compared. Raises CannotSet.
+    The fields are those that were found in this very content, with the same `unreadable`. No byte changes but those of
+    the fields and what is put in; each result is parsed again and compared. Raises CannotSet.
     """
     marked = {field.start: new for field, new in settings if isinstance(field, MarkedField)}
     declared = {field: new for field, new in settings if isinstance(field, DeclaredField)}
@@ -66,45 +83,64 @@ def edit_file(path: str, contents: Contents, settings: Settings) -> dict[str, by
     for format_ in _NOT_YAML:
         changes = {field: new for field, new in others.items() if isinstance(field.selector, format_)}
         if changes:
-            edited |= _set_otherwise(path, edited, _found_again(path, edited, changes), format_)
-    if lock_path(path) in contents and agrees(_chart(path, contents)) and not agrees(_chart(path, edited)):
+            again = changes if edited == contents else _found_again(path, contents, edited, changes)
+            edited |= _set_otherwise(path, edited, again, format_, unreadable)
+    if leaves_lock_behind(_chart(path, contents, unreadable), _chart(path, edited, unreadable)):
         line = min(field.line for field, _ in settings)
         raise CannotSet(line, "the lock file would no longer agree with the chart: declare the field as a `dependency`")
     return {name: content for name, content in edited.items() if content != contents[name]}
 
 
 def _set_otherwise(
-    path: str, contents: Contents, changes: Mapping[DeclaredField, str], format_: type[Selector]
+    path: str,
+    contents: Contents,
+    changes: Mapping[DeclaredField, str],
+    format_: type[Selector],
+    unreadable: Collection[str],
 ) -> dict[str, bytes]:
     if format_ is JsonPath:
         return {path: set_json_fields(contents[path], changes)}
     if format_ is EnvKey:
         return {path: set_env_fields(contents[path], changes)}
-    chart = set_dependencies(_chart(path, contents), changes)
+    chart = set_dependencies(_chart(path, contents, unreadable), changes)
     lock = lock_path(path)
     return {path: chart.content} | ({lock: chart.lock} if lock and chart.lock is not None else {})
 
 
-def _found_again(path: str, contents: Contents, changes: Mapping[DeclaredField, str]) -> dict[DeclaredField, str]:
-    """The same fields where they are after other edits of the file. Raises CannotSet."""
+def _found_again(
+    path: str, before: Contents, after: Contents, changes: Mapping[DeclaredField, str]
+) -> dict[DeclaredField, str]:
+    """The same fields where they are after other edits of the file: at one place there may be several, in order.
+
+    Raises CannotSet.
+    """
     selectors = tuple({field.selector for field in changes})
-    scans = find_declared(path, contents, selectors)
-    now = {(one.selector, one.where, one.part, one.text): one for scan in scans for one in scan.fields}
+    then, now = (_by_place(path, contents, selectors) for contents in (before, after))
     again: dict[DeclaredField, str] = {}
     for field, new in changes.items():
-        found = now.get((field.selector, field.where, field.part, field.text))
-        if found is None:
+        place = field.selector, field.where, field.part
+        moved = dict(zip(then[place], now[place], strict=False)).get(field)
+        if moved is None or moved.text != field.text or len(then[place]) != len(now[place]):
             raise CannotSet(field.line, f"{field.where} is not what it was")
-        again[found] = new
+        again[moved] = new
     return again
 
 
-def _chart(path: str, contents: Contents) -> Chart:
+def _by_place(path: str, contents: Contents, selectors: Sequence[Selector]) -> Mapping[_Place, Sequence[DeclaredField]]:
+    found: dict[_Place, list[DeclaredField]] = defaultdict(list)
+    for scan in find_declared(path, contents, selectors):
+        for one in scan.fields:
+            found[one.selector, one.where, one.part].append(one)
+    return found
+
+
+def _chart(path: str, contents: Contents, unreadable: Collection[str]) -> Chart:
     lock = lock_path(path)
     return Chart(
         contents[path],
         contents.get(lock) if lock else None,
         is_of_helm_2=basename(path) == "requirements.yaml",
+        has_unreadable_lock=lock in unreadable,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Self, TypeAlias
 from app.core.errors import Invalid
 
 _MOST_STEPS = 50
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _KEY = re.compile(r"""(?P<any>\*)|"(?P<double>[^"]+)"|'(?P<single>[^']+)'|(?P<plain>[^.\[\]"'*\s][^.\[\]]*)""")
 _ITEM = re.compile(
     r"""\[\s*(?: (?P<any>\*) | (?P<index>[0-9]{1,6}) |
@@ -83,6 +84,9 @@ class FieldPath:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a path. Raises InvalidPath."""
+        half = _HALF_CHARACTER.search(text)
+        if half:
+            raise InvalidPath(text, half.start())
         steps: list[Step] = []
         position = 0
         while position < len(text) or not steps:

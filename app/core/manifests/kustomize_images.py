@@ -15,7 +15,7 @@ from app.core.manifests.nodes import MappingNode, SequenceNode, YamlFile
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.scalars import Scalar
 from app.core.manifests.setting import CannotSet, Edit, write_edits
-from app.core.manifests.yaml_paths import scalar_field, together
+from app.core.manifests.yaml_paths import Miss, scalar_field, together
 
 _KEYS = {Part.NAME: "newName", Part.TAG: "newTag", Part.DIGEST: "digest"}
 _IMAGES = "images"
@@ -69,7 +69,7 @@ def add_missing(file: YamlFile, changes: Sequence[tuple[DeclaredField, str]]) ->
 def _place(file: YamlFile, name: str) -> _Place | Problem:
     tops = [one for one in file.documents if not isinstance(one, Scalar) or one.value or one.style]
     if len(tops) != 1 or not isinstance(tops[0], MappingNode) or not _is_kustomization(tops[0]):
-        return Problem(1, "the file is no kustomization: declare kustomize's own files, of one document")
+        return Miss(1, "the file is no kustomization: declare kustomize's own files, of one document")
     top = tops[0]
     if top.is_merged or file.is_template:
         return Problem(1, f"{_IMAGES} is not edited: the file is a template or takes keys from elsewhere with <<")

@@ -1,6 +1,7 @@
 """YAML as parser events with positions in the text; nothing here ever writes YAML."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from ruamel.yaml.events import (
     MappingEndEvent,
     MappingStartEvent,
     NodeEvent,
+    ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
 )
@@ -21,6 +23,7 @@ from app.core.errors import Invalid
 
 _DEEPEST = 200
 _BOM = "\ufeff"
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 # The C parser is libyaml 0.1: it refuses `[registry/app:1.0]`, which today's parsers read, and so does the slow one.
 _READ_BY_TODAYS_PARSERS = "found unexpected ':'"
 OPENING = (MappingStartEvent, SequenceStartEvent)
@@ -71,7 +74,7 @@ def read_events(characters: str) -> list[Event]:
     except YAMLError as error:
         raise _unparsable(error, characters) from error
     try:
-        return list(_events(YAML(typ="safe", pure=True), characters))
+        return list(map(_refuse_half_characters, _events(YAML(typ="safe", pure=True), characters)))
     except (YAMLError, AssertionError, ValueError) as error:
         # The slow parser asserts where a directive names a version that it does not know.
         raise _unparsable(error, characters) from error
@@ -98,6 +101,13 @@ def _events(parser: YAML, characters: str) -> Iterator[Event]:
         if depth > _DEEPEST:
             raise Unparsable(f"it is nested more than {_DEEPEST} levels deep", line=event.start_mark.line + 1)
         yield event
+
+
+def _refuse_half_characters(event: Event) -> Event:
+    """Refuse escapes of half a character, which only the slow parser lets through: such a text has no bytes."""
+    if isinstance(event, ScalarEvent) and _HALF_CHARACTER.search(event.value):
+        raise Unparsable("a string has half of a surrogate pair", line=event.start_mark.line + 1)
+    return event
 
 
 def _refuse_what_flux_refuses(event: Event, anchors: set[str]) -> None:

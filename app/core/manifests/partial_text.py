@@ -7,19 +7,26 @@ from app.core.manifests.excerpts import NoExcerpt, find_excerpt
 from app.core.manifests.parsing import Text
 from app.core.manifests.scalars import BLOCK_STYLES, Outline, Scalar
 from app.core.manifests.setting import CannotSet, Edit, string_at
+from app.core.policies.patterns import Pattern
+from app.core.policies.spec import InvalidPolicy
 
 _HEADER = re.compile(r"[|>][-+0-9]*[^\r\n]*(\r\n|\n)")
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\n|\Z)")
+
+
+def has_excerpt(pattern: str, value: str) -> bool:
+    """Whether a pattern is found in a value; also where it cannot be used at all, which `excerpt_of` tells."""
+    try:
+        return Pattern.compile(pattern).search(value) is not None
+    except InvalidPolicy:
+        return True
 
 
 def excerpt_of(text: Text, scalar: Scalar, pattern: str) -> tuple[int, int]:
     """Where in a file, in characters, what a pattern's group matches in a scalar's value stands. Raises NoExcerpt."""
     if not scalar.is_text:
         raise NoExcerpt("its value is not a string: put quotes around it")
-    try:
-        value = scalar.value.encode()
-    except UnicodeEncodeError as error:
-        raise NoExcerpt("its value is no valid Unicode") from error
+    value = scalar.value.encode()
     first, last = (len(value[:position].decode()) for position in find_excerpt(pattern, value))
     if "\n" in scalar.value[first:last]:
         raise NoExcerpt(f"the group of the pattern {pattern!r} matches more than one line")

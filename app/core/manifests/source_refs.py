@@ -10,7 +10,7 @@ from app.core.manifests.declared import DeclaredField, FieldScan, SourceRef
 from app.core.manifests.field_paths import Key
 from app.core.manifests.nodes import MappingNode, YamlFile
 from app.core.manifests.places import Part, Problem
-from app.core.manifests.yaml_paths import Found, field_of_key, follow, is_object, together
+from app.core.manifests.yaml_paths import Found, Miss, field_of_key, follow, is_object, together
 
 _REF = (Key("spec"), Key("ref"))
 _PARTS = {"tag": Part.TAG, "semver": Part.VERSION, "digest": Part.DIGEST}
@@ -21,7 +21,7 @@ def find_source_ref(file: YamlFile, selector: SourceRef) -> FieldScan:
     """Find tag, semver and digest of a source: those that are there; one that is pinned otherwise is a problem."""
     tops = [one for one in file.objects() if is_object(one, kind=selector.kind, name=selector.name)]
     if not tops:
-        return FieldScan(problems=(Problem(1, f"no {selector.kind} named {selector.name} is in the file"),))
+        return FieldScan(problems=(Miss(1, f"no {selector.kind} named {selector.name} is in the file"),))
     results = [one for top in tops for one in _fields_of(file, selector, top)]
     return FieldScan(
         tuple(one for one in results if isinstance(one, DeclaredField)),
@@ -31,7 +31,7 @@ def find_source_ref(file: YamlFile, selector: SourceRef) -> FieldScan:
 
 def _fields_of(file: YamlFile, selector: SourceRef, top: MappingNode) -> Iterator[DeclaredField | Problem]:
     (found,) = follow(file, top, _REF)
-    if isinstance(found, Problem):
+    if isinstance(found, Problem) and not isinstance(found, Miss):
         yield found
         return
     ref = found.node if isinstance(found, Found) else None

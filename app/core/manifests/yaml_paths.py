@@ -1,6 +1,6 @@
 """Follows declared paths through YAML, and makes fields of the scalars and image mappings that they lead to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.core.images import is_digest
@@ -8,10 +8,9 @@ from app.core.manifests.declared import DeclaredField, FieldScan, Selector, Yaml
 from app.core.manifests.excerpts import NoExcerpt
 from app.core.manifests.field_paths import Every, Index, Key, Named, Step, join_steps
 from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode, YamlFile
-from app.core.manifests.partial_text import excerpt_of
+from app.core.manifests.partial_text import excerpt_of, has_excerpt
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.scalars import Scalar
-from app.core.manifests.setting import CannotSet, edit_scalar, write_edits
 from app.core.policies.verdicts import quoted
 
 _PARTS = {
@@ -22,6 +21,7 @@ _PARTS = {
     "newTag": Part.TAG,
     "newName": Part.NAME,
 }
+_HELM_RELEASE = "HelmRelease"
 _NO_PART = "it is not clear which part of the image belongs here: declare part: reference, tag, name, digest or version"
 
 
@@ -39,10 +39,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Miss:
-    """Nothing stands where a path leads. That is a problem only where the path leads nowhere else."""
-
-    problem: Problem
+class Miss(Problem):
+    """What a declaration is about is not here. That is a problem only where the declaration leads nowhere else."""
 
 
 def find_at_path(file: YamlFile, selector: YamlPath) -> FieldScan:
@@ -52,29 +50,37 @@ def find_at_path(file: YamlFile, selector: YamlPath) -> FieldScan:
         tops = [one for one in file.objects() if is_object(one, kind=selector.kind, name=selector.name)]
         if not tops:
             named = f" named {quoted(selector.name)}" if selector.name else ""
-            return FieldScan(problems=(Problem(1, f"no {selector.kind or 'object'}{named} is in the file"),))
-    results = [one for top in tops for one in follow(file, top, selector.path.steps)]
-    fields, problems = [], []
-    for one in results:
-        match one:
-            case Found():
-                made = _fields_at(file, selector, one)
-                fields += [field for field in made if isinstance(field, DeclaredField)]
-                problems += [problem for problem in made if isinstance(problem, Problem)]
-            case Problem():
-                problems.append(one)
-            case _Miss():
-                pass
+            return FieldScan(problems=(Miss(1, f"no {selector.kind or 'object'}{named} is in the file"),))
+    by_top = [list(_results_at(file, selector, top)) for top in tops]
+    hits = [top for top, results in zip(tops, by_top, strict=True) if not all(isinstance(one, Miss) for one in results)]
+    if selector.kind == _HELM_RELEASE and not selector.name and len(hits) > 1:
+        what = f"{len(hits)} HelmReleases of the file have {selector.path}: say which by `name`"
+        return FieldScan(problems=(Problem(file.line_of(hits[1]), what),))
+    return _as_scan([one for results in by_top for one in results], selector)
+
+
+def _results_at(file: YamlFile, selector: YamlPath, top: Node) -> Iterator[DeclaredField | Problem]:
+    for one in follow(file, top, selector.path.steps):
+        if isinstance(one, Found):
+            yield from _fields_at(file, selector, one)
+        else:
+            yield one
+
+
+def _as_scan(results: Sequence[DeclaredField | Problem], selector: YamlPath) -> FieldScan:
+    """What was found; where that is nothing at all, the first place where it was missed."""
+    fields = tuple(one for one in results if isinstance(one, DeclaredField))
+    problems = tuple(one for one in results if isinstance(one, Problem) and not isinstance(one, Miss))
     if not fields and not problems:
-        misses = [one.problem for one in results if isinstance(one, _Miss)]
-        problems = misses[:1] or [Problem(1, f"nothing stands at {selector.path}: the file is empty")]
-    return FieldScan(tuple(fields), tuple(problems))
+        misses = [one for one in results if isinstance(one, Miss)]
+        problems = (*misses[:1],) or (Miss(1, f"nothing stands at {selector.path}: the file is empty"),)
+    return FieldScan(fields, problems)
 
 
 def follow(
     file: YamlFile, node: Node, steps: tuple[Step, ...], done: tuple[Step, ...] = ()
-) -> Iterator[Found | Problem | _Miss]:
-    """Every node that the steps lead to from here, and why they lead nowhere."""
+) -> Iterator[Found | Problem]:
+    """Every node that the steps lead to from here, and why they lead nowhere: a Miss where nothing stands there."""
     if isinstance(node, AliasNode):
         what = f"{join_steps(done) or 'the document'} is what stands at &{node.name}: declare the place where that is"
         yield Problem(file.line_of(node), what)
@@ -84,7 +90,7 @@ def follow(
         step, *rest = steps
         children = list(_children(node, step))
         if not children:
-            yield _Miss(Problem(file.line_of(node), _why_nothing(node, step, done)))
+            yield Miss(file.line_of(node), _why_nothing(node, step, done))
         elif isinstance(step, Key) and len(children) > 1:
             where = join_steps((*done, step))
             yield Problem(file.line_of(children[-1][1]), f"{where} is written {len(children)} times: keep one of them")
@@ -141,6 +147,7 @@ def _why_nothing(node: Node, step: Step, done: tuple[Step, ...]) -> str:
 
 
 def _fields_at(file: YamlFile, selector: YamlPath, found: Found) -> list[DeclaredField | Problem]:
+    wrong = Miss if selector.path.steps[-1] == Every() else Problem
     match found.node:
         case Scalar() as scalar:
             part = selector.part or (_usual_part(found.steps) if selector.pattern is None else Part.TAG)
@@ -148,10 +155,12 @@ def _fields_at(file: YamlFile, selector: YamlPath, found: Found) -> list[Declare
                 return [Problem(file.line_of(scalar), f"{found.where}: {_NO_PART}")]
             return [scalar_field(file, selector, scalar, part, found.where, pattern=selector.pattern)]
         case MappingNode() as mapping if selector.part is None and selector.pattern is None:
+            if not mapping.find("tag") and not mapping.find("digest"):
+                return [wrong(file.line_of(mapping), f"{found.where} is a mapping with neither tag nor digest")]
             return _image_mapping(file, selector, mapping, found)
         case other:
             kind = "a list" if isinstance(other, SequenceNode) else "a mapping"
-            return [Problem(file.line_of(other), f"{found.where} is {kind}: the path must lead to a single value")]
+            return [wrong(file.line_of(other), f"{found.where} is {kind}: the path must lead to a single value")]
 
 
 def _usual_part(steps: tuple[Step, ...]) -> Part | None:
@@ -163,8 +172,6 @@ def _image_mapping(
 ) -> list[DeclaredField | Problem]:
     """The tag, digest and repository of an image as Helm charts have it; a repository beside a registry stays."""
     keys = ["tag", "digest"] if mapping.text("registry") else ["repository", "tag", "digest"]
-    if not mapping.find("tag") and not mapping.find("digest"):
-        return [Problem(file.line_of(mapping), f"{found.where} is a mapping with neither tag nor digest")]
     return together(
         one for key in keys for one in field_of_key(file, selector, mapping, key, part=_PARTS[key], steps=found.steps)
     )
@@ -187,10 +194,10 @@ def field_of_key(  # noqa: PLR0913 - what a field is made of
                 yield scalar_field(file, selector, scalar, part, one.where, is_optional=is_optional)
             case Found(node, _):
                 yield Problem(file.line_of(node), f"{one.where} is not a single value")
+            case Miss():
+                pass
             case Problem():
                 yield one
-            case _:
-                pass
 
 
 def scalar_field(  # noqa: PLR0913 - what a field is made of
@@ -208,6 +215,8 @@ def scalar_field(  # noqa: PLR0913 - what a field is made of
     start, end, text = scalar.start, scalar.end, scalar.value
     if file.is_template:
         return Problem(line, f"{where} is not edited: the file is a template ({{{{ outside of quotes)")
+    if pattern is not None and not has_excerpt(pattern, text):
+        return Miss(line, f"{where} is not edited: the pattern {pattern!r} is not found in the value")
     if "{{" in text:
         return Problem(line, f"{where} is not edited: its value is a template ({{{{)")
     if scalar.tag is not None and not scalar.is_text:
@@ -219,11 +228,6 @@ def scalar_field(  # noqa: PLR0913 - what a field is made of
             return Problem(line, f"{where} is not edited: {error}")
         text = file.text.characters[start:end]
         line = file.text.line_of(start)
-    elif start == end:
-        try:
-            write_edits(file.text, file.outline, [edit_scalar(file.text, file.outline, scalar, "x")])
-        except CannotSet as error:
-            return Problem(line, str(error))
     before = file.text.bytes_before
     is_text = scalar.is_text or pattern is not None
     return DeclaredField(

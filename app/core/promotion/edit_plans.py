@@ -1,7 +1,7 @@
 """Which files of a folder change, and how, for its fields to have the images that were selected."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import Invalid
@@ -10,7 +10,7 @@ from app.core.flux.fields import Field, Report
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.scanning import is_manifest
 from app.core.images import ImageName
-from app.core.manifests.charts import version_of_tag
+from app.core.manifests.charts import version_of_tag, without_stale_archives
 from app.core.manifests.declared import AnyField, DeclaredField
 from app.core.manifests.editing import edit_file, files_beside, find_declared
 from app.core.manifests.markers import MarkerScan, find_markers
@@ -61,17 +61,25 @@ class NoDigest(Invalid):
         )
 
 
-def plan_edits(files: Mapping[str, bytes], selections: Mapping[str, Selected], rules: Rules | None = None) -> EditPlan:
+def plan_edits(
+    files: Mapping[str, bytes],
+    selections: Mapping[str, Selected],
+    rules: Rules | None = None,
+    *,
+    paths: Collection[str] = (),
+) -> EditPlan:
     """Plan the edits of files, given by their paths, with the fields that rules declare. All of a policy, or nothing.
 
-    A policy is named by `namespace:name` as in a marker; that there is an ImagePolicy of that name is not asked.
+    `paths` are all of the folder, also of what was not read: links, archives. A policy is named by `namespace:name` as
+    in a marker; that there is an ImagePolicy of that name is not asked.
     """
-    fields, reports = _find(files, selections, rules or Rules())
+    unread = frozenset(paths) - files.keys()
+    fields, reports = _find(files, unread, selections, rules or Rules())
     by_file: dict[str, list[Field]] = defaultdict(list)
     for one in fields:
         if _key(one) in selections:
             by_file[one.file].append(one)
-    found = [_Found(path, some, _together(path, files)) for path, some in sorted(by_file.items())]
+    found = [_Found(path, some, _together(path, files), unread) for path, some in sorted(by_file.items())]
     seen = {_key(one) for one in fields}
     unset = dict.fromkeys(selections.keys() - seen, "no field of this policy was found")
     edits = _edit(found, selections, unset)
@@ -85,7 +93,7 @@ def plan_edits(files: Mapping[str, bytes], selections: Mapping[str, Selected], r
 
 
 def _find(
-    files: Mapping[str, bytes], selections: Mapping[str, Selected], rules: Rules
+    files: Mapping[str, bytes], unread: Collection[str], selections: Mapping[str, Selected], rules: Rules
 ) -> tuple[tuple[Field, ...], list[Report]]:
     """All fields, marked and declared, and what a person should look at."""
     marked: list[Field] = []
@@ -95,10 +103,12 @@ def _find(
         reports += (Report(path, problem.line, problem.what) for problem in scan.problems)
         marked += (Field(PolicyName("", one.marker.namespace, one.marker.policy), path, one) for one in scan.fields)
     scans: list[DeclaredScan] = []
+    archives = [path for path in (*files, *unread) if path.endswith(".tgz")]
     for path, declarations in declared_files(rules.declarations, sorted(files)).items():
         selectors = [one.selector for one in declarations]
-        found = find_declared(path, _together(path, files), selectors)
-        scans += (DeclaredScan(one, path, scan) for one, scan in zip(declarations, found, strict=True))
+        found = find_declared(path, _together(path, files), selectors, unreadable=unread)
+        usable = [without_stale_archives(path, scan, archives) for scan in found]
+        scans += (DeclaredScan(one, path, scan) for one, scan in zip(declarations, usable, strict=True))
     declared = Declared(rules.policies, rules.declarations, tuple(scans))
     fields, odd = join_declared(marked, declared, _Named(selections))
     return fields, [*reports, *odd]
@@ -146,11 +156,12 @@ def _together(path: str, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The fields of one file, and the contents of all that change together with it."""
+    """The fields of one file, and the contents of all that change together with it; `unread` are other paths."""
 
     path: str
     fields: Sequence[Field]
     contents: Mapping[str, bytes]
+    unread: Collection[str]
 
     def settings(
         self, selections: Mapping[str, Selected], policies: Iterable[str]
@@ -165,7 +176,7 @@ class _Found:
     def edited(self, selections: Mapping[str, Selected], policies: Iterable[str]) -> Mapping[str, bytes]:
         """The contents that change when the fields of these policies are set. Raises CannotSet, NoDigest."""
         settings = [(field, text) for _, field, text in self.settings(selections, policies)]
-        return edit_file(self.path, self.contents, settings)
+        return edit_file(self.path, self.contents, settings, unreadable=self.unread)
 
     def policies(self) -> set[str]:
         """The policies that have a field here."""

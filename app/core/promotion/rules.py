@@ -25,8 +25,9 @@ class InvalidRules(Invalid):
     """The rules of a lane cannot be used, so the lane proposes nothing until they are mended."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"{RULES_FILE}: {problem}; nothing is proposed until this is mended on the base branch")
-        self.problem = problem
+        # What the parsers say may hold half surrogates out of the file.
+        self.problem = problem.encode("utf-8", "backslashreplace").decode()
+        super().__init__(f"{RULES_FILE}: {self.problem}; nothing is proposed until this is mended on the base branch")
 
 
 @dataclass(frozen=True, slots=True)
