@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.console import Console
+from tests.cli.folders import Folder
 from tests.end_to_end.bridge import ENVIRONMENT, Bridge, fleet, running_bridge
 
 
@@ -49,3 +50,9 @@ def proposed(tmp_path: Path, sqlite_url: str, console: Console) -> Iterator[Brid
         bridge.wait_for_pull("staging", "1.1.0")
         console.use(tmp_path / "fluxbridge.yaml", ENVIRONMENT)
         yield bridge
+
+
+@pytest.fixture
+def folder(tmp_path: Path, console: Console) -> Folder:
+    """An empty working directory; nothing but it is needed."""
+    return Folder(tmp_path, console)

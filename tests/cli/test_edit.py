@@ -1,6 +1,5 @@
 """`fluxbridge edit` sets fields in a working directory, changing no other byte, and says what it did and did not do."""
 
-import json
 import os
 import resource
 import stat
@@ -15,44 +14,8 @@ from app.core.errors import Refused
 from app.core.manifests.markers import find_markers
 from app.core.promotion.edit_plans import plan_edits
 from app.core.promotion.selections import InvalidSelections, Selected, read_selections
-from tests.cli.console import Console, Ended
-
-DIGEST = "sha256:" + "1b" * 32
-WEB = '# {"$imagepolicy": "flux-system:web"}'
-TAG = '# {"$imagepolicy": "flux-system:web:tag"}'
-
-
-class Folder:
-    """A working directory beside a file of selections."""
-
-    def __init__(self, path: Path, console: Console) -> None:
-        self.path, self.console = path / "config", console
-        self.path.mkdir()
-        self.selections = path / "selections.yaml"
-
-    def write(self, name: str, text: str) -> Path:
-        file = self.path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text.encode())
-        return file
-
-    def text(self, name: str) -> str:
-        return (self.path / name).read_bytes().decode()
-
-    def edit(self, selections: object, *options: str) -> Ended:
-        text = selections if isinstance(selections, str) else json.dumps(selections)
-        self.selections.write_text(text, encoding="utf-8")
-        return self.console.run("edit", str(self.path), "--selections", str(self.selections), *options)
-
-    def refused(self, selections: str) -> str:
-        self.selections.write_text(selections, encoding="utf-8")
-        return self.console.refused(2, "edit", str(self.path), "--selections", str(self.selections))
-
-
-@pytest.fixture
-def folder(tmp_path: Path, console: Console) -> Folder:
-    """An empty working directory; nothing but it is needed."""
-    return Folder(tmp_path, console)
+from tests.cli.console import Console
+from tests.cli.folders import DIGEST, TAG, WEB, Folder
 
 
 def test_fields_are_set_in_place_and_told(folder: Folder) -> None:
@@ -377,87 +340,5 @@ def test_json_indented_with_tabs_and_a_byte_order_mark_is_read() -> None:
         read_selections(b"\xff")
 
 
-def test_declared_fields_are_set_with_the_marked_ones(folder: Folder) -> None:
-    folder.write(
-        ".fluxbridge.yaml",
-        "fields:\n"
-        "  - {policy: flux-system/web, files: 'charts/*/values.yaml', values: image}\n"
-        "  - {policy: flux-system/web, files: web.env, env: WEB_TAG}\n"
-        "  - {policy: flux-system/web, files: 'apps/**', containers: true}\n",
-    )
-    folder.write("web.yaml", f"image: web:1 {WEB}\n")
-    folder.write("charts/web/values.yaml", "image: {repository: web,  tag: '1'}\n")
-    folder.write("web.env", "WEB_TAG=1\n")
-    folder.write("apps/pod.yaml", "kind: Pod\nspec:\n  containers:\n  - {image: 'web:1'}\n  - {image: 'api:1'}\n")
-    ended = folder.edit({"flux-system:web": "web:2"})
-    assert (ended.code, ended.out.splitlines()[-1]) == (
-        0,
-        "4 fields in 4 files changed, 0 policies not set, 0 reports.",
-    )
-    assert folder.text("web.yaml") == f"image: web:2 {WEB}\n"
-    assert folder.text("charts/web/values.yaml") == "image: {repository: web,  tag: '2'}\n"
-    assert folder.text("web.env") == "WEB_TAG=2\n"
-    assert "'web:2'}\n  - {image: 'api:1'}" in folder.text("apps/pod.yaml")
-
-
-CHARTS = Path(__file__).parents[1] / "golden" / "charts" / "edits" / "exact-version"
-
-
-def test_a_lock_file_changes_with_its_chart(folder: Folder) -> None:
-    rules = "fields:\n  - {policy: ns/web, files: shop/Chart.yaml, dependency: web}\n"
-    folder.write(".fluxbridge.yaml", rules)
-    for name in ("Chart.yaml", "Chart.lock"):
-        folder.write(f"shop/{name}", (CHARTS / "before" / name).read_text(encoding="utf-8"))
-    assert folder.edit({"ns:web": "registry.acme.example/charts/web:1.5.0"}).code == 0
-    for name in ("Chart.yaml", "Chart.lock"):
-        assert folder.text(f"shop/{name}") == (CHARTS / "after" / name).read_text(encoding="utf-8")
-
-
-def test_a_lock_file_is_declared_by_its_chart_only(folder: Folder) -> None:
-    rules = "fields:\n  - {policy: ns/web, files: shop/Chart.*, dependency: web}\n"
-    folder.write(".fluxbridge.yaml", rules)
-    for name in ("Chart.yaml", "Chart.lock"):
-        folder.write(f"shop/{name}", (CHARTS / "before" / name).read_text(encoding="utf-8"))
-    ended = folder.edit({"ns:web": "registry.acme.example/charts/web:1.5.0"})
-    assert "shop/Chart.lock:1: fields.0 of .fluxbridge.yaml: a lock file changes only with its chart" in ended.out
-    for name in ("Chart.yaml", "Chart.lock"):
-        assert folder.text(f"shop/{name}") == (CHARTS / "after" / name).read_text(encoding="utf-8")
-
-
-def test_every_json_field_of_one_name_is_set(folder: Folder) -> None:
-    folder.write(".fluxbridge.yaml", "fields:\n  - {policy: ns/web, files: a.json, json: 's[web].tag'}\n")
-    text = '{"s":[{"name":"web","tag":"1.0.0"},{"name":"web","tag":"1.0.0"}]}'
-    folder.write("a.json", text)
-    assert folder.edit({"ns:web": "web:2.0.0"}).code == 0
-    assert folder.text("a.json") == text.replace("1.0.0", "2.0.0")
-
-
-def test_rules_that_cannot_be_read_are_bad_input(folder: Folder) -> None:
-    folder.write(".fluxbridge.yaml", "fields: [{policy: ns/web}]\n")
-    assert "fields.0" in folder.refused('"ns:web": "web:1"')
-
-
-def test_a_place_of_two_policies_is_told_and_left(folder: Folder) -> None:
-    folder.write(".fluxbridge.yaml", "fields:\n  - {policy: ns/other, files: web.yaml, yaml: image}\n")
-    folder.write("web.yaml", f"image: web:1 {WEB}\n")
-    ended = folder.edit({"flux-system:web": "web:2", "ns:other": "other:2"})
-    assert ended.code == 1
-    assert folder.text("web.yaml") == f"image: web:1 {WEB}\n"
-    assert "web.yaml:1: set by" in ended.out
-
-
 def test_the_command_tells_its_exit_codes() -> None:
     assert "1: one has no field" in " ".join((edit.__doc__ or "").split())
-
-
-@pytest.mark.parametrize("beside", ["shop/Chart.lock", "shop/charts/web-1.4.2.tgz"])
-def test_what_would_be_left_behind_keeps_a_dependency_as_it_is(folder: Folder, beside: str) -> None:
-    folder.write(".fluxbridge.yaml", "fields:\n  - {policy: ns/web, files: shop/Chart.yaml, dependency: web}\n")
-    chart = (CHARTS / "before" / "Chart.yaml").read_text(encoding="utf-8")
-    folder.write("shop/Chart.yaml", chart)
-    (folder.path / beside).parent.mkdir(parents=True, exist_ok=True)
-    (folder.path / beside).symlink_to("elsewhere")
-    ended = folder.edit({"ns:web": "registry.acme.example/charts/web:1.5.0"})
-    assert ended.code == 1
-    assert folder.text("shop/Chart.yaml") == chart
-    assert "shop/Chart.yaml:1: fields.0" in ended.out or "would be left behind" in ended.out
