@@ -51,11 +51,12 @@ def _examine(run: LaneRun, row: RevisionRow, head: str) -> None:
                     ),
                     recorded_at=run.now(),
                 )
-        revisions.mark_examined(connection, row)
+    _mark(run, row)
 
 
 def _mark(run: LaneRun, row: RevisionRow) -> None:
-    with run.writing() as connection:
+    # Without the lane's row: a delivery about the same revision takes the two the other way round.
+    with run.database.transaction() as connection:
         revisions.mark_examined(connection, row)
 
 
