@@ -11,8 +11,7 @@ from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.reading import Unreadable
 from app.core.images import ImageReference
 from app.core.manifests.declared import Containers, DeclaredField, FieldScan, Selector
-from app.core.manifests.places import Part
-from app.core.manifests.yaml_paths import Miss
+from app.core.manifests.places import Miss, Part
 
 RULES_FILE = ".fluxbridge.yaml"
 

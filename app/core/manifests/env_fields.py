@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.core.manifests.declared import DeclaredField, EnvKey, FieldScan
 from app.core.manifests.excerpts import NoExcerpt, find_excerpt
 from app.core.manifests.parsing import Unparsable, decode
-from app.core.manifests.places import Problem
+from app.core.manifests.places import Miss, Problem
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.splicing import Splice, splice
 from app.core.policies.verdicts import quoted
@@ -50,7 +50,7 @@ def find_env_fields(content: bytes, selector: EnvKey) -> FieldScan:
     except Unparsable as error:
         return _problem(error.line, "the file is not UTF-8: save it as UTF-8")
     if not found:
-        return _problem(1, f"no line sets {selector.key}")
+        return FieldScan(problems=(Miss(1, f"no line sets {selector.key}"),))
     line = _line(content, found[-1].start)
     if len(found) > 1:
         before = _line(content, found[-2].start)

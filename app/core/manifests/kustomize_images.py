@@ -12,10 +12,10 @@ from app.core.images import is_digest
 from app.core.manifests.declared import DeclaredField, FieldScan, KustomizationImage
 from app.core.manifests.inserting import Pairs, add_items, add_list, add_pairs, fill_list
 from app.core.manifests.nodes import MappingNode, SequenceNode, YamlFile
-from app.core.manifests.places import Part, Problem
+from app.core.manifests.places import Miss, Part, Problem
 from app.core.manifests.scalars import Scalar
 from app.core.manifests.setting import CannotSet, Edit, write_edits
-from app.core.manifests.yaml_paths import Miss, scalar_field, together
+from app.core.manifests.yaml_paths import scalar_field, together
 
 _KEYS = {Part.NAME: "newName", Part.TAG: "newTag", Part.DIGEST: "digest"}
 _IMAGES = "images"

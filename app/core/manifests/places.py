@@ -20,3 +20,8 @@ class Problem:
 
     line: int
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Miss(Problem):
+    """What a declaration is about is not here. That is a problem only where the declaration leads nowhere else."""

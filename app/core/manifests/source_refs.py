@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from app.core.manifests.declared import DeclaredField, FieldScan, SourceRef
 from app.core.manifests.field_paths import Key
 from app.core.manifests.nodes import MappingNode, YamlFile
-from app.core.manifests.places import Part, Problem
-from app.core.manifests.yaml_paths import Found, Miss, field_of_key, follow, is_object, together
+from app.core.manifests.places import Miss, Part, Problem
+from app.core.manifests.yaml_paths import Found, field_of_key, follow, is_object, together
 
 _REF = (Key("spec"), Key("ref"))
 _PARTS = {"tag": Part.TAG, "semver": Part.VERSION, "digest": Part.DIGEST}

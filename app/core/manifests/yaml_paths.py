@@ -9,7 +9,7 @@ from app.core.manifests.excerpts import NoExcerpt
 from app.core.manifests.field_paths import Every, Index, Key, Named, Step, join_steps
 from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode, YamlFile
 from app.core.manifests.partial_text import excerpt_of, has_excerpt
-from app.core.manifests.places import Part, Problem
+from app.core.manifests.places import Miss, Part, Problem
 from app.core.manifests.scalars import Scalar
 from app.core.policies.verdicts import quoted
 
@@ -36,11 +36,6 @@ class Found:
     def where(self) -> str:
         """The place in words."""
         return join_steps(self.steps)
-
-
-@dataclass(frozen=True, slots=True)
-class Miss(Problem):
-    """What a declaration is about is not here. That is a problem only where the declaration leads nowhere else."""
 
 
 def find_at_path(file: YamlFile, selector: YamlPath) -> FieldScan:
