@@ -252,11 +252,6 @@ def is_listed(connection: Connection, image: ImageName) -> bool:
     return connection.execute(listed).scalar() is not None
 
 
-def tags_of(connection: Connection, image: ImageName) -> Sequence[KnownTag]:
-    """Every tag of a repository, those that are gone too."""
-    return [_tag(row) for row in connection.execute(select(tags).where(tags.c.image == str(image)))]
-
-
 def tags_after(connection: Connection, image: ImageName, after: str, *, limit: int) -> Sequence[KnownTag]:
     """Some of the tags of a repository, by name, those that are gone too."""
     wanted = select(tags).where(tags.c.image == str(image), tags.c.tag > after).order_by(tags.c.tag).limit(limit)

@@ -20,7 +20,7 @@ IMAGE = "registry.acme.example/team/app"
 POLICIES = f"""
 policies:
   - {{name: app, image: {IMAGE}, policy: {{semver: {{range: "*"}}}}}}
-  - {{name: pinned, image: {IMAGE}, policy: {{alphabetical: {{}}}}, digestReflectionPolicy: Always}}
+  - {{name: pinned, image: {IMAGE}, policy: {{alphabetical: {{}}}}, digestReflectionPolicy: Always, interval: 5m}}
   - {{name: hub, image: nginx, policy: {{semver: {{range: "*"}}}}}}
   - {{name: chart, chart: oci://registry.acme.example/charts/app, policy: {{semver: {{range: "*"}}}}}}
 """

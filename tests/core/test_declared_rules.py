@@ -1,5 +1,7 @@
 """What `.fluxbridge.yaml` may declare, and what its mistakes are called."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +128,12 @@ policies:
     assert redis.spec == PolicySpec(SemVer("^20"))
 
 
+def test_a_policy_that_follows_digests_says_how_often() -> None:
+    written = "image: a, policy: {numerical: {}}, digestReflectionPolicy: Always, interval: 1h30m"
+    (policy,) = read_rules(f"policies:\n  - {{name: app, {written}}}\n".encode()).policies
+    assert (policy.digest_reflection, policy.digest_interval) == ("Always", timedelta(minutes=90))
+
+
 @pytest.mark.parametrize(
     "written",
     [
@@ -140,6 +148,11 @@ policies:
         pytest.param("image: a, policy: {numerical: {order: up}}", id="order"),
         pytest.param("image: a, policy: {numerical: {}}, filterTags: {pattern: '('}", id="pattern"),
         pytest.param("image: a, policy: {numerical: {}}, digestReflectionPolicy: Often", id="digests"),
+        pytest.param("image: a, policy: {numerical: {}}, digestReflectionPolicy: Always", id="no interval"),
+        pytest.param("image: a, policy: {numerical: {}}, interval: 5m", id="interval without Always"),
+        pytest.param(
+            "image: a, policy: {numerical: {}}, digestReflectionPolicy: Always, interval: soon", id="interval"
+        ),
     ],
 )
 def test_a_mistake_in_a_policy_is_named_by_its_key(written: str) -> None:

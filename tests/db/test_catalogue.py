@@ -181,4 +181,4 @@ def _list(database: Database, listed: list[str]) -> list[str]:
 
 def _tags(database: Database) -> dict[str, catalogue.KnownTag]:
     with database.transaction() as connection:
-        return {known.tag: known for known in catalogue.tags_of(connection, IMAGE)}
+        return {known.tag: known for known in catalogue.tags_after(connection, IMAGE, "", limit=10_000)}

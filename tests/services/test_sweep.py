@@ -86,7 +86,7 @@ def still_wanted(database: Database) -> list[ImageName]:
 def tags(database: Database, image: ImageName) -> dict[str, bool]:
     """The tags that are known, and whether each is still there."""
     with database.transaction() as connection:
-        return {known.tag: not known.is_gone for known in catalogue.tags_of(connection, image)}
+        return {known.tag: not known.is_gone for known in catalogue.tags_after(connection, image, "", limit=10_000)}
 
 
 def lane(site: Site, key: str) -> LaneRow:
@@ -195,7 +195,7 @@ def test_the_same_list_again_changes_nothing(site: Site) -> None:
         site.now = NOW + timedelta(minutes=minutes)
         sweeper.list_repository(APP)
     with site.database.transaction() as connection:
-        [known] = catalogue.tags_of(connection, APP)
+        [known] = catalogue.tags_after(connection, APP, "", limit=10_000)
     assert (known.tag, known.first_seen_at, known.is_gone) == ("1.0.0", NOW, False)
 
 

@@ -158,7 +158,7 @@ class Site:
                 "tags": {
                     (one.image, one.tag, one.digest, one.is_gone)
                     for image in images
-                    for one in catalogue.tags_of(connection, image)
+                    for one in catalogue.tags_after(connection, image, "", limit=10_000)
                 },
                 "pushes": sorted(tuple(row) for row in connection.execute(select(told.image, told.tag, told.digest))),
             }

@@ -27,7 +27,7 @@ def read_policy(written: Value) -> WrittenPolicy:
             repository_name=_repository_name(written),
             spec=PolicySpec(_choice(written), _filter(written)),
             digest_reflection=_digest_reflection(written),
-            digest_interval=_interval(text_at(written, "spec", "interval")),
+            digest_interval=read_interval(text_at(written, "spec", "interval")),
         )
     except Unreadable as error:
         return WrittenPolicy(namespace=namespace, name=name, problem=str(error))
@@ -112,8 +112,8 @@ def _digest_reflection(written: Value) -> DigestReflection:
             raise Unreadable(f"spec.digestReflectionPolicy {other[:80]!r} is none of Never, IfNotPresent, Always")
 
 
-def _interval(written: str) -> timedelta:
-    """A Go duration as the CRD takes it (`1h30m`); nothing and zero are Flux's ten minutes."""
+def read_interval(written: str) -> timedelta:
+    """A Go duration as the CRD takes it (`1h30m`); nothing and zero are Flux's ten minutes. Raises Unreadable."""
     if not re.fullmatch(rf"(?:{_SPAN.pattern})*", written):
         raise Unreadable(f"spec.interval {written[:80]!r} is no duration such as 10m or 1h30m")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _SPAN.findall(written[:80]))

@@ -16,6 +16,7 @@ from pydantic import (
 
 from app.core.errors import Invalid
 from app.core.flux.declared import RULES_FILE, Declaration
+from app.core.flux.image_objects import read_interval
 from app.core.flux.objects import DigestReflection, Policy, PolicyName
 from app.core.images import ImageName
 from app.core.manifests.declared import (
@@ -241,6 +242,7 @@ class WrittenPolicy(StrictModel):
     policy: _Choice
     filter_tags: _Filter | None = Field(default=None, alias="filterTags")
     digest_reflection: DigestReflection = Field(default="Never", alias="digestReflectionPolicy")
+    interval: str | None = None
     exclusion_list: list[str] = Field(default_factory=list, alias="exclusionList", max_length=25)
 
     @model_validator(mode="after")
@@ -249,7 +251,10 @@ class WrittenPolicy(StrictModel):
             raise ValueError("a policy has exactly one of image and chart")
         if self.chart is not None and not self.chart.startswith(_CHART_SCHEME):
             raise ValueError(f"chart is written {_CHART_SCHEME}host/path, and has no tag")
+        if (self.interval is None) == (self.digest_reflection == "Always"):
+            raise ValueError("interval belongs to digestReflectionPolicy Always, which needs one")
         try:
+            read_interval(self.interval or "")
             self._image()
             compile_policy(self._spec())
         except Invalid as error:
@@ -265,6 +270,7 @@ class WrittenPolicy(StrictModel):
             image_text=self.image or str(self._image()),
             spec=self._spec(),
             digest_reflection=self.digest_reflection,
+            digest_interval=read_interval(self.interval or ""),
         )
 
     def _image(self) -> ImageName:
