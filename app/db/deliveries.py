@@ -60,9 +60,11 @@ deliveries = Table(
     Column("outcome", SafeText),
     Column("error", SafeText),
     Column("ended_at", Instant),
+    Column("dropped_at", Instant),
     UniqueConstraint("source", "external_id"),
     Index("ix_deliveries_state_due_at", "state", "due_at"),
     Index("ix_deliveries_source_id", "source", "id"),
+    Index("ix_deliveries_dropped_at_ended_at", "dropped_at", "ended_at"),
 )
 
 

@@ -36,6 +36,7 @@ lanes = Table(
     Column("first_at", Instant),
     Column("wanted", BigInteger, nullable=False),
     Column("owner", SafeString(64)),
+    Column("claimed_at", Instant),
     Column("lease_until", Instant),
     Column("fence", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -66,6 +67,7 @@ class LaneRow:
     first_at: datetime | None
     wanted: int
     owner: str | None
+    claimed_at: datetime | None
     lease_until: datetime | None
     fence: int
     attempts: int
@@ -148,7 +150,7 @@ def claim_due(
     row = connection.execute(
         update(lanes)
         .where(lanes.c.key == next_due(now, excluding).scalar_subquery())
-        .values(owner=owner, lease_until=now + lease, fence=lanes.c.fence + 1)
+        .values(owner=owner, claimed_at=now, lease_until=now + lease, fence=lanes.c.fence + 1)
         .returning(lanes)
     ).one_or_none()
     if row is None:
@@ -199,6 +201,7 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
     is_wanted_again = wanted != claim.wanted
     ended = _owned(claim).values(
         owner=None,
+        claimed_at=None,
         lease_until=None,
         attempts=0,
         last_error=None,
@@ -218,6 +221,7 @@ def fail(connection: Connection, claim: LaneClaim, *, due_at: datetime, error: s
         return False
     later = _owned(claim).values(
         owner=None,
+        claimed_at=None,
         lease_until=None,
         attempts=lanes.c.attempts + (1 if counts else 0),
         last_error=storable(error),
@@ -230,7 +234,9 @@ def retire(connection: Connection, claim: LaneClaim) -> bool:
     """Leave a lane that is no longer configured idle."""
     return (
         connection.execute(
-            _owned(claim).values(owner=None, lease_until=None, due_at=None, last_error="no longer configured")
+            _owned(claim).values(
+                owner=None, claimed_at=None, lease_until=None, due_at=None, last_error="no longer configured"
+            )
         ).rowcount
         == 1
     )
@@ -238,7 +244,7 @@ def retire(connection: Connection, claim: LaneClaim) -> bool:
 
 def release_all(connection: Connection) -> None:
     """Clear all leases and raise all fences: for a process that knows itself to be alone."""
-    connection.execute(update(lanes).values(owner=None, lease_until=None, fence=lanes.c.fence + 1))
+    connection.execute(update(lanes).values(owner=None, claimed_at=None, lease_until=None, fence=lanes.c.fence + 1))
 
 
 def next_due_at(connection: Connection) -> datetime | None:

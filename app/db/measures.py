@@ -1,0 +1,31 @@
+"""Measures: what is counted over all processes and restarts, raised in the transaction of what they count."""
+
+from sqlalchemy import BigInteger, Column, Connection, Table, select, update
+
+from app.db.tables import SafeString, insert_absent, metadata
+
+measures = Table(
+    "measures",
+    metadata,
+    Column("name", SafeString(64), primary_key=True),
+    Column("label", SafeString(128), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+
+def add(connection: Connection, name: str, label: str = "", by: int = 1) -> None:
+    """Raise a measure. Its row is held until the commit, so this is the last step of a transaction."""
+    one = (measures.c.name == name, measures.c.label == label)
+    raised = update(measures).where(*one).values(value=measures.c.value + by)
+    if connection.execute(raised).rowcount == 0 and not insert_absent(
+        connection, measures, {"name": name, "label": label, "value": by}
+    ):
+        connection.execute(raised)
+
+
+def every(connection: Connection) -> dict[str, dict[str, int]]:
+    """All measures: names, with the value of each label."""
+    found: dict[str, dict[str, int]] = {}
+    for row in connection.execute(select(measures).order_by(measures.c.name, measures.c.label)):
+        found.setdefault(row.name, {})[row.label] = row.value
+    return found
