@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from app.clients.deadline import seconds_left
 from app.clients.git_command import (
     GitCommand,
     GitFailed,
     UnknownCommit,
     checked_branch,
     checked_sha,
+    holding_open,
     is_sha,
 )
 from app.clients.git_push import list_branches, push
@@ -41,13 +43,13 @@ class MirrorBusy(Unavailable):
     """Another process or thread works in the mirror for longer than we wait."""
 
     def __init__(self, path: Path, *, timeout_s: float) -> None:
-        super().__init__(f"the mirror {path.name} stayed locked for {timeout_s:g} s; it is tried again later")
+        super().__init__(f"the mirror {path.name} stayed locked for {timeout_s:.3g} s; it is tried again later")
 
 
 class Mirror:
     """One config repository as a cache on this disk, safe to delete; every method is safe in threads and processes.
 
-    Opening it makes it where it is missing or unusable, without a look at the remote. Only `base_branches` and the
+    Opening it makes it where it is missing, without a look at the remote; fetching mends it where it is unusable. Only `base_branches` and the
     branches under `prefix` are fetched. `identity` is the name and e-mail of author and committer.
     """
 
@@ -57,8 +59,9 @@ class Mirror:
         self._remote, self._git, self._identity = remote, git, identity
         self._patterns = (*map(checked_branch, base_branches), f"{checked_branch(prefix)}/*")
         self._trees, self._commits = Trees(git), dict[str, Commit]()
-        with self._locked():
-            self._make_usable()
+        if not (git.path / "HEAD").is_file():
+            with self._locked():
+                self._make_usable()
 
     def fetch(self) -> Mapping[str, str]:
         """Bring the base branches and those under our prefix here; a damaged mirror is cloned anew.
@@ -211,8 +214,11 @@ class Mirror:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the mirror against other threads and processes; git's own stale locks are removed first."""
-        path, timeout_s = self._git.path, self._git.timeout_s
+        """Hold the mirror against other threads and processes; git's own stale locks are removed first.
+
+        A git that outlives us, killed as we may be, holds it on until it ends: its locks are not stale yet.
+        """
+        path, timeout_s = self._git.path, seconds_left(self._git.timeout_s)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_name(f"{path.name}.lock").open("wb") as file:
             deadline = time.monotonic() + timeout_s
@@ -221,7 +227,8 @@ class Mirror:
                     raise MirrorBusy(path, timeout_s=timeout_s)
                 time.sleep(_LOCK_POLL_S)
             _remove_stale_locks(path)
-            yield
+            with holding_open(file.fileno()):
+                yield
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -9,10 +9,13 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.clients.deadline import seconds_left
 from app.core.errors import Invalid, NotFound, Refused, Unavailable
 
 OLDEST_GIT = (2, 38)
@@ -30,12 +33,16 @@ _SETTINGS = (
     ("protocol.https.allow", "always"),
     ("protocol.ssh.allow", "always"),
     ("credential.helper", ""),
+    # A server that has gone silent is given up long before the deadline of a clone.
+    ("http.lowSpeedLimit", "1"),
+    ("http.lowSpeedTime", "60"),
 )
 _SHA = re.compile(r"[0-9a-f]{40}")
 _BRANCH = re.compile(r"(?!-)[A-Za-z0-9_+#@=%,.-]+(/[A-Za-z0-9_+#@=%,.-]+)*")
 _NOT_IN_A_BRANCH = re.compile(r"\.\.|@\{|(^|/)\.|\.(/|$)|\.lock(/|$)|^@$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LONGEST_WORDS = 2000
+_held_open: ContextVar[tuple[int, ...]] = ContextVar("held_open", default=())
 
 
 class GitMissing(Refused):
@@ -50,7 +57,7 @@ class GitTimedOut(Unavailable):
     """A git command did not end in time and was killed with its children."""
 
     def __init__(self, command: str, *, timeout_s: float) -> None:
-        super().__init__(f"git {command} did not end within {timeout_s:g} s and was stopped; it is tried again later")
+        super().__init__(f"git {command} did not end within {timeout_s:.3g} s and was stopped; it is tried again later")
 
 
 class GitFailed(Unavailable):
@@ -119,11 +126,12 @@ class GitCommand:
         return done
 
     def _finish(self, arguments: Sequence[str], stdin: bytes, setup: GitSetup) -> GitRun:
+        timeout_s = seconds_left(self.timeout_s)
         process = self._start(arguments, setup)
         try:
-            output, errors = process.communicate(stdin, self.timeout_s)
+            output, errors = process.communicate(stdin, timeout_s)
         except subprocess.TimeoutExpired as error:
-            raise GitTimedOut(arguments[0], timeout_s=self.timeout_s) from error
+            raise GitTimedOut(arguments[0], timeout_s=timeout_s) from error
         finally:
             _stop(process)
         return GitRun(process.returncode, output, readable(errors, setup.secrets))
@@ -138,9 +146,20 @@ class GitCommand:
                 cwd=self.path if self.path.is_dir() else None,
                 env=_environment(self.path, setup),
                 start_new_session=True,
+                pass_fds=_held_open.get(),
             )
         except FileNotFoundError as error:
             raise GitMissing("none") from error
+
+
+@contextmanager
+def holding_open(descriptor: int) -> Iterator[None]:
+    """Let every git that this thread starts inherit a file: a lock on it lasts until git ends, also after our death."""
+    token = _held_open.set((*_held_open.get(), descriptor))
+    try:
+        yield
+    finally:
+        _held_open.reset(token)
 
 
 def check_git() -> tuple[int, int]:

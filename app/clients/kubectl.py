@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.clients.deadline import seconds_left
 from app.clients.kustomizations import why_not_built
 from app.core.errors import Refused, Unavailable
 from app.core.flux.reach import KUSTOMIZE_FILES
@@ -48,7 +49,7 @@ class BuildDidNotEnd(Unavailable):
     """A build was stopped: another time it may end."""
 
     def __init__(self, timeout_s: float) -> None:
-        super().__init__(f"kubectl kustomize did not end within {timeout_s:g} s")
+        super().__init__(f"kubectl kustomize did not end within {timeout_s:.3g} s")
 
 
 class Kubectl:
@@ -70,13 +71,14 @@ class Kubectl:
 
         Raises BuildDidNotEnd, KubectlMissing.
         """
+        timeout_s = seconds_left(self._timeout_s)
         with tempfile.TemporaryFile() as said:
             process = self._start(root / path, said.fileno(), home=root)
             try:
                 self._bound(process.pid)
-                code = process.wait(self._timeout_s)
+                code = process.wait(timeout_s)
             except subprocess.TimeoutExpired as error:
-                raise BuildDidNotEnd(self._timeout_s) from error
+                raise BuildDidNotEnd(timeout_s) from error
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)

@@ -1,12 +1,15 @@
 """A mirror is a cache: whatever happens to it, the next fetch has it whole again."""
 
 import fcntl
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from app.clients.git_command import GitCommand, GitSetup, holding_open
 from app.core.errors import Unavailable
 from tests.clients.git_worlds import GitWorld
 
@@ -112,3 +115,32 @@ def test_a_mirror_that_is_in_use_is_waited_for_only_so_long(path_world: GitWorld
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(Unavailable, match="stayed locked"):
             mirror.fetch()
+
+
+def test_a_git_that_outlives_who_started_it_keeps_the_mirror_locked_until_it_ends(path_world: GitWorld) -> None:
+    mirror = path_world.mirror(timeout_s=0.3)
+    door = path_world.folder / "door"
+    os.mkfifo(door)
+    waits = GitSetup(settings=[("alias.wait", f"!cat '{door}'")])
+    command = GitCommand(path_world.folder / "mirror.git", timeout_s=20)
+
+    def start_and_die(lock: int) -> None:
+        with holding_open(lock):
+            command.run("wait", setup=waits)
+
+    with (path_world.folder / "mirror.git.lock").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        orphan = threading.Thread(target=start_and_die, args=(held.fileno(),))
+        orphan.start()
+        opened = door.open("wb")  # returns once git has the other end, and with it the lock
+    with opened, pytest.raises(Unavailable, match="stayed locked"):
+        mirror.fetch()
+    orphan.join()
+    assert "main" in mirror.fetch()
+
+
+def test_a_mirror_that_is_in_use_can_be_opened(path_world: GitWorld) -> None:
+    path_world.mirror()
+    with (path_world.folder / "mirror.git.lock").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        path_world.mirror(timeout_s=0.3)
