@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -32,7 +33,6 @@ from app.settings.sources import (
 )
 from app.settings.systems import ImageRegistry, JenkinsController
 
-GIT_TIMEOUT_S = 60.0
 BUILD_TIMEOUT_S = 60.0
 
 
@@ -63,7 +63,16 @@ def make_data_folder(settings: Settings) -> None:
         raise DataFolderUnusable(settings.data_dir, error.strerror or "refused") from error
 
 
-def compose_systems(settings: Settings) -> Systems:
+Spend = Callable[[str, int], None]
+"""Take one write out of a budget of so many an hour, by the budget's name. Raises Unavailable."""
+
+
+def without_budget(name: str, per_hour: int) -> None:
+    """For commands that only read."""
+    del name, per_hour
+
+
+def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Systems:
     """Build every client that the settings name; nothing is contacted yet. Raises Refused leaves."""
     make_data_folder(settings)
     found = {name: _source(name, one, settings) for name, one in settings.sources.items()}
@@ -75,7 +84,7 @@ def compose_systems(settings: Settings) -> Systems:
         jenkins={name: _jenkins(name, one) for name, one in settings.jenkins.items()},
         registries=registries,
         aliases={alias: _host(one) for one in settings.registries.values() for alias in one.aliases},
-        config_repos={name: _config_repo(name, one, settings) for name, one in settings.config_repos.items()},
+        config_repos={name: _config_repo(name, one, settings, spend) for name, one in settings.config_repos.items()},
         timing=Timing(
             quiet=timedelta(seconds=settings.work.quiet_s),
             max_wait=timedelta(seconds=settings.work.max_wait_s),
@@ -187,19 +196,19 @@ def _registry(one: ImageRegistry) -> OCIRegistry:
     )
 
 
-def _config_repo(name: str, one: config_repos.ConfigRepo, settings: Settings) -> ConfigRepo:
+def _config_repo(name: str, one: config_repos.ConfigRepo, settings: Settings, spend: Spend) -> ConfigRepo:
     path = mirror_path(settings, name)
     remote = Remote(
         url=one.url.removeprefix("file://"), credentials=_git_login(one), ca_file=one.ca_file, proxy=one.proxy
     )
     mirror = Mirror(
         remote,
-        GitCommand(path, GIT_TIMEOUT_S),
+        GitCommand(path, settings.work.lane_deadline_s),
         base_branches=one.bases,
         prefix=one.prefix,
         identity=(one.identity.name, one.identity.email),
     )
-    forge, look = _forge(one, mirror)
+    forge, look = _forge(one, mirror, spend)
     return ConfigRepo(
         name=name,
         repository=mirror,
@@ -212,6 +221,7 @@ def _config_repo(name: str, one: config_repos.ConfigRepo, settings: Settings) ->
         is_observing=one.mode == "observe",
         are_rules_required=one.rules == "required",
         builder=_builder(one, mirror),
+        forge_budget=_budget_name(one),
     )
 
 
@@ -226,7 +236,14 @@ def _git_login(one: config_repos.ConfigRepo) -> Callable[[], tuple[str, str] | N
     return (lambda: (login[0], login[1].read())) if login is not None else (lambda: None)
 
 
-def _forge(one: config_repos.ConfigRepo, mirror: Mirror) -> tuple[Forge, Callable[[], Mapping[str, str]]]:
+def _budget_name(one: config_repos.ConfigRepo) -> str:
+    """Where one token is used for several config repositories, their forge counts them as one."""
+    if not isinstance(one.forge, GitHubForge):
+        return "local"
+    return f"{one.forge.api_url} with {one.forge.token.place}"
+
+
+def _forge(one: config_repos.ConfigRepo, mirror: Mirror, spend: Spend) -> tuple[Forge, Callable[[], Mapping[str, str]]]:
     if not isinstance(one.forge, GitHubForge):
         forge = local_forge(one)
         return forge, forge.refs

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -21,7 +22,9 @@ from app.core.errors import Refused
 from app.db.clock import SharedClock
 from app.db.database import Database
 from app.db.inbox import Inbox
+from app.db.wakes import Listener
 from app.services.scans import Scans
+from app.services.spend import spend
 from app.services.systems import Systems
 from app.settings.models import Settings
 from app.settings.secrets import SecretUnreadable
@@ -31,6 +34,8 @@ from app.web.parts import ApiToken, WebParts
 from app.worker import Workers
 
 _log = structlog.get_logger("fluxbridge.main")
+# Together less than the ten seconds after which whoever stops us loses patience.
+_LAST_ANSWERS_S, _LAST_STEPS_S = 4, 4.0
 LOCAL_TOKEN = "local"  # noqa: S105 (a token's name)
 
 
@@ -119,11 +124,15 @@ class Server:
             raise OpenToAll(settings.listen.host)
         if self.has_workers:
             check_git()
-        self.systems = compose_systems(settings)
         self.scans = Scans.kept_in(settings.data_dir)
         self.database = open_database(settings)
         self.clock = SharedClock(self.database, utc_now)
-        self.clock.measure()
+        try:
+            self.systems = compose_systems(settings, spend=partial(spend, self.database, self.clock))
+            self.clock.measure()
+        except BaseException:
+            self.database.close()
+            raise
         self.inbox = Inbox(self.database, capacity=settings.limits.inbox)
         if self.has_workers:
             self.workers = Workers(
@@ -132,6 +141,7 @@ class Server:
                 clock=self.clock,
                 count=settings.work.workers,
                 measure_clock=self.clock.measure,
+                listen=self._listener(),
                 scans=self.scans,
             )
 
@@ -164,14 +174,25 @@ class Server:
             yield
         finally:
             if self.workers is not None:
-                self.workers.stop()
+                self.workers.stop(_LAST_STEPS_S)
             self.inbox.stop()
             self.close()
+
+    def begin_stop(self) -> None:
+        """Begin no more work; what runs and what comes in meanwhile is brought to its end. Safe in a signal handler."""
+        if self.workers is not None:
+            self.workers.begin_stop()
 
     def close(self) -> None:
         """Give back what was opened, where it never ran."""
         self.systems.close()
         self.database.close()
+
+    def _listener(self) -> Callable[[threading.Event], None] | None:
+        if self.database.is_sqlite:
+            return None
+        url = self.settings.database.connect_url(self.settings.data_dir)
+        return Listener(url, self._wake).listen
 
     def _wake(self) -> None:
         if self.workers is not None:
@@ -201,7 +222,7 @@ def serve(settings: Settings, *, has_workers: bool = True) -> None:
     bound = _bind_for(server)
     with server.running():
         http = web_server(server.create_app())
-        _on_signals(http.handle_exit)
+        _on_signals(server.begin_stop, http.handle_exit)
         address_file(settings).write_text("http://{}:{}\n".format(*_reached_at(bound)))
         _log.info("listening", address="{}:{}".format(*bound.getsockname()[:2]), workers=has_workers)
         try:
@@ -234,16 +255,21 @@ def work(settings: Settings) -> None:
     """Run the workers alone, beside web processes on the same PostgreSQL, until a signal ends it."""
     server = Server(settings, has_web=False)
     ended = threading.Event()
-    _on_signals(lambda *_: ended.set())
+    _on_signals(server.begin_stop, lambda *_: ended.set())
     with server.running():
         _log.info("working")
         ended.wait()
 
 
-def _on_signals(end: Callable[[int, FrameType | None], None]) -> None:
+def _on_signals(begin_stop: Callable[[], None], end: Callable[[int, FrameType | None], None]) -> None:
     """Uvicorn raises what ended it once more: by default that would end us before our work is put down."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        begin_stop()
+        end(number, frame)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+        signal.signal(number, on_signal)
 
 
 def _reached_at(bound: socket.socket) -> tuple[str, int]:
@@ -291,6 +317,6 @@ def web_server(app: FastAPI) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=8,
+            timeout_graceful_shutdown=_LAST_ANSWERS_S,
         )
     )

@@ -1,22 +1,27 @@
 """The worker loops: interpret deliveries, reconcile lanes, sweep on a schedule, keep leases alive."""
 
+import itertools
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
+from app.clients.deadline import ending_within
 from app.core.errors import FluxbridgeError, Refused, Unavailable
-from app.db import deliveries, lanes
+from app.core.ports import RateLimited
+from app.db import deliveries, forge_budgets, lanes, measures
 from app.db.database import Database
 from app.db.lanes import LaneClaim
 from app.services.interpret import Interpreter
 from app.services.lane_run import LaneRun, LostLane
+from app.services.leases import Leases
 from app.services.ready_policies import ReadyPolicies
 from app.services.reconcile import reconcile
 from app.services.scans import Scans
@@ -25,14 +30,35 @@ from app.services.systems import Clock, ConfigRepo, Systems
 
 _POLL_S = 1.0
 _LONGEST_BACKOFF = timedelta(minutes=5)
+_LONGEST_LOOK = timedelta(minutes=1)
 _log = structlog.get_logger("fluxbridge.worker")
+
+
+class Bell:
+    """Tells threads that there may be work. Who asked for `rings` before it looked for work misses none after it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.rings = 0
+
+    def ring(self) -> None:
+        """Wake everyone who waits."""
+        with self._changed:
+            self.rings += 1
+            self._changed.notify_all()
+
+    def wait(self, since: int, timeout_s: float) -> None:
+        """Wait until it rings, at once when it has rung since then."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.rings != since, timeout_s)
 
 
 @dataclass(slots=True, kw_only=True)
 class Workers:
     """The threads that do the work of one process; `wake` tells them that there is some.
 
-    `stepped` is notified after each step, for those who wait for an effect.
+    `listen` hears of other processes' work until its event is set. `stepped` is notified after each step, for those
+    who wait for an effect.
     """
 
     database: Database
@@ -40,14 +66,19 @@ class Workers:
     clock: Clock
     count: int
     measure_clock: Callable[[], None] = lambda: None
+    listen: Callable[[threading.Event], None] | None = None
     owner: str = field(default_factory=lambda: f"worker-{uuid.uuid4().hex[:12]}")
     scans: Scans = field(default_factory=Scans)
     ready: ReadyPolicies = field(default_factory=ReadyPolicies)
     stepped: threading.Condition = field(default_factory=threading.Condition)
+    bell: Bell = field(default_factory=Bell)
+    _leases: Leases = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _due: threading.Condition = field(default_factory=threading.Condition)
-    _running: dict[str, tuple[LaneClaim, datetime]] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Nothing runs and nothing is held yet."""
+        self._leases = Leases(self.database, self.clock, self.systems.timing)
 
     def start(self) -> None:
         """Make every configured lane known (one that never ran is due) and start the threads."""
@@ -59,41 +90,55 @@ class Workers:
             for repo in self.systems.config_repos.values():
                 for branch in repo.branches:
                     lanes.ensure(connection, repo.name, branch, now)
-        loops = [self._work] * self.count + [self._renew, self._sweep_repositories]
-        for number, loop in enumerate(loops):
-            self._start_thread(loop, f"fluxbridge-{number}")
+        for number in range(self.count):
+            # Long runs of many lanes leave one thread to the deliveries.
+            runs_lanes = number > 0 or self.count == 1
+            self._start_thread(partial(self._work, runs_lanes=runs_lanes), f"fluxbridge-{number}")
+        self._start_thread(self._renew, "leases")
+        self._start_thread(self._sweep_repositories, "sweeps")
         for repo in self.systems.config_repos.values():
             self._start_thread(partial(self._watch, repo), f"watch-{repo.name}")
+        if self.listen is not None:
+            self._start_thread(partial(self.listen, self._stopping), "listener")
 
-    def stop(self, timeout_s: float = 10) -> None:
-        """Let the present steps end and stop; what is not done by then is taken over after its lease."""
+    def begin_stop(self) -> None:
+        """Begin nothing more; safe in a signal handler."""
         self._stopping.set()
         self.wake()
+
+    def stop(self, timeout_s: float = 8) -> None:
+        """Let the present steps end; what has not ended after so many seconds in all is given back."""
+        self.begin_stop()
+        until = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(0.0, until - time.monotonic()))
+        self._leases.release()
 
     def wake(self) -> None:
         """Say that there may be work now."""
-        with self._due:
-            self._due.notify_all()
+        self.bell.ring()
 
     def _start_thread(self, loop: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=loop, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
+    def _work(self, *, runs_lanes: bool) -> None:
+        """Take deliveries and lanes by turns, so that neither keeps the other waiting."""
+        kinds = [self._interpret_one, self._reconcile_one] if runs_lanes else [self._interpret_one]
+        for first in itertools.cycle(range(len(kinds))):
+            if self._stopping.is_set():
+                return
+            rings = self.bell.rings
             try:
-                is_busy = self._interpret_one() or self._reconcile_one()
+                is_busy = any(step() for step in kinds[first:] + kinds[:first])
                 pause_s = 0.0 if is_busy else self._pause_s()
             except Exception:  # noqa: BLE001 (whatever a step raises, the thread must live on)
                 _log.exception("a worker step failed; it is tried again")
-                is_busy, pause_s = False, _POLL_S
+                is_busy, pause_s, rings = False, _POLL_S, self.bell.rings
             self._tell_step()
-            if not is_busy:
-                with self._due:
-                    self._due.wait(pause_s)
+            if not is_busy and not self._stopping.is_set():
+                self.bell.wait(rings, pause_s)
 
     def _tell_step(self) -> None:
         with self.stepped:
@@ -101,22 +146,21 @@ class Workers:
 
     def _pause_s(self) -> float:
         """Wait no longer than until the next lane is due: quiet times are shorter than the poll."""
-        if self._stopping.is_set():
-            return 0.0
         with self.database.transaction() as connection:
-            due_at = lanes.next_due_at(connection)
+            due_at = lanes.next_due_at(connection, self._not_now(connection))
         if due_at is None:
             return _POLL_S
         return min(_POLL_S, max(0.01, (due_at - self.clock()).total_seconds()))
 
     def _interpret_one(self) -> bool:
-        lease = self.systems.timing.lease
         with self.database.transaction() as connection:
-            claim = deliveries.claim_next(connection, owner=self.owner, now=self._now(connection), lease=lease)
+            now = self._leases.now(connection)
+            claim = deliveries.claim_next(connection, owner=self.owner, now=now, lease=self.systems.timing.lease)
         if claim is None:
             return False
         interpreter = Interpreter(self.database, self.systems, self.clock, self.wake, self.ready)
-        interpreter.interpret(claim)
+        with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
+            interpreter.interpret(claim)
         return True
 
     def _reconcile_one(self) -> bool:
@@ -124,18 +168,28 @@ class Workers:
             claim = lanes.claim_due(
                 connection,
                 owner=f"{self.owner}/{threading.get_ident()}",
-                now=self._now(connection),
+                now=self._leases.now(connection),
                 lease=self.systems.timing.lease,
-                excluding=tuple(self._running),
+                excluding=self._not_now(connection),
             )
         if claim is None:
             return False
-        self._running[claim.key] = (claim, self.clock())
-        try:
+        with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
             self._run_lane(claim)
-        finally:
-            self._running.pop(claim.key, None)
+        # A run may have asked for a list of a repository.
+        self.wake()
         return True
+
+    def _not_now(self, connection: Connection) -> tuple[str, ...]:
+        """The lanes not to be taken: a thread of ours still runs them, or their forge wants to be left alone."""
+        blocked = forge_budgets.blocked(connection, self.clock())
+        resting = (
+            lanes.key_of(repo.name, branch)
+            for repo in self.systems.config_repos.values()
+            if repo.forge_budget in blocked
+            for branch in repo.branches
+        )
+        return (*self._leases.lanes(), *resting)
 
     def _run_lane(self, claim: LaneClaim) -> None:
         repo = self.systems.config_repos.get(claim.repo)
@@ -159,54 +213,50 @@ class Workers:
             _log.warning("lane lost", lane=claim.key, why=str(error))
         except FluxbridgeError as error:
             _log.warning("lane put off", lane=claim.key, why=str(error), kind=type(error).__name__)
-            self._fail(claim, error)
+            self._fail(claim, repo, error)
         except Exception as error:
-            self._fail(claim, error)
+            self._fail(claim, repo, error)
             raise
 
-    def _fail(self, claim: LaneClaim, error: Exception) -> None:
+    def _fail(self, claim: LaneClaim, repo: ConfigRepo, error: Exception) -> None:
         """A lane never dies: it backs off alone, up to five minutes, or until the forge says to come back."""
-        wait = _backoff(claim.attempts)
-        counts = True
+        wait, counts = _backoff(claim.attempts), True
         if isinstance(error, Unavailable) and error.retry_after is not None:
             wait, counts = error.retry_after, False
         told = str(error) if isinstance(error, FluxbridgeError) else f"{type(error).__name__}; see the log"
+        now = self.clock()
         with self.database.transaction() as connection:
-            lanes.fail(connection, claim, due_at=self.clock() + wait, error=told[:2000], counts=counts)
+            lanes.fail(connection, claim, due_at=now + wait, error=told[:2000], counts=counts)
+            if isinstance(error, RateLimited):
+                forge_budgets.block(connection, repo.forge_budget, until=now + wait, why=told[:2000], now=now)
+            measures.add(connection, "retries", "lane")
 
     def _renew(self) -> None:
-        """Keep the leases of running lanes alive, each until its deadline: a run that hangs must not keep its lane."""
-        lease = self.systems.timing.lease
-        while not self._stopping.wait(lease.total_seconds() / 3):
+        while not self._stopping.wait(self.systems.timing.lease.total_seconds() / 3):
             _attempt(self.measure_clock, "measuring the database's clock")
-            for claim, started in list(self._running.values()):
-                if self.clock() - started > self.systems.timing.lane_deadline:
-                    continue
-                try:
-                    with self.database.transaction() as connection:
-                        lanes.renew(connection, claim, now=self._now(connection), lease=lease)
-                except FluxbridgeError as error:
-                    _log.warning("a lease could not be renewed", lane=claim.key, why=str(error))
+            self._leases.renew()
 
     def _watch(self, repo: ConfigRepo) -> None:
         sweeper = self._sweeper()
         while not self._stopping.is_set():
-            _attempt(lambda: sweeper.look_at_branches(repo), f"watching {repo.name}")
+            with ending_within(_LONGEST_LOOK):
+                _attempt(lambda: sweeper.look_at_branches(repo), f"watching {repo.name}")
             self._stopping.wait(repo.look_every.total_seconds())
 
     def _sweep_repositories(self) -> None:
         sweeper = self._sweeper()
         failures = 0
         while not self._stopping.is_set():
+            rings = self.bell.rings
             is_well = _attempt(sweeper.list_wanted, "listing repositories")
             failures = 0 if is_well else failures + 1
-            self._stopping.wait(0.2 if is_well else _backoff(failures).total_seconds())
+            if is_well:
+                self.bell.wait(rings, _POLL_S)
+            else:
+                self._stopping.wait(_backoff(failures).total_seconds())
 
     def _sweeper(self) -> Sweeper:
         return Sweeper(self.database, self.systems, self.clock, self.wake, self.ready)
-
-    def _now(self, connection: Connection) -> datetime:
-        return self.database.lease_clock(connection) if not self.database.is_sqlite else self.clock()
 
 
 def _attempt(step: Callable[[], object], what: str) -> bool:

@@ -214,7 +214,7 @@ def test_a_run_that_lost_its_lane_writes_nothing(lane: Lane) -> None:
 
     lane.repository = Fetching(real, take_over)
     with working(lane) as workers:
-        wait_for(workers, lambda: was_lost.is_set() and not workers._running)
+        wait_for(workers, lambda: was_lost.is_set() and not workers._leases.lanes())
     found = row(lane)
     assert (found.owner, found.last_error, found.last_run_at, found.plan) == ("quick", None, None, None)
     assert (lane.open_pulls(), lane.promotions()) == ([], [])

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from app.core.errors import Unavailable
 from app.core.facts import BuildFinished
 
 
@@ -113,6 +114,13 @@ class ConfigRepository(Protocol):
     def push(self, updates: Sequence[BranchUpdate]) -> Mapping[str, PushResult]:
         """Move many branches in one push, each only from the commit that is expected there."""
 
+    def collect_garbage(self) -> None:
+        """Pack the mirror and drop what nothing needs."""
+
+
+class RateLimited(Unavailable):
+    """A forge wants to be left alone for `retry_after`, whatever is asked of it."""
+
 
 class PullRequestState(StrEnum):
     """Where a pull request stands."""
@@ -161,6 +169,17 @@ class PullRequestDraft:
     labels: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PullRequestSeen:
+    """What a forge's list shows of a pull request, without asking for each."""
+
+    number: int
+    state: PullRequestState
+    head: str
+    head_sha: str
+    base: str
+
+
 class Forge(Protocol):
     """Hosts the config repository and its pull requests."""
 
@@ -169,6 +188,12 @@ class Forge(Protocol):
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the base repository, in any state, newest first."""
+
+    def recent_pull_requests(self, *, prefix: str, limit: int) -> Sequence[PullRequestSeen]:
+        """Those from branches of the base repository below `prefix`/, in any state, that changed last, newest first.
+
+        At most `limit` pull requests of the repository are looked at, whosever they are.
+        """
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request. Raises NotFound."""
@@ -186,6 +211,27 @@ class Forge(Protocol):
         """Close it; closing a closed one changes nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class FailedWebhook:
+    """A webhook that its sender could not deliver; `hook` and `delivery` are the sender's own numbers."""
+
+    hook: int
+    delivery: int
+    guid: str
+    event: str
+    at: datetime
+
+
+class WebhookSender(Protocol):
+    """A system that keeps its webhooks and sends them once more when asked."""
+
+    def failed_webhooks(self, *, path: str, since: datetime) -> Sequence[FailedWebhook]:
+        """Those to an address that ends in `path` whose every attempt since then failed, oldest first."""
+
+    def redeliver(self, failed: FailedWebhook) -> None:
+        """Send one once more, under the same id."""
+
+
 class Registry(Protocol):
     """One OCI registry; `path` is a repository without the host."""
 
@@ -196,8 +242,27 @@ class Registry(Protocol):
         """The digest that a tag (or digest) names now, an index's own for multi-arch; None: not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class BuildSeen:
+    """A build in the list of its job; `build` is None while it is running."""
+
+    number: int
+    build: BuildFinished | None
+
+
 class Jenkins(Protocol):
     """One Jenkins controller."""
+
+    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
+        """The jobs whose full names match one of the patterns (`*` as in a shell, also over `/`), each with the number
+        of its newest build (0: none yet). Folders are walked, as far as our account may read them.
+        """
+
+    def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:
+        """The newest builds of a job above a number, at most `limit`, oldest first; artifacts left empty.
+
+        Raises NotFound when Jenkins has no such job (or hides it).
+        """
 
     def build(self, job: str, number: int) -> BuildFinished | None:
         """A finished build as Jenkins itself tells it, artifacts left empty.

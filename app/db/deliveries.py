@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Row
 
+from app.db import wakes
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.tables import Instant, SafeString, SafeText, insert_all_absent, metadata, new_id, storable
 
@@ -157,6 +158,7 @@ def keep_all(connection: Connection, new: Sequence[NewDelivery], *, due_at: date
     insert_all_absent(
         connection, deliveries, sorted(rows, key=lambda row: (str(row["source"]), str(row["external_id"])))
     )
+    wakes.tell(connection)
     place = (deliveries.c.source, deliveries.c.external_id)
     kept = connection.execute(select(deliveries.c.id, *place).where(tuple_(*place).in_(set(keys))))
     ids = {(row.source, row.external_id): row.id for row in kept}
@@ -236,6 +238,16 @@ def _owned(claim: ClaimedDelivery) -> Update:
     )
 
 
+def renew(connection: Connection, claim: ClaimedDelivery, *, now: datetime, lease: timedelta) -> bool:
+    """Prolong the lease; false when the claim no longer holds, also after it was finished or put off."""
+    return connection.execute(_owned(claim).values(lease_until=now + lease)).rowcount == 1
+
+
+def release(connection: Connection, claim: ClaimedDelivery) -> None:
+    """Give a delivery back before its end: whoever takes it is free to, and this claim writes nothing any more."""
+    connection.execute(_owned(claim).values(owner=None, lease_until=None, fence=deliveries.c.fence + 1))
+
+
 def release_all(connection: Connection) -> None:
     """Clear all leases: for a process that knows itself to be alone."""
     connection.execute(
@@ -252,6 +264,7 @@ def replay(connection: Connection, delivery_id: str, *, now: datetime) -> bool:
         .where(deliveries.c.id == delivery_id, deliveries.c.owner.is_(None))
         .values(state=DeliveryState.WAITING, due_at=now, attempts=0, error=None, ended_at=None)
     )
+    wakes.tell(connection)
     return connection.execute(again).rowcount == 1
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 
 from app.core.images import ImageName
+from app.db import wakes
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
 
 lanes = Table(
@@ -126,6 +127,7 @@ def raise_wanted(
         connection.execute(
             update(lanes).where(lanes.c.key == key).values(wanted=row.wanted + 1, due_at=due_at, first_at=first_at)
         )
+        wakes.tell(connection)
 
 
 def next_due(now: datetime, excluding: Sequence[str] = ()) -> Select[tuple[str]]:
@@ -242,14 +244,19 @@ def retire(connection: Connection, claim: LaneClaim) -> bool:
     )
 
 
+def release(connection: Connection, claim: LaneClaim) -> None:
+    """Give a lane back before its run has ended: it stays due, and this claim writes nothing any more."""
+    connection.execute(_owned(claim).values(owner=None, claimed_at=None, lease_until=None, fence=lanes.c.fence + 1))
+
+
 def release_all(connection: Connection) -> None:
     """Clear all leases and raise all fences: for a process that knows itself to be alone."""
     connection.execute(update(lanes).values(owner=None, claimed_at=None, lease_until=None, fence=lanes.c.fence + 1))
 
 
-def next_due_at(connection: Connection) -> datetime | None:
+def next_due_at(connection: Connection, excluding: Sequence[str] = ()) -> datetime | None:
     """When the next lane that nobody runs is due."""
-    idle = and_(lanes.c.due_at.is_not(None), lanes.c.owner.is_(None))
+    idle = and_(lanes.c.due_at.is_not(None), lanes.c.owner.is_(None), lanes.c.key.not_in(excluding))
     found: datetime | None = connection.execute(select(func.min(lanes.c.due_at)).where(idle)).scalar()
     return found
 

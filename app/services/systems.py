@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from app.core.images import ImageName
-from app.core.ports import ConfigRepository, Forge, Jenkins, ManifestBuilder, Registry
+from app.core.ports import ConfigRepository, Forge, Jenkins, ManifestBuilder, Registry, WebhookSender
 from app.senders.sender import Keys, Origin
 
 Clock = Callable[[], datetime]
@@ -39,7 +39,8 @@ class ConfigRepo:
     """One config repository: its mirror, its forge, its base branches and how far we may go in it.
 
     `look` gives names and ids that change whenever its branches (for a local forge its pull requests too) do.
-    `builder` proves that what was edited still builds, where that is asked for.
+    `builder` proves that what was edited still builds, where that is asked for. `sender` is what sent its webhooks and
+    would send them once more; `is_local` tells that `look` shows its pull requests too.
     """
 
     name: str
@@ -53,6 +54,9 @@ class ConfigRepo:
     is_observing: bool = False
     are_rules_required: bool = False
     builder: ManifestBuilder | None = None
+    forge_budget: str = ""
+    sender: WebhookSender | None = None
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,20 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRules:
+    """What sweeps look at and when. `schedules` are cron expressions in UTC by sweep; one that has none waits for a person.
+
+    `jobs` are patterns by Jenkins controller (none: its builds are not swept). More than `max_new` new items of one
+    repository or pattern at once wait for a person. Bodies of deliveries are kept for `bodies_kept` after their end.
+    """
+
+    schedules: Mapping[str, str] = field(default_factory=dict)
+    jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_new: int = 100
+    bodies_kept: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Systems:
     """Everything outside that the services may reach. `registries` is keyed by host, aliases resolved by `known_as`.
 
@@ -80,6 +98,7 @@ class Systems:
     aliases: Mapping[str, str] = field(default_factory=dict)
     config_repos: Mapping[str, ConfigRepo] = field(default_factory=dict)
     timing: Timing = field(default_factory=Timing)
+    sweeps: SweepRules = field(default_factory=SweepRules)
     closers: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:

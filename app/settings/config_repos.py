@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from app.settings.fields import (
     Branch,
+    Count,
     FilePath,
     Flag,
     GitHubRepository,
@@ -32,6 +33,7 @@ class GitHubForge(Section):
     token: Secret
     api_url: WebUrl = "https://api.github.com"
     paced: Flag = True
+    writes_per_hour: Count = 400
 
 
 class LocalForge(Section):

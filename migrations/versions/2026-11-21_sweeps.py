@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.create_table(
         "schedules",
         sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
         sa.Column("owner", sa.String(length=64), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("fence", sa.BigInteger(), nullable=False),
@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_schedules")),
     )
+    op.create_index("ix_schedules_next_at", "schedules", ["next_at"], unique=False)
     op.create_table(
         "sweep_marks",
         sa.Column("sweep", sa.String(length=64), nullable=False),
@@ -51,8 +52,7 @@ def upgrade() -> None:
     op.create_table(
         "forge_budgets",
         sa.Column("forge", sa.String(length=400), nullable=False),
-        sa.Column("window_at", sa.BigInteger(), nullable=False),
-        sa.Column("writes", sa.Integer(), nullable=False),
+        sa.Column("spent_until", sa.BigInteger(), nullable=False),
         sa.Column("blocked_until", sa.BigInteger(), nullable=True),
         sa.Column("why", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("forge", name=op.f("pk_forge_budgets")),

@@ -1,0 +1,46 @@
+"""Wakes: the processes on one PostgreSQL tell each other that there may be work; a SQLite file has one process only."""
+
+import threading
+from collections.abc import Callable
+
+import psycopg
+import structlog
+from sqlalchemy import URL, Connection, text
+
+_CHANNEL = "fluxbridge"
+_LOOK_UP_S = 1.0
+_RETRY_S = 2.0
+_log = structlog.get_logger("fluxbridge.wakes")
+
+
+def tell(connection: Connection) -> None:
+    """Wake the workers of all processes once this transaction is committed; many times in one is once."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": _CHANNEL})
+
+
+class Listener:
+    """Hears what other processes tell. What is told while it is not connected is lost: polling finds that work."""
+
+    def __init__(self, url: URL, on_wake: Callable[[], None]) -> None:
+        self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._on_wake = on_wake
+
+    def listen(self, stopping: threading.Event) -> None:
+        """Hear until told to stop, connecting anew whenever the connection is lost."""
+        while not stopping.is_set():
+            try:
+                self._hear(stopping)
+            except psycopg.Error as error:
+                # The library's own text may quote the connection string.
+                _log.warning("not listening for other processes; polling goes on", why=type(error).__name__)
+                stopping.wait(_RETRY_S)
+
+    def _hear(self, stopping: threading.Event) -> None:
+        alive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "connect_timeout": 5}
+        with psycopg.connect(self._conninfo, autocommit=True, **alive) as connection:
+            connection.execute(f"LISTEN {_CHANNEL}")
+            self._on_wake()
+            while not stopping.is_set():
+                for _ in connection.notifies(timeout=_LOOK_UP_S, stop_after=1):
+                    self._on_wake()

@@ -1,0 +1,106 @@
+"""Leases: what this process works on, kept alive while the work runs and given back when it cannot be ended."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+import structlog
+from sqlalchemy import Connection
+
+from app.core.errors import FluxbridgeError
+from app.db import deliveries, lanes
+from app.db.database import Database
+from app.db.deliveries import ClaimedDelivery
+from app.db.lanes import LaneClaim
+from app.services.systems import Clock, Timing
+
+_log = structlog.get_logger("fluxbridge.leases")
+Claim = LaneClaim | ClaimedDelivery
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    claim: Claim
+    since: datetime
+
+
+class Leases:
+    """The claims that threads of this process hold.
+
+    A lease is prolonged until the deadline of its work only: work that hangs must not keep others from it.
+    """
+
+    def __init__(self, database: Database, clock: Clock, timing: Timing) -> None:
+        self._database, self._clock, self._timing = database, clock, timing
+        self._held: dict[int, _Held] = {}
+        self._door = threading.Lock()
+
+    @contextmanager
+    def holding(self, claim: Claim) -> Iterator[None]:
+        """Keep a claim alive while this is open."""
+        with self._door:
+            self._held[id(claim)] = _Held(claim, self._clock())
+        try:
+            yield
+        finally:
+            with self._door:
+                self._held.pop(id(claim), None)
+
+    def lanes(self) -> tuple[str, ...]:
+        """The lanes that a thread of this process still runs, also one that took longer than its lease."""
+        return tuple(one.claim.key for one in self._now_held() if isinstance(one.claim, LaneClaim))
+
+    def renew(self) -> None:
+        """Prolong every lease whose work is within its deadline; one that cannot be is told, the others go on."""
+        for one in self._now_held():
+            if self._clock() - one.since > self._timing.lane_deadline:
+                continue
+            try:
+                with self._database.transaction() as connection:
+                    _renew(connection, one.claim, now=self.now(connection), timing=self._timing)
+            except FluxbridgeError as error:
+                _log.warning("a lease could not be renewed", work=_name(one.claim), why=str(error))
+
+    def release(self) -> None:
+        """Give everything back: others may take it at once, and what still runs here writes nothing any more."""
+        for one in self._now_held():
+            try:
+                with self._database.transaction() as connection:
+                    _release(connection, one.claim)
+            except FluxbridgeError as error:
+                _log.warning("a lease could not be given back", work=_name(one.claim), why=str(error))
+
+    def now(self, connection: Connection) -> datetime:
+        """The time by which leases are measured: the database server's, where several processes share one."""
+        return self._clock() if self._database.is_sqlite else self._database.lease_clock(connection)
+
+    def _now_held(self) -> tuple[_Held, ...]:
+        with self._door:
+            return tuple(self._held.values())
+
+
+def _renew(connection: Connection, claim: Claim, *, now: datetime, timing: Timing) -> None:
+    match claim:
+        case LaneClaim():
+            lanes.renew(connection, claim, now=now, lease=timing.lease)
+        case ClaimedDelivery():
+            deliveries.renew(connection, claim, now=now, lease=timing.lease)
+        case _:
+            assert_never(claim)
+
+
+def _release(connection: Connection, claim: Claim) -> None:
+    match claim:
+        case LaneClaim():
+            lanes.release(connection, claim)
+        case ClaimedDelivery():
+            deliveries.release(connection, claim)
+        case _:
+            assert_never(claim)
+
+
+def _name(claim: Claim) -> str:
+    return claim.key if isinstance(claim, LaneClaim) else f"delivery {claim.id}"
