@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Table, func, select, update
+from sqlalchemy import Column, Connection, Table, or_, select, update
 
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata
 
@@ -39,9 +39,10 @@ def spend(connection: Connection, forge: str, *, now: datetime, per_hour: int) -
 def block(connection: Connection, forge: str, *, until: datetime, why: str, now: datetime) -> None:
     """Leave a forge alone until then; what is longer stands."""
     insert_absent(connection, forge_budgets, {"forge": forge, "spent_until": now})
-    known = func.coalesce(forge_budgets.c.blocked_until, now)
+    known = forge_budgets.c.blocked_until
+    is_longer = or_(known.is_(None), known < until)
     connection.execute(
-        update(forge_budgets).where(forge_budgets.c.forge == forge, known <= until).values(blocked_until=until, why=why)
+        update(forge_budgets).where(forge_budgets.c.forge == forge, is_longer).values(blocked_until=until, why=why)
     )
 
 

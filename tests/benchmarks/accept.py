@@ -67,6 +67,7 @@ def measure_idle(site: Site) -> dict[str, Any]:
 
 def measure_busy(site: Site) -> dict[str, Any]:
     """The latency of a steady stream of pushes that the workers turn into pull requests meanwhile."""
+    site.settle()
     count = _PER_SECOND * _STEADY_SECONDS
     images = [(app_path(number % _APPS), f"1.0.{1 + number // _APPS}") for number in range(count)]
     digests = site.registry.put_all(images)
