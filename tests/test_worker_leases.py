@@ -1,7 +1,7 @@
 """Leases last as long as the work, are given back when it cannot be ended, and forges are left alone when they ask."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from app.core.facts import BuildFinished
-from app.core.ports import RateLimited
+from app.core.ports import BuildSeen, RateLimited
 from app.db import deliveries, forge_budgets, lanes, measures
 from app.db.database import Database
 from app.db.deliveries import NewDelivery
@@ -62,10 +62,10 @@ class AskedJenkins:
         self.gate()
         return None
 
-    def newest_builds(self, patterns: object) -> Mapping[str, int]:
+    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
         raise AssertionError(patterns)
 
-    def builds_after(self, job: str, number: int, *, limit: int) -> list[object]:
+    def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:
         raise AssertionError(job, number, limit)
 
 
