@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import assert_never
 
 from app.clients.forges.github import GitHub
+from app.clients.forges.github_webhooks import GitHubWebhooks
 from app.clients.forges.local import LocalForge
 from app.clients.git import Mirror
 from app.clients.git_command import GitCommand
@@ -15,11 +16,11 @@ from app.clients.jenkins import Jenkins
 from app.clients.kubectl import Kubectl, KustomizeBuilds
 from app.clients.registry import OCIRegistry
 from app.core.errors import Refused
-from app.core.ports import Forge, ManifestBuilder
+from app.core.ports import Forge, ManifestBuilder, WebhookSender
 from app.senders import SENDERS
 from app.senders.sender import Keys, Origin
 from app.services.check_builds import CheckedBuilds
-from app.services.systems import ConfigRepo, Source, Systems, Timing
+from app.services.systems import ConfigRepo, Source, SweepRules, Systems, Timing
 from app.settings import config_repos, sources
 from app.settings.config_repos import GitHubForge
 from app.settings.models import Settings
@@ -92,6 +93,7 @@ def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Sys
             lane_deadline=timedelta(seconds=settings.work.lane_deadline_s),
             build_within=timedelta(seconds=settings.build_within_s),
         ),
+        sweeps=_sweep_rules(settings),
         closers=tuple(registry.close for registry in registries.values()),
     )
 
@@ -222,6 +224,8 @@ def _config_repo(name: str, one: config_repos.ConfigRepo, settings: Settings, sp
         are_rules_required=one.rules == "required",
         builder=_builder(one, mirror),
         forge_budget=_budget_name(one),
+        sender=_webhook_sender(one, forge),
+        is_local=isinstance(forge, LocalForge),
     )
 
 
@@ -234,6 +238,20 @@ def _builder(one: config_repos.ConfigRepo, mirror: Mirror) -> ManifestBuilder | 
 def _git_login(one: config_repos.ConfigRepo) -> Callable[[], tuple[str, str] | None]:
     login = one.git_login
     return (lambda: (login[0], login[1].read())) if login is not None else (lambda: None)
+
+
+def _webhook_sender(one: config_repos.ConfigRepo, forge: Forge) -> WebhookSender | None:
+    is_wanted = isinstance(one.forge, GitHubForge) and one.forge.redeliver
+    return GitHubWebhooks(forge) if is_wanted and isinstance(forge, GitHub) else None
+
+
+def _sweep_rules(settings: Settings) -> SweepRules:
+    return SweepRules(
+        schedules=settings.sweeps.schedules,
+        jobs={name: one.sweep_jobs for name, one in settings.jenkins.items() if one.sweep_jobs},
+        max_new=settings.sweeps.max_new,
+        bodies_kept=timedelta(days=settings.retention.bodies_days),
+    )
 
 
 def _budget_name(one: config_repos.ConfigRepo) -> str:
@@ -255,5 +273,6 @@ def _forge(one: config_repos.ConfigRepo, mirror: Mirror, spend: Spend) -> tuple[
         proxy=one.proxy,
         seconds_between_requests=0.25 if one.forge.paced else None,
         seconds_between_writes=1.0 if one.forge.paced else None,
+        spend=partial(spend, _budget_name(one), one.forge.writes_per_hour),
     )
     return github, mirror.remote_branches

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from app.clients.deadline import ending_within
 from app.core.errors import FluxbridgeError, Refused, Unavailable
 from app.core.ports import RateLimited
-from app.db import deliveries, forge_budgets, lanes, measures
+from app.db import deliveries, forge_budgets, lanes, measures, schedules
 from app.db.database import Database
 from app.db.lanes import LaneClaim
 from app.services.interpret import Interpreter
@@ -24,6 +24,7 @@ from app.services.lane_run import LaneRun, LostLane
 from app.services.leases import Leases
 from app.services.ready_policies import ReadyPolicies
 from app.services.reconcile import reconcile
+from app.services.run_sweeps import Sweeps
 from app.services.scans import Scans
 from app.services.sweep import Sweeper
 from app.services.systems import Clock, ConfigRepo, Systems
@@ -73,12 +74,21 @@ class Workers:
     stepped: threading.Condition = field(default_factory=threading.Condition)
     bell: Bell = field(default_factory=Bell)
     _leases: Leases = field(init=False)
+    _sweeps: Sweeps = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Nothing runs and nothing is held yet."""
         self._leases = Leases(self.database, self.clock, self.systems.timing)
+        self._sweeps = Sweeps(
+            database=self.database,
+            systems=self.systems,
+            clock=self.clock,
+            owner=self.owner,
+            ready=self.ready,
+            on_lanes_due=self.wake,
+        )
 
     def start(self) -> None:
         """Make every configured lane known (one that never ran is due) and start the threads."""
@@ -87,6 +97,7 @@ class Workers:
             if self.database.is_sqlite:
                 deliveries.release_all(connection)
                 lanes.release_all(connection)
+                schedules.release_all(connection)
             for repo in self.systems.config_repos.values():
                 for branch in repo.branches:
                     lanes.ensure(connection, repo.name, branch, now)
@@ -95,7 +106,8 @@ class Workers:
             runs_lanes = number > 0 or self.count == 1
             self._start_thread(partial(self._work, runs_lanes=runs_lanes), f"fluxbridge-{number}")
         self._start_thread(self._renew, "leases")
-        self._start_thread(self._sweep_repositories, "sweeps")
+        self._start_thread(self._list_wanted, "listings")
+        self._start_thread(self._run_sweeps, "sweeps")
         for repo in self.systems.config_repos.values():
             self._start_thread(partial(self._watch, repo), f"watch-{repo.name}")
         if self.listen is not None:
@@ -104,6 +116,7 @@ class Workers:
     def begin_stop(self) -> None:
         """Begin nothing more; safe in a signal handler."""
         self._stopping.set()
+        self._sweeps.stop()
         self.wake()
 
     def stop(self, timeout_s: float = 8) -> None:
@@ -243,32 +256,38 @@ class Workers:
                 _attempt(lambda: sweeper.look_at_branches(repo), f"watching {repo.name}")
             self._stopping.wait(repo.look_every.total_seconds())
 
-    def _sweep_repositories(self) -> None:
+    def _list_wanted(self) -> None:
         sweeper = self._sweeper()
-        failures = 0
         while not self._stopping.is_set():
             rings = self.bell.rings
-            is_well = _attempt(sweeper.list_wanted, "listing repositories")
-            failures = 0 if is_well else failures + 1
-            if is_well:
+            if _attempt(sweeper.list_wanted, "listing repositories"):
                 self.bell.wait(rings, _POLL_S)
             else:
-                self._stopping.wait(_backoff(failures).total_seconds())
+                self._stopping.wait(_POLL_S)
+
+    def _run_sweeps(self) -> None:
+        """Run each sweep when its schedule says so, all of them at the start: nobody knows what was missed."""
+        is_known = False
+        while not self._stopping.is_set():
+            is_known = is_known or _attempt(self._sweeps.ensure, "making sweeps known")
+            while is_known and _attempt(self._sweeps.run_due, "a sweep"):
+                pass
+            self._stopping.wait(_POLL_S)
 
     def _sweeper(self) -> Sweeper:
         return Sweeper(self.database, self.systems, self.clock, self.wake, self.ready)
 
 
 def _attempt(step: Callable[[], object], what: str) -> bool:
+    """Tell whether a step went well and did not say that there was nothing to do."""
     try:
-        step()
+        return step() is not False
     except (Unavailable, Refused) as error:
         _log.warning(f"{what} did not work", why=str(error))
         return False
     except Exception:  # noqa: BLE001 (the loop goes on and tries again)
         _log.exception(f"{what} failed")
         return False
-    return True
 
 
 def _backoff(attempts: int) -> timedelta:

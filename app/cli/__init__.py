@@ -17,6 +17,7 @@ from app.cli.policy import policy
 from app.cli.pulls import pulls
 from app.cli.queries import plan, promotions, replay, stages, status
 from app.cli.settings import read_settings
+from app.cli.sweep import sweep
 from app.core.errors import FluxbridgeError
 from app.demo.story import tell
 from app.logs import configure
@@ -36,6 +37,7 @@ app.command()(stages)
 app.command()(promotions)
 app.command()(status)
 app.command()(replay)
+app.command()(sweep)
 app.command()(explain)
 app.command()(edit)
 app.add_typer(policy, name="policy")

@@ -4,20 +4,25 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from functools import partial
+from typing import Annotated
 
 import typer
 
-from app.cli.reach import running_at
+from app.cli.integrity import look_through_database
+from app.cli.reach import reach, running_at
 from app.cli.settings import read_settings
+from app.cli.sweep import held_line
 from app.clients.git_command import check_git
 from app.compose import compose_systems
 from app.core.errors import FluxbridgeError, Invalid, NotFound
 from app.core.facts import BuildFinished
 from app.core.flux.tree import About, FluxTree
 from app.core.flux.warnings import warn_of_tree
+from app.db import held_back
 from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.read_lane import view_at
+from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Systems
 from app.settings.loading import settings_path
@@ -27,9 +32,13 @@ from app.settings.secrets import unreadable_secrets
 _Check = tuple[str, Callable[[], str]]
 
 
-def check() -> None:
+def check(
+    *, database: Annotated[bool, typer.Option("--database", help="Go through the whole database instead.")] = False
+) -> None:
     """Check the settings, the secrets, git, and whether every system answers; exit code 1 when something is wrong."""
     settings = read_settings()
+    if database:
+        raise typer.Exit(look_through_database(settings))
     typer.echo(f"ok    settings: {settings_path(os.environ)}")
     problems = unreadable_secrets(settings)
     for problem in problems:
@@ -65,13 +74,16 @@ def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
 
 def _check_database(settings: Settings) -> str:
     try:
-        open_database(settings).close()
+        with closing(open_database(settings)) as database, database.transaction() as connection:
+            held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
     except DatabaseLocked:
         url = running_at(settings)
         if url is None:
             raise
-        return f"open in the server at {url}"
-    return "at this version's schema"
+        with reach() as api:
+            held = [(each["name"], one) for each in api.get("/sweeps")["items"] for one in each["held"]]
+        return "\n".join([f"open in the server at {url}", *(f"WAITS {held_line(*one)}" for one in held)])
+    return "\n".join(["at this version's schema", *(f"WAITS {held_line(*one)}" for one in held)])
 
 
 def _answered(ask: Callable[[], BuildFinished | str | None]) -> str:

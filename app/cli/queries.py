@@ -1,7 +1,7 @@
 """Questions to the server: what is where, what moved, what is going on."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -31,7 +31,7 @@ class NoSuchLane(NotFound):
 def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, as_json: _AsJson = False) -> None:
     """Show what is where: image, tag, build, who let it in, and where Flux applied it."""
     with reach() as api:
-        found = _all(api, "/stages", 1000, repo=repo, stage=stage, policy=policy)
+        found = _all(api, "/stages", None, repo=repo, stage=stage, policy=policy)
     rows = [
         (
             one["stage"],
@@ -104,14 +104,13 @@ def status(*, as_json: _AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({**found, "lanes": lanes}, indent=2))
         return
-    typer.echo(f"deliveries     {_counts(found['deliveries'])}")
-    typer.echo(f"promotions     {_counts(found['promotions'])}")
-    typer.echo(f"pull requests  {found['open_pull_requests']} open")
+    for name, told in _numbers(found):
+        typer.echo(f"{name:<15}{told}")
     typer.echo()
     rows = [
         (
             _lane_name(one),
-            "running" if one["is_running"] else "due" if _is_due(one) else "idle",
+            _standing(one, found["lane_leases_s"].get(_lane_name(one))),
             _instant(one["last_run_at"]),
             _instant(one["due_at"]),
             str(one["attempts"]),
@@ -122,6 +121,34 @@ def status(*, as_json: _AsJson = False) -> None:
     _table(rows, ("LANE", "STATE", "LAST RUN", "NEXT RUN", "FAILURES", "LAST ERROR"))
 
 
+def _numbers(found: Any) -> Iterator[tuple[str, str]]:
+    """The numbers of the metrics, a line for each thing."""
+    yield "deliveries", _with_age(_counts(found["deliveries"]), "oldest waiting", found["oldest_delivery_s"])
+    yield "promotions", _counts(found["promotions"])
+    yield "pull requests", f"{found['open_pull_requests']} open"
+    yield "lanes due", _with_age(f"{found['lanes_due']} of {found['lanes']}", "longest", found["oldest_due_s"])
+    yield "retries", _counts(found["retries"])
+    yield "sweeps", _counts(found["sweeps"])
+    yield "sweeps found", _counts(found["sweep_found"])
+    yield "held back", str(found["held_back"] or "none")
+    yield "stalled", _counts(found["stalled"])
+    latency = found["webhook_to_pull_request"]
+    if latency["count"]:
+        within = next(bound for bound, count in latency["at_most"].items() if count * 2 >= latency["count"])
+        mean_s = latency["sum_s"] / latency["count"]
+        yield "webhook to pull", f" {latency['count']} requests, {mean_s:.1f} s on average, half within {within} s"
+
+
+def _with_age(told: str, name: str, age_s: float) -> str:
+    return f"{told}; {name} {age_s:.0f} s" if age_s else told
+
+
+def _standing(lane: Any, lease_s: float | None) -> str:
+    if lease_s is not None:
+        return f"running {lease_s:.0f}s"
+    return "running" if lane["is_running"] else "due" if _is_due(lane) else "idle"
+
+
 def replay(ids: Annotated[list[str], typer.Argument(help="The deliveries to interpret again.")]) -> None:
     """Interpret deliveries again, whatever became of them; facts that are known stay one."""
     with reach() as api:
@@ -130,11 +157,13 @@ def replay(ids: Annotated[list[str], typer.Argument(help="The deliveries to inte
             typer.echo(f"{one} is interpreted again.")
 
 
-def _all(api: Api, path: str, limit: int, **query: str | None) -> list[Any]:
+def _all(api: Api, path: str, limit: int | None, **query: str | None) -> list[Any]:
+    """Page by page: so many, or with None all there are."""
     found: list[Any] = []
     after: str | None = None
-    while len(found) < limit:
-        page = api.get(path, **query, after=after, limit=min(_PAGE, limit - len(found)))
+    while limit is None or len(found) < limit:
+        wanted = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        page = api.get(path, **query, after=after, limit=wanted)
         found += page["items"]
         after = page["next"]
         if after is None:

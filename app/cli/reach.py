@@ -32,21 +32,25 @@ class Api:
 
     def get(self, path: str, **query: object) -> Any:
         """Ask."""
-        wanted = {name: str(value) for name, value in query.items() if value is not None}
-        return self._send("GET", path, wanted)
+        return self._send("GET", path, query, timeout_s=_TIMEOUT_S)
 
-    def post(self, path: str) -> Any:
+    def post(self, path: str, *, timeout_s: float = _TIMEOUT_S, **query: object) -> Any:
         """Tell it to do something."""
-        return self._send("POST", path, {})
+        return self._send("POST", path, query, timeout_s=timeout_s)
 
-    def _send(self, method: str, path: str, query: dict[str, str]) -> Any:
+    def _send(self, method: str, path: str, query: Mapping[str, object], *, timeout_s: float) -> Any:
+        params = {name: _texts(value) for name, value in query.items() if value is not None}
         try:
-            answer = self._client.request(method, f"/api/v1{path}", params=query)
+            answer = self._client.request(method, f"/api/v1{path}", params=params, timeout=timeout_s)
         except httpx.HTTPError as error:
             raise Unavailable(f"the server does not answer ({type(error).__name__}); try again") from error
         if not answer.is_success:
             raise _KINDS.get(answer.status_code, Refused)(_problem(answer))
         return answer.json()
+
+
+def _texts(value: object) -> list[str]:
+    return [str(one) for one in (value if isinstance(value, list) else [value])]
 
 
 @contextmanager

@@ -49,8 +49,9 @@ class MirrorBusy(Unavailable):
 class Mirror:
     """One config repository as a cache on this disk, safe to delete; every method is safe in threads and processes.
 
-    Opening it makes it where it is missing, without a look at the remote; fetching mends it where it is unusable. Only `base_branches` and the
-    branches under `prefix` are fetched. `identity` is the name and e-mail of author and committer.
+    Opening it makes it where it is missing, without a look at the remote; fetching mends it where it is unusable. Only
+    `base_branches` and the branches under `prefix` are fetched. `identity` is the name and e-mail of author and
+    committer.
     """
 
     def __init__(

@@ -1,32 +1,32 @@
-"""Builds as a Jenkins controller itself tells them, over its REST API."""
+"""Jobs and builds as a Jenkins controller itself tells them, over its REST API."""
 
-import re
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import jenkins
 import requests
 from pydantic import ValidationError
 
 from app.clients.jenkins_builds import TREE, BuildAnswer, to_fact
-from app.core.errors import Invalid, NotFound, Refused, Unavailable
+from app.clients.jenkins_lists import (
+    PAGE,
+    FolderAnswer,
+    JobAnswer,
+    ListedBuild,
+    builds_tree,
+    find_jobs,
+    folder_tree,
+)
+from app.clients.jenkins_paths import job_path
+from app.core.errors import NotFound, Refused, Unavailable
 from app.core.facts import BuildFinished
+from app.core.ports import BuildSeen
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_LONGEST_JOB_NAME = 1000
 _LARGEST_ANSWER = 16 * 1024 * 1024
 _CHUNK = 64 * 1024
 _REFUSALS = frozenset({401, 403})
-
-
-class InvalidJobName(Invalid):
-    """A text that should be a JOB_NAME could not be one."""
-
-    def __init__(self, job: str, problem: str) -> None:
-        super().__init__(f"{job[:300]!r} is no Jenkins job name: {problem}")
-        self.job = job
 
 
 class NoSuchBuild(NotFound):
@@ -37,6 +37,16 @@ class NoSuchBuild(NotFound):
             f"jenkins {controller} shows no build {job} #{number}: it was deleted, or our account lacks Job/Read there"
         )
         self.controller, self.job, self.number = controller, job, number
+
+
+class NoSuchJob(NotFound):
+    """Jenkins has no such job, no longer has it, or hides it from our account."""
+
+    def __init__(self, controller: str, job: str) -> None:
+        super().__init__(
+            f"jenkins {controller} shows no job {job}: it was deleted or renamed, or our account lacks Job/Read there"
+        )
+        self.controller, self.job = controller, job
 
 
 class JenkinsRefused(Refused):
@@ -53,6 +63,17 @@ class JenkinsUnavailable(Unavailable):
     def __init__(self, controller: str, problem: str) -> None:
         super().__init__(f"jenkins {controller} {problem}")
         self.controller = controller
+
+
+class AnswerTooLarge(JenkinsUnavailable):
+    """Jenkins says more at once than we take."""
+
+    def __init__(self, controller: str) -> None:
+        super().__init__(controller, f"sent more than {_LARGEST_ANSWER} bytes in one answer")
+
+
+Reading = Callable[[str, str], bytes | None]
+"""Reads the API at a path below the controller's URL, by a `tree`; None where nothing is shown there."""
 
 
 class Jenkins:
@@ -79,36 +100,103 @@ class Jenkins:
         self._timeout_s = timeout_s
         self._ca_file, self._proxy = ca_file, proxy
 
+    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
+        """The jobs whose full names match one of the patterns, each with the number of its newest build (0: none yet).
+
+        Patterns are a shell's, `*` also over `/`. The walk begins in the folders that they name and enters only those
+        that can hold a match; what our account may not see is left out. A full list or an error: JenkinsRefused,
+        JenkinsUnavailable, InvalidJobName, JobTreeTooLarge.
+        """
+        with self._reading("no folder of jobs") as read:
+            found = find_jobs(self._name, patterns, partial(_list_folder, read))
+        if found is None:
+            raise JenkinsRefused(
+                self._name,
+                f"it shows none of the folders of {', '.join(patterns)[:300]}; correct its url and its jobs, "
+                "and check that our account may read them (Job/Read)",
+            )
+        return found
+
+    def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:
+        """The newest builds of a job above a number, at most `limit`, oldest first; artifacts left empty.
+
+        Raises InvalidJobName, NoSuchJob, JenkinsRefused, JenkinsUnavailable.
+        """
+        path = job_path(job)
+        with self._reading("no list of builds") as read:
+            newer = {build.number: build for build in self._newer_builds(partial(read, path), job, number, limit)}
+        return [
+            BuildSeen(each, to_fact(newer[each], controller=self._name, job=job, number=each))
+            for each in sorted(newer)[-limit:]
+        ]
+
     def build(self, job: str, number: int) -> BuildFinished | None:
         """A finished build as Jenkins itself tells it, artifacts left empty; None while it is running.
 
         Raises InvalidJobName, NoSuchBuild, JenkinsRefused, JenkinsUnavailable.
         """
-        path = _job_path(job)
+        path = job_path(job)
         if number < 1:
             raise NoSuchBuild(self._name, job, number)
+        with self._reading("no build") as read:
+            body = read(f"{path}/{number}", TREE)
+            if body is None:
+                raise NoSuchBuild(self._name, job, number)
+            return to_fact(BuildAnswer.model_validate_json(body), controller=self._name, job=job, number=number)
+
+    def _newer_builds(
+        self, read: Callable[[str], bytes | None], job: str, number: int, limit: int
+    ) -> Iterator[ListedBuild]:
+        """Builds above a number, newest first; those of one job are asked for in smaller pages where they say much."""
+        start, size = 0, PAGE
+        while start < limit:
+            wanted = min(size, limit - start)
+            try:
+                body = read(builds_tree(start, wanted))
+            except AnswerTooLarge:
+                if wanted == 1:
+                    raise
+                size = wanted // 2
+                continue
+            page = JobAnswer.model_validate_json(body).builds if body is not None else None
+            if page is None:
+                raise NoSuchJob(self._name, job)
+            for build in page:
+                if build is not None and build.number <= number:
+                    return
+                if build is not None:
+                    yield build
+            if len(page) != wanted:
+                return
+            start += wanted
+
+    @contextmanager
+    def _reading(self, otherwise: str) -> Iterator[Reading]:
+        """Give what reads in one session; says the errors by who must act, odd answers as being `otherwise`."""
+        client = self._connect()
         try:
-            body = self._read(f"{self._url}/{path}/{number}/api/json")
-            answer = BuildAnswer.model_validate_json(body)
-        except jenkins.NotFoundException as error:
-            raise NoSuchBuild(self._name, job, number) from error
+            with closing(client._session):  # noqa: SLF001 - python-jenkins has no other way to close, or to set these
+                yield partial(self._read, client)
         except (jenkins.JenkinsException, requests.RequestException) as error:
             raise self._explain(error) from error
         except ValueError as error:
             # Also what python-jenkins raises where a crumb is no JSON.
-            raise JenkinsUnavailable(self._name, f"{_odd_answer(error)}; check its url") from error
-        return to_fact(answer, controller=self._name, job=job, number=number)
+            raise JenkinsUnavailable(self._name, f"{_odd_answer(error, otherwise)}; check its url") from error
 
-    def _read(self, url: str) -> bytes:
-        client = self._connect()
-        with closing(client._session):  # noqa: SLF001 - python-jenkins has no other way to close, or to set these
-            request = requests.Request("GET", url, params={"tree": TREE})
-            body = bytearray()
-            for chunk in client.jenkins_open_stream(request).iter_content(_CHUNK):
+    def _read(self, client: jenkins.Jenkins, path: str, tree: str) -> bytes | None:
+        place = f"{self._url}/{path}/api/json" if path else f"{self._url}/api/json"
+        request = requests.Request("GET", place, params={"tree": tree})
+        body = bytearray()
+        try:
+            answer = client.jenkins_open_stream(request)
+        except jenkins.NotFoundException:
+            return None
+        with closing(answer):
+            for chunk in answer.iter_content(_CHUNK):
                 body += chunk
                 if len(body) > _LARGEST_ANSWER:
-                    raise JenkinsUnavailable(self._name, f"sent more than {_LARGEST_ANSWER} bytes for one build")
-            return bytes(body)
+                    raise AnswerTooLarge(self._name)
+        return bytes(body)
 
     def _connect(self) -> jenkins.Jenkins:
         secret = self._token() if self._token else None
@@ -151,21 +239,14 @@ def _status(error: Exception) -> int | None:
     return None
 
 
-def _odd_answer(error: ValueError) -> str:
+def _list_folder(read: Reading, folder: str, start: int) -> FolderAnswer | None:
+    body = read(job_path(folder) if folder else "", folder_tree(start))
+    return FolderAnswer.model_validate_json(body) if body is not None else None
+
+
+def _odd_answer(error: ValueError, otherwise: str) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return f"answered with something that is no build ({where or 'body'}: {first['msg']})"
+        return f"answered with something that is {otherwise} ({where or 'body'}: {first['msg']})"
     return "answered with something that is no JSON"
-
-
-def _job_path(job: str) -> str:
-    """The URL path of a JOB_NAME; a branch's `%2F` is quoted once more, so that it is no folder."""
-    if len(job) > _LONGEST_JOB_NAME:
-        raise InvalidJobName(job, f"it is longer than {_LONGEST_JOB_NAME} characters")
-    if _CONTROL.search(job) or not job.isprintable():
-        raise InvalidJobName(job, "it holds control characters")
-    segments = job.split("/")
-    if any(segment.strip() in {"", ".", ".."} for segment in segments):
-        raise InvalidJobName(job, "a folder or job in it is empty, '.' or '..'")
-    return "/".join(f"job/{quote(segment, safe='')}" for segment in segments)

@@ -5,7 +5,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -15,6 +15,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.clients.challenges import Challenge, parse_challenges, token_url
+from app.clients.registry_pages import PageMemory, TagPage, validator_of
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, InvalidImage, is_digest, is_tag
 
@@ -96,6 +97,7 @@ class OCIRegistry:
         self._user, self._password = user, password
         self._timeout_s, self._clock = timeout_s, clock
         self._authorizations: dict[str, _Authorization] = {}
+        self._pages = PageMemory()
         self._client = httpx.Client(
             verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
             timeout=timeout_s,
@@ -111,20 +113,20 @@ class OCIRegistry:
     def tags(self, path: str) -> Sequence[str]:
         """Every tag, all pages, in the registry's order; a repository that the registry does not know has none.
 
-        Raises InvalidImage, RegistryRefused, RegistryUnavailable: never a part of the list.
+        Pages that were read before are asked for only if they changed, where the registry knows how. Raises
+        InvalidImage, RegistryRefused, RegistryUnavailable: never a part of the list.
         """
         ImageName.at(self._host, path)
         url = self._url.join(f"/v2/{path}/tags/list").copy_add_param("n", str(_TAGS_A_PAGE))
         seen: dict[str, None] = {}
         for _ in range(_MOST_PAGES):
-            page = self._ask("GET", url, path=path)
-            if page.status_code == HTTPStatus.NOT_FOUND:
+            page = self._tag_page(url, path)
+            if page is None:
                 return []
-            seen |= dict.fromkeys(self._tags_of(page, path))
-            following = self._next_page(page)
-            if following is None:
+            seen |= dict.fromkeys(page.tags)
+            if page.following is None:
                 return [tag for tag in seen if is_tag(tag)]
-            url = following
+            url = page.following
         raise RegistryRefused(
             self._host,
             f"the tags of {path} are more than {_MOST_PAGES} pages: delete old tags, or exclude the repository",
@@ -153,6 +155,19 @@ class OCIRegistry:
             )
         return found
 
+    def _tag_page(self, url: httpx.URL, path: str) -> TagPage | None:
+        """A page as it is now, or was when it did not change since; None: no such repository."""
+        known = self._pages.recall(url)
+        answer = self._ask("GET", url, path=path, unless=known.validator if known else None)
+        if known is not None and answer.status_code == HTTPStatus.NOT_MODIFIED:
+            return replace(known, following=self._next_page(answer) or known.following)
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            self._pages.forget(url)
+            return None
+        page = TagPage(tuple(self._tags_of(answer, path)), self._next_page(answer), validator_of(answer))
+        self._pages.keep(url, page)
+        return page
+
     def _tags_of(self, page: httpx.Response, path: str) -> Sequence[str]:
         try:
             return _TagList.model_validate_json(page.content).tags or []
@@ -176,19 +191,23 @@ class OCIRegistry:
             raise RegistryRefused(self._host, f"it puts the next page of tags at {url.host}, outside its own /v2/")
         return url
 
-    def _ask(self, method: str, url: httpx.URL, *, path: str) -> httpx.Response:
-        """A 200, a registry's own 404, or from HEAD what only a GET can decide; authenticates when asked to."""
-        answer = self._send(method, url, self._known_authorization(path))
+    def _ask(self, method: str, url: httpx.URL, *, path: str, unless: tuple[str, str] | None = None) -> httpx.Response:
+        """A 200, a registry's own 404, or from HEAD what only a GET can decide; authenticates when asked to.
+
+        With `unless` (a conditional header) also a 304.
+        """
+        answer = self._send(method, url, self._known_authorization(path), unless)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             self._authorizations[path] = renewed = self._authorize(answer, path)
-            answer = self._send(method, url, renewed.header)
+            answer = self._send(method, url, renewed.header, unless)
         if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             self._authorizations.pop(path, None)
             problem = f"it answered {answer.status_code} for {path}"
             raise RegistryRefused(self._host, f"{problem}; check user and password, that they may pull, that it exists")
         is_missing = answer.status_code == HTTPStatus.NOT_FOUND and _is_registrys_own(answer)
         is_undecided = method == "HEAD" and answer.status_code in _UNDECIDED
-        if not (is_missing or is_undecided):
+        is_unchanged = unless is not None and answer.status_code == HTTPStatus.NOT_MODIFIED
+        if not (is_missing or is_undecided or is_unchanged):
             self._require_ok(answer, "it")
         return answer
 
@@ -247,11 +266,15 @@ class OCIRegistry:
             return None
         return "Basic " + b64encode(f"{self._user}:{self._password()}".encode()).decode()
 
-    def _send(self, method: str, url: httpx.URL, authorization: str | None) -> httpx.Response:
+    def _send(
+        self, method: str, url: httpx.URL, authorization: str | None, unless: tuple[str, str] | None = None
+    ) -> httpx.Response:
         """Send one request and read the whole answer, of a size and within a time that are both limited."""
         headers = {"Accept": _MANIFEST_TYPES if "/manifests/" in url.path else "application/json"}
         if authorization:
             headers["Authorization"] = authorization
+        if unless:
+            headers |= [unless]
         deadline = self._clock() + 2 * self._timeout_s
         try:
             with self._client.stream(method, url, headers=headers) as answer:

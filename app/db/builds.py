@@ -1,6 +1,7 @@
 """Builds: finished Jenkins builds, and the images and charts that they named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +31,8 @@ from app.core.promotion.gates import BuildReport
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata, new_id, storable
 
+_MOST_IN_A_LIST = 500
+
 builds = Table(
     "builds",
     metadata,
@@ -53,6 +56,7 @@ builds = Table(
     Column("delivery_id", SafeString(32)),
     Column("recorded_at", Instant, nullable=False),
     UniqueConstraint("controller", "job", "number"),
+    Index("ix_builds_job_id", "job", "id"),
 )
 
 artifacts = Table(
@@ -193,6 +197,17 @@ def artifacts_of(connection: Connection, build_id: str) -> Sequence[Artifact]:
 def named_by(connection: Connection, build: BuildFinished) -> Sequence[Artifact]:
     """What a build named so far, in whichever report of it."""
     return artifacts_of(connection, _of_number(connection, build).id)
+
+
+def known_numbers(connection: Connection, *, controller: str, job: str, numbers: Iterable[int]) -> AbstractSet[int]:
+    """Those of these builds of a job that are known."""
+    found: set[int] = set()
+    wanted = sorted(set(numbers))
+    of_job = select(builds.c.number).where(builds.c.controller == controller, builds.c.job == storable(job))
+    for start in range(0, len(wanted), _MOST_IN_A_LIST):
+        some = builds.c.number.in_(wanted[start : start + _MOST_IN_A_LIST])
+        found |= set(connection.execute(of_job.where(some)).scalars())
+    return found
 
 
 def reports_of(connection: Connection, image: ImageName) -> Sequence[BuildReport]:

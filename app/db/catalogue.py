@@ -1,8 +1,10 @@
 """The catalogue: every repository, tag and push that is known."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import (
     Boolean,
@@ -10,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Index,
     Integer,
+    Select,
     Table,
     UniqueConstraint,
     Update,
@@ -68,6 +71,33 @@ pushes = Table(
 )
 
 
+class Told(StrEnum):
+    """What a list tells of a tag: it is new or back, missing for the first time, or gone with the second."""
+
+    NEW = "new"
+    BACK = "back"
+    MISSING = "missing"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedTag:
+    """What earlier lists told of a tag. `is_seen`: the registry has shown it before."""
+
+    tag: str
+    missed: int
+    is_deleted: bool
+    is_seen: bool
+
+    def told_by(self, present: AbstractSet[str]) -> Told | None:
+        """What a list with these tags tells of it; None: nothing new."""
+        if self.tag in present:
+            return Told.BACK if self.is_deleted or self.missed or not self.is_seen else None
+        if self.is_deleted or self.missed >= _GONE_AFTER:
+            return None
+        return Told.GONE if self.missed + 1 >= _GONE_AFTER else Told.MISSING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownTag:
     """A tag as the catalogue knows it: `digest` is what the latest look at the registry said."""
@@ -89,16 +119,7 @@ class KnownRepository:
     listed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushRow:
-    """That a tag pointed at a digest."""
-
-    tag: str
-    digest: str | None
-    first_seen_at: datetime
-    at: datetime | None
-    source: str
-    delivery_id: str | None
+_LISTED: Select[tuple[object, ...]] = select(tags.c.tag, tags.c.missed_listings, tags.c.is_deleted, tags.c.looked_at)
 
 
 def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> None:
@@ -170,30 +191,53 @@ def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, 
 def record_listing(
     connection: Connection, image: ImageName, listed: Iterable[str], now: datetime, *, asked_at: datetime | None = None
 ) -> Sequence[str]:
-    """Take a full list in that the registry was asked for at `asked_at` (default: `now`).
+    """Take a full list in at once that the registry was asked for at `asked_at` (default: `now`).
 
-    A tag missing from two lists in a row is gone. Returns the tags of which the list told something: those that are
-    new, back or missing.
+    A tag missing from two lists in a row is gone. Returns the tags of which the list told something.
     """
-    name, present = str(image), set(listed)
+    present = set(listed)
+    known = select(tags.c.tag).where(tags.c.image == str(image))
+    names = present | set(connection.execute(known).scalars())
+    touched = record_listed(connection, image, names, present, now)
+    end_listing(connection, image, now, asked_at=asked_at or now)
+    return touched
+
+
+def record_listed(
+    connection: Connection, image: ImageName, names: Iterable[str], present: AbstractSet[str], now: datetime
+) -> Sequence[str]:
+    """Write down what a list with the tags `present` tells of these names; returns those of which it told something."""
+    name, wanted = str(image), set(names)
     _know_repository(connection, image, now)
-    wanted = select(tags.c.tag, tags.c.is_deleted, tags.c.missed_listings, tags.c.looked_at).where(tags.c.image == name)
-    known = {row.tag: row for row in connection.execute(wanted)}
-    new = sorted(present - known.keys())
+    known = {one.tag: one.told_by(present) for one in _listed(connection, image, wanted)}
+    new = sorted((wanted & present) - known.keys())
     insert_all_absent(connection, tags, [{**_new_tag(name, tag, None, now), "looked_at": now} for tag in new])
-    missed = [tag for tag, row in known.items() if tag not in present and not row.is_deleted]
-    back = [
-        tag
-        for tag, row in known.items()
-        if tag in present and (row.is_deleted or row.missed_listings or row.looked_at is None)
-    ]
+    missed = [tag for tag, told in known.items() if told in {Told.MISSING, Told.GONE}]
+    back = [tag for tag, told in known.items() if told is Told.BACK]
     _update_each(connection, name, missed, {"missed_listings": tags.c.missed_listings + 1})
     _update_each(connection, name, back, {"missed_listings": 0, "is_deleted": False, "looked_at": now})
-    wish = repositories.c.listing_wanted_at
-    still_wanted = case((wish > literal(asked_at or now, Instant), wish), else_=None)
-    done = update(repositories).where(repositories.c.image == name)
-    connection.execute(done.values(listed_at=now, listing_wanted_at=still_wanted))
     return sorted({*new, *missed, *back})
+
+
+def end_listing(connection: Connection, image: ImageName, now: datetime, *, asked_at: datetime) -> None:
+    """Write down that a list was taken in whole; a wish that came after the registry was asked stays."""
+    _know_repository(connection, image, now)
+    wish = repositories.c.listing_wanted_at
+    still_wanted = case((wish > literal(asked_at, Instant), wish), else_=None)
+    done = update(repositories).where(repositories.c.image == str(image))
+    connection.execute(done.values(listed_at=now, listing_wanted_at=still_wanted))
+
+
+def listed_after(connection: Connection, image: ImageName, after: str, *, limit: int) -> Sequence[ListedTag]:
+    """What earlier lists told of some of the tags of a repository, by name."""
+    some = _LISTED.where(tags.c.image == str(image), tags.c.tag > after).order_by(tags.c.tag).limit(limit)
+    return [_listed_tag(row) for row in connection.execute(some)]
+
+
+def _listed(connection: Connection, image: ImageName, names: Iterable[str]) -> Iterator[ListedTag]:
+    for some in lists_of(names):
+        for row in connection.execute(_LISTED.where(tags.c.image == str(image), tags.c.tag.in_(some))):
+            yield _listed_tag(row)
 
 
 def _update_each(connection: Connection, name: str, wanted: Sequence[str], values: Mapping[str, object]) -> None:
@@ -221,23 +265,23 @@ def want_listing(connection: Connection, image: ImageName, now: datetime) -> Non
     connection.execute(update(repositories).where(repositories.c.image == str(image)).values(listing_wanted_at=now))
 
 
-def wanted_listings(connection: Connection, *, limit: int) -> Sequence[ImageName]:
-    """The repositories that wait to be listed, longest first."""
-    wanted = (
-        select(repositories.c.image)
-        .where(repositories.c.listing_wanted_at.is_not(None))
-        .order_by(repositories.c.listing_wanted_at, repositories.c.image)
-        .limit(limit)
-    )
+def wanted_listings(
+    connection: Connection, *, limit: int, now: datetime | None = None, excluding: Iterable[str] = ()
+) -> Sequence[ImageName]:
+    """The repositories that wait to be listed (until `now`, if given), longest first, without those of some hosts."""
+    wish = repositories.c.listing_wanted_at
+    others = [~repositories.c.image.startswith(f"{host}/", autoescape=True) for host in sorted(excluding)]
+    is_due = wish <= now if now is not None else wish.is_not(None)
+    wanted = select(repositories.c.image).where(is_due, *others).order_by(wish, repositories.c.image).limit(limit)
     return [_image(name) for name in connection.execute(wanted).scalars()]
 
 
-def listing_failed(connection: Connection, image: ImageName, now: datetime) -> None:
-    """Put a wanted listing behind the others: a registry that is down must not keep theirs from their turn."""
+def put_off_listing(connection: Connection, image: ImageName, until: datetime) -> None:
+    """Put a wanted listing off: a repository that cannot be listed must not keep others from their turn."""
     connection.execute(
         update(repositories)
         .where(repositories.c.image == str(image), repositories.c.listing_wanted_at.is_not(None))
-        .values(listing_wanted_at=now)
+        .values(listing_wanted_at=until)
     )
 
 
@@ -321,6 +365,12 @@ def _tag(row: Row[tuple[object, ...]]) -> KnownTag:
         first_seen_at=row.first_seen_at,
         looked_at=row.looked_at,
         is_gone=row.is_deleted or row.missed_listings >= _GONE_AFTER,
+    )
+
+
+def _listed_tag(row: Row[tuple[object, ...]]) -> ListedTag:
+    return ListedTag(
+        tag=row.tag, missed=row.missed_listings, is_deleted=row.is_deleted, is_seen=row.looked_at is not None
     )
 
 

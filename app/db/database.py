@@ -1,24 +1,42 @@
 """The database: one SQLite file for one process, or PostgreSQL for many. One step is one transaction."""
 
 import fcntl
+import inspect
+import math
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+import psycopg
+import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import FluxbridgeError, Refused, Unavailable
 from app.db import migrations
+from app.db.turns import NoTurn, Turns
 
-_POOL_WAIT_S = 10
-_BUSY_MS = 5000
+# Senders of webhooks wait ten seconds: a wait for a connection and one for an answer must fit into that.
+_POOL_WAIT_S = 3
+_BUSY_MS = 3000
+_STEPS_BETWEEN_LOOKS = 50_000
+_STOPPED = "57014"
+_POSTGRESQL_LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+_CONNECTING = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 8000,
+}
+_log = structlog.get_logger("fluxbridge.database")
 
 
 class DatabaseLocked(Refused):
@@ -52,29 +70,75 @@ class DatabaseUnavailable(Unavailable):
         super().__init__(f"the database did not take it: {why}")
 
 
-class Database:
-    """Gives transactions. A SQLite file is locked against other processes as long as this is open."""
+class StatementTooLong(DatabaseUnavailable):
+    """A statement was stopped, so that webhooks are kept meanwhile."""
 
-    def __init__(self, url: URL | str) -> None:
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            f"a statement ran longer than {limit_s:g} s and was stopped, for webhooks may wait for its end: "
+            "ask for less (a filter, a smaller page), or ask a copy of the database"
+        )
+
+
+class Database:
+    """Gives transactions. A SQLite file is locked against other processes as long as this is open.
+
+    A statement that runs for longer than `longest_statement_s` is stopped; a transaction that is held for longer than
+    `long_transaction_s` is logged with the function that opened it.
+    """
+
+    def __init__(self, url: URL | str, *, longest_statement_s: float = 5.0, long_transaction_s: float = 1.0) -> None:
         self._url = _served(make_url(url))
+        self._longest_statement_s, self._long_transaction_s = longest_statement_s, long_transaction_s
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self._lock: IO[str] | None = self._lock_file() if self.is_sqlite else None
+        self._turns = Turns() if self.is_sqlite else None
+        self._is_bounded = True
+        self._statement_ends_at = math.inf
         self._engine = self._create_engine()
         self._thread = threading.local()
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the SQLite file is; None where the database is elsewhere."""
+        return Path(self._url.database or "").parent if self.is_sqlite else None
+
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """One transaction, committed at the end. Raises DatabaseUnavailable when the database fails."""
+    def transaction(self, *, comes_first: bool = False, is_bounded: bool = True) -> Iterator[Connection]:
+        """One transaction, committed at the end. Raises DatabaseUnavailable when the database fails.
+
+        A statement that runs for long is stopped (StatementTooLong), unless it is not to be bounded: for migrations.
+        `comes_first`: before all others that wait for the one connection to a SQLite file.
+        """
         if getattr(self._thread, "is_busy", False):
             raise NestedTransaction
         self._thread.is_busy = True
         try:
-            with self._engine.begin() as connection:
+            with self._turn(comes_first=comes_first), self._engine.begin() as connection:
+                self._bound(connection, is_bounded=is_bounded)
+                began = time.monotonic()
                 yield connection
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise DatabaseUnavailable(_cause(error)) from error
+                held_s = time.monotonic() - began
+                if held_s > self._long_transaction_s and is_bounded:
+                    _log.warning("a transaction was held for long", by=_caller(), seconds=round(held_s, 1))
+        except (NoTurn, PoolTimeout) as error:
+            raise DatabaseUnavailable("no connection became free in time") from error
+        except DBAPIError as error:
+            raise self._told(error) from error
         finally:
             self._thread.is_busy = False
+
+    def _turn(self, *, comes_first: bool) -> AbstractContextManager[None]:
+        if self._turns is None:
+            return nullcontext()
+        return self._turns.turn(comes_first=comes_first, timeout_s=_POOL_WAIT_S)
+
+    def _bound(self, connection: Connection, *, is_bounded: bool) -> None:
+        if self.is_sqlite:
+            self._is_bounded = is_bounded
+        elif not is_bounded:
+            for name in _POSTGRESQL_LIMITS:
+                connection.execute(text(f"SET LOCAL {name} = 0"))
 
     def lease_clock(self, connection: Connection) -> datetime:
         """The database server's clock, by which leases of several processes are measured (PostgreSQL)."""
@@ -88,7 +152,7 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to this version's. Raises NewerSchema."""
-        with self.transaction() as connection:
+        with self.transaction(is_bounded=False) as connection:
             migrations.migrate(connection)
 
     def is_current(self) -> bool:
@@ -104,19 +168,54 @@ class Database:
 
     def _create_engine(self) -> Engine:
         if not self.is_sqlite:
-            return create_engine(
+            engine = create_engine(
                 self._url,
                 hide_parameters=True,
                 pool_pre_ping=True,
                 pool_size=10,
                 max_overflow=10,
                 pool_timeout=_POOL_WAIT_S,
-                connect_args={"connect_timeout": _POOL_WAIT_S},
+                connect_args=_CONNECTING,
             )
-        engine = create_engine(self._url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=_POOL_WAIT_S)
-        event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "connect", self._prepare_postgresql)
+            return engine
+        engine = create_engine(self._url, hide_parameters=True, pool_size=1, max_overflow=0)
+        event.listen(engine, "connect", self._prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "before_cursor_execute", self._begin_statement)
         return engine
+
+    def _prepare_sqlite(self, connection: DBAPIConnection, record: object) -> None:
+        """WAL with synchronous=FULL: what was acknowledged survives a loss of power (with NORMAL it may not)."""
+        del record
+        assert isinstance(connection, sqlite3.Connection)  # noqa: S101 (only SQLite's driver comes here)
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.set_progress_handler(self._is_statement_late, _STEPS_BETWEEN_LOOKS)
+
+    def _prepare_postgresql(self, connection: DBAPIConnection, record: object) -> None:
+        """What hangs is ended by the server: a statement, a wait for a row, a transaction of a process that froze."""
+        del record
+        assert isinstance(connection, psycopg.Connection)  # noqa: S101 (only PostgreSQL's driver comes here)
+        for name in _POSTGRESQL_LIMITS:
+            connection.execute(f"SET {name} = {int(self._longest_statement_s * 1000)}".encode())
+        connection.commit()
+
+    def _begin_statement(self, *_: object) -> None:
+        self._statement_ends_at = time.monotonic() + self._longest_statement_s if self._is_bounded else math.inf
+
+    def _is_statement_late(self) -> bool:
+        return time.monotonic() > self._statement_ends_at
+
+    def _told(self, error: DBAPIError) -> Exception:
+        """What we raise for a driver's error; itself where the statement and not the database is at fault."""
+        why = " ".join(str(error.orig).split())[:300]
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT or _sqlstate(error) == _STOPPED:
+            return StatementTooLong(self._longest_statement_s)
+        # SQLite's "malformed" is of no class below DatabaseError.
+        is_theirs = isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
+        return DatabaseUnavailable(why) if is_theirs or error.connection_invalidated else error
 
     def _lock_file(self) -> IO[str]:
         path = Path(self._url.database or "")
@@ -139,21 +238,22 @@ def _served(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg") if kind == "postgresql" else url
 
 
-def _prepare_sqlite(connection: DBAPIConnection, record: object) -> None:
-    """WAL with synchronous=FULL: what was acknowledged survives a loss of power (facts: WAL with NORMAL may not)."""
-    del record
-    assert isinstance(connection, sqlite3.Connection)  # noqa: S101 (only SQLite's driver comes here)
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
 def _begin_immediate(connection: Connection) -> None:
     """Take the write lock at the start, so that no transaction fails in its middle for want of it."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _cause(error: DBAPIError | PoolTimeout) -> str:
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        return " ".join(str(error.orig).split())[:300]
-    return "no connection became free in time"
+def _sqlstate(error: DBAPIError) -> str | None:
+    return error.orig.sqlstate if isinstance(error.orig, psycopg.Error) else None
+
+
+def _caller() -> str:
+    """The function that opened the transaction, through whatever context managers."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        outer = frame.f_back
+        names = {one.f_globals.get("__name__") for one in (frame, outer) if one is not None}
+        if not names & {"contextlib", __name__}:
+            return f"{frame.f_globals.get('__name__')}:{frame.f_code.co_qualname}"
+        frame = outer
+    return "unknown"

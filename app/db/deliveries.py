@@ -65,6 +65,7 @@ deliveries = Table(
     UniqueConstraint("source", "external_id"),
     Index("ix_deliveries_state_due_at", "state", "due_at"),
     Index("ix_deliveries_source_id", "source", "id"),
+    Index("ix_deliveries_state_id", "state", "id"),
     Index("ix_deliveries_dropped_at_ended_at", "dropped_at", "ended_at"),
 )
 
@@ -101,11 +102,12 @@ class DeliveryRow:
     outcome: str | None
     error: str | None
     ended_at: datetime | None
+    dropped_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContent:
-    """The headers that were kept, in lower case, and the body as it came."""
+    """The headers that were kept, in lower case, and the body as it came, empty once it was dropped."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -258,14 +260,36 @@ def release_all(connection: Connection) -> None:
 
 
 def replay(connection: Connection, delivery_id: str, *, now: datetime) -> bool:
-    """Make a delivery ready again, whatever became of it; false when there is none of that id."""
+    """Make a delivery ready again, whatever became of it; false when it is being worked on or its body was dropped."""
     again = (
         update(deliveries)
-        .where(deliveries.c.id == delivery_id, deliveries.c.owner.is_(None))
+        .where(deliveries.c.id == delivery_id, deliveries.c.owner.is_(None), deliveries.c.dropped_at.is_(None))
         .values(state=DeliveryState.WAITING, due_at=now, attempts=0, error=None, ended_at=None)
     )
     wakes.tell(connection)
     return connection.execute(again).rowcount == 1
+
+
+def bodies_before(ended_before: datetime) -> Select[tuple[str]]:
+    """The query for deliveries that ended before this and whose bodies are still there, longest first."""
+    return (
+        select(deliveries.c.id)
+        .where(deliveries.c.dropped_at.is_(None), deliveries.c.ended_at < ended_before)
+        .order_by(deliveries.c.ended_at)
+    )
+
+
+def drop_bodies(connection: Connection, ended_before: datetime, *, now: datetime, limit: int) -> int:
+    """Empty some bodies and keep all else of their deliveries; returns how many."""
+    some = bodies_before(ended_before).limit(limit).with_for_update(skip_locked=True)
+    ids = list(connection.execute(some).scalars())
+    emptied = update(deliveries).where(deliveries.c.id.in_(ids)).values(body=b"", dropped_at=now)
+    return connection.execute(emptied).rowcount if ids else 0
+
+
+def count_bodies(connection: Connection, ended_before: datetime) -> int:
+    """How many bodies `drop_bodies` would empty in the end."""
+    return connection.execute(select(func.count()).select_from(bodies_before(ended_before).subquery())).scalar_one()
 
 
 def find(connection: Connection, delivery_id: str) -> DeliveryRow | None:
@@ -302,15 +326,26 @@ def page(
 
 
 def counts_by_state(connection: Connection) -> dict[str, int]:
-    """How many deliveries there are in each state."""
+    """How many deliveries there are in each state that one is in; of millions `count_some` tells it in steps."""
     counted = select(deliveries.c.state, func.count().label("total")).group_by(deliveries.c.state)
     return {row.state: row.total for row in connection.execute(counted)}
 
 
+def count_some(
+    connection: Connection, state: DeliveryState, after: str = "", *, limit: int = 20_000
+) -> tuple[int, str | None]:
+    """Count some deliveries in a state, and say after which to go on; None at the end."""
+    later = (deliveries.c.state == state, deliveries.c.id > after)
+    bound = select(deliveries.c.id).where(*later).order_by(deliveries.c.id).offset(limit - 1).limit(1)
+    last: str | None = connection.execute(bound).scalar()
+    some = later if last is None else (*later, deliveries.c.id <= last)
+    return connection.execute(select(func.count()).select_from(deliveries).where(*some)).scalar_one(), last
+
+
 def oldest_waiting(connection: Connection) -> datetime | None:
-    """When the oldest delivery that waits was received."""
-    oldest = select(func.min(deliveries.c.received_at)).where(deliveries.c.state == DeliveryState.WAITING)
-    found: datetime | None = connection.execute(oldest).scalar()
+    """When the oldest delivery that waits was received: ids sort by that time."""
+    waiting = select(deliveries.c.received_at).where(deliveries.c.state == DeliveryState.WAITING)
+    found: datetime | None = connection.execute(waiting.order_by(deliveries.c.id).limit(1)).scalar()
     return found
 
 
@@ -328,4 +363,5 @@ def _row(row: Row[tuple[object, ...]]) -> DeliveryRow:
         outcome=row.outcome,
         error=row.error,
         ended_at=row.ended_at,
+        dropped_at=row.dropped_at,
     )

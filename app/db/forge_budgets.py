@@ -28,7 +28,9 @@ def spend(connection: Connection, forge: str, *, now: datetime, per_hour: int) -
     share = timedelta(hours=1) / per_hour
     insert_absent(connection, forge_budgets, {"forge": forge, "spent_until": now})
     of_forge = forge_budgets.c.forge == forge
-    spent_until = connection.execute(select(forge_budgets.c.spent_until).where(of_forge).with_for_update()).scalar_one()
+    spent_until: datetime = connection.execute(
+        select(forge_budgets.c.spent_until).where(of_forge).with_for_update()
+    ).scalar_one()
     after = max(now, spent_until) + share
     if after - now > _BURST * share:
         return after - _BURST * share

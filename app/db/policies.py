@@ -67,6 +67,12 @@ def find(connection: Connection, namespace: str, name: str) -> Sequence[PolicyRo
     return [_row(row) for row in connection.execute(wanted.order_by(policies.c.lane, policies.c.root))]
 
 
+def repositories(connection: Connection) -> Sequence[str]:
+    """Every repository that a policy names, under its registry's own host."""
+    wanted = select(policies.c.repository).where(policies.c.repository.is_not(None)).distinct()
+    return list(connection.execute(wanted.order_by(policies.c.repository)).scalars())
+
+
 def page(
     connection: Connection, *, limit: int, after: str | None = None, repo: str | None = None, status: str | None = None
 ) -> Page[PolicyRow]:

@@ -6,10 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Index, Integer, Table, UniqueConstraint, func, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Table,
+    UniqueConstraint,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.engine import Row
 
 from app.db.tables import Instant, SafeString, SafeText, metadata, milliseconds, storable
+
+_STRETCH = 500
+_BROKEN = "broken"
 
 promotion_events = Table(
     "promotion_events",
@@ -74,17 +89,49 @@ def of_promotion(connection: Connection, promotion_id: str) -> Sequence[EventRow
     return [_row(row) for row in connection.execute(wanted.order_by(promotion_events.c.seq))]
 
 
-def first_broken(connection: Connection, lane: str) -> int | None:
-    """The first event of a lane that was changed, taken out or put in afterwards; None when the chain is whole."""
-    wanted = select(promotion_events).where(promotion_events.c.lane == lane).order_by(promotion_events.c.seq)
-    previous, expected = "", 1
-    for row in connection.execute(wanted):
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A place in the chains: the event up to which they were found whole."""
+
+    lane: str = ""
+    seq: int = 0
+    hash: str = ""
+
+
+def check_chains(connection: Connection, after: Link, *, limit: int) -> tuple[Sequence[tuple[str, int]], Link | None]:
+    """Check some events after this place: which (lane, seq) break their chain, and where to go on; None at the end.
+
+    Of a lane only the first broken event is told: what was built on it proves nothing.
+    """
+    place = (promotion_events.c.lane, promotion_events.c.seq)
+    wanted = select(promotion_events).where(tuple_(*place) > tuple_(literal(after.lane), literal(after.seq)))
+    rows = connection.execute(wanted.order_by(*place).limit(limit)).all()
+    broken: list[tuple[str, int]] = []
+    link = after
+    for row in rows:
+        if row.lane != link.lane:
+            link = Link(row.lane)
+        if link.hash == _BROKEN:
+            continue
         values = dict(row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)
         written = values.pop("hash")
         values.pop("id")
-        if row.seq != expected or row.previous_hash != previous or _hash(values) != written:
-            return expected
-        previous, expected = written, expected + 1
+        is_whole = row.seq == link.seq + 1 and row.previous_hash == link.hash and _hash(values) == written
+        if not is_whole:
+            broken.append((row.lane, link.seq + 1))
+        link = Link(row.lane, row.seq, written if is_whole else _BROKEN)
+    end = Link(link.lane, rows[-1].seq, link.hash) if len(rows) == limit else None
+    return broken, end
+
+
+def first_broken(connection: Connection, lane: str) -> int | None:
+    """The first event of a lane that was changed, taken out or put in afterwards; None when the chain is whole."""
+    link: Link | None = Link(lane)
+    while link is not None and link.lane == lane:
+        broken, link = check_chains(connection, link, limit=_STRETCH)
+        for where, seq in broken:
+            if where == lane:
+                return seq
     return None
 
 

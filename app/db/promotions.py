@@ -76,6 +76,7 @@ promotions = Table(
         postgresql_where=_IS_OPEN,
     ),
     Index("ix_promotions_lane_state", "lane", "state"),
+    Index("ix_promotions_state_id", "state", "id"),
     Index("ix_promotions_lane_stage_policy", "lane", "stage", "policy", "id"),
 )
 
@@ -283,10 +284,10 @@ def was_said(connection: Connection, lane: str, *, stage: str, policy: str, reas
     return False
 
 
-def counts_by_state(connection: Connection) -> dict[str, int]:
-    """How many promotions there are in each state."""
-    counted = select(promotions.c.state, func.count().label("total")).group_by(promotions.c.state)
-    return {row.state: row.total for row in connection.execute(counted)}
+def counts_by_state(connection: Connection, lane: str) -> dict[str, int]:
+    """How many promotions a lane has in each state."""
+    counted = select(promotions.c.state, func.count().label("total")).where(promotions.c.lane == lane)
+    return {row.state: row.total for row in connection.execute(counted.group_by(promotions.c.state))}
 
 
 def _of(lane: str, stage: str, policy: str) -> Select[tuple[object, ...]]:

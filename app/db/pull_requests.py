@@ -1,6 +1,6 @@
 """Pull requests that we opened, as the forge last showed them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -86,10 +86,16 @@ def find(connection: Connection, lane: str, number: int) -> PullRequestRow | Non
     return _row(row) if row is not None else None
 
 
-def count_open(connection: Connection) -> int:
-    """How many are open."""
-    wanted = select(func.count()).select_from(pull_requests).where(pull_requests.c.state == PullRequestState.OPEN)
-    return connection.execute(wanted).scalar_one()
+def numbered(connection: Connection, lane: str, numbers: Iterable[int]) -> Sequence[PullRequestRow]:
+    """Those of a lane that have one of these numbers, of which there are few hundreds at most."""
+    wanted = select(pull_requests).where(pull_requests.c.lane == lane, pull_requests.c.number.in_(sorted(set(numbers))))
+    return [_row(row) for row in connection.execute(wanted.order_by(pull_requests.c.number))]
+
+
+def count_open(connection: Connection, lane: str) -> int:
+    """How many of a lane are open."""
+    is_open = (pull_requests.c.lane == lane, pull_requests.c.state == PullRequestState.OPEN)
+    return connection.execute(select(func.count()).select_from(pull_requests).where(*is_open)).scalar_one()
 
 
 def _row(row: Row[tuple[object, ...]]) -> PullRequestRow:

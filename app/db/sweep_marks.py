@@ -1,8 +1,11 @@
 """How far each sweep has looked: for every Jenkins job the number up to which all its builds are known."""
 
-from sqlalchemy import BigInteger, Column, Table
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
-from app.db.tables import Instant, SafeString, metadata
+from sqlalchemy import BigInteger, Column, Connection, Table, delete, select, update
+
+from app.db.tables import Instant, SafeString, insert_absent, lists_of, metadata
 
 sweep_marks = Table(
     "sweep_marks",
@@ -12,3 +15,26 @@ sweep_marks = Table(
     Column("mark", BigInteger, nullable=False),
     Column("looked_at", Instant, nullable=False),
 )
+
+
+def of(connection: Connection, sweep: str, keys: Iterable[str]) -> Mapping[str, int]:
+    """The marks of those of these keys that were looked at."""
+    found: dict[str, int] = {}
+    for some in lists_of(keys):
+        wanted = select(sweep_marks.c.key, sweep_marks.c.mark)
+        rows = connection.execute(wanted.where(sweep_marks.c.sweep == sweep, sweep_marks.c.key.in_(some)))
+        found |= {row.key: row.mark for row in rows}
+    return found
+
+
+def put(connection: Connection, sweep: str, key: str, mark: int, *, now: datetime) -> None:
+    """Write down how far a look at a key came."""
+    values = {"mark": mark, "looked_at": now}
+    if not insert_absent(connection, sweep_marks, {"sweep": sweep, "key": key, **values}):
+        one = (sweep_marks.c.sweep == sweep, sweep_marks.c.key == key)
+        connection.execute(update(sweep_marks).where(*one).values(values))
+
+
+def forget_before(connection: Connection, sweep: str, looked_at: datetime) -> None:
+    """Forget the marks of what was not looked at since."""
+    connection.execute(delete(sweep_marks).where(sweep_marks.c.sweep == sweep, sweep_marks.c.looked_at < looked_at))

@@ -37,8 +37,14 @@ class Listener:
                 stopping.wait(_RETRY_S)
 
     def _hear(self, stopping: threading.Event) -> None:
-        alive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "connect_timeout": 5}
-        with psycopg.connect(self._conninfo, autocommit=True, **alive) as connection:
+        with psycopg.connect(
+            self._conninfo,
+            autocommit=True,
+            connect_timeout=5,
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        ) as connection:
             connection.execute(f"LISTEN {_CHANNEL}")
             self._on_wake()
             while not stopping.is_set():

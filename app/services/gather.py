@@ -60,9 +60,9 @@ def gather(
             case BuildMentioned() | BuildFinished() if not source.may_report_job(fact.job):
                 found.ignored.append(f"source {source.name} may not speak for job {fact.job}")
             case BuildMentioned():
-                _settle_build(_read_back(fact, systems, age=now - received_at), source, systems, found)
+                settle_build(_read_back(fact, systems, age=now - received_at), source, systems, found)
             case BuildFinished():
-                _settle_build(fact, source, systems, found)
+                settle_build(fact, source, systems, found)
             case ImagePushed():
                 _settle_push(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
             case TagDeleted():
@@ -83,6 +83,11 @@ def _read_back(fact: BuildMentioned, systems: Systems, *, age: timedelta) -> Bui
         if age < _LONGEST_RUN:
             raise StillRunning(fact)
         return unknown
+    return with_named_image(build)
+
+
+def with_named_image(build: BuildFinished) -> BuildFinished:
+    """A build as Jenkins tells it, with the image that its parameters name, if they do."""
     artifact = _named_in_parameters(build)
     return replace(build, artifacts=(artifact,)) if artifact else build
 
@@ -99,7 +104,11 @@ def _named_in_parameters(build: BuildFinished) -> Artifact | None:
         return None
 
 
-def _settle_build(build: BuildFinished, source: Source, systems: Systems, found: Gathered) -> None:
+def settle_build(build: BuildFinished, source: Source, systems: Systems, found: Gathered) -> None:
+    """Add a build to what was found, with those of its images that the source may speak for, as the registry has them.
+
+    Raises Unavailable or Refused when a registry cannot be asked.
+    """
     kept: list[Artifact] = []
     for named in build.artifacts:
         artifact = replace(named, image=systems.known_as(named.image))

@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from sqlalchemy import Connection
+
+from app.core.images import ImageName
 from app.core.ports import (
     BranchUpdate,
     BuildCheck,
@@ -15,8 +19,8 @@ from app.core.ports import (
 )
 from app.core.promotion import texts
 from app.core.promotion.planning import Closure, Plan
-from app.core.promotion.proposals import Proposal
-from app.db import builds, promotions, pull_requests, pushed_heads
+from app.core.promotion.proposals import Move, Proposal
+from app.db import builds, latencies, promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
@@ -177,7 +181,8 @@ class Proposer:
                 connection, self.run.lane, stage=proposal.stage, policy=proposal.group, reason=_THEIRS
             )
             if row is not None and row.reason != _THEIRS:
-                state = PromotionState.PROPOSED if pull is not None else PromotionState.WAITING
+                is_in_it = pull is not None and row.pull_request == pull.number
+                state = PromotionState.PROPOSED if is_in_it else PromotionState.WAITING
                 promotions.move(connection, promotion_id, state, reason=_THEIRS, who=US, at=self.run.now())
         if pull is not None and not is_told:
             wanted = f"{proposal.move.image}:{proposal.move.tag}"
@@ -326,6 +331,16 @@ class Proposer:
                         "build_id": proposal.move.build.build_id if proposal.move.build else None,
                     },
                 )
+            if known is None or not known.head_sha:
+                self._note_latency(connection, proposal.move, now)
+
+    def _note_latency(self, connection: Connection, move: Move, now: datetime) -> None:
+        """Count how long it took since the newest webhook that led to a new pull request; the sweep's have none."""
+        build_id = move.build.build_id if move.build is not None else None
+        image = self.run.systems.known_as(ImageName.parse(move.image))
+        came = latencies.told_at(connection, image, move.tag, build_id=build_id, until=now)
+        if came is not None:
+            latencies.note(connection, now - came)
 
     def _close(self, closure: Closure) -> bool:
         """Close one of ours; false when its head is merged already and the forge only has to notice."""

@@ -17,9 +17,22 @@ class DeliveryBusy(Conflict):
         super().__init__(f"the delivery {delivery_id} is being interpreted just now; ask again in a moment")
 
 
+class BodyDropped(Conflict):
+    """The body of a delivery is no longer kept, so nothing can be read from it."""
+
+    def __init__(self, delivery_id: str, at: datetime) -> None:
+        super().__init__(
+            f"the body of delivery {delivery_id} was dropped on {at:%Y-%m-%d} (retention.bodies_days): what it said is "
+            "written down and stays, but it cannot be read again"
+        )
+
+
 def replay(connection: Connection, delivery_id: str, now: datetime) -> DeliveryView:
-    """Make a delivery due again; twice is once. Raises UnknownId, DeliveryBusy."""
+    """Make a delivery due again; twice is once. Raises UnknownId, DeliveryBusy, BodyDropped."""
     delivery(connection, delivery_id)
     if not deliveries.replay(connection, delivery_id, now=now):
+        row = deliveries.find(connection, delivery_id)
+        if row is not None and row.dropped_at is not None:
+            raise BodyDropped(delivery_id, row.dropped_at)
         raise DeliveryBusy(delivery_id)
     return delivery(connection, delivery_id)

@@ -1,18 +1,34 @@
-"""Sweep: look at base branches and registries for what no webhook brought, through the same facts."""
+"""Look again and again at base branches, and list what lanes wait for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+import structlog
+
 from app.core.errors import Refused, Unavailable
-from app.core.images import ImageName, is_signature_tag, is_tag
+from app.core.images import ImageName
 from app.db import catalogue, lanes
-from app.db.database import Database
-from app.services.keep_selections import keep_selections
+from app.db.database import Database, DatabaseUnavailable
+from app.services.list_repository import list_repository
+from app.services.look import Look
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, ConfigRepo, Systems
 
 _AT_ONCE = 20
+_SHORTEST_REST = timedelta(seconds=2)
+_LONGEST_REST = timedelta(minutes=5)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_log = structlog.get_logger("fluxbridge.sweeps")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Until when a registry that did not answer is left alone, after how many failures in a row."""
+
+    failures: int = 0
+    until: datetime = _LONG_AGO
 
 
 @dataclass(slots=True)
@@ -25,6 +41,7 @@ class Sweeper:
     on_lanes_due: Callable[[], None]
     ready: ReadyPolicies
     last_seen: dict[str, str] = field(default_factory=dict)
+    _resting: dict[str, _Rest] = field(default_factory=dict)
 
     def look_at_branches(self, repo: ConfigRepo) -> bool:
         """Ask the remote for its refs; when any has moved since the last look, its lanes are due.
@@ -42,40 +59,50 @@ class Sweeper:
     def list_wanted(self) -> int:
         """List every repository that a lane waits for, in full; returns how many were listed.
 
-        Raises Unavailable or Refused after the others were tried.
+        One that cannot be listed is put off, and a registry that is down with all that it holds; no other waits for
+        it. Raises Unavailable when the database is not there.
         """
+        now = self.clock()
+        resting = [host for host, rest in self._resting.items() if rest.until > now]
         with self.database.transaction() as connection:
-            wanted = list(catalogue.wanted_listings(connection, limit=_AT_ONCE))
-        failure: Unavailable | Refused | None = None
-        for image in wanted:
-            try:
-                self.list_repository(image)
-            except (Unavailable, Refused) as error:
-                failure = error
-                with self.database.transaction() as connection:
-                    catalogue.listing_failed(connection, image, self.clock())
-        if failure is not None:
-            raise failure
-        return len(wanted)
+            wanted = list(catalogue.wanted_listings(connection, limit=_AT_ONCE, now=now, excluding=resting))
+        return sum([self._list_one(image, now) for image in wanted])
 
     def list_repository(self, image: ImageName) -> None:
-        """List one repository in full and learn the digest of each tag that is new."""
-        registry = self.systems.registry_of(image)
-        if registry is None:
-            with self.database.transaction() as connection:
-                catalogue.drop_wish(connection, image)
-            return
-        asked_at = self.clock()
-        tags = [tag for tag in registry.tags(image.path) if is_tag(tag) and not is_signature_tag(tag)]
-        now = self.clock()
+        """List one repository in full. Raises Unavailable or Refused when its registry cannot be asked."""
+        look = Look(
+            sweep="tags",
+            database=self.database,
+            systems=self.systems,
+            clock=self.clock,
+            ready=self.ready,
+            on_lanes_due=self.on_lanes_due,
+        )
+        list_repository(look, image)
+
+    def _list_one(self, image: ImageName, now: datetime) -> bool:
+        rest = self._resting.get(image.registry, _Rest())
+        if rest.until > now:
+            return False
+        try:
+            self.list_repository(image)
+        except DatabaseUnavailable:
+            raise
+        except Refused as error:
+            self._put_off(image, _LONGEST_REST, error)
+            return False
+        except Unavailable as error:
+            span = min(_SHORTEST_REST * 2 ** min(rest.failures, 9), _LONGEST_REST)
+            self._resting[image.registry] = _Rest(rest.failures + 1, now + span)
+            self._put_off(image, span, error)
+            return False
+        self._resting.pop(image.registry, None)
+        return True
+
+    def _put_off(self, image: ImageName, span: timedelta, error: Unavailable | Refused) -> None:
+        _log.warning("a repository could not be listed", image=str(image), why=str(error), again_in_s=span.seconds)
         with self.database.transaction() as connection:
-            catalogue.lock(connection, [image], now)
-            touched = catalogue.record_listing(connection, image, tags, now, asked_at=asked_at)
-            keep_selections(connection, self.ready, image, touched)
-            timing = self.systems.timing
-            keys = sorted(lanes.lanes_of_image(connection, image))
-            lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
-        self.on_lanes_due()
+            catalogue.put_off_listing(connection, image, self.clock() + span)
 
     def _raise_lanes(self, repo: ConfigRepo) -> None:
         timing, now = self.systems.timing, self.clock()

@@ -73,7 +73,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRules:
-    """What sweeps look at and when. `schedules` are cron expressions in UTC by sweep; one that has none waits for a person.
+    """What sweeps look at and when. `schedules` are cron expressions in UTC by sweep; one without waits for a person.
 
     `jobs` are patterns by Jenkins controller (none: its builds are not swept). More than `max_new` new items of one
     repository or pattern at once wait for a person. Bodies of deliveries are kept for `bodies_kept` after their end.

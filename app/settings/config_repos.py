@@ -33,6 +33,7 @@ class GitHubForge(Section):
     token: Secret
     api_url: WebUrl = "https://api.github.com"
     paced: Flag = True
+    redeliver: Flag = False
     writes_per_hour: Count = 400
 
 

@@ -2,10 +2,12 @@
 
 import re
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
+from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -150,6 +152,16 @@ def _repository_on_github(text: str) -> str:
     return text
 
 
+def _schedule(text: str) -> str:
+    if text == "never":
+        return text
+    # Of any year will do: it only has to be some time.
+    with suppress(CronSimError):
+        if len(text.split()) == 5 and next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)), None) is not None:
+            return text
+    raise wrong("must be a cron expression of five parts in UTC, such as 17 * * * * (minute 17 of each hour), or never")
+
+
 def _as_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
@@ -173,5 +185,6 @@ IdentityPart = Annotated[Text, AfterValidator(_identity_part)]
 LoginName = Annotated[Text, AfterValidator(_header_text)]
 Patterns = Annotated[tuple[Text, ...], Field(min_length=1)]
 Flag = Annotated[bool, Strict()]
+Schedule = Annotated[Text, AfterValidator(_schedule)]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]

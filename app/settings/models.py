@@ -6,7 +6,7 @@ from pydantic import Field
 
 from app.settings.config_repos import ConfigRepo
 from app.settings.fields import FilePath, Name, RootPath, Seconds, Section
-from app.settings.server import Api, Database, Limits, Listen, Log, Sweeps, Work
+from app.settings.server import Api, Database, Limits, Listen, Log, Retention, Sweeps, Work
 from app.settings.sources import Source
 from app.settings.systems import ImageRegistry, JenkinsController
 
@@ -25,6 +25,7 @@ class Settings(Section):
     config_repos: dict[Name, ConfigRepo] = Field(default_factory=dict)
     work: Work = Work()
     sweeps: Sweeps = Sweeps()
+    retention: Retention = Retention()
     limits: Limits = Limits()
     build_within_s: Seconds = 3600.0
     log: Log = Log()

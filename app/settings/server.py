@@ -1,6 +1,7 @@
 """How the server itself runs: where it listens, keeps its data, how hard it works and what it logs."""
 
 import ipaddress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -8,7 +9,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.settings.fields import Count, Name, Seconds, Section, Text, wrong
+from app.settings.fields import Count, Name, Schedule, Seconds, Section, Text, wrong
 from app.settings.secrets import Secret, Secrets
 
 _SQLITE_FILE = "fluxbridge.sqlite3"
@@ -115,13 +116,42 @@ class Sweeps(Section):
 
     branches_s: Seconds = 60.0
     local_s: Seconds = 1.0
+    max_new: Count = 100
+    tags: Schedule = "17 * * * *"
+    builds: Schedule = "*/15 * * * *"
+    pull_requests: Schedule = "*/10 * * * *"
+    webhooks: Schedule = "*/15 * * * *"
+    bodies: Schedule = "30 3 * * *"
+    mirrors: Schedule = "0 4 * * 0"
+
+    @property
+    def schedules(self) -> Mapping[str, str]:
+        """The cron expression of each sweep that does not wait for a person."""
+        names = ("tags", "builds", "pull_requests", "webhooks", "bodies", "mirrors")
+        return {name: text for name in names if (text := getattr(self, name)) != "never"}
+
+
+class Retention(Section):
+    """What is dropped in time; facts, promotions and the history never are."""
+
+    bodies_days: Count = 30
 
 
 class Limits(Section):
     """What the web server takes before it says no."""
 
     body_bytes: Count = 5 * 1024 * 1024
+    body_s: Seconds = 30.0
     inbox: Count = 1000
+    inbox_bytes: Count = 64 * 1024 * 1024
+    reading: Count = 256
+    connections: Count = 500
+
+    @model_validator(mode="after")
+    def _holds_one_body(self) -> Self:
+        if self.inbox_bytes < self.body_bytes:
+            raise wrong("must have an inbox_bytes of at least body_bytes")
+        return self
 
 
 class Log(Section):

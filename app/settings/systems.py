@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from app.settings.fields import FilePath, Flag, LoginName, ProxyUrl, RegistryHost, Section, WebUrl, wrong
+from app.settings.fields import FilePath, Flag, LoginName, ProxyUrl, RegistryHost, Section, Text, WebUrl, wrong
 from app.settings.secrets import Secret
 
 
@@ -16,6 +16,7 @@ class JenkinsController(Section):
     token: Secret | None = None
     ca_file: FilePath | None = None
     proxy: ProxyUrl | None = None
+    sweep_jobs: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
     def _has_a_whole_login(self) -> Self:

@@ -3,10 +3,11 @@
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from app.web import health
 from app.web.api import routes
 from app.web.errors import answer_errors
-from app.web.metrics import StatusCollector, WebhookCounts, metrics_router
+from app.web.health import Readiness, health_router
+from app.web.intake import Intake
+from app.web.metrics import StatusCollector, WebhookCounts, metrics_router, watch_intake
 from app.web.parts import WebParts
 from app.web.request_log import RequestLog
 from app.web.webhooks import webhook_router
@@ -20,9 +21,12 @@ def create_web(parts: WebParts) -> FastAPI:
     app.state.parts = parts
     registry = CollectorRegistry(auto_describe=False)
     registry.register(StatusCollector(parts.database, parts.clock))
-    app.include_router(webhook_router(WebhookCounts(registry)))
+    intake = Intake(parts.intake, lambda: parts.inbox.held_bytes)
+    app.state.intake = intake
+    watch_intake(registry, intake)
+    app.include_router(webhook_router(WebhookCounts(registry), intake))
     app.include_router(metrics_router(registry))
-    app.include_router(health.router)
+    app.include_router(health_router(Readiness(parts)))
     app.include_router(routes.router)
     answer_errors(app)
     app.add_middleware(RequestLog)

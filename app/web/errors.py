@@ -43,6 +43,13 @@ class BodyTooLarge(Invalid):
         super().__init__(f"the body is larger than {limit} bytes; send less, or raise limits.body_bytes")
 
 
+class BodyTooSlow(Invalid):
+    """A request's body did not come in time."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"the body did not arrive within {limit_s:g} s; send it at once, or raise limits.body_s")
+
+
 class KeysUnreadable(Unavailable):
     """The server cannot read the secrets that a request would be proven with."""
 
@@ -74,6 +81,8 @@ def status_of(error: Exception) -> HTTPStatus:
     """The status that an error is answered with; 500 for what was not raised on purpose."""
     if isinstance(error, BodyTooLarge):
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    if isinstance(error, BodyTooSlow):
+        return HTTPStatus.REQUEST_TIMEOUT
     return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), _UNEXPECTED)
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.db.database import Database
-from app.services.read_status import Status, read_status
+from app.services.read_status import PullRequestLatency, Status, read_status
 from app.services.systems import Clock
+from app.web.intake import Intake
 
 
 class WebhookCounts:
@@ -26,6 +27,12 @@ class WebhookCounts:
         self._answers.labels(source or "unknown", str(status.value)).inc()
 
 
+def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
+    """Show how much of `limits.inbox_bytes` is taken in this process."""
+    gauge = Gauge("fluxbridge_inbox_bytes", "Bytes of webhooks that are read or wait to be kept", registry=registry)
+    gauge.set_function(lambda: intake.reserved_bytes)
+
+
 class StatusCollector(Collector):
     """Gauges over the present state of the database."""
 
@@ -38,9 +45,10 @@ class StatusCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read the state once. Raises Unavailable."""
-        with self._database.transaction() as connection:
-            status = read_status(connection, self._clock())
-        return _gauges(status)
+        status = read_status(self._database, self._clock)
+        yield from _gauges(status)
+        yield from _counters(status)
+        yield _latency(status.webhook_to_pull_request)
 
 
 def metrics_router(registry: CollectorRegistry) -> APIRouter:
@@ -61,15 +69,42 @@ def _gauges(status: Status) -> Iterator[Metric]:
     yield _one("fluxbridge_lanes_due", "Lanes that are due and not yet run", status.lanes_due)
     yield _one("fluxbridge_oldest_due_lane_seconds", "How long a lane has been due", status.oldest_due_s)
     yield _by("fluxbridge_lane_attempts", "Failed runs of a lane in a row", "lane", status.lane_attempts)
+    yield _by("fluxbridge_lane_lease_seconds", "How long the run of a lane has lasted", "lane", status.lane_leases_s)
+    yield _by("fluxbridge_stalled", "What should be due and is not", "kind", status.stalled)
+    yield _one("fluxbridge_held_back", "What sweeps found too much of, which waits for a person", status.held_back)
     yield _by("fluxbridge_promotions", "Promotions by state", "state", status.promotions)
     yield _one("fluxbridge_open_pull_requests", "Our pull requests that are open", status.open_pull_requests)
+
+
+def _counters(status: Status) -> Iterator[Metric]:
+    retries = CounterMetricFamily("fluxbridge_retries", "What was put off to be tried again", labels=["kind"])
+    for kind, count in status.retries.items():
+        retries.add_metric([kind], count)
+    yield retries
+    sweeps = CounterMetricFamily("fluxbridge_sweeps", "Sweeps that ended", labels=["sweep", "outcome"])
+    for label, count in status.sweeps.items():
+        name, _, outcome = label.rpartition(":")
+        sweeps.add_metric([name, outcome], count)
+    yield sweeps
+    found = CounterMetricFamily("fluxbridge_sweep_found", "What sweeps found that no webhook told of", labels=["sweep"])
+    for name, count in status.sweep_found.items():
+        found.add_metric([name], count)
+    yield found
+
+
+def _latency(found: PullRequestLatency) -> Metric:
+    name, told = "fluxbridge_webhook_to_pull_request_seconds", "From a webhook to the pull request that it led to"
+    family = HistogramMetricFamily(name, told)
+    buckets = [("+Inf" if bound == "inf" else bound, float(count)) for bound, count in found.at_most.items()]
+    family.add_metric([], buckets, found.sum_s)
+    return family
 
 
 def _one(name: str, told: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, told, value=value)
 
 
-def _by(name: str, told: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:
+def _by(name: str, told: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, told, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

@@ -12,6 +12,7 @@ from app.db.inbox import Inbox
 from app.senders.sender import MOST_BYTES
 from app.services.scans import Scans
 from app.services.systems import Clock, Systems
+from app.web.intake import IntakeLimits
 
 Scope = Literal["read", "operate"]
 
@@ -43,6 +44,8 @@ class WebParts:
     version: str
     root_path: str = ""
     body_limit: int = MOST_BYTES
+    intake: IntakeLimits = field(default_factory=IntakeLimits)
+    ready_within_s: float = 2.0
 
 
 def parts_of(request: Request) -> WebParts:

@@ -1,11 +1,11 @@
 """Webhooks: verified, kept and answered; what they say is read later by the workers."""
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from starlette.concurrency import run_in_threadpool
 
 from app.core.errors import Refused
 from app.db.deliveries import NewDelivery
@@ -13,6 +13,7 @@ from app.senders.sender import Sender, WebhookRequest
 from app.services.accept import UnknownSource, accept, find_source, oversized
 from app.services.systems import Source
 from app.web.errors import BodyTooLarge, KeysUnreadable, status_of
+from app.web.intake import Intake, Place
 from app.web.metrics import WebhookCounts
 from app.web.parts import Parts, WebParts
 
@@ -26,7 +27,7 @@ class Receipt(BaseModel):
     id: str
 
 
-def webhook_router(counts: WebhookCounts) -> APIRouter:
+def webhook_router(counts: WebhookCounts, intake: Intake) -> APIRouter:
     """The one route that every sender posts to."""
     router = APIRouter(prefix="/webhooks", include_in_schema=False)
 
@@ -34,7 +35,7 @@ def webhook_router(counts: WebhookCounts) -> APIRouter:
     async def receive(source: str, request: Request, parts: Parts) -> Receipt:
         """Keep a delivery for the workers. Sending it again changes nothing."""
         try:
-            kept = Receipt(id=await _keep(source, request, parts))
+            kept = Receipt(id=await _keep(source, request, parts, intake))
         except Exception as error:
             counts.count(None if isinstance(error, UnknownSource) else source, status_of(error))
             raise
@@ -44,22 +45,24 @@ def webhook_router(counts: WebhookCounts) -> APIRouter:
     return router
 
 
-async def _keep(name: str, request: Request, parts: WebParts) -> str:
+async def _keep(name: str, request: Request, parts: WebParts, intake: Intake) -> str:
     source, sender = find_source(parts.systems.sources, name)
     try:
-        delivery = await _accept(source, sender, request, parts)
+        with intake.place(_most_bytes(request, parts.body_limit)) as place:
+            delivery = await _accept(source, sender, request, parts, place)
     except Refused as error:
         raise KeysUnreadable from error
+    # Nobody is given its room in between: the inbox counts it before anything else runs on this loop.
     kept = await parts.inbox.keep(delivery)
     parts.wake()
     return kept
 
 
-async def _accept(source: Source, sender: Sender, request: Request, parts: WebParts) -> NewDelivery:
+async def _accept(source: Source, sender: Sender, request: Request, parts: WebParts, place: Place) -> NewDelivery:
     """Verify a request, whole or, where the sender would repeat a refused one for ever, without its body."""
     headers, query = _headers(request), dict(request.query_params)
     try:
-        body = await _read(request, parts.body_limit)
+        body = await _read(request, place, parts.body_limit)
     except BodyTooLarge:
         if not sender.keeps_oversized:
             raise
@@ -68,20 +71,24 @@ async def _accept(source: Source, sender: Sender, request: Request, parts: WebPa
         return oversized(source, size=_declared_size(request), now=now)
     sent = WebhookRequest(headers=headers, body=body, query=query)
     if len(body) > _LARGE:
-        return await run_in_threadpool(accept, source, sender, sent, parts.clock())
+        # Not on the threads of the API, which a database that does not answer may hold.
+        return await asyncio.to_thread(accept, source, sender, sent, parts.clock())
     return accept(source, sender, sent, parts.clock())
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, place: Place, limit: int) -> bytes:
     """Read the body, holding no more than the limit. Raises BodyTooLarge as soon as that is known."""
     if (_declared_size(request) or 0) > limit:
         raise BodyTooLarge(limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        if len(body) + len(chunk) > limit:
-            raise BodyTooLarge(limit)
-        body += chunk
-    return bytes(body)
+    return await place.read(request.stream(), limit)
+
+
+def _most_bytes(request: Request, limit: int) -> int:
+    """How much a request's body may come to; of one that is too large nothing is read."""
+    declared = _declared_size(request)
+    if declared is None:
+        return limit if "transfer-encoding" in request.headers else 0
+    return declared if declared <= limit else 0
 
 
 def _declared_size(request: Request) -> int | None:

@@ -6,7 +6,7 @@ from typing import Protocol
 import pytest
 
 from app.core.errors import Invalid, NotFound, Refused
-from app.core.ports import Forge, PullRequest, PullRequestDraft, PullRequestState
+from app.core.ports import Forge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 HEAD = "fluxbridge/main/staging/web"
 
@@ -89,6 +89,39 @@ class ForgeContract:
 
     def test_a_branch_without_pull_requests_finds_none(self, forge_world: ForgeWorld) -> None:
         assert list(forge_world.forge.find_pull_requests(head="fluxbridge/main/staging/absent")) == []
+
+    def test_recent_ones_are_those_of_the_prefix_in_any_state_last_changed_first(self, forge_world: ForgeWorld) -> None:
+        names = [f"fluxbridge/main/staging/{name}" for name in ("a", "b", "c")]
+        closed, merged, still_open = (opened(forge_world, name) for name in names)
+        for foreign in ("fix/typo", "fluxbridge-b", "fluxbridge2/main/staging/a"):
+            opened(forge_world, foreign)
+        forge_world.merge_as("alice", merged.number)
+        forge_world.close_as("alice", closed.number)
+        assert list(forge_world.forge.recent_pull_requests(prefix="fluxbridge", limit=50)) == [
+            PullRequestSeen(closed.number, PullRequestState.CLOSED, names[0], closed.head_sha, "main"),
+            PullRequestSeen(merged.number, PullRequestState.MERGED, names[1], merged.head_sha, "main"),
+            PullRequestSeen(still_open.number, PullRequestState.OPEN, names[2], still_open.head_sha, "main"),
+        ]
+
+    def test_recent_ones_show_the_head_that_was_pushed_last(self, forge_world: ForgeWorld) -> None:
+        opened(forge_world)
+        sha = forge_world.push(HEAD, {"app.yaml": "tag: 1.3.0\n"})
+        assert [each.head_sha for each in forge_world.forge.recent_pull_requests(prefix="fluxbridge", limit=1)] == [sha]
+
+    def test_an_edit_and_a_comment_make_one_recent(self, forge_world: ForgeWorld) -> None:
+        names = [f"fluxbridge/main/staging/{name}" for name in ("a", "b", "c")]
+        first, second, third = (opened(forge_world, name).number for name in names)
+        forge_world.forge.edit_pull_request(second, title="Newer", body="")
+        forge_world.forge.comment(first, "A newer tag waits.")
+        recent = forge_world.forge.recent_pull_requests(prefix="fluxbridge", limit=50)
+        assert [each.number for each in recent] == [first, second, third]
+
+    def test_of_recent_ones_no_more_are_looked_at_than_wanted_whosever_they_are(self, forge_world: ForgeWorld) -> None:
+        older, newer = (opened(forge_world, f"fluxbridge/main/staging/{name}").number for name in ("a", "b"))
+        opened(forge_world, "fix/typo")
+        for limit, numbers in ((1, []), (2, [newer]), (3, [newer, older])):
+            recent = forge_world.forge.recent_pull_requests(prefix="fluxbridge", limit=limit)
+            assert [each.number for each in recent] == numbers
 
     def test_an_unknown_number_is_not_found(self, forge_world: ForgeWorld) -> None:
         with pytest.raises(NotFound):

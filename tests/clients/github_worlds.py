@@ -1,5 +1,6 @@
 """A GitHub with a config repository, the bot's view of it, and people who use it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ def connect(
     token: Callable[[], str] = lambda: BOT_TOKEN,
     timeout_s: int = 10,
     proxy: str | None = None,
+    spend: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> GitHub:
     """Make a client without the pauses that GitHub itself asks for."""
     return GitHub(
@@ -64,4 +67,6 @@ def connect(
         proxy=proxy,
         seconds_between_requests=None,
         seconds_between_writes=None,
+        spend=spend,
+        clock=clock,
     )

@@ -1,9 +1,10 @@
 """GitHub keeps the forge contract over a real repository, and what only GitHub has."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -183,6 +184,55 @@ def test_old_pull_requests_of_a_branch_are_not_all_read_again(github: GitHubWorl
     assert found == [*reversed(numbers[2:]), numbers[0]]
 
 
+def listed(server: GitHubServer, numbers: Iterable[int], *, following: int | None = None) -> Answer:
+    """A page of the list with one pull request again and again under these numbers; `following` is the next page."""
+    [body, *_] = json.loads(everything(server).content())
+    link = {"Link": f'<https://evil.example/x?state=all&page={following}>; rel="next"'} if following else {}
+    return Answer(200, [body | {"number": number} for number in numbers], link)
+
+
+def test_recent_pull_requests_cost_a_request_a_hundred(github: GitHubWorld) -> None:
+    opened(github)
+    before = len(github.server.exchanges)
+    for numbers, following in ((range(300, 200, -1), 2), (range(201, 101, -1), 3), (range(101, 50, -1), None)):
+        github.server.break_next(listed(github.server, numbers, following=following), path_ending="/pulls")
+    recent = github.forge.recent_pull_requests(prefix="fluxbridge", limit=205)
+    assert [each.number for each in recent] == list(range(300, 96, -1))
+    queries = [each.query for each in github.server.exchanges[before:]]
+    assert [parse_qs(query).get("page") for query in queries] == [None, ["2"], ["3"]]
+    assert parse_qs(queries[0]) == {
+        "state": ["all"],
+        "sort": ["updated"],
+        "direction": ["desc"],
+        "per_page": ["100"],
+    }
+
+
+def test_a_real_second_page_is_read(github: GitHubWorld) -> None:
+    numbers = [opened(github, f"fluxbridge/main/staging/app-{index}").number for index in range(3)]
+    page = everything(github.server)
+    two = Answer(200, json.loads(page.content())[:2], {"Link": '</pulls?per_page=2&state=all&page=2>; rel="next"'})
+    github.server.break_next(two, path_ending="/pulls")
+    assert [each.number for each in github.forge.recent_pull_requests(prefix="fluxbridge", limit=9)] == numbers[::-1]
+
+
+def test_pages_that_never_end_are_read_as_far_as_wanted(github: GitHubWorld) -> None:
+    opened(github)
+    for _ in range(3):
+        github.server.break_next(listed(github.server, range(1, 101), following=2), path_ending="/pulls")
+    assert len(github.forge.recent_pull_requests(prefix="fluxbridge", limit=300)) == 100
+    github.server.break_next(listed(github.server, [], following=2), path_ending="/pulls")
+    before = len(github.server.exchanges)
+    assert list(github.forge.recent_pull_requests(prefix="fluxbridge", limit=300)) == []
+    assert len(github.server.exchanges) == before + 1
+
+
+def test_recent_pull_requests_leave_forks_out(github: GitHubWorld) -> None:
+    github.server.open_from_fork(HEAD, {"app.yaml": "tag: 6.6.6\n"}, by="mallory")
+    ours = opened(github)
+    assert [each.number for each in github.forge.recent_pull_requests(prefix="fluxbridge", limit=9)] == [ours.number]
+
+
 def test_comments_are_said_as_the_account_of_the_token(github: GitHubWorld) -> None:
     number = opened(github).number
     github.forge.comment(number, "A newer tag waits. ✓")
@@ -212,6 +262,8 @@ def test_a_renamed_repository_is_said_so_and_nothing_is_lost_silently(github: Gi
         github.forge.pull_request(number)
     with pytest.raises(RepositoryMoved):
         github.forge.find_pull_requests(head=HEAD)
+    with pytest.raises(RepositoryMoved):
+        github.forge.recent_pull_requests(prefix="fluxbridge", limit=9)
     with pytest.raises(GitHubUnavailable):
         github.forge.comment(number, "Never kept.")
     assert github.server.comments(number) == []

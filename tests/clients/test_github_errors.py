@@ -11,7 +11,7 @@ import pytest
 
 from app.clients.forges.github_errors import GitHubUnavailable, RepositoryNotVisible, TokenNotAccepted
 from app.core.errors import FluxbridgeError, NotFound, Refused, Unavailable
-from app.core.ports import Forge
+from app.core.ports import Forge, RateLimited
 from tests.clients.forge_contract import HEAD, draft, opened
 from tests.clients.github_worlds import BOT, BOT_TOKEN, GitHubWorld, connect, github_world
 from tests.servers.github_api import Answer
@@ -27,16 +27,22 @@ def no(message: str, **field: str) -> Body:
 
 
 @pytest.fixture(scope="module")
-def github(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHubWorld]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHubWorld]:
     """One GitHub for all: nothing here changes what is on it."""
     with github_world(tmp_path_factory.mktemp("github")) as world:
         yield world
 
 
+@pytest.fixture
+def github(shared: GitHubWorld) -> GitHubWorld:
+    """The same with a client of its own, which no answer to another test told to wait."""
+    return GitHubWorld(shared.server, connect(shared.server.api_url))
+
+
 @pytest.fixture(scope="module")
-def number(github: GitHubWorld) -> int:
+def number(shared: GitHubWorld) -> int:
     """An open pull request."""
-    return opened(github).number
+    return opened(shared).number
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,7 @@ def number(github: GitHubWorld) -> int:
         pytest.param(
             Answer(403, no("Resource not accessible by personal access token"), {"X-RateLimit-Remaining": "9"}),
             Refused,
-            "'Resource not accessible by personal access token'; the token needs",
+            "not accessible by personal access token'; the token needs the permission 'Pull requests: read and write'",
             id="no permission",
         ),
         pytest.param(Answer(403, []), Refused, "403, without a reason", id="forbidden by something else"),
@@ -91,6 +97,7 @@ def test_each_no_says_who_must_act(
     [
         pytest.param(lambda forge, _: forge.account(), id="account"),
         pytest.param(lambda forge, _: forge.find_pull_requests(head=HEAD), id="find"),
+        pytest.param(lambda forge, _: forge.recent_pull_requests(prefix="fluxbridge", limit=9), id="recent"),
         pytest.param(lambda forge, _: forge.open_pull_request(draft()), id="open"),
         pytest.param(lambda forge, number: forge.comment(number, "Hello."), id="comment"),
         pytest.param(lambda forge, number: forge.edit_pull_request(number, title="t", body="b"), id="edit"),
@@ -137,7 +144,7 @@ def test_everything_that_is_asked_tells_its_errors_alike(
 )
 def test_a_rate_limit_says_when_to_come_back(number: int, github: GitHubWorld, answer: Answer, pause_s: int) -> None:
     github.server.break_next(answer)
-    with pytest.raises(GitHubUnavailable, match="rate limit") as raised:
+    with pytest.raises(RateLimited, match="rate limit") as raised:
         github.forge.pull_request(number)
     assert raised.value.retry_after == timedelta(seconds=pause_s)
 

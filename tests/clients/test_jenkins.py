@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.jenkins import InvalidJobName, Jenkins, JenkinsRefused, JenkinsUnavailable, NoSuchBuild
+from app.clients.jenkins import Jenkins, JenkinsRefused, JenkinsUnavailable, NoSuchBuild
+from app.clients.jenkins_paths import InvalidJobName
 from app.core.facts import BuildFinished, BuildResult, TestCounts
 from tests.servers.jenkins import JenkinsServer, Json, Odd, build_body
 

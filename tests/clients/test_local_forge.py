@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,10 @@ def local(tmp_path: Path) -> LocalWorld:
 
 @pytest.fixture
 def forge_world(local: LocalWorld) -> ForgeWorld:
-    return local
+    """The same where time goes on."""
+    seconds = count()
+    forge = LocalForge(local.repository.path, clock=lambda: NOW + timedelta(seconds=next(seconds)))
+    return replace(local, forge=forge)
 
 
 class TestLocalForge(ForgeContract):
@@ -160,6 +164,12 @@ def test_comments_tell_who_when_and_what(local: LocalWorld) -> None:
     local.forge.comment(number, "A newer tag waits. ✓")
     [remark] = local.forge.comments(number)
     assert (remark.by, remark.at, remark.text) == ("fluxbridge", NOW, "A newer tag waits. ✓")
+
+
+def test_what_was_written_before_changes_were_dated_is_dated_by_its_opening(local: LocalWorld) -> None:
+    first = opened(local, "fluxbridge/main/staging/a").number
+    second = opened(local, "fluxbridge/main/staging/b").number
+    assert [each.number for each in local.forge.recent_pull_requests(prefix="fluxbridge", limit=9)] == [second, first]
 
 
 def test_unknown_numbers_and_repositories_are_said_so(local: LocalWorld, tmp_path: Path) -> None:

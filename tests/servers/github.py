@@ -3,11 +3,11 @@
 import socket
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
@@ -17,13 +17,13 @@ from tests.servers.git_http import GitServer, git_server, protect_main
 from tests.servers.github_api import Answer, Asked, RestApi
 from tests.servers.github_bodies import Bodies
 from tests.servers.github_checks import Exchange, problems
+from tests.servers.github_limits import HourlyLimit
 from tests.servers.github_pulls import NOWHERE, MergeMethod, PullEvent, PullRequests, PushEvent
-from tests.servers.github_webhooks import Webhook, WebhookDelivery, WebhookPost
+from tests.servers.github_webhooks import FIRST_HOOK, Webhook, WebhookDelivery, WebhookPost
 
 _BASE = "/api/v3"
 _PUSHED = "/pushed"
 _TOKEN_USER = "x-access-token"
-_LIMIT = 5000
 
 # Tells this server of what came by git, which has no other way to know.
 _POST_RECEIVE = """#!{python}
@@ -65,9 +65,10 @@ class GitHubServer:
         self.fault_taken = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _answering_for(self))
         self._bodies = Bodies(api_url=self.api_url, html_url=self._origin, full_name=full_name)
+        self.limit = HourlyLimit()
         self._post = WebhookPost()
         self._pulls = PullRequests(self.repository, self._bodies.owner, self._tell)
-        self._api = RestApi(self._pulls, self._bodies)
+        self._api = RestApi(self._pulls, self._bodies, self._post)
         self._hook_up()
 
     @property
@@ -83,8 +84,22 @@ class GitHubServer:
         return self._bodies.full_name
 
     def send_webhooks_to(self, url: str, secret: str) -> None:
-        """Send what happens from now on."""
-        self._post.webhook = Webhook(url, secret)
+        """Send what happens from now on, and what is sent again, there."""
+        self._post.hooks[FIRST_HOOK] = Webhook(url, secret)
+
+    def add_webhook(self, url: str, secret: str) -> int:
+        """Send what happens from now on there as well; returns the webhook's number."""
+        number = FIRST_HOOK + len(self._post.hooks) + 1
+        self._post.hooks[number] = Webhook(url, secret)
+        return number
+
+    def turn_webhook_off(self, number: int) -> None:
+        """Send nothing there any more, as a person may decide."""
+        self._post.hooks[number] = replace(self._post.hooks[number], is_active=False)
+
+    def age_webhooks(self, by: timedelta) -> None:
+        """Let the attempts so far have been made earlier."""
+        self._post.age(by)
 
     def wait_for_webhooks(self, count: int) -> list[WebhookDelivery]:
         """Every attempt so far, once there are `count`."""
@@ -190,6 +205,9 @@ class GitHubServer:
         logins = [login for login, theirs in self.accounts.items() if theirs == token]
         if not logins:
             return Answer(401, self._bodies.error(401, "Bad credentials", []))
+        if not self.limit.take():
+            message = "API rate limit exceeded for user ID 583231."
+            return Answer(403, self._bodies.error(403, message, []))
         return self._api.answer(Asked(asked.method, asked.path, asked.query, asked.body, logins[0]))
 
     def note_push(self, lines: str, pusher: str) -> None:
@@ -301,16 +319,14 @@ def _answering_for(github: GitHubServer) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, answer: Answer, count: int) -> None:
             content = answer.content()
-            limits = {
-                "X-RateLimit-Limit": str(_LIMIT),
-                "X-RateLimit-Remaining": str(_LIMIT - count),
-                "X-RateLimit-Reset": str(int(time.time()) + 3600),
+            usual = {
+                **github.limit.headers(),
                 "X-GitHub-Request-Id": f"F1:{count}",
                 "Content-Type": "application/json; charset=utf-8",
                 "Date": self.date_time_string(),
             }
             self.send_response_only(answer.status)
-            for name, value in {**limits, **answer.headers}.items():
+            for name, value in {**usual, **answer.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -1,13 +1,17 @@
-"""GitHub's REST API as far as Fluxbridge asks it, over the pull requests of one repository."""
+"""GitHub's REST API as far as Fluxbridge asks it, over the pull requests and webhooks of one repository."""
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs
+from typing import TypeVar
+from urllib.parse import parse_qs, urlencode
 
 from tests.servers.github_bodies import REPOSITORY_ID, Bodies, Body
 from tests.servers.github_pulls import NOWHERE, Pull, PullEvent, PullRequests, Rejected
+from tests.servers.github_webhooks import WebhookPost
+
+Item = TypeVar("Item")
 
 _REPOSITORY = re.compile(r"/repos/(?P<name>[^/]+/[^/]+)(?P<rest>/.*)?|/repositories/(?P<id>\d+)(?P<below>/.*)?")
 
@@ -46,8 +50,8 @@ class Answer:
 class RestApi:
     """Answers requests; `former_names` of the repository redirect to it."""
 
-    def __init__(self, pulls: PullRequests, bodies: Bodies) -> None:
-        self._pulls, self._bodies = pulls, bodies
+    def __init__(self, pulls: PullRequests, bodies: Bodies, post: WebhookPost) -> None:
+        self._pulls, self._bodies, self._post = pulls, bodies, post
         self.former_names: set[str] = set()
 
     def answer(self, asked: Asked) -> Answer:
@@ -93,6 +97,9 @@ class RestApi:
             ("GET", r"/issues/(\d+)", self._show_issue),
             ("POST", r"/issues/(\d+)/labels", self._add_labels),
             ("POST", r"/issues/(\d+)/comments", self._add_comment),
+            ("GET", "/hooks", self._list_hooks),
+            ("GET", r"/hooks/(\d+)/deliveries", self._list_deliveries),
+            ("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", self._send_again),
         ]
 
     def _redirect(self, asked: Asked, rest: str) -> Answer:
@@ -113,9 +120,11 @@ class RestApi:
             and owner_and_head in {None, f"{pull.fork_of or self._bodies.owner}:{pull.head}"}
             and wanted.get("base", pull.base) == pull.base
         ]
-        size, page = int(wanted.get("per_page", 30)), int(wanted.get("page", 1))
-        shown = found[(page - 1) * size : page * size]
-        return Answer(200, [self._bodies.listed_pull(pull, base_sha=self._base_sha(pull)) for pull in shown])
+        if wanted.get("sort") == "updated":
+            found.sort(key=lambda pull: pull.changes, reverse=wanted.get("direction") == "desc")
+        shown, links = self._page(asked, found)
+        bodies = [self._bodies.listed_pull(pull, base_sha=self._base_sha(pull)) for pull in shown]
+        return Answer(200, bodies, links)
 
     def _open_pull(self, asked: Asked) -> Answer:
         given = asked.content()
@@ -151,12 +160,55 @@ class RestApi:
         pull, given = self._pulls.find(number), json.loads(asked.body)
         names = given if isinstance(given, list) else given["labels"]
         pull.labels.extend(name for name in names if name not in pull.labels)
+        self._pulls.touch(pull)
         return Answer(200, [self._bodies.label(name) for name in pull.labels])
 
     def _add_comment(self, asked: Asked, number: int) -> Answer:
         pull = self._pulls.find(number)
         pull.comments.append((asked.by, asked.content()["body"]))
+        self._pulls.touch(pull)
         return Answer(201, self._bodies.comment(pull))
+
+    def _list_hooks(self, asked: Asked) -> Answer:
+        shown, links = self._page(asked, sorted(self._post.hooks.items()))
+        return Answer(
+            200, [self._bodies.hook(number, hook.url, is_active=hook.is_active) for number, hook in shown], links
+        )
+
+    def _list_deliveries(self, asked: Asked, hook: int) -> Answer:
+        """A cursor says which attempt the page begins with."""
+        self._require_hook(hook)
+        wanted = asked.parameters()
+        first = int(wanted["cursor"].removeprefix("v1_")) if "cursor" in wanted else None
+        found = [each for each in self._post.sent_to(hook) if first is None or each.number <= first]
+        size = int(wanted.get("per_page", 30))
+        following = {"per_page": str(size), "cursor": f"v1_{found[size].number}"} if len(found) > size else {}
+        return Answer(200, [self._bodies.delivery(each) for each in found[:size]], self._link(asked, following))
+
+    def _send_again(self, _: Asked, hook: int, number: int) -> Answer:
+        self._require_hook(hook)
+        for delivery in self._post.sent_to(hook):
+            if delivery.number == number:
+                self._post.send_again(delivery)
+                return Answer(202, {})
+        raise Rejected(404, "Not Found")
+
+    def _require_hook(self, hook: int) -> None:
+        if hook not in self._post.hooks:
+            raise Rejected(404, "Not Found")
+
+    def _page(self, asked: Asked, found: Sequence[Item]) -> tuple[Sequence[Item], Mapping[str, str]]:
+        """What is asked for of a list, and the link to what follows."""
+        wanted = asked.parameters()
+        size, page = int(wanted.get("per_page", 30)), int(wanted.get("page", 1))
+        following = {**wanted, "page": str(page + 1)} if len(found) > page * size else {}
+        return found[(page - 1) * size : page * size], self._link(asked, following)
+
+    def _link(self, asked: Asked, following: Mapping[str, str]) -> Mapping[str, str]:
+        if not following:
+            return {}
+        place = re.sub(r"^/repos/[^/]+/[^/]+", f"/repositories/{REPOSITORY_ID}", asked.path)
+        return {"Link": f'<{self._bodies.api_url}{place}?{urlencode(following)}>; rel="next"'}
 
     def _base_sha(self, pull: Pull) -> str:
         return self._pulls.repository.head(pull.base) or NOWHERE

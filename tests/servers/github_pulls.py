@@ -36,7 +36,8 @@ class Review:
 class Pull:
     """A pull request. `fork_of` is who owns the fork that its head lies in; None: the base repository.
 
-    `kept_sha` is the head that has a ref of its own by now.
+    `kept_sha` is the head that has a ref of its own by now. `changes` counts over the whole repository: it says which
+    of two changed last, where `updated_at` has whole seconds only.
     """
 
     number: int
@@ -46,7 +47,9 @@ class Pull:
     body: str | None
     author: str
     created_at: datetime
+    updated_at: datetime
     head_sha: str
+    changes: int = 0
     kept_sha: str | None = None
     fork_of: str | None = None
     is_open: bool = True
@@ -90,6 +93,7 @@ class PullRequests:
     def __init__(self, repository: BareRepository, owner: str, tell: Callable[[PullEvent | PushEvent], None]) -> None:
         self.repository, self.owner, self._tell = repository, owner, tell
         self._pulls: dict[int, Pull] = {}
+        self._changes = 0
         self._lock = threading.RLock()
 
     def find(self, number: int) -> Pull:
@@ -103,6 +107,12 @@ class PullRequests:
         with self._lock:
             return [self._refreshed(pull) for _, pull in sorted(self._pulls.items(), reverse=True)]
 
+    def touch(self, pull: Pull) -> None:
+        """Note that something was done to it, which is when lists sorted by that show it first."""
+        with self._lock:
+            self._changes += 1
+            pull.changes, pull.updated_at = self._changes, _now()
+
     def open(self, *, head: str, base: str, title: str, body: str | None, by: str, fork_of: str | None = None) -> Pull:
         with self._lock:
             pull = Pull(
@@ -113,19 +123,20 @@ class PullRequests:
                 body=body,
                 author=by,
                 created_at=_now(),
+                updated_at=_now(),
                 head_sha=NOWHERE,
                 fork_of=fork_of,
             )
             pull.head_sha = self._require_openable(pull)
             self._pulls[pull.number] = self._refreshed(pull)
-            self._tell(PullEvent("opened", pull, by))
+            self._announce("opened", pull, by)
             return pull
 
     def edit(self, number: int, *, title: str, body: str | None, by: str) -> None:
         with self._lock:
             pull = self.find(number)
             pull.title, pull.body = title, body
-            self._tell(PullEvent("edited", pull, by))
+            self._announce("edited", pull, by)
 
     def close(self, number: int, *, by: str) -> None:
         """Close it; one that is not open stays as it is."""
@@ -133,7 +144,7 @@ class PullRequests:
             pull = self.find(number)
             if pull.is_open:
                 pull.is_open, pull.closed_by, pull.closed_at = False, by, _now()
-                self._tell(PullEvent("closed", pull, by))
+                self._announce("closed", pull, by)
 
     def reopen(self, number: int, *, by: str) -> None:
         with self._lock:
@@ -144,12 +155,13 @@ class PullRequests:
                 raise Rejected(422, "Validation Failed", _invalid("state"))
             pull.head_sha = self._require_openable(pull)
             pull.is_open, pull.closed_by, pull.closed_at = True, None, None
-            self._tell(PullEvent("reopened", pull, by))
+            self._announce("reopened", pull, by)
 
     def review(self, number: int, state: str, *, by: str, association: str) -> None:
         with self._lock:
             pull = self.find(number)
             pull.reviews.append(Review(by, state, pull.head_sha, association, _now()))
+            self.touch(pull)
 
     def merge(self, number: int, *, by: str, method: MergeMethod) -> str:
         """Merge it with git and return the commit on the base branch."""
@@ -184,18 +196,22 @@ class PullRequests:
         """Tell whether it fits its base; None once it is closed."""
         return self._merged_tree(pull) is not None if pull.is_open else None
 
+    def _announce(self, action: str, pull: Pull, by: str) -> None:
+        self.touch(pull)
+        self._tell(PullEvent(action, pull, by))
+
     def _head_moved(self, pull: Pull, push: PushEvent) -> None:
         if push.after == NOWHERE:
             self.close(pull.number, by=push.by)
         elif push.before != NOWHERE:
-            self._tell(PullEvent("synchronize", self._refreshed(pull), push.by))
+            self._announce("synchronize", self._refreshed(pull), push.by)
 
     def _note_merge(self, pull: Pull, commit: str, by: str) -> None:
         pull.is_open = False
         pull.merged_by = pull.closed_by = by
         pull.merged_at = pull.closed_at = _now()
         pull.merge_commit = commit
-        self._tell(PullEvent("closed", pull, by))
+        self._announce("closed", pull, by)
 
     def _refreshed(self, pull: Pull) -> Pull:
         """Follow the branch while it is open; a deleted or closed one keeps its last head, under a ref of its own."""

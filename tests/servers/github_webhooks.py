@@ -1,4 +1,4 @@
-"""The webhooks of our GitHub: signed, sent once each in order, and kept to be sent again by hand."""
+"""The webhooks of our GitHub: signed, sent once each in order, and kept to be sent again when asked."""
 
 import hashlib
 import hmac
@@ -7,12 +7,13 @@ import queue
 import threading
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from tests.servers.github_bodies import Body
-
 _TIMEOUT_S = 10
+FIRST_HOOK = 481516234
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +22,29 @@ class Webhook:
 
     url: str
     secret: str
+    is_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
-    """One attempt; `status` is None where nobody answered."""
+    """One attempt; `status` is None where nobody answered. `hook` and `number` are what GitHub's API calls it by."""
 
     id: str
     event: str
     body: bytes
     status: int | None
+    hook: int = field(default=FIRST_HOOK, compare=False)
+    number: int = field(default=0, compare=False)
+    at: datetime = field(default=datetime.min, compare=False)  # noqa: DTZ901 - it is set once it is sent
+    is_again: bool = field(default=False, compare=False)
 
 
 class WebhookPost:
     """Sends from a thread of its own, as GitHub does: whoever caused the event does not wait; nothing is retried."""
 
     def __init__(self) -> None:
-        self.webhook: Webhook | None = None
-        self._waiting: queue.Queue[tuple[Webhook, str, str, bytes] | None] = queue.Queue()
+        self.hooks: dict[int, Webhook] = {}
+        self._waiting: queue.Queue[WebhookDelivery | None] = queue.Queue()
         self._sent: list[WebhookDelivery] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work)
@@ -51,14 +57,16 @@ class WebhookPost:
         self._waiting.put(None)
         self._thread.join()
 
-    def send(self, event: str, body: Body) -> None:
-        if self.webhook is not None:
-            self._waiting.put((self.webhook, event, str(uuid4()), json.dumps(body).encode()))
+    def send(self, event: str, body: Mapping[str, object]) -> None:
+        """Send an event to every webhook, under one id."""
+        delivery_id, content = str(uuid4()), json.dumps(body).encode()
+        for number, hook in list(self.hooks.items()):
+            if hook.is_active:
+                self._waiting.put(WebhookDelivery(delivery_id, event, content, None, number))
 
     def send_again(self, delivery: WebhookDelivery) -> None:
         """Redeliver, under the same id."""
-        assert self.webhook is not None
-        self._waiting.put((self.webhook, delivery.event, delivery.id, delivery.body))
+        self._waiting.put(replace(delivery, is_again=True))
 
     def wait_for(self, count: int, timeout_s: float = 20) -> list[WebhookDelivery]:
         """Return the attempts so far, once there are `count`."""
@@ -66,25 +74,35 @@ class WebhookPost:
             assert self._changed.wait_for(lambda: len(self._sent) >= count, timeout_s), self._sent
             return list(self._sent)
 
+    def sent_to(self, hook: int) -> list[WebhookDelivery]:
+        """The attempts of one webhook, newest first."""
+        with self._changed:
+            return [each for each in reversed(self._sent) if each.hook == hook]
+
+    def age(self, by: timedelta) -> None:
+        """Let what was sent so far have been sent earlier."""
+        with self._changed:
+            self._sent = [replace(each, at=each.at - by) for each in self._sent]
+
     def _work(self) -> None:
-        while (next_one := self._waiting.get()) is not None:
-            webhook, event, delivery_id, body = next_one
-            status = _post(webhook, event, delivery_id, body)
+        while (asked := self._waiting.get()) is not None:
+            status = _post(self.hooks[asked.hook], asked)
             with self._changed:
-                self._sent.append(WebhookDelivery(delivery_id, event, body, status))
+                number = 10_000_000 + len(self._sent)
+                self._sent.append(replace(asked, status=status, number=number, at=datetime.now(UTC)))
                 self._changed.notify_all()
 
 
-def _post(webhook: Webhook, event: str, delivery_id: str, body: bytes) -> int | None:
+def _post(webhook: Webhook, delivery: WebhookDelivery) -> int | None:
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "GitHub-Hookshot/8c2f1e0",
-        "X-GitHub-Event": event,
-        "X-GitHub-Delivery": delivery_id,
-        "X-GitHub-Hook-ID": "481516234",
-        "X-Hub-Signature-256": "sha256=" + hmac.new(webhook.secret.encode(), body, hashlib.sha256).hexdigest(),
+        "X-GitHub-Event": delivery.event,
+        "X-GitHub-Delivery": delivery.id,
+        "X-GitHub-Hook-ID": str(delivery.hook),
+        "X-Hub-Signature-256": "sha256=" + hmac.new(webhook.secret.encode(), delivery.body, hashlib.sha256).hexdigest(),
     }
-    request = urllib.request.Request(webhook.url, body, headers)  # noqa: S310 - the test's own loopback URL
+    request = urllib.request.Request(webhook.url, delivery.body, headers)  # noqa: S310 - the test's own loopback URL
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as answer:

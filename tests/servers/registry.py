@@ -96,6 +96,42 @@ class DockerRegistry:
         return answer.raise_for_status()
 
 
+class Validating(httpx.BaseTransport):
+    """Stands before a docker-registry, which does neither, and gives tag lists in sorted pages and with validators.
+
+    A page that is still the same is answered with 304, without its link. `answered` has the status of each page. Pages
+    hold `page_size` tags, whatever is asked for.
+    """
+
+    def __init__(self, *, page_size: int = 1000) -> None:
+        self.answered: list[int] = []
+        self._page_size = page_size
+        self._there = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._there.handle_request(request)
+        if not request.url.path.endswith("/tags/list") or not answer.is_success:
+            return answer
+        found = json.loads(answer.read())
+        later = sorted(tag for tag in found["tags"] or [] if tag > request.url.params.get("last", ""))
+        content = json.dumps(found | {"tags": later[: self._page_size]}).encode()
+        validator = f'"{hashlib.sha256(content).hexdigest()}"'
+        is_known = request.headers.get("if-none-match") == validator
+        self.answered.append(304 if is_known else 200)
+        if is_known:
+            return httpx.Response(304, headers={"ETag": validator})
+        return httpx.Response(200, headers={"ETag": validator} | self._link(request, later), content=content)
+
+    def _link(self, request: httpx.Request, later: Sequence[str]) -> dict[str, str]:
+        if len(later) <= self._page_size:
+            return {}
+        following = request.url.copy_set_param("last", later[self._page_size - 1])
+        return {"Link": f'<{following.raw_path.decode()}>; rel="next"'}
+
+    def close(self) -> None:
+        self._there.close()
+
+
 def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 

@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from app.clients.git import Mirror
@@ -20,6 +22,7 @@ from app.senders.sender import Keys, Origin, WebhookRequest
 from tests.clients.forge_contract import HEAD, opened
 from tests.clients.git_worlds import open_mirror
 from tests.clients.github_worlds import BOT, BOT_TOKEN, MIRA, GitHubWorld, github_world
+from tests.servers.github_api import Asked
 from tests.servers.github_pulls import Rejected
 
 SECRET = "It's a Secret to Everybody"
@@ -149,6 +152,66 @@ def test_a_redelivery_has_the_same_id_and_a_failed_one_is_not_repeated(
     github.server.send_webhooks_to("http://127.0.0.1:1/", SECRET)
     github.push(HEAD, {"app.yaml": "tag: 1.3.0\n"})
     assert [each.status for each in github.server.wait_for_webhooks(5)] == [202, 202, 202, None, None]
+
+
+def test_the_api_shows_webhooks_and_their_attempts_newest_first_and_sends_one_again(
+    github: GitHubWorld, received: list[WebhookRequest]
+) -> None:
+    opened(github)
+    sent = github.server.wait_for_webhooks(2)
+    [hook] = asked_for(github, "GET", "/hooks")
+    assert hook["config"]["url"].endswith("/webhooks/github")
+    first_page = ask(github, "GET", f"/hooks/{hook['id']}/deliveries", "per_page=1")
+    [newest] = first_page.json()
+    assert (newest["guid"], newest["status"], newest["redelivery"]) == (sent[1].id, "OK", False)
+    following = httpx.URL(first_page.links["next"]["url"]).query.decode()
+    [oldest] = asked_for(github, "GET", f"/hooks/{hook['id']}/deliveries", following)
+    assert (oldest["guid"], oldest["event"], oldest["status_code"]) == (sent[0].id, "push", 202)
+    asked_for(github, "POST", f"/hooks/{hook['id']}/deliveries/{oldest['id']}/attempts")
+    assert github.server.wait_for_webhooks(3)[2] == sent[0]
+    assert received[2].body == received[0].body
+    again = asked_for(github, "GET", f"/hooks/{hook['id']}/deliveries")[0]
+    assert (again["guid"], again["redelivery"]) == (oldest["guid"], True)
+    assert again["id"] != oldest["id"]
+
+
+def test_what_nobody_answered_is_kept_as_failed(github: GitHubWorld) -> None:
+    github.server.send_webhooks_to("http://127.0.0.1:1/webhooks/github", SECRET)
+    github.push(HEAD, {"app.yaml": "tag: 1.3.0\n"})
+    github.server.wait_for_webhooks(1)
+    [hook] = asked_for(github, "GET", "/hooks")
+    [kept] = asked_for(github, "GET", f"/hooks/{hook['id']}/deliveries")
+    assert (kept["status_code"], kept["status"]) == (0, "failed to connect to host")
+
+
+def test_pull_requests_are_listed_by_what_changed_last(github: GitHubWorld) -> None:
+    numbers = [opened(github, f"fluxbridge/main/staging/{name}").number for name in ("a", "b", "c")]
+    github.server.close(numbers[0], by=MIRA)
+    for query, expected in (
+        ("state=all&sort=updated&direction=desc", [1, 3, 2]),
+        ("state=all&sort=updated", [2, 3, 1]),
+        ("state=all", [3, 2, 1]),
+        ("state=all&per_page=2&page=2", [1]),
+    ):
+        assert [each["number"] for each in asked_for(github, "GET", "/pulls", query)] == expected
+
+
+def test_an_hour_has_so_many_requests(github: GitHubWorld) -> None:
+    github.server.limit.start_hour(2)
+    question_of_me = Asked("GET", "/user", "", b"", "")
+    assert [github.server.answer(question_of_me, BOT_TOKEN).status for _ in range(3)] == [200, 200, 403]
+    assert github.server.limit.headers()["X-RateLimit-Remaining"] == "0"
+    github.server.limit.start_hour(2)
+    assert github.forge.account() == BOT
+
+
+def ask(github: GitHubWorld, method: str, place: str, query: str = "") -> httpx.Response:
+    url = httpx.URL(f"{github.server.api_url}/repos/acme/fleet{place}", query=query.encode())
+    return httpx.request(method, url, headers={"Authorization": f"Bearer {BOT_TOKEN}"}, trust_env=False)
+
+
+def asked_for(github: GitHubWorld, method: str, place: str, query: str = "") -> Any:
+    return ask(github, method, place, query).raise_for_status().json()
 
 
 def test_exchanges_that_github_would_not_have_are_found(github: GitHubWorld) -> None:

@@ -2,23 +2,28 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import github
 from github.PullRequest import PullRequest as Pull
 from github.Repository import Repository
+from pydantic import TypeAdapter
 
 from app.clients.forges.github_answers import (
     AccountAnswer,
     CommentAnswer,
     IssueAnswer,
+    ListedPull,
     PullAnswer,
     ReviewAnswer,
     is_approved,
     is_same_repository,
     to_pull_request,
+    to_seen,
 )
 from app.clients.forges.github_errors import (
     TROUBLE,
@@ -32,15 +37,22 @@ from app.clients.forges.github_errors import (
     is_already_open,
     is_missing,
 )
+from app.clients.forges.github_limits import Limits
+from app.clients.forges.github_pages import PAGE, read_pages
 from app.core.errors import FluxbridgeError
-from app.core.ports import PullRequest, PullRequestDraft, PullRequestState
+from app.core.ports import PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _API_VERSION = "2022-11-28"
-_PAGE = 100
+_PULLS = TypeAdapter(list[ListedPull])
 # Each one found costs up to two more requests. Whoever looks wants the open one, or one that was closed at a head
 # that our deterministic commits would give again: after this many others the base, and so that head, is another.
 _MOST_ENDED = 10
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_PULL_REQUESTS = "Pull requests: read and write"
+
+
+def _without_budget() -> None:
+    """Every write is free."""
 
 
 class GitHub:
@@ -48,9 +60,11 @@ class GitHub:
 
     One request at a time and with pauses, as GitHub asks; PyGithub's connection is not made for threads either.
     Nothing is retried here. Only the configured host is contacted, and the environment (proxies, .netrc) is not read.
+    `spend` is called before each request that writes, and may raise Unavailable. While less than a tenth of the token's
+    hourly requests is left, everything raises GitHubRateLimited and nothing is asked.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument a setting
+    def __init__(  # noqa: PLR0913 - one argument a setting, two for budget and tests
         self,
         repository: str,
         *,
@@ -61,15 +75,17 @@ class GitHub:
         proxy: str | None = None,
         seconds_between_requests: float | None = 0.25,
         seconds_between_writes: float | None = 1.0,
+        spend: Callable[[], None] = _without_budget,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name, self._timeout_s = repository, timeout_s
+        self.name, self._timeout_s = repository, timeout_s
         self._lock = threading.Lock()
         self._client = github.Github(
             base_url=base_url.rstrip("/"),
             auth=_CurrentToken(repository, token),
             timeout=timeout_s,
             user_agent="fluxbridge",
-            per_page=_PAGE,
+            per_page=PAGE,
             verify=str(ca_file) if ca_file else True,
             retry=None,
             seconds_between_requests=seconds_between_requests,
@@ -77,16 +93,16 @@ class GitHub:
             lazy=True,
             api_version=_API_VERSION,
         )
-        _keep_to_settings(self._client, proxy)
+        _keep_to_settings(self._client, proxy, Limits(repository, spend=spend, clock=clock))
 
     def account(self) -> str:
         """The login that the token belongs to."""
-        with self._asking():
+        with self.asking():
             return AccountAnswer.model_validate(self._client.get_user().raw_data).login
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the repository, newest first: those open and the last ten that ended."""
-        with self._asking() as repository:
+        with self.asking() as repository:
             # Without the filter on what comes back, a redirect that drops the query would give those of all branches.
             pulls = repository.get_pulls(state="all", sort="created", direction="desc", head=self._from(head))
             ours = [pull for pull in pulls.get_page(0) if pull.head.ref == head]
@@ -95,14 +111,29 @@ class GitHub:
             shown = [self._shown(repository, pull.number) for pull in wanted]
             return [pull for pull in shown if not pull.is_from_fork]
 
+    def recent_pull_requests(self, *, prefix: str, limit: int) -> Sequence[PullRequestSeen]:
+        """Those from branches of the repository below `prefix`/, in any state, that changed last, newest first.
+
+        At most `limit` pull requests are looked at, whosever they are; each hundred costs one request.
+        """
+        newest = {"state": "all", "sort": "updated", "direction": "desc"}
+        with self.asking() as repository:
+            pages = read_pages(repository, "/pulls", newest, _PULLS)
+            looked_at = list(islice((pull for page, _ in pages for pull in page), limit))
+            for pull in looked_at:
+                self._require_own(pull)
+            # One that changes between two pages stands on both.
+            ours = {p.number: p for p in looked_at if p.head.ref.startswith(f"{prefix}/") and not p.is_from_fork}
+            return [to_seen(pull) for pull in ours.values()]
+
     def pull_request(self, number: int) -> PullRequest:
         """One pull request. Raises UnknownPullRequest."""
-        with self._asking(number) as repository:
+        with self.asking(number) as repository:
             return self._shown(repository, number)
 
     def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
         """Open it and label it; one that is already open from that head into that base is returned instead."""
-        with self._asking() as repository:
+        with self.asking() as repository:
             try:
                 pull = repository.create_pull(draft.base, draft.head, title=draft.title, body=draft.body)
             except github.GithubException as error:
@@ -115,62 +146,70 @@ class GitHub:
 
     def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
         """Replace title and body. Raises UnknownPullRequest."""
-        with self._asking(number) as repository:
+        with self.asking(number) as repository:
             repository.get_pull(number).edit(title=title, body=body)
             return self._shown(repository, number)
 
     def comment(self, number: int, text: str) -> None:
         """Say something in the pull request. Raises UnknownPullRequest."""
-        with self._asking(number) as repository:
+        with self.asking(number) as repository:
             CommentAnswer.model_validate(repository.get_issue(number).create_comment(text).raw_data)
 
     def close_pull_request(self, number: int) -> PullRequest:
         """Close it; one that is closed or merged stays as it is. Raises UnknownPullRequest."""
-        with self._asking(number) as repository:
+        with self.asking(number) as repository:
             pull = repository.get_pull(number)
             if self._read(pull).outcome is PullRequestState.OPEN:
                 pull.edit(state="closed")
             return self._shown(repository, number)
 
     @contextmanager
-    def _asking(self, number: int | None = None) -> Iterator[Repository]:
-        """Give the repository to one caller at a time, and say its errors by who must act."""
+    def asking(self, number: int | None = None, *, permission: str = _PULL_REQUESTS) -> Iterator[Repository]:
+        """Give the repository to one caller at a time, and say its errors by who must act.
+
+        `number` is the pull request that is asked for, `permission` what the token needs, in GitHub's words.
+        """
         with self._lock:
             try:
-                yield self._client.get_repo(self._name)
+                yield self._client.get_repo(self.name)
             except FluxbridgeError:
                 raise
             except TROUBLE as error:
-                raise self._explain(error, number) from error
+                raise self._explain(error, number, permission) from error
 
-    def _explain(self, error: Exception, number: int | None) -> FluxbridgeError:
+    def _explain(self, error: Exception, number: int | None, permission: str) -> FluxbridgeError:
         if not is_missing(error):
-            return explain(error, self._name, timeout_s=self._timeout_s)
+            return explain(error, self.name, timeout_s=self._timeout_s, permission=permission)
         try:
-            self._client.get_repo(self._name).complete()
+            self._client.get_repo(self.name).complete()
         except TROUBLE as why:
             if is_missing(why):
-                return RepositoryNotVisible(self._name)
-            return explain(why, self._name, timeout_s=self._timeout_s)
+                return RepositoryNotVisible(self.name)
+            return explain(why, self.name, timeout_s=self._timeout_s, permission=permission)
         if number is not None:
-            return UnknownPullRequest(self._name, number)
-        return GitHubRefused(self._name, "the token may read the repository, but not this; give it its pull requests")
+            return UnknownPullRequest(self.name, number)
+        return GitHubRefused(
+            self.name, f"the token may read the repository, but not this; give it the permission '{permission}'"
+        )
 
     def _from(self, head: str) -> str:
-        return f"{self._name.partition('/')[0]}:{head}"
+        return f"{self.name.partition('/')[0]}:{head}"
 
     def _already_open(self, repository: Repository, draft: PullRequestDraft) -> Pull:
         pulls = repository.get_pulls(state="open", base=draft.base, head=self._from(draft.head)).get_page(0)
         for pull in pulls:
             if (pull.head.ref, pull.base.ref) == (draft.head, draft.base) and not self._read(pull).is_from_fork:
                 return pull
-        raise GitHubUnavailable(self._name, f"says that {draft.head} has an open pull request, but does not show it")
+        raise GitHubUnavailable(self.name, f"says that {draft.head} has an open pull request, but does not show it")
 
     def _read(self, pull: Pull) -> PullAnswer:
         answer = PullAnswer.model_validate(pull.raw_data)
-        if not is_same_repository(answer.base.repo.full_name, self._name):
-            raise RepositoryMoved(self._name, answer.base.repo.full_name)
+        self._require_own(answer)
         return answer
+
+    def _require_own(self, pull: ListedPull) -> None:
+        if not is_same_repository(pull.base.repo.full_name, self.name):
+            raise RepositoryMoved(self.name, pull.base.repo.full_name)
 
     def _shown(self, repository: Repository, number: int) -> PullRequest:
         """A pull request as it is now, with what only its reviews and its issue tell."""
@@ -206,8 +245,9 @@ class _CurrentToken(github.Auth.Auth):
         return token
 
 
-def _keep_to_settings(client: github.Github, proxy: str | None) -> None:
-    """Take proxies from our settings alone; PyGithub knows only those of the environment."""
+def _keep_to_settings(client: github.Github, proxy: str | None, limits: Limits) -> None:
+    """Take proxies from our settings alone, as PyGithub knows only those of the environment, and keep the limits."""
     connection = client.requester._Requester__createConnection()  # type: ignore[attr-defined]  # noqa: SLF001
     connection.session.trust_env = False
     connection.session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+    limits.watch(connection.session)

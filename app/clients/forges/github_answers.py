@@ -1,12 +1,13 @@
-"""What GitHub's REST API says of pull requests and reviews, read into our own values."""
+"""What GitHub's REST API says of pull requests, reviews and webhooks, read into our own values."""
 
 from collections.abc import Iterable
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from app.core.ports import PullRequest, PullRequestState
+from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
 
 # Who else may approve is anyone with an account; only these may write to the repository or belong to its owner.
 _HEARD = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
@@ -42,24 +43,14 @@ class _Base(BaseModel):
     repo: _Repository
 
 
-class PullAnswer(BaseModel):
-    """A pull request in its full form, as `GET /pulls/{number}` gives it."""
+class ListedPull(BaseModel):
+    """A pull request as far as lists tell what matters of it."""
 
     number: Annotated[int, Field(gt=0)]
-    html_url: Annotated[str, StringConstraints(pattern=r"^https?://")]
     state: Literal["open", "closed"]
-    title: str
-    body: str | None
-    user: AccountAnswer | None
-    labels: tuple[_Label, ...]
     head: _Head
     base: _Base
-    mergeable: bool | None
-    auto_merge: dict[str, object] | None
-    merge_commit_sha: Sha | None
-    merged_by: AccountAnswer | None
     merged_at: datetime | None
-    closed_at: datetime | None
 
     @property
     def outcome(self) -> PullRequestState:
@@ -72,6 +63,21 @@ class PullAnswer(BaseModel):
     def is_from_fork(self) -> bool:
         """Tell whether the head lies in another repository than the base, or in one that is gone."""
         return self.head.repo is None or not is_same_repository(self.head.repo.full_name, self.base.repo.full_name)
+
+
+class PullAnswer(ListedPull):
+    """A pull request in its full form, as `GET /pulls/{number}` gives it."""
+
+    html_url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    title: str
+    body: str | None
+    user: AccountAnswer | None
+    labels: tuple[_Label, ...]
+    mergeable: bool | None
+    auto_merge: dict[str, object] | None
+    merge_commit_sha: Sha | None
+    merged_by: AccountAnswer | None
+    closed_at: datetime | None
 
 
 class IssueAnswer(BaseModel):
@@ -95,6 +101,35 @@ class ReviewAnswer(BaseModel):
     author_association: str
 
 
+class HookConfig(BaseModel):
+    """What a webhook was set up with; old services among the hooks have no URL."""
+
+    url: str = ""
+
+
+class HookAnswer(BaseModel):
+    """A webhook of a repository."""
+
+    id: Annotated[int, Field(gt=0)]
+    active: bool
+    config: HookConfig
+
+
+class DeliveryAnswer(BaseModel):
+    """One attempt to deliver a webhook; `guid` is the same in all attempts, `status_code` 0 where nobody answered."""
+
+    id: Annotated[int, Field(gt=0)]
+    guid: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    delivered_at: AwareDatetime
+    status_code: int
+    event: str
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the receiver took it."""
+        return HTTPStatus.OK <= self.status_code < HTTPStatus.MULTIPLE_CHOICES
+
+
 def is_same_repository(one: str, other: str) -> bool:
     """Compare two full names as GitHub does."""
     return one.casefold() == other.casefold()
@@ -110,6 +145,11 @@ def is_approved(reviews: Iterable[ReviewAnswer], head_sha: str) -> bool:
         review.state == "APPROVED" and review.commit_id == head_sha and review.author_association in _HEARD
         for review in last.values()
     )
+
+
+def to_seen(pull: ListedPull) -> PullRequestSeen:
+    """Say in our words what a list shows."""
+    return PullRequestSeen(pull.number, pull.outcome, pull.head.ref, pull.head.sha, pull.base.ref)
 
 
 def to_pull_request(pull: PullAnswer, *, closed_by: str | None, is_approved: bool) -> PullRequest:

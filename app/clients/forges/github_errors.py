@@ -12,12 +12,16 @@ import requests
 from github import BadAttributeException, GithubException, UnknownObjectException
 
 from app.core.errors import NotFound, Refused, Unavailable
+from app.core.ports import RateLimited
 
 # What GitHub asks for where it names no time itself:
 # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
 _DEFAULT_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=1)
+_SHORTEST_PAUSE = timedelta(seconds=1)
 _LIMITED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+# The second is how older servers call the secondary rate limit.
+_LIMIT_WORDS = ("rate limit", "abuse detection")
 
 TROUBLE = (
     GithubException,
@@ -80,7 +84,15 @@ class UnknownPullRequest(NotFound):
 class GitHubUnavailable(Unavailable):
     """GitHub does not answer, or not as GitHub, just now."""
 
-    def __init__(self, repository: str, problem: str, *, retry_after: timedelta | None = None) -> None:
+    def __init__(self, repository: str, problem: str) -> None:
+        super().__init__(f"GitHub {problem} (for {repository})")
+        self.repository = repository
+
+
+class GitHubRateLimited(RateLimited):
+    """GitHub takes no more requests with our token before `retry_after`, or should be asked for none."""
+
+    def __init__(self, repository: str, problem: str, *, retry_after: timedelta) -> None:
         super().__init__(f"GitHub {problem} (for {repository})", retry_after=retry_after)
         self.repository = repository
 
@@ -96,11 +108,11 @@ def is_already_open(error: GithubException) -> bool:
     return is_invalid and any(words.startswith("A pull request already exists") for words in _words(error.data))
 
 
-def explain(error: Exception, repository: str, *, timeout_s: int) -> Refused | Unavailable:
-    """Say what an error of `TROUBLE` means."""
+def explain(error: Exception, repository: str, *, timeout_s: int, permission: str) -> Refused | Unavailable:
+    """Say what an error of `TROUBLE` means. `permission` is what the token needs here, in GitHub's words."""
     match error:
         case GithubException():
-            return _explain_status(error, repository)
+            return _explain_status(error, repository, permission)
         case requests.RequestException():
             return GitHubUnavailable(repository, _describe_connection(error, timeout_s))
         case RuntimeError():
@@ -124,19 +136,19 @@ def _describe_connection(error: requests.RequestException, timeout_s: int) -> st
             return f"cannot be reached: {type(error).__name__}"
 
 
-def _explain_status(error: GithubException, repository: str) -> Refused | Unavailable:
+def _explain_status(error: GithubException, repository: str, permission: str) -> Refused | Unavailable:
     status, headers = error.status, error.headers or {}
     if status == HTTPStatus.UNAUTHORIZED:
         return TokenNotAccepted(repository, "was not accepted: it expired or was revoked")
     if _is_rate_limit(error):
-        return GitHubUnavailable(
+        return GitHubRateLimited(
             repository, "takes no more requests for a while: rate limit", retry_after=_pause(headers)
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return GitHubUnavailable(repository, f"answered {status}")
     problem = f"{status}, {_said(error.data)}"
     if status == HTTPStatus.FORBIDDEN:
-        problem += "; the token needs read and write access to its pull requests"
+        problem += f"; the token needs the permission '{permission}'"
     return GitHubRefused(repository, problem)
 
 
@@ -145,25 +157,29 @@ def _is_rate_limit(error: GithubException) -> bool:
         return False
     headers = error.headers or {}
     is_exhausted = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
-    says_so = any("rate limit" in words.lower() for words in _words(error.data))
+    says_so = any(told in words.lower() for words in _words(error.data) for told in _LIMIT_WORDS)
     return error.status == HTTPStatus.TOO_MANY_REQUESTS or is_exhausted or says_so
 
 
-def _pause(headers: Mapping[str, str]) -> timedelta:
-    """How long GitHub wants to be left alone.
-
-    Its reset time, which counts only once nothing remains, is set against its own clock, not ours.
-    """
-    if (seconds := headers.get("retry-after", "")).isdecimal():
-        return min(timedelta(seconds=min(int(seconds), 10**6)), _LONGEST_PAUSE)
-    if headers.get("x-ratelimit-remaining") != "0":
-        return _DEFAULT_PAUSE
+def time_until_reset(headers: Mapping[str, str]) -> timedelta:
+    """How long until GitHub counts anew: its reset time is set against its own clock, not ours."""
     try:
         reset = datetime.fromtimestamp(int(headers["x-ratelimit-reset"]), UTC)
         pause = reset - parsedate_to_datetime(headers["date"])
     except (KeyError, ValueError, OverflowError, OSError, TypeError):
         return _DEFAULT_PAUSE
-    return min(max(pause, timedelta(seconds=1)), _LONGEST_PAUSE)
+    return _bounded(pause)
+
+
+def _pause(headers: Mapping[str, str]) -> timedelta:
+    """How long GitHub wants to be left alone. Its reset time counts only once nothing remains."""
+    if (seconds := headers.get("retry-after", "")).isdecimal():
+        return _bounded(timedelta(seconds=int(seconds[:7])))
+    return time_until_reset(headers) if headers.get("x-ratelimit-remaining") == "0" else _DEFAULT_PAUSE
+
+
+def _bounded(pause: timedelta) -> timedelta:
+    return min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
 
 def _said(answer: object) -> str:

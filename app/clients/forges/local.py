@@ -19,7 +19,7 @@ from app.clients.forges.local_pulls import (
 from app.clients.git_command import GitCommand, GitFailed, checked_branch
 from app.clients.git_trees import commit_tree, signature
 from app.core.errors import Conflict, NotFound, Refused, Unavailable
-from app.core.ports import PullRequest, PullRequestDraft, PullRequestState
+from app.core.ports import PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _ATTEMPTS = 20
 
@@ -79,6 +79,19 @@ class LocalForge:
         """Pull requests from this branch, in any state, newest first."""
         snapshot = take_snapshot(self._git)
         return self._shown(snapshot, (number for number, pull in snapshot.pulls.items() if pull.head == head))
+
+    def recent_pull_requests(self, *, prefix: str, limit: int) -> Sequence[PullRequestSeen]:
+        """Those from branches below `prefix`/, in any state, that changed last, newest first; `limit` are looked at.
+
+        A push to its branch changes no pull request here.
+        """
+        snapshot = take_snapshot(self._git)
+        newest = sorted(snapshot.pulls.items(), key=lambda one: (one[1].last_changed_at, one[0]), reverse=True)
+        return [
+            PullRequestSeen(number, pull.state, pull.head, snapshot.head_sha(number), pull.base)
+            for number, pull in newest[:limit]
+            if pull.head.startswith(f"{prefix}/")
+        ]
 
     def list_pull_requests(self, *, state: PullRequestState | None = None) -> Sequence[PullRequest]:
         """All pull requests, or those in one state, newest first."""
@@ -174,8 +187,10 @@ class LocalForge:
             snapshot = take_snapshot(self._git)
             before = _pull(snapshot, number)
             after = change(snapshot, before)
-            moves = [self._state_move(snapshot, number, after), _head_move(snapshot, number)]
-            if after == before or move_refs(self._git, *moves):
+            if after == before:
+                return self.pull_request(number)
+            stamped = after.model_copy(update={"changed_at": self._clock()})
+            if move_refs(self._git, self._state_move(snapshot, number, stamped), _head_move(snapshot, number)):
                 return self.pull_request(number)
         raise RepositoryBusy(self._git.path)
 
@@ -193,10 +208,11 @@ class LocalForge:
         message = f"Merge pull request {number} from {pull.head}\n\n{pull.title}"
         commit = commit_tree(self._git, tree, (base, head), message=message, by=signature((by, f"{by}@localhost"), now))
         changes = {"state": PullRequestState.MERGED, "merged_by": by, "merged_at": now, "merge_commit": commit}
+        merged = pull.model_copy(update={**changes, "changed_at": now})
         return [
             RefMove(f"{HEADS}{pull.base}", commit, base),
             RefMove(f"{HEADS}{pull.head}", head, head),
-            self._state_move(snapshot, number, pull.model_copy(update=changes)),
+            self._state_move(snapshot, number, merged),
             RefMove(head_ref(number), head, snapshot.refs[head_ref(number)]),
         ]
 

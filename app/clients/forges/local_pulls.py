@@ -59,6 +59,12 @@ class Pull(BaseModel):
     merged_at: datetime | None = None
     closed_by: str | None = None
     closed_at: datetime | None = None
+    changed_at: datetime | None = None
+
+    @property
+    def last_changed_at(self) -> datetime:
+        """When something was last done to it; pushes to its branch do not count."""
+        return self.changed_at or self.opened_at
 
 
 @dataclass(frozen=True, slots=True)

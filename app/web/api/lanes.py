@@ -36,6 +36,5 @@ def show_plan(parts: Parts, repo: Line, branch: Line) -> PlanDescription:
 
 @router.get("/status")
 def show_status(parts: Parts) -> Status:
-    """Deliveries, lanes and promotions in numbers."""
-    with parts.database.transaction() as connection:
-        return read_status(connection, parts.clock())
+    """Deliveries, lanes, promotions and sweeps in numbers."""
+    return read_status(parts.database, parts.clock)

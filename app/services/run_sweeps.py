@@ -1,0 +1,210 @@
+"""Run sweeps: those that are due, one after the other, and those that a person asks for now."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from cronsim import CronSim
+from sqlalchemy import Connection
+
+from app.core.errors import Conflict, FluxbridgeError, NotFound
+from app.db import measures, schedules
+from app.db.database import Database
+from app.db.schedules import SweepClaim
+from app.services.look import BrokenOff, Look
+from app.services.ready_policies import ReadyPolicies
+from app.services.sweeps import SWEEPS
+from app.services.systems import Clock, Systems
+
+_JUST_NOW = timedelta(minutes=1)
+_BREATH_S = 0.001
+_log = structlog.get_logger("fluxbridge.sweeps")
+
+
+class UnknownSweep(NotFound):
+    """A sweep was asked for that there is not."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no sweep {name[:64]!r}; there are: {', '.join(SWEEPS)}")
+
+
+class SweepBusy(Conflict):
+    """A sweep was asked for that runs just now."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the sweep {name} is running just now: ask again when it has ended")
+
+
+@dataclass(slots=True, kw_only=True)
+class Sweeps:
+    """The sweeps as one process runs them, each under its schedule's lease.
+
+    While one runs, a thread of its own keeps the lease; `renew` may be called by anyone besides.
+    """
+
+    database: Database
+    systems: Systems
+    clock: Clock
+    owner: str
+    ready: ReadyPolicies = field(default_factory=ReadyPolicies)
+    on_lanes_due: Callable[[], None] = lambda: None
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _running: dict[str, SweepClaim] = field(default_factory=dict)
+    _lost: set[SweepClaim] = field(default_factory=set)
+
+    def ensure(self) -> None:
+        """Make every sweep known: each is due now, unless it ended a moment ago or waits for a person."""
+        with self.database.transaction() as connection:
+            now = self._now(connection)
+            ended = {row.name: row.last_ended_at for row in schedules.every(connection)}
+            for name in SWEEPS:
+                last = ended.get(name)
+                later = self._next_at(name, now)
+                is_done = last is not None and last > now - _JUST_NOW
+                schedules.ensure(connection, name, later if is_done or later is None else now)
+
+    def next_at(self) -> datetime | None:
+        """When the next sweep that nobody runs is due."""
+        with self.database.transaction() as connection:
+            return schedules.next_due_at(connection)
+
+    def run_due(self) -> bool:
+        """Run the sweep that has been due longest to its end; false when none is due or the process stops."""
+        if self._stopping.is_set():
+            return False
+        with self.database.transaction() as connection:
+            lease = self.systems.timing.lease
+            claim = schedules.claim_due(connection, owner=self.owner, now=self._now(connection), lease=lease)
+        if claim is None:
+            return False
+        with self._keeping([claim]):
+            look = self._run(claim)
+        if look is not None and look.error is not None:
+            _log.warning("a sweep met failures", sweep=claim.name, why=look.error)
+        return True
+
+    def run_now(self, names: Sequence[str] = (), *, is_dry: bool = False, is_confirmed: bool = False) -> Sequence[Look]:
+        """Run these sweeps in this thread, by default all that have a schedule, and tell what each found.
+
+        With `is_dry` nothing is written. Raises UnknownSweep, SweepBusy.
+        """
+        for name in names:
+            if name not in SWEEPS:
+                raise UnknownSweep(name)
+        wanted = [name for name in SWEEPS if name in (names or self.systems.sweeps.schedules)]
+        if is_dry:
+            return [self._look(name, is_dry=True, is_confirmed=is_confirmed) for name in wanted]
+        claims = self._claim_all(wanted)
+        with self._keeping(claims):
+            looks = [self._run(claim, is_confirmed=is_confirmed) for claim in claims]
+        return [look for look in looks if look is not None]
+
+    def renew(self) -> None:
+        """Prolong the leases of what runs here; what another process has taken over meanwhile is broken off."""
+        for claim in list(self._running.values()):
+            with self.database.transaction() as connection:
+                lease = self.systems.timing.lease
+                is_kept = schedules.renew(connection, claim, now=self._now(connection), lease=lease)
+            if not is_kept:
+                self._lost.add(claim)
+
+    def stop(self) -> None:
+        """Break off what runs here after its present step, and give it back."""
+        self._stopping.set()
+
+    def _claim_all(self, names: Sequence[str]) -> Sequence[SweepClaim]:
+        """All or none."""
+        claims: list[SweepClaim] = []
+        with self.database.transaction() as connection:
+            now, lease = self._now(connection), self.systems.timing.lease
+            for name in sorted(names):
+                schedules.know(connection, name)
+                claim = schedules.claim(connection, name, owner=self.owner, now=now, lease=lease)
+                if claim is None:
+                    raise SweepBusy(name)
+                claims.append(claim)
+        return sorted(claims, key=lambda claim: list(SWEEPS).index(claim.name))
+
+    def _run(self, claim: SweepClaim, *, is_confirmed: bool = False) -> Look | None:
+        """Run one sweep and write down how it ended; None when it was broken off."""
+        try:
+            look = self._look(claim.name, claim, is_confirmed=is_confirmed)
+        except BrokenOff as error:
+            _log.warning("a sweep was broken off", sweep=claim.name, why=str(error))
+            with self.database.transaction() as connection:
+                schedules.release(connection, claim)
+            return None
+        outcome = "ok" if look.error is None else "failed"
+        with self.database.transaction() as connection:
+            now = self._now(connection)
+            is_mine = schedules.finish(
+                connection,
+                claim,
+                now=now,
+                next_at=self._next_at(claim.name, now),
+                found=look.found,
+                error=look.error,
+            )
+            if is_mine:
+                measures.add(connection, "sweep_found", claim.name, look.found)
+                measures.add(connection, "sweeps", f"{claim.name}:{outcome}")
+        self._running.pop(claim.name, None)
+        return look
+
+    def _look(
+        self, name: str, claim: SweepClaim | None = None, *, is_dry: bool = False, is_confirmed: bool = False
+    ) -> Look:
+        look = Look(
+            sweep=name,
+            database=self.database,
+            systems=self.systems,
+            clock=self.clock,
+            ready=self.ready,
+            on_lanes_due=self.on_lanes_due,
+            is_dry=is_dry,
+            is_confirmed=is_confirmed,
+            go_on=lambda: self._go_on(name, claim),
+        )
+        # What goes wrong before its first step is told as well.
+        with look.attempt(name):
+            SWEEPS[name](look)
+        return look
+
+    def _go_on(self, name: str, claim: SweepClaim | None) -> None:
+        # The pause lets those have the database that wait for it: SQLite has one connection.
+        if self._stopping.wait(_BREATH_S) or claim in self._lost:
+            raise BrokenOff(name)
+
+    @contextmanager
+    def _keeping(self, claims: Sequence[SweepClaim]) -> Iterator[None]:
+        """Renew the leases of these claims until they have ended."""
+        ended = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(ended,), name="sweep-leases", daemon=True)
+        self._running |= {claim.name: claim for claim in claims}
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+            for claim in claims:
+                self._running.pop(claim.name, None)
+                self._lost.discard(claim)
+
+    def _keep(self, ended: threading.Event) -> None:
+        while not ended.wait(self.systems.timing.lease.total_seconds() / 3):
+            try:
+                self.renew()
+            except FluxbridgeError as error:
+                _log.warning("the lease of a sweep could not be renewed", why=str(error))
+
+    def _next_at(self, name: str, now: datetime) -> datetime | None:
+        """When a sweep is due after `now` by its schedule; None: only when a person asks."""
+        schedule = self.systems.sweeps.schedules.get(name)
+        return next(CronSim(schedule, now.astimezone(UTC))) if schedule is not None else None
+
+    def _now(self, connection: Connection) -> datetime:
+        return self.clock() if self.database.is_sqlite else self.database.lease_clock(connection)

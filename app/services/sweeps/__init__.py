@@ -1,0 +1,20 @@
+"""Sweeps: what each of them looks for that no webhook brought, one a file."""
+
+from collections.abc import Callable, Mapping
+
+from app.services.look import Look
+from app.services.sweeps.bodies import drop_bodies
+from app.services.sweeps.builds import sweep_builds
+from app.services.sweeps.mirrors import pack_mirrors
+from app.services.sweeps.pull_requests import sweep_pull_requests
+from app.services.sweeps.tags import sweep_tags
+from app.services.sweeps.webhooks import ask_for_webhooks
+
+SWEEPS: Mapping[str, Callable[[Look], None]] = {
+    "webhooks": ask_for_webhooks,
+    "tags": sweep_tags,
+    "builds": sweep_builds,
+    "pull_requests": sweep_pull_requests,
+    "bodies": drop_bodies,
+    "mirrors": pack_mirrors,
+}

@@ -1,0 +1,191 @@
+"""Look for builds: what each Jenkins has built since the last look, in the jobs that `sweep_jobs` names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import partial
+
+from app.core.errors import NotFound
+from app.core.facts import BuildFinished
+from app.core.ports import BuildSeen, Jenkins
+from app.db import builds, held_back, sweep_marks
+from app.senders.sender import Keys, Origin
+from app.services.gather import Gathered, settle_build, with_named_image
+from app.services.look import Look
+from app.services.systems import Source, Systems
+from app.services.write_facts import FactWriter
+
+_SWEEP = "builds"
+_PATTERNS = "builds.patterns"
+_MOST_AT_FIRST = 100
+_MOST_STARTED_MEANWHILE = 100
+_AT_ONCE = 20
+_KINDS = frozenset({"jenkins", "jenkins-notification"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Jobs:
+    """The jobs of one pattern, each with the number of its newest build; `is_first`: nobody looked at it before."""
+
+    controller: str
+    jenkins: Jenkins
+    pattern: str
+    newest: Mapping[str, int]
+    marks: Mapping[str, int]
+    is_first: bool
+
+    @property
+    def key(self) -> str:
+        """What is held back under this name."""
+        return f"{self.controller} {self.pattern}"
+
+    def mark_key(self, job: str) -> str:
+        """Where the mark of a job is kept."""
+        return f"{self.controller} {job}"
+
+    def known_to(self, job: str) -> int:
+        """The number up to which a job needs no look; 0 where it was made anew and counts from the start again."""
+        mark = self.marks.get(self.mark_key(job), 0)
+        return mark if mark <= self.newest[job] else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """The ended builds of a job that nobody told of; with them all are known up to the mark."""
+
+    job: str
+    speaker: Source | None
+    builds: Sequence[BuildFinished]
+    mark: int
+
+
+def sweep_builds(look: Look) -> None:
+    """Take in ended builds that nobody told of. A running one is looked at again the next time.
+
+    More than may come at once of one pattern is held back, but not at the first look at it: that takes the newest
+    hundred of each job.
+    """
+    look.let_go_of_others(f"{name} {each}" for name, patterns in look.systems.sweeps.jobs.items() for each in patterns)
+    for controller, patterns in sorted(look.systems.sweeps.jobs.items()):
+        with look.attempt(f"jenkins.{controller}"):
+            jenkins = look.systems.jenkins[controller]
+            newest = jenkins.newest_builds(patterns)
+            for pattern in patterns:
+                its = {job: number for job, number in newest.items() if _pattern_of(job, patterns) == pattern}
+                _look_at(look, _jobs(look, controller, jenkins, pattern, its))
+
+
+def _pattern_of(job: str, patterns: Sequence[str]) -> str | None:
+    return next((pattern for pattern in patterns if fnmatchcase(job, pattern)), None)
+
+
+def _jobs(look: Look, controller: str, jenkins: Jenkins, pattern: str, newest: Mapping[str, int]) -> _Jobs:
+    with look.database.transaction() as connection:
+        marks = sweep_marks.of(connection, _SWEEP, [f"{controller} {job}" for job in newest])
+        known = sweep_marks.of(connection, _PATTERNS, [f"{controller} {pattern}"])
+    return _Jobs(controller, jenkins, pattern, newest, marks, is_first=not known)
+
+
+def _look_at(look: Look, jobs: _Jobs) -> None:
+    waiting: list[_News] = []
+    is_guarded = not jobs.is_first and not look.is_confirmed
+
+    def look_at(job: str) -> None:
+        news = _news(look, jobs, job)
+        if news is not None and is_guarded:
+            waiting.append(news)
+        elif news is not None:
+            _take_in(look, jobs, news)
+
+    moved = [job for job, newest in sorted(jobs.newest.items()) if newest != jobs.marks.get(jobs.mark_key(job), 0)]
+    steps = {f"jenkins.{jobs.controller} {job}": partial(look_at, job) for job in moved}
+    is_whole = look.each(f"jenkins.{jobs.controller}", steps)
+    _take_in_or_hold(look, jobs, waiting)
+    if jobs.is_first and is_whole and not look.is_dry:
+        with look.database.transaction() as connection:
+            sweep_marks.put(connection, _PATTERNS, jobs.key, 0, now=look.now())
+
+
+def _take_in_or_hold(look: Look, jobs: _Jobs, waiting: Sequence[_News]) -> None:
+    count = sum(len(news.builds) for news in waiting)
+    if look.is_too_much(count):
+        names = [f"{news.job} #{build.number}" for news in waiting for build in news.builds]
+        look.hold(jobs.key, count, f"{count} new builds", names)
+        return
+    for news in waiting:
+        with look.attempt(f"jenkins.{jobs.controller} {news.job}"):
+            _take_in(look, jobs, news)
+    if not look.is_dry:
+        with look.database.transaction() as connection:
+            held_back.let_go(connection, _SWEEP, jobs.key)
+
+
+def _news(look: Look, jobs: _Jobs, job: str) -> _News | None:
+    """What a job has that is not known yet; None where Jenkins no longer has the job."""
+    after, newest = jobs.known_to(job), jobs.newest[job]
+    speaker = _speaker(look.systems, jobs.controller, job)
+    if speaker is None:
+        return _News(job, None, (), newest)
+    # Those that were started since the newest was asked for must not take the place of the oldest.
+    limit = _MOST_AT_FIRST if jobs.is_first else newest - after + _MOST_STARTED_MEANWHILE
+    try:
+        seen = jobs.jenkins.builds_after(job, after, limit=limit)
+    except NotFound:
+        return None
+    numbers = [one.number for one in seen if one.build is not None]
+    with look.database.transaction() as connection:
+        known = builds.known_numbers(connection, controller=jobs.controller, job=job, numbers=numbers)
+    new = [one.build for one in seen if one.build is not None and one.number not in known]
+    return _News(job, speaker, new, _mark(seen, newest))
+
+
+def _mark(seen: Sequence[BuildSeen], newest: int) -> int:
+    """The number up to which every build has ended."""
+    running = [one.number for one in seen if one.build is None]
+    return min(running) - 1 if running else max([newest, *(one.number for one in seen)])
+
+
+def _take_in(look: Look, jobs: _Jobs, news: _News) -> None:
+    speaker, new = news.speaker, news.builds
+    if speaker is not None and not look.is_dry:
+        for start in range(0, len(new), _AT_ONCE):
+            look.go_on()
+            _write(look, speaker, new[start : start + _AT_ONCE])
+    look.find(_told(news.job, new), len(new))
+    if not look.is_dry:
+        with look.database.transaction() as connection:
+            sweep_marks.put(connection, _SWEEP, jobs.mark_key(news.job), news.mark, now=look.now())
+
+
+def _write(look: Look, speaker: Source, new: Sequence[BuildFinished]) -> None:
+    """Write builds of one job down, with what the registry says of their images; not those that came meanwhile."""
+    gathered = Gathered()
+    for build in new:
+        settle_build(with_named_image(build), speaker, look.systems, gathered)
+    numbers = [build.number for build in new]
+    with look.database.transaction() as connection:
+        known = builds.known_numbers(connection, controller=new[0].controller, job=new[0].job, numbers=numbers)
+        facts = [fact for fact in gathered.facts if not (isinstance(fact, BuildFinished) and fact.number in known)]
+        writer = FactWriter(connection, look.systems, speaker, None, look.now())
+        keys = writer.write(replace(gathered, facts=facts), look.ready)
+    if keys:
+        look.on_lanes_due()
+
+
+def _told(job: str, new: Sequence[BuildFinished]) -> str:
+    numbers = [f"#{build.number}" for build in new]
+    return f"{job}: {', '.join(numbers[:5])}{f' and {len(numbers) - 5} more' if len(numbers) > 5 else ''}"
+
+
+def _speaker(systems: Systems, controller: str, job: str) -> Source | None:
+    """Who may say so: all sources of this Jenkins together, and no image that none of them may report of the job.
+
+    Where no source is of this Jenkins every job and image counts; None where there are some, but not for this job.
+    """
+    its = [one for one in systems.sources.values() if one.kind in _KINDS and one.origin.jenkins == controller]
+    those = [one for one in its if one.may_report_job(job)]
+    if its and not those:
+        return None
+    images = () if not all(one.images for one in those) else tuple(image for one in those for image in one.images)
+    name = f"sweep:{_SWEEP}"
+    return Source(name=name, kind="sweep", origin=Origin(name, jenkins=controller), keys=Keys, images=images)

@@ -1,0 +1,50 @@
+"""Sweeps: how they stand, and the way to start one now."""
+
+import secrets
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Query
+
+from app.services.filters import Line
+from app.services.read_sweeps import SweepReport, SweepView, list_sweeps
+from app.services.run_sweeps import Sweeps
+from app.services.views import Listing
+from app.web.api.answers import CONFLICT, NOT_FOUND, REFUSED
+from app.web.authentication import Operator
+from app.web.parts import Parts
+
+router = APIRouter(prefix="/sweeps", tags=["sweeps"])
+_log = structlog.get_logger("fluxbridge.web")
+
+
+@router.get("")
+def show_sweeps(parts: Parts) -> Listing[SweepView]:
+    """Every sweep: when it is due, how its last run ended, and what it holds back, on one page."""
+    with parts.database.transaction() as connection:
+        return list_sweeps(connection, parts.systems)
+
+
+@router.post("", responses=REFUSED | NOT_FOUND | CONFLICT)
+def run_sweeps(
+    parts: Parts,
+    caller: Operator,
+    *,
+    name: Annotated[list[Line] | None, Query(max_length=20)] = None,
+    dry_run: bool = False,
+    confirm: bool = False,
+) -> Listing[SweepReport]:
+    """Run sweeps now, by default all that have a schedule; the answer comes when they have ended.
+
+    `dry_run` writes nothing and tells what would be taken in; `confirm` takes in what was held back.
+    """
+    sweeps = Sweeps(
+        database=parts.database,
+        systems=parts.systems,
+        clock=parts.clock,
+        owner=f"api-{secrets.token_hex(6)}",
+        on_lanes_due=parts.wake,
+    )
+    looks = sweeps.run_now(name or (), is_dry=dry_run, is_confirmed=confirm)
+    _log.info("sweeps run", names=[look.sweep for look in looks], dry=dry_run, confirm=confirm, who=caller.name)
+    return Listing(items=[SweepReport.of(look) for look in looks], next=None)

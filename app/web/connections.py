@@ -1,0 +1,107 @@
+"""How many connections there may be: one that only waits gives way to a new one, so that none can be kept out."""
+
+import asyncio
+import json
+from http import HTTPStatus
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from app.web.errors import PROBLEM_JSON
+
+_RETRY_AFTER_S = 5
+# So many more are let in to be told to come back; beyond, they are cut off.
+_REFUSED_AT_ONCE = 64
+
+
+class Connections:
+    """The connections of one server; those that wait for the head of a request in the order of their waiting."""
+
+    def __init__(self, *, most: int, head_s: float) -> None:
+        self._most, self._head_s = most, head_s
+        self._open: set[H11Protocol] = set()
+        self._waiting: dict[H11Protocol, asyncio.TimerHandle] = {}
+
+    def protocol(self) -> type[H11Protocol]:
+        """Uvicorn's protocol, as `Config(http=…)` takes it, with its connections counted here."""
+        connections = self
+
+        class Counted(H11Protocol):
+            """Uvicorn's own, telling of its connection's state."""
+
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                connections.admit(self)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                connections.forget(self)
+                super().connection_lost(exc)
+
+            def data_received(self, data: bytes) -> None:
+                super().data_received(data)
+                connections.look(self)
+
+            def on_response_complete(self) -> None:
+                super().on_response_complete()
+                connections.look(self)
+
+        return Counted
+
+    def admit(self, one: H11Protocol) -> None:
+        """Take a new connection in, in the place of the one that has waited longest where there is no other."""
+        if len(self._open) >= self._most:
+            idle = next(iter(self._waiting), None)
+            if idle is not None:
+                self._drop(idle)
+            elif len(self._open) < self._most + _REFUSED_AT_ONCE:
+                one.app = _refuse
+            else:
+                one.transport.abort()
+                return
+        self._open.add(one)
+        self.look(one)
+
+    def forget(self, one: H11Protocol) -> None:
+        """A connection has ended."""
+        self._open.discard(one)
+        self._stop_waiting(one)
+
+    def look(self, one: H11Protocol) -> None:
+        """See whether a connection waits for a head: so it may be dropped, and is after a while."""
+        is_waiting = one in self._open and (one.cycle is None or one.cycle.response_complete)
+        if not is_waiting:
+            self._stop_waiting(one)
+        elif one not in self._waiting:
+            self._waiting[one] = one.loop.call_later(self._head_s, self._drop, one)
+
+    def _stop_waiting(self, one: H11Protocol) -> None:
+        timer = self._waiting.pop(one, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _drop(self, one: H11Protocol) -> None:
+        self.forget(one)
+        one.transport.abort()
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer as our errors do, without a look at the request."""
+    del scope, receive
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    problem = {
+        "type": "urn:fluxbridge:problem:unavailable",
+        "title": status.phrase,
+        "status": status,
+        "detail": "there are too many connections; come back later",
+        "instance": "",
+    }
+    body = json.dumps(problem).encode()
+    headers = {
+        "content-type": PROBLEM_JSON,
+        "content-length": str(len(body)),
+        "retry-after": str(_RETRY_AFTER_S),
+        "connection": "close",
+    }
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
