@@ -68,12 +68,16 @@ class Place:
 
 
 class Intake:
-    """Hands out room; `held_bytes` tells how much the inbox holds. Lives on one event loop."""
+    """Hands out room; `held_bytes` tells how much the inbox holds. Lives on one event loop.
+
+    `peak_bytes` is the most that was ever reserved.
+    """
 
     def __init__(self, limits: IntakeLimits, held_bytes: Callable[[], int]) -> None:
         self._limits, self._held_bytes = limits, held_bytes
         self._places: set[Place] = set()
         self._reading_bytes = 0
+        self.peak_bytes = 0
         # In the order in which they began to be read.
         self._slow: dict[Place, None] = {}
 
@@ -93,6 +97,7 @@ class Intake:
         place = Place(size, self._limits, self._slow)
         self._places.add(place)
         self._reading_bytes += size
+        self.peak_bytes = max(self.peak_bytes, self.reserved_bytes)
         try:
             yield place
         finally:

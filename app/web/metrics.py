@@ -31,6 +31,8 @@ def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
     """Show how much of `limits.inbox_bytes` is taken in this process."""
     gauge = Gauge("fluxbridge_inbox_bytes", "Bytes of webhooks that are read or wait to be kept", registry=registry)
     gauge.set_function(lambda: intake.reserved_bytes)
+    peak = Gauge("fluxbridge_inbox_peak_bytes", "The most that these were since the start", registry=registry)
+    peak.set_function(lambda: intake.peak_bytes)
 
 
 class StatusCollector(Collector):

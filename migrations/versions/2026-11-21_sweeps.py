@@ -1,4 +1,4 @@
-"""Sweeps on a schedule, budgets of forges, and what is counted over all processes."""
+"""Sweeps on a schedule, budgets of forges, what is counted over all processes, and indexes for long lists."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -59,12 +59,18 @@ def upgrade() -> None:
     )
     op.add_column("deliveries", sa.Column("dropped_at", sa.BigInteger(), nullable=True))
     op.create_index("ix_deliveries_dropped_at_ended_at", "deliveries", ["dropped_at", "ended_at"], unique=False)
+    op.create_index("ix_deliveries_state_id", "deliveries", ["state", "id"], unique=False)
+    op.create_index("ix_builds_job_id", "builds", ["job", "id"], unique=False)
+    op.create_index("ix_promotions_state_id", "promotions", ["state", "id"], unique=False)
     op.add_column("lanes", sa.Column("claimed_at", sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
     """Drop them."""
     op.drop_column("lanes", "claimed_at")
+    op.drop_index("ix_promotions_state_id", table_name="promotions")
+    op.drop_index("ix_builds_job_id", table_name="builds")
+    op.drop_index("ix_deliveries_state_id", table_name="deliveries")
     op.drop_index("ix_deliveries_dropped_at_ended_at", table_name="deliveries")
     op.drop_column("deliveries", "dropped_at")
     for name in ("forge_budgets", "measures", "held_back", "sweep_marks", "schedules"):

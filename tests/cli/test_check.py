@@ -2,6 +2,7 @@
 
 import fcntl
 import socket
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,29 @@ def test_a_database_that_another_process_holds_is_told(around: Surroundings) -> 
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "belongs to another running process" in wrong(around.check())
+
+
+def test_a_healthy_database_is_looked_through_without_a_server(around: Surroundings) -> None:
+    around.check()
+    ended = around.console.run("check", "--database")
+    assert (ended.code, ended.out) == (0, "ok    database: all that must hold of it does\n")
+
+
+def test_what_is_wrong_in_the_database_is_told_with_its_row(around: Surroundings) -> None:
+    around.check()
+    with sqlite3.connect(around.folder / "data" / "fluxbridge.sqlite3") as raw:
+        raw.execute("INSERT INTO selections VALUES ('ghcr.io/acme/gone', 'h', '{}', 1, NULL)")
+    raw.close()
+    ended = around.console.run("check", "--database")
+    assert ended.code == 1
+    assert "WRONG selection ghcr.io/acme/gone h: its image is not in the database" in ended.out
+
+
+@pytest.mark.usefixtures("told")
+def test_a_running_server_looks_through_its_own_database(asking: Console) -> None:
+    ended = asking.run("check", "--database")
+    assert ended.code == 0
+    assert ended.out.splitlines()[-1] == "ok    database: all that must hold of it does"
 
 
 @pytest.fixture

@@ -1,21 +1,26 @@
 """One step is one transaction, one process has the SQLite file, and the schema is this version's."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from app.core.errors import Refused, Unavailable
-from app.db import catalogue
+from app.db import catalogue, migrations
 from app.db.collections import METADATA
-from app.db.database import Database, DatabaseLocked, NestedTransaction
+from app.db.database import Database, DatabaseLocked, NestedTransaction, StatementTooLong
 from app.db.migrations import configuration
 from tests.db.facts import IMAGE, NOW
 from tests.db.threads import at_once
+from tests.servers.postgres import Postgres
+from tests.servers.relay import relaying
 
 
 def test_what_a_transaction_wrote_is_there_after_it(database: Database) -> None:
@@ -117,6 +122,70 @@ def _set_most_pages(database: Database, count: int) -> None:
         connection.execute(text(f"PRAGMA max_page_count={count}"))
 
 
+ENDLESS = text("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+LONG = text("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT count(*) FROM n")
+
+
+@pytest.fixture
+def hasty(database_url: str) -> Iterator[Database]:
+    """One that stops statements soon and finds every transaction long."""
+    opened = Database(database_url, longest_statement_s=0.05, long_transaction_s=0)
+    yield opened
+    opened.close()
+
+
+def test_a_statement_that_runs_for_long_is_stopped_and_says_what_to_do(hasty: Database) -> None:
+    with pytest.raises(StatementTooLong, match="ask for less"), hasty.transaction() as connection:
+        connection.execute(ENDLESS)
+    hasty.check_reachable()
+
+
+def test_a_statement_that_need_not_end_soon_runs_to_its_end(hasty: Database) -> None:
+    with hasty.transaction(is_bounded=False) as connection:
+        assert connection.execute(LONG).scalar_one() == 1_000_000
+    with pytest.raises(StatementTooLong), hasty.transaction() as connection:
+        connection.execute(ENDLESS)
+
+
+def test_a_migration_is_not_stopped(hasty: Database) -> None:
+    _downgrade(hasty)
+    with hasty.transaction(is_bounded=False) as connection:
+        connection.execute(LONG)
+        migrations.migrate(connection)
+
+
+def test_a_transaction_that_was_held_for_long_is_logged_with_who_held_it(hasty: Database) -> None:
+    @contextmanager
+    def by_another_name() -> Iterator[Connection]:
+        with hasty.transaction() as connection:
+            yield connection
+
+    with structlog.testing.capture_logs() as lines:
+        hasty.check_reachable()
+        with by_another_name():
+            pass
+        with hasty.transaction(is_bounded=False):
+            pass
+    here = f"{__name__}:test_a_transaction_that_was_held_for_long_is_logged_with_who_held_it"
+    assert [line["by"] for line in lines] == [here, here]
+    assert {line["log_level"] for line in lines} == {"warning"}
+
+
+def test_a_server_that_was_stopped_is_unavailable_until_it_is_back(postgres: Postgres, postgres_url: str) -> None:
+    with relaying(postgres.port) as relay:
+        database = Database(postgres_url.replace(f":{postgres.port}/", f":{relay.port}/"))
+        try:
+            database.check_reachable()
+            relay.be_gone()
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    database.check_reachable()
+            relay.be_back()
+            database.check_reachable()
+        finally:
+            database.close()
+
+
 def test_a_fresh_database_is_not_current_until_it_is_migrated(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/new.db")
     try:
@@ -174,7 +243,7 @@ def test_two_processes_may_migrate_at_the_same_time(postgres_url: str) -> None:
 
 
 def _downgrade(database: Database) -> None:
-    with database.transaction() as connection:
+    with database.transaction(is_bounded=False) as connection:
         command.downgrade(configuration(connection), "base")
 
 

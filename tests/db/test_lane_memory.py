@@ -116,7 +116,7 @@ def test_a_pull_request_is_known_as_it_was_last_seen(database: Database) -> None
     with database.transaction() as connection:
         pull_requests.upsert(connection, PULL)
         assert list(pull_requests.open_in(connection, LANE)) == [PULL]
-        assert pull_requests.count_open(connection) == 1
+        assert pull_requests.count_open(connection, LANE) == 1
         pull_requests.upsert(connection, closed)
         assert pull_requests.find(connection, LANE, 7) == closed
         assert list(pull_requests.open_in(connection, LANE)) == []

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.sql.dml import Update
 
-from app.db import deliveries, lanes
+from app.db import deliveries, lanes, schedules
 from app.db.database import Database
-from tests.db.facts import LEASE, NOW, delivery
+from tests.db.facts import LEASE, MINUTE, NOW, delivery
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,9 @@ def _much_is_kept(database: Database) -> None:
         for number in range(500):
             lanes.ensure(connection, "fleet", str(number), NOW)
         connection.execute(text("UPDATE lanes SET due_at = NULL"))
+        for number in range(1000):
+            schedules.ensure(connection, str(number), NOW + MINUTE)
+        connection.execute(deliveries.deliveries.update().values(ended_at=NOW))
         connection.execute(text("ANALYZE"))
 
 
@@ -25,9 +28,13 @@ def _much_is_kept(database: Database) -> None:
     [
         pytest.param(deliveries.next_due(NOW), "ix_deliveries_state_due_at", id="the next delivery"),
         pytest.param(lanes.next_due(NOW), "ix_lanes_due_at", id="the next lane"),
+        pytest.param(schedules.next_due(NOW), "ix_schedules_next_at", id="the next sweep"),
+        pytest.param(
+            deliveries.bodies_before(NOW - MINUTE).limit(100), "ix_deliveries_dropped_at_ended_at", id="old bodies"
+        ),
     ],
 )
-def test_claims_use_an_index(database: Database, query: Select[tuple[str]], index: str) -> None:
+def test_claims_and_retention_use_an_index(database: Database, query: Select[tuple[str]], index: str) -> None:
     with database.transaction() as connection:
         assert index in _plan(connection, query)
 

@@ -126,7 +126,7 @@ def test_pages_tell_every_promotion_once_newest_first(database: Database) -> Non
             _begin(connection, replace(NEW, tag=f"1.{minute}.0"), at=NOW + minute * MINUTE)
         first = promotions.page(connection, PromotionFilters(), limit=3)
         second = promotions.page(connection, PromotionFilters(), limit=3, after=first.next)
-        counted = promotions.counts_by_state(connection)
+        counted = promotions.counts_by_state(connection, LANE)
     assert [row.tag for row in [*first.items, *second.items]] == ["1.4.0", "1.3.0", "1.2.0", "1.1.0", "1.0.0"]
     assert second.next is None
     assert counted == {"waiting": 5}

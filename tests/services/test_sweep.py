@@ -239,15 +239,50 @@ def test_a_repository_that_cannot_be_listed_stops_no_other_and_is_tried_again(
     lists: dict[str, list[str] | Exception] = {APP.path: error, API.path: ["2.0.0"]}
     sweeper, _ = listing(site, lists)
     want(site.database, APP, API)
-    with pytest.raises(type(error), match=str(error)):
-        sweeper.list_wanted()
-    assert tags(site.database, API) == {"2.0.0": True}
-    assert still_wanted(site.database) == [APP]
+    sweeper.list_wanted()
+    assert still_wanted(site.database)[-1] == APP
     with site.database.transaction() as connection:
         assert not catalogue.is_listed(connection, APP)
+    site.now += timedelta(minutes=5)
+    sweeper.list_wanted()
+    assert tags(site.database, API) == {"2.0.0": True}
     lists[APP.path] = ["1.0.0"]
+    site.now += timedelta(minutes=5)
     assert sweeper.list_wanted() == 1
     assert tags(site.database, APP) == {"1.0.0": True}
+
+
+def test_a_registry_that_is_down_is_asked_once_and_delays_no_other(site: Site) -> None:
+    other = ListedRegistry({"team/app": ["1.0.0"]})
+    down = ListedRegistry({f"team/app{number}": Unavailable("down") for number in range(30)})
+    site.systems = replace(site.systems, registries={HOST: down, "other.example": other})
+    elsewhere = ImageName("other.example", "team/app")
+    want(site.database, *(ImageName(HOST, f"team/app{number}") for number in range(30)), elsewhere)
+    sweeper = sweeper_of(site)
+    assert [sweeper.list_wanted(), sweeper.list_wanted()] == [0, 1]
+    assert len(down.asked) == 1
+    assert tags(site.database, elsewhere) == {"1.0.0": True}
+
+
+def test_a_registry_that_stays_down_is_left_alone_longer_each_time_until_it_answers(site: Site) -> None:
+    lists: dict[str, list[str] | Exception] = {APP.path: Unavailable("down")}
+    sweeper, registry = listing(site, lists)
+    want(site.database, APP)
+    asked_at = []
+    for second in range(0, 60, 2):
+        site.now = NOW + timedelta(seconds=second)
+        before = len(registry.asked)
+        sweeper.list_wanted()
+        asked_at += [second] if len(registry.asked) > before else []
+    assert asked_at == [0, 2, 6, 14, 30]
+    lists[APP.path] = ["1.0.0"]
+    site.now = NOW + timedelta(minutes=2)
+    assert sweeper.list_wanted() == 1
+
+
+def test_a_database_that_is_gone_is_told(site: Site) -> None:
+    with pytest.raises(Unavailable):
+        sweeper_of(site, BrokenDatabase(site.database, is_down=True)).list_wanted()
 
 
 def test_however_many_cannot_be_listed_another_gets_its_turn(site: Site) -> None:
@@ -256,8 +291,7 @@ def test_however_many_cannot_be_listed_another_gets_its_turn(site: Site) -> None
     sweeper, _ = listing(site, lists | {APP.path: ["1.0.0"]})
     want(site.database, *private, APP)
     for _ in range(2):
-        with pytest.raises(Refused):
-            sweeper.list_wanted()
+        sweeper.list_wanted()
         site.now += timedelta(minutes=1)
     assert tags(site.database, APP) == {"1.0.0": True}
 

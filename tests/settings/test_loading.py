@@ -169,6 +169,16 @@ def test_anchors_save_repeating_a_part(tmp_path: Path) -> None:
     assert settings.jenkins["a"].token == settings.jenkins["b"].token
 
 
+def test_sweeps_have_schedules_of_which_each_may_be_taken_away(tmp_path: Path) -> None:
+    given = read(tmp_path, "sweeps: {tags: 5 */2 * * 1-5, builds: never, mirrors: never}").sweeps
+    assert given.schedules == {
+        "tags": "5 */2 * * 1-5",
+        "pull_requests": "*/10 * * * *",
+        "webhooks": "*/15 * * * *",
+        "bodies": "30 3 * * *",
+    }
+
+
 def test_settings_do_not_change_after_they_were_read(tmp_path: Path) -> None:
     settings = read(tmp_path, WHOLE)
     with pytest.raises(ValidationError):

@@ -8,16 +8,20 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from app.web.connections import Connections
+
 _START_TIMEOUT_S = 10
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """Serve an application; gives its base URL."""
+def serving(app: FastAPI, connections: Connections | None = None) -> Iterator[str]:
+    """Serve an application; gives its base URL. `connections` counts and limits them."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     started = threading.Event()
-    server = _Server(uvicorn.Config(app, access_log=False, log_config=None, lifespan="on"), started)
+    counted = connections or Connections(most=500, head_s=30)
+    config = uvicorn.Config(app, http=counted.protocol(), access_log=False, log_config=None, lifespan="on")
+    server = _Server(config, started)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -16,6 +16,8 @@ from app.senders.sender import Keys, Origin
 from app.services.scans import Scans
 from app.services.systems import Source, Systems
 from app.web.application import create_web
+from app.web.connections import Connections
+from app.web.intake import Intake
 from app.web.parts import ApiToken, WebParts
 from tests.web.server import serving
 
@@ -44,6 +46,11 @@ class Site:
     client: httpx.Client
     database: Database
     woken: threading.Event = field(default_factory=threading.Event)
+    intake: Intake = field(kw_only=True)
+
+    def reserved_bytes(self) -> int:
+        """The bytes of all bodies that are read or wait to be kept."""
+        return self.intake.reserved_bytes
 
     def get(self, path: str, token: str = READ, **query: str) -> httpx.Response:
         """Read from the API."""
@@ -66,14 +73,16 @@ def running_site(
     sources: Mapping[str, Source] = SOURCES,
     tokens: Callable[[], Sequence[ApiToken]] = lambda: TOKENS,
     change: Callable[[WebParts], WebParts] = lambda parts: parts,
+    connections: Connections | None = None,
 ) -> Iterator[Site]:
     """Serve the application over this database; `change` swaps parts before it starts."""
     woken = threading.Event()
     parts = change(parts_for(database, folder, sources=sources, tokens=tokens, wake=woken.set))
     parts.inbox.start()
     try:
-        with serving(create_web(parts)) as url, httpx.Client(base_url=url, timeout=20) as client:
-            yield Site(client, database, woken)
+        app = create_web(parts)
+        with serving(app, connections) as url, httpx.Client(base_url=url, timeout=20) as client:
+            yield Site(client, database, woken, intake=app.state.intake)
     finally:
         parts.inbox.stop()
 

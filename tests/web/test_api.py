@@ -1,11 +1,13 @@
 """The API tells what is known, page by page, and replays deliveries for who may."""
 
 import pytest
+from sqlalchemy import text
 
 from app.db import catalogue, deliveries
 from app.db.deliveries import DeliveryState, NewDelivery
+from app.db.pages import encode_cursor
 from tests.services.history import DIGEST, IMAGE, NOW, History, settle_with_plan, write_history
-from tests.web.site import READ, Site
+from tests.web.site import OPERATE, READ, Site
 
 
 @pytest.fixture
@@ -191,3 +193,34 @@ def keep(site: Site, number: int) -> str:
     )
     with site.database.transaction() as connection:
         return deliveries.keep(connection, new)
+
+
+def test_the_database_is_looked_through_page_by_page(site: Site, history: History) -> None:
+    assert through_the_database(site) == []
+    with site.database.transaction() as connection:
+        connection.execute(text("UPDATE promotions SET state = 'refused' WHERE state = 'waiting'"))
+    [found] = through_the_database(site)
+    assert found["row"] == f"promotion {history.waiting}"
+    assert found["law"] == "promotion-is-as-its-last-event-says"
+    assert found["what"]
+    assert found["remedy"]
+
+
+def test_looking_through_the_database_needs_the_scope_operate(site: Site) -> None:
+    assert site.get("/integrity", READ).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "after", [encode_cursor("nothing", ""), encode_cursor("push", encode_cursor("x")), encode_cursor("lane", "no")]
+)
+def test_a_place_in_the_database_that_the_api_never_gave_is_refused(site: Site, after: str) -> None:
+    assert site.get("/integrity", OPERATE, after=after).status_code == 400
+
+
+def through_the_database(site: Site) -> list[dict[str, str]]:
+    page = site.get("/integrity", OPERATE).json()
+    found = list(page["items"])
+    while page["next"] is not None:
+        page = site.get("/integrity", OPERATE, after=page["next"]).json()
+        found += page["items"]
+    return found

@@ -1,0 +1,217 @@
+"""Overload is answered in time with a time to come back; memory stays within its limit, and nobody is kept out."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from app.db import deliveries
+from app.db.database import Database
+from app.web.connections import Connections
+from app.web.intake import IntakeLimits
+from app.web.parts import WebParts
+from tests.web.site import LIMIT, Site, github_headers, running_site
+
+PATIENCE_S = 20
+PING = b'{"zen": "Keep it logically awesome."}'
+ROOM = IntakeLimits(most_bytes=3 * LIMIT, most_reading=10, grace_s=600)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came over a connection before it ended, or up to the end of the answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Sender:
+    """A connection of our own, written to as slowly as we like."""
+
+    def __init__(self, site: Site) -> None:
+        url = site.client.base_url
+        self._socket = socket.create_connection((url.host, url.port or 80), timeout=PATIENCE_S)
+
+    def send(self, data: bytes) -> "Sender":
+        self._socket.sendall(data)
+        return self
+
+    def head(self, *, length: int | None = None, delivery: str = "slow", body: bytes = b"") -> "Sender":
+        """A webhook's head; without a length its body comes in chunks."""
+        size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+        lines = [f"{name}: {value}" for name, value in github_headers(body, delivery).items()]
+        return self.send("\r\n".join(["POST /webhooks/github HTTP/1.1", "Host: x", size, *lines, "", ""]).encode())
+
+    def answer(self) -> Answer:
+        """Read until the answer is whole."""
+        with self._socket.makefile("rb") as read:
+            status = int(read.readline().split()[1])
+            headers = {}
+            while (line := read.readline().strip()) != b"":
+                name, _, value = line.decode().partition(": ")
+                headers[name.lower()] = value
+            return Answer(status, headers, read.read(int(headers["content-length"])))
+
+    def is_cut_off(self) -> bool:
+        """Wait for the other side to end the connection."""
+        try:
+            return self._socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def senders(site: Site, count: int) -> Iterator[list[Sender]]:
+    with ExitStack() as stack:
+        opened = [Sender(site) for _ in range(count)]
+        for one in opened:
+            stack.callback(one.close)
+        yield opened
+
+
+def with_room(limits: IntakeLimits) -> Callable[[WebParts], WebParts]:
+    return lambda parts: replace(parts, intake=limits)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look again and again; what is waited for happens on the server's own thread."""
+    ticking = threading.Event()
+    for _ in range(int(PATIENCE_S / 0.01)):
+        if is_so():
+            return
+        ticking.wait(0.01)
+    raise AssertionError("it never came to it")
+
+
+def assert_unavailable(answer: Answer) -> None:
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert json.loads(answer.body)["type"] == "urn:fluxbridge:problem:unavailable"
+
+
+@pytest.mark.parametrize("length", [None, LIMIT], ids=["chunked", "declared"])
+def test_bodies_are_counted_before_they_are_read(light_database: Database, tmp_path: Path, length: int | None) -> None:
+    with running_site(light_database, tmp_path, change=with_room(ROOM)) as site, senders(site, 4) as slow:
+        for one in slow[:3]:
+            one.head(length=length)
+        wait_until(lambda: site.reserved_bytes() == 3 * LIMIT)
+        assert_unavailable(slow[3].head(length=1).answer())
+        for one in slow[:3]:
+            one.close()
+        wait_until(lambda: site.reserved_bytes() == 0)
+        assert site.send_github(PING).status_code == 202
+
+
+def test_as_many_are_read_at_once_as_the_limit_says(light_database: Database, tmp_path: Path) -> None:
+    limits = replace(ROOM, most_reading=2)
+    with running_site(light_database, tmp_path, change=with_room(limits)) as site, senders(site, 3) as slow:
+        for one in slow[:2]:
+            one.head(length=1)
+        wait_until(lambda: site.reserved_bytes() == 2)
+        assert_unavailable(slow[2].head(length=1).answer())
+
+
+def test_who_is_slow_gives_way_so_that_others_are_read(light_database: Database, tmp_path: Path) -> None:
+    limits = replace(ROOM, grace_s=0)
+    with running_site(light_database, tmp_path, change=with_room(limits)) as site, senders(site, 50) as slow:
+        for one in slow:
+            one.head().send(b"1\r\nx\r\n")
+        assert [site.send_github(PING, delivery=str(number)).status_code for number in range(10)] == [202] * 10
+        assert site.reserved_bytes() <= 3 * LIMIT
+        assert_unavailable(slow[0].answer())
+
+
+def test_a_body_that_does_not_come_is_408_and_its_room_is_given_back(light_database: Database, tmp_path: Path) -> None:
+    limits = replace(ROOM, body_s=0.05)
+    with running_site(light_database, tmp_path, change=with_room(limits)) as site, senders(site, 1) as [slow]:
+        answer = slow.head(length=10).send(b"x").answer()
+        assert (answer.status, "limits.body_s" in answer.body.decode()) == (408, True)
+        assert site.reserved_bytes() == 0
+
+
+def test_a_body_that_comes_in_pieces_is_kept(light_database: Database, tmp_path: Path) -> None:
+    with running_site(light_database, tmp_path) as site, senders(site, 1) as [slow]:
+        slow.head(length=len(PING), body=PING)
+        for byte in PING:
+            slow.send(bytes([byte]))
+        assert slow.answer().status == 202
+
+
+def test_in_a_storm_memory_stays_within_its_limit_and_all_is_well_after_it(database: Database, tmp_path: Path) -> None:
+    body = b"x" * (LIMIT // 2)
+    answers: list[Answer] = []
+
+    def send(one: Sender, number: int) -> None:
+        answers.append(one.head(length=len(body), delivery=str(number), body=body).send(body).answer())
+
+    with running_site(database, tmp_path, change=with_room(ROOM)) as site, senders(site, 60) as storm:
+        threads = [threading.Thread(target=send, args=(one, number)) for number, one in enumerate(storm)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        assert 0 < site.intake.peak_bytes <= ROOM.most_bytes
+        assert {answer.status for answer in answers} <= {202, 503}
+        for refused in (answer for answer in answers if answer.status == 503):
+            assert_unavailable(refused)
+        assert site.send_github(PING, delivery="after").status_code == 202
+        assert site.reserved_bytes() == 0
+        kept = sum(answer.status == 202 for answer in answers)
+    with database.transaction() as connection:
+        assert deliveries.counts_by_state(connection) == {"waiting": kept + 1}
+
+
+def test_bodies_that_wait_for_the_database_are_counted_too(light_database: Database, tmp_path: Path) -> None:
+    body = b"x" * LIMIT
+    with running_site(light_database, tmp_path, change=with_room(ROOM)) as site, senders(site, 4) as waiting:
+        with light_database.transaction():  # the only connection: nothing can be kept meanwhile
+            for number, one in enumerate(waiting[:3]):
+                one.head(length=LIMIT, delivery=str(number), body=body).send(body)
+            wait_until(lambda: site.reserved_bytes() == 3 * LIMIT)
+            assert_unavailable(waiting[3].head(length=LIMIT, delivery="late", body=body).answer())
+        assert [one.answer().status for one in waiting[:3]] == [202] * 3
+        wait_until(lambda: site.reserved_bytes() == 0)
+
+
+def test_connections_that_only_wait_keep_nobody_out(light_database: Database, tmp_path: Path) -> None:
+    connections = Connections(most=20, head_s=600)
+    with running_site(light_database, tmp_path, connections=connections) as site, senders(site, 100) as idle:
+        for one in idle[:50]:
+            one.send(b"POST /webhooks/github HTTP/1.1\r\nHost")
+        for number in range(10):
+            with senders(site, 1) as [new]:
+                assert new.head(length=len(PING), delivery=str(number), body=PING).send(PING).answer().status == 202
+        assert idle[0].is_cut_off()
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(light_database: Database, tmp_path: Path) -> None:
+    connections = Connections(most=20, head_s=0.05)
+    with running_site(light_database, tmp_path, connections=connections) as site, senders(site, 2) as idle:
+        idle[0].send(b"POST /webhooks/git")
+        assert [one.is_cut_off() for one in idle] == [True, True]
+
+
+def test_where_every_connection_is_at_work_a_new_one_is_told_to_come_back(
+    light_database: Database, tmp_path: Path
+) -> None:
+    connections = Connections(most=3, head_s=600)
+    with running_site(light_database, tmp_path, connections=connections) as site, senders(site, 3) as busy:
+        for one in busy:
+            one.head(length=1)
+        wait_until(lambda: site.reserved_bytes() == 3)
+        with senders(site, 1) as [new]:
+            assert_unavailable(new.head(length=1).answer())
+            assert new.is_cut_off()
+        busy[0].close()
+        wait_until(lambda: site.reserved_bytes() == 2)
+        assert site.client.get("/healthz").status_code == 200
