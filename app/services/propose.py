@@ -156,16 +156,19 @@ class Proposer:
 
     def _is_ours(self, head: str) -> bool:
         """One of our pushed heads, or the forge's own "update branch" merge of one with the base branch."""
-        with self.run.database.transaction() as connection:
-            if pushed_heads.has(connection, self.run.lane, head):
-                return True
-            parents = self.run.repo.repository.commit(head).parents
-            ours = [parent for parent in parents if pushed_heads.has(connection, self.run.lane, parent)]
+        if self._is_pushed(head):
+            return True
+        parents = self.run.repo.repository.commit(head).parents
+        ours = [parent for parent in parents if self._is_pushed(parent)]
         others = [parent for parent in parents if parent not in ours]
         if len(parents) != 2 or len(ours) != 1:
             return False
         repository = self.run.repo.repository
         return repository.is_ancestor(others[0], self.view.commit) and self._is_plain_merge(head, ours[0], others[0])
+
+    def _is_pushed(self, sha: str) -> bool:
+        with self.run.database.transaction() as connection:
+            return pushed_heads.has(connection, self.run.lane, sha)
 
     def _is_plain_merge(self, head: str, ours: str, base: str) -> bool:
         """Every file is one of the parents': who resolved something by hand has put work into the branch."""

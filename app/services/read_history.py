@@ -1,12 +1,12 @@
 """Read the history: what is where now, and how each promotion came about, from build to cluster."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from app.core.images import ImageName, InvalidImage
-from app.core.promotion.gates import BuildReport, TagState, deciding_build
+from app.core.promotion.gates import TagState, deciding_build
 from app.db import applications, builds, catalogue, fields, lanes, promotion_events, promotions, pull_requests
 from app.db.applications import ApplicationRow
 from app.db.lanes import LaneRow
@@ -119,11 +119,10 @@ def is_named(policy: str, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _StageReader:
-    """Finds how what is in a stage came there; the builds of an image are read once."""
+    """Finds how what is in a stage came there."""
 
     connection: Connection
     systems: Systems
-    reports: dict[ImageName, Sequence[BuildReport]] = field(default_factory=dict)
 
     def read(self, lane: LaneRow, place: _Place) -> StageView:
         newest = promotions.latest_merged(self.connection, place.lane, stage=place.stage, policy=place.policy)
@@ -168,11 +167,8 @@ class _StageReader:
         known = catalogue.find_tag(self.connection, name, tag)
         if known is None:
             return None
-        if name not in self.reports:
-            self.reports[name] = builds.reports_of(self.connection, name)
-        return TagState(
-            tag=tag, digest=known.digest, first_seen_at=known.first_seen_at, reports=tuple(self.reports[name])
-        )
+        reports = builds.reports_on(self.connection, name, {tag: known.digest}, is_history_wanted=False)
+        return TagState(tag=tag, digest=known.digest, first_seen_at=known.first_seen_at, reports=tuple(reports))
 
 
 def _promotion(connection: Connection, row: PromotionRow) -> PromotionView:

@@ -20,6 +20,7 @@ from app.services.sweeps import SWEEPS
 from app.services.systems import Clock, Systems
 
 _JUST_NOW = timedelta(minutes=1)
+_SOONER = timedelta(minutes=5)
 _BREATH_S = 0.001
 _log = structlog.get_logger("fluxbridge.sweeps")
 
@@ -144,7 +145,7 @@ class Sweeps:
                 connection,
                 claim,
                 now=now,
-                next_at=self._next_at(claim.name, now),
+                next_at=self._next_after(look, now),
                 found=look.found,
                 error=look.error,
             )
@@ -200,6 +201,13 @@ class Sweeps:
                 self.renew()
             except FluxbridgeError as error:
                 _log.warning("the lease of a sweep could not be renewed", why=str(error))
+
+    def _next_after(self, look: Look, now: datetime) -> datetime | None:
+        """By its schedule; what could not be looked at is looked at again sooner."""
+        by_schedule = self._next_at(look.sweep, now)
+        if by_schedule is None or look.error is None:
+            return by_schedule
+        return min(by_schedule, now + _SOONER)
 
     def _next_at(self, name: str, now: datetime) -> datetime | None:
         """When a sweep is due after `now` by its schedule; None: only when a person asks."""

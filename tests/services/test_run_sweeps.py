@@ -110,7 +110,11 @@ def test_a_sweep_whose_schedule_was_taken_away_waits_for_a_person(site: Site, sw
 def test_what_failed_is_written_down_and_counted(site: Site, sweeps: Sweeps, forges: tuple[Watched, Watched]) -> None:
     forges[0].error = Unavailable("no route")
     run_all_due(sweeps)
-    assert schedule(site, "pull_requests").last_error == "1 failed: fleet: no route"
+    row = schedule(site, "pull_requests")
+    assert row.last_error == "1 failed: fleet: no route"
+    assert row.next_at is not None
+    assert row.last_ended_at is not None
+    assert timedelta(0) < row.next_at - row.last_ended_at <= timedelta(minutes=5)
     assert forges[1].times == 1
     with site.database.transaction() as connection:
         counted = measures.every(connection)

@@ -6,7 +6,9 @@ import pytest
 
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
+from app.core.policies.spec import PolicySpec, SemVer
 from app.db import catalogue, lanes
+from app.services.judge_policies import Judge
 from app.services.list_repository import list_repository
 from app.services.look import BrokenOff, Look
 from app.services.ready_policies import ReadyPolicies
@@ -246,3 +248,36 @@ def test_what_no_policy_names_any_more_is_no_longer_held_back(site: Site, regist
     assert len(held(site)) == 1
     sweep(site, "tags", max_new=5)
     assert held(site) == []
+
+
+def digest_known(site: Site, tag: str) -> str | None:
+    with site.database.transaction() as connection:
+        known = catalogue.find_tag(connection, APP, tag)
+    assert known is not None
+    return known.digest
+
+
+def chosen(site: Site, registry: ShownRegistry) -> None:
+    """The app's policies choose a tag whose digest is known, and so is that of one that they do not choose."""
+    registry.shown[APP.path] = shown("1.0.0", "1.1.0")
+    with site.database.transaction() as connection:
+        for tag, digest in shown("1.0.0", "1.1.0").items():
+            catalogue.set_digest(connection, APP, tag, digest, looked_at=site.now)
+    judge = Judge(database=site.database, systems=site.systems, ready=ReadyPolicies(), clock=lambda: site.now)
+    judge.evaluate(APP, [PolicySpec(SemVer(">=1.0.0"))])
+    sweep(site, "tags")
+    sweep(site, "tags")
+
+
+def test_other_content_behind_a_tag_that_a_policy_chooses_is_found(site: Site, registry: ShownRegistry) -> None:
+    chosen(site, registry)
+    before = site.wanted()
+    registry.shown[APP.path] = {tag: digest_of(f"{tag} again") for tag in ("1.0.0", "1.1.0")}
+    look = sweep(site, "tags", is_dry=True)
+    assert (look.found, digest_known(site, "1.1.0")) == (1, digest_of("1.1.0"))
+    look = sweep(site, "tags")
+    assert (look.found, look.told[-1]) == (1, f"{APP}:1.1.0: other content")
+    assert digest_known(site, "1.1.0") == digest_of("1.1.0 again")
+    assert digest_known(site, "1.0.0") == digest_of("1.0.0")
+    assert site.wanted()[MAIN] == before[MAIN] + 1
+    assert sweep(site, "tags").found == 0

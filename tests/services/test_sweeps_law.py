@@ -123,13 +123,16 @@ class World:
             return {"tags": tags, "builds": sorted(tuple(row) for row in rows), "reports": reports}
 
     def candidates(self) -> set[str]:
-        """The tags that a policy may choose; what is stored of choices is what they come to."""
-        found = {tag for tag, state in states_of_all(self.site.database, APP).items() if is_candidate(state)}
+        """The tags that a policy may choose; what is stored of choices is what they come to, and what it names now."""
+        states = states_of_all(self.site.database, APP)
+        found = {tag for tag, state in states.items() if is_candidate(state)}
         with self.site.database.transaction() as connection:
             stored = {row.spec_hash: row.standing for row in selections.of_image(connection, APP)}
         for spec in CHOICES:
             full = standing_among(compile_policy(spec), found)
             assert stored.get(spec.fingerprint()) in {None, full}
+            if spec.fingerprint() in stored and full.tag is not None:
+                assert states[full.tag].digest in {None, self.shown[full.tag]}
         return found
 
     def wanted(self) -> set[str]:

@@ -1,10 +1,11 @@
-"""Look for tags: list every repository that a policy names."""
+"""Look for tags: list every repository that a policy names, and see whether what policies choose is still the same."""
 
 from collections import defaultdict
 from functools import partial
 
 from app.core.images import ImageName
-from app.db import policies
+from app.db import catalogue, lanes, policies, selections
+from app.services.keep_selections import keep_selections
 from app.services.list_repository import list_repository
 from app.services.look import Look
 
@@ -19,4 +20,36 @@ def sweep_tags(look: Look) -> None:
             by_registry[image.registry].append(image)
     look.let_go_of_others(str(image) for images in by_registry.values() for image in images)
     for host, images in by_registry.items():
-        look.each(f"registry {host}", {str(image): partial(list_repository, look, image) for image in images})
+        look.each(f"registry {host}", {str(image): partial(_look_at, look, image) for image in images})
+
+
+def _look_at(look: Look, image: ImageName) -> None:
+    list_repository(look, image)
+    with look.database.transaction() as connection:
+        standings = [row.standing for row in selections.of_image(connection, image)]
+        chosen = {standing.tag for standing in standings if standing is not None and standing.tag is not None}
+        known = [tag for tag in catalogue.tags_named(connection, image, chosen) if not tag.is_gone]
+    for tag in known:
+        # A tag whose digest is not known yet is looked up by the lane that needs it.
+        if tag.digest is not None:
+            _look_again(look, image, tag.tag, known=tag.digest)
+
+
+def _look_again(look: Look, image: ImageName, tag: str, *, known: str) -> None:
+    """A list does not tell that a tag was pushed once more with other content."""
+    registry = look.systems.registry_of(image)
+    asked_at = look.now()
+    digest = registry.digest(image.path, tag) if registry is not None else None
+    if digest is None or digest == known:
+        return
+    look.find(f"{image}:{tag}: other content")
+    if look.is_dry:
+        return
+    now, timing = look.now(), look.systems.timing
+    with look.database.transaction() as connection:
+        catalogue.lock(connection, [image], now)
+        catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
+        keep_selections(connection, look.ready, image, [tag])
+        keys = sorted(lanes.lanes_of_image(connection, image))
+        lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+    look.on_lanes_due()
