@@ -254,8 +254,9 @@ class Jenkins(Protocol):
     """One Jenkins controller."""
 
     def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
-        """The jobs whose full names match one of the patterns (`*` as in a shell, also over `/`), each with the number
-        of its newest build (0: none yet). Folders are walked, as far as our account may read them.
+        """The jobs whose full names match a pattern (`*` as in a shell, also over `/`), with their newest build's number.
+
+        It is 0 where there is none yet. Folders are walked, as far as our account may read them.
         """
 
     def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:

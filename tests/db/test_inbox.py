@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import text
@@ -146,3 +146,40 @@ def test_stopping_keeps_what_was_taken(database: Database) -> None:
     assert len(asyncio.run(keep_and_stop())) == 50
     with database.transaction() as connection:
         assert deliveries.counts_by_state(connection) == {"waiting": 50}
+
+
+def test_deliveries_come_before_others_that_wait_for_the_one_connection(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    inbox = Inbox(database)
+    inbox.start()
+    found: list[int] = []
+
+    def count() -> None:
+        with database.transaction() as connection:
+            found.append(sum(deliveries.counts_by_state(connection).values()))
+
+    others = [threading.Thread(target=count) for _ in range(5)]
+    turns = database._turns
+    assert turns is not None
+    with database.transaction():
+        for thread in others:
+            thread.start()
+        until(lambda: len(turns._others) == 5)
+        keeping = threading.Thread(target=lambda: inbox.keep_now(delivery()))
+        keeping.start()
+        until(lambda: len(turns._first) == 1)
+    for thread in (*others, keeping):
+        thread.join(20)
+    inbox.stop()
+    database.close()
+    assert found == [1] * 5
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Look again and again; what is waited for happens on other threads."""
+    ticking = threading.Event()
+    for _ in range(2000):
+        if is_so():
+            return
+        ticking.wait(0.01)
+    raise AssertionError("it never came to it")
