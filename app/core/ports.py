@@ -254,9 +254,9 @@ class Jenkins(Protocol):
     """One Jenkins controller."""
 
     def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
-        """The jobs whose full names match a pattern (`*` as in a shell, also over `/`), with their newest build's number.
+        """The jobs of which a pattern matches the full name (`*` also over `/`), with their newest numbers.
 
-        It is 0 where there is none yet. Folders are walked, as far as our account may read them.
+        A job without builds has 0. Folders are walked, as far as our account may read them.
         """
 
     def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:

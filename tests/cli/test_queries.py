@@ -1,5 +1,6 @@
 """Questions to a running server, from the terminal."""
 
+import httpx
 import pytest
 
 from tests.cli.console import Console
@@ -86,6 +87,15 @@ def test_the_status_counts_deliveries_promotions_and_lanes(asking: Console) -> N
     assert "1 merged" in out
     assert "fleet:main" in out
     assert asking.run("status", "--json").json["promotions"]["merged"] == 1
+
+
+def test_the_status_says_in_words_what_the_metrics_say(told: Bridge, asking: Console) -> None:
+    lines = dict(line.split(None, 1) for line in asking.run("status").out.splitlines() if line)
+    assert {"retries", "sweeps", "stalled"} <= lines.keys()
+    assert lines["stalled"] == "none"
+    assert "webhook to pull 1 requests" in asking.run("status").out
+    metrics = httpx.get(f"{told.url}/metrics", trust_env=False).text
+    assert "fluxbridge_webhook_to_pull_request_seconds_count 1.0" in metrics
 
 
 def test_a_replayed_delivery_changes_nothing_that_is_known(told: Bridge, asking: Console) -> None:
