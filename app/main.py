@@ -28,8 +28,10 @@ from app.services.spend import spend
 from app.services.systems import Systems
 from app.settings.models import Settings
 from app.settings.secrets import SecretUnreadable
-from app.settings.server import is_loopback
+from app.settings.server import Limits, is_loopback
 from app.web.application import create_web
+from app.web.connections import Connections
+from app.web.intake import IntakeLimits
 from app.web.parts import ApiToken, WebParts
 from app.worker import Workers
 
@@ -147,7 +149,7 @@ class Server:
 
     def create_app(self) -> FastAPI:
         """The web application over this server's parts."""
-        local = self._write_token_file()
+        local, limits = self._write_token_file(), self.settings.limits
         return create_web(
             WebParts(
                 systems=self.systems,
@@ -157,9 +159,11 @@ class Server:
                 clock=self.clock,
                 tokens=lambda: [local, *self._tokens()],
                 root_path=self.settings.root_path,
-                body_limit=self.settings.limits.body_bytes,
+                body_limit=limits.body_bytes,
                 wake=self._wake,
-                data_dir=self.settings.data_dir,
+                intake=IntakeLimits(
+                    most_reading=limits.reading, most_bytes=limits.inbox_bytes, body_s=limits.body_s
+                ),
                 version=version("fluxbridge"),
             )
         )
@@ -221,7 +225,7 @@ def serve(settings: Settings, *, has_workers: bool = True) -> None:
     server = Server(settings, has_workers=has_workers)
     bound = _bind_for(server)
     with server.running():
-        http = web_server(server.create_app())
+        http = web_server(server.create_app(), server.settings.limits)
         _on_signals(server.begin_stop, http.handle_exit)
         address_file(settings).write_text("http://{}:{}\n".format(*_reached_at(bound)))
         _log.info("listening", address="{}:{}".format(*bound.getsockname()[:2]), workers=has_workers)
@@ -236,7 +240,7 @@ def serving(server: Server) -> Iterator[str]:
     """The same in a thread of this process; gives the server's URL and stops it at the end."""
     bound = _bind_for(server)
     with server.running():
-        http = web_server(server.create_app())
+        http = web_server(server.create_app(), server.settings.limits)
         thread = threading.Thread(target=http.run, kwargs={"sockets": [bound]}, name="web", daemon=True)
         thread.start()
         url = "http://{}:{}".format(*_reached_at(bound))
@@ -309,7 +313,7 @@ class AddressTaken(Refused):
         super().__init__(f"cannot listen on {host}:{port} ({why}): stop what uses it, or set `listen`")
 
 
-def web_server(app: FastAPI) -> uvicorn.Server:
+def web_server(app: FastAPI, limits: Limits) -> uvicorn.Server:
     """The HTTP server; its own access log is off, for ours leaves query strings out."""
     return uvicorn.Server(
         uvicorn.Config(
@@ -317,6 +321,7 @@ def web_server(app: FastAPI) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            http=Connections(most=limits.connections, head_s=limits.body_s).protocol(),
             timeout_graceful_shutdown=_LAST_ANSWERS_S,
         )
     )

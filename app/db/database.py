@@ -28,7 +28,8 @@ _POOL_WAIT_S = 3
 _BUSY_MS = 3000
 _STEPS_BETWEEN_LOOKS = 50_000
 _STOPPED = "57014"
-_POSTGRESQL_LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+# Parts of the longest statement: whoever waits for a row is told so, and not that it asked for too much.
+_POSTGRESQL_LIMITS = {"statement_timeout": 1.0, "lock_timeout": 0.8, "idle_in_transaction_session_timeout": 1.0}
 _CONNECTING = {
     "connect_timeout": 3,
     "keepalives_idle": 5,
@@ -117,14 +118,19 @@ class Database:
             with self._turn(comes_first=comes_first), self._engine.begin() as connection:
                 self._bound(connection, is_bounded=is_bounded)
                 began = time.monotonic()
-                yield connection
-                held_s = time.monotonic() - began
-                if held_s > self._long_transaction_s and is_bounded:
-                    _log.warning("a transaction was held for long", by=_caller(), seconds=round(held_s, 1))
+                try:
+                    yield connection
+                finally:
+                    held_s = time.monotonic() - began
+                    if held_s > self._long_transaction_s and is_bounded:
+                        _log.warning("a transaction was held for long", by=_caller(), seconds=round(held_s, 1))
         except (NoTurn, PoolTimeout) as error:
             raise DatabaseUnavailable("no connection became free in time") from error
         except DBAPIError as error:
-            raise self._told(error) from error
+            told = self._told(error)
+            if told is None:
+                raise
+            raise told from error
         finally:
             self._thread.is_busy = False
 
@@ -198,8 +204,8 @@ class Database:
         """What hangs is ended by the server: a statement, a wait for a row, a transaction of a process that froze."""
         del record
         assert isinstance(connection, psycopg.Connection)  # noqa: S101 (only PostgreSQL's driver comes here)
-        for name in _POSTGRESQL_LIMITS:
-            connection.execute(f"SET {name} = {int(self._longest_statement_s * 1000)}".encode())
+        for name, part in _POSTGRESQL_LIMITS.items():
+            connection.execute(f"SET {name} = {int(self._longest_statement_s * part * 1000)}".encode())
         connection.commit()
 
     def _begin_statement(self, *_: object) -> None:
@@ -208,14 +214,14 @@ class Database:
     def _is_statement_late(self) -> bool:
         return time.monotonic() > self._statement_ends_at
 
-    def _told(self, error: DBAPIError) -> Exception:
-        """What we raise for a driver's error; itself where the statement and not the database is at fault."""
+    def _told(self, error: DBAPIError) -> DatabaseUnavailable | None:
+        """What we raise for a driver's error; None where the statement and not the database is at fault."""
         why = " ".join(str(error.orig).split())[:300]
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT or _sqlstate(error) == _STOPPED:
             return StatementTooLong(self._longest_statement_s)
         # SQLite's "malformed" is of no class below DatabaseError.
         is_theirs = isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
-        return DatabaseUnavailable(why) if is_theirs or error.connection_invalidated else error
+        return DatabaseUnavailable(why) if is_theirs or error.connection_invalidated else None
 
     def _lock_file(self) -> IO[str]:
         path = Path(self._url.database or "")

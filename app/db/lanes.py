@@ -99,13 +99,15 @@ def key_of(repo: str, branch: str) -> str:
 
 
 def ensure(connection: Connection, repo: str, branch: str, now: datetime) -> None:
-    """Make a lane known; one that never ran is due."""
+    """Make a lane known; one that never ran, or was taken out of the settings for a time, is due."""
     key = key_of(repo, branch)
     fresh = {"due_at": now, "first_at": now, "wanted": 1, "fence": 0, "attempts": 0}
     if insert_absent(connection, lanes, {"key": key, "repo": repo, "branch": branch, **fresh}):
         return
-    never_ran = and_(lanes.c.key == key, lanes.c.due_at.is_(None), lanes.c.last_run_at.is_(None))
-    connection.execute(update(lanes).where(never_ran).values(due_at=now, first_at=now))
+    # An idle lane with an error is a retired one.
+    is_new = or_(lanes.c.last_run_at.is_(None), lanes.c.last_error.is_not(None))
+    is_idle = and_(lanes.c.key == key, lanes.c.due_at.is_(None), lanes.c.owner.is_(None))
+    connection.execute(update(lanes).where(is_idle, is_new).values(due_at=now, first_at=now))
 
 
 def raise_wanted(

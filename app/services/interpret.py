@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.core.errors import Conflict, Invalid, Refused, Unavailable
-from app.db import deliveries
+from app.db import deliveries, measures
 from app.db.database import Database
 from app.db.deliveries import ClaimedDelivery, DeliveryState
 from app.senders import SENDERS
@@ -87,6 +87,7 @@ class Interpreter:
                 return
             delay = min(timedelta(seconds=2 ** min(claim.tries, 9)), _LONGEST_DELAY)
             deliveries.postpone(connection, claim, due_at=now + delay, error=error[:2000], counts=counts)
+            measures.add(connection, "retries", "delivery")
 
 
 def _outcome(gathered: Gathered, ignored: Iterable[str], keys: set[str]) -> str:

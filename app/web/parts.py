@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Literal, cast
 
 from fastapi import Depends, Request
@@ -28,10 +27,7 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebParts:
-    """Everything that the web application needs from outside. `tokens` is read at each use; `wake` never blocks.
-
-    `data_dir` must stay writable for the process to be ready.
-    """
+    """Everything that the web application needs from outside. `tokens` is read at each use; `wake` never blocks."""
 
     systems: Systems
     scans: Scans
@@ -40,7 +36,6 @@ class WebParts:
     clock: Clock
     tokens: Callable[[], Sequence[ApiToken]]
     wake: Callable[[], None]
-    data_dir: Path
     version: str
     root_path: str = ""
     body_limit: int = MOST_BYTES

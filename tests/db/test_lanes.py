@@ -187,6 +187,18 @@ def test_a_lane_that_is_no_longer_configured_rests(database: Database) -> None:
     assert _try_claim(database, NOW + 60 * MINUTE) is None
 
 
+def test_a_lane_that_is_configured_again_is_due(database: Database) -> None:
+    _settle(database, _claim(database))
+    with database.transaction() as connection:
+        lanes.raise_wanted(connection, [LANE], now=NOW, quiet=QUIET, max_wait=MAX_WAIT)
+    claim = _try_claim(database, NOW + 60 * MINUTE)
+    assert claim is not None
+    with database.transaction() as connection:
+        lanes.retire(connection, claim)
+        lanes.ensure(connection, "fleet", "main", NOW)
+    assert _try_claim(database, NOW) is not None
+
+
 def test_the_lanes_of_an_image_are_those_whose_last_run_used_it(database: Database) -> None:
     with database.transaction() as connection:
         lanes.replace_images(connection, LANE, [IMAGE, OTHER_IMAGE])

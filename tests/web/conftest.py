@@ -1,7 +1,6 @@
 """The web application over fresh databases."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,16 +9,16 @@ from tests.web.site import Site, running_site
 
 
 @pytest.fixture
-def site(database: Database, tmp_path: Path) -> Iterator[Site]:
+def site(database: Database) -> Iterator[Site]:
     """The whole application, served."""
-    with running_site(database, tmp_path) as running:
+    with running_site(database) as running:
         yield running
 
 
 @pytest.fixture
-def light_site(light_database: Database, tmp_path: Path) -> Iterator[Site]:
+def light_site(light_database: Database) -> Iterator[Site]:
     """The whole application over SQLite only, for what no database decides."""
-    with running_site(light_database, tmp_path) as running:
+    with running_site(light_database) as running:
         yield running
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 
@@ -68,7 +67,6 @@ class Site:
 @contextmanager
 def running_site(
     database: Database,
-    folder: Path,
     *,
     sources: Mapping[str, Source] = SOURCES,
     tokens: Callable[[], Sequence[ApiToken]] = lambda: TOKENS,
@@ -77,7 +75,7 @@ def running_site(
 ) -> Iterator[Site]:
     """Serve the application over this database; `change` swaps parts before it starts."""
     woken = threading.Event()
-    parts = change(parts_for(database, folder, sources=sources, tokens=tokens, wake=woken.set))
+    parts = change(parts_for(database, sources=sources, tokens=tokens, wake=woken.set))
     parts.inbox.start()
     try:
         app = create_web(parts)
@@ -89,7 +87,6 @@ def running_site(
 
 def parts_for(
     database: Database,
-    folder: Path,
     *,
     sources: Mapping[str, Source] = SOURCES,
     tokens: Callable[[], Sequence[ApiToken]] = lambda: TOKENS,
@@ -104,7 +101,6 @@ def parts_for(
         clock=lambda: datetime.now(UTC),
         tokens=tokens,
         wake=wake,
-        data_dir=folder,
         version="0.1.0",
         body_limit=LIMIT,
     )

@@ -13,8 +13,8 @@ from tests.web.site import Site, parts_for
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
 
-def test_every_endpoint_is_on_the_page_and_nothing_else(light_database: Database, tmp_path: Path) -> None:
-    served = {f"{method} {_short(path)}" for method, path in routes_of(create_web(parts_for(light_database, tmp_path)))}
+def test_every_endpoint_is_on_the_page_and_nothing_else(light_database: Database) -> None:
+    served = {f"{method} {_short(path)}" for method, path in routes_of(create_web(parts_for(light_database)))}
     assert set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`", PAGE)) == served
 
 

@@ -1,7 +1,6 @@
 """Every endpoint of the API needs a token, and changing something needs one with the scope operate."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ from tests.web.site import OPERATE, READ, TOKENS, Site, bearer, parts_for, runni
 OPEN = {"/healthz", "/readyz", "/metrics", "/webhooks/{source}"}
 
 
-def test_every_endpoint_but_the_open_ones_needs_a_token(light_site: Site, tmp_path: Path) -> None:
-    table = routes_of(create_web(parts_for(light_site.database, tmp_path)))
+def test_every_endpoint_but_the_open_ones_needs_a_token(light_site: Site) -> None:
+    table = routes_of(create_web(parts_for(light_site.database)))
     assert {path for _, path in table if not path.startswith("/api/v1/")} == OPEN
     asked = [(method, re.sub(r"\{\w+\}", "x", path)) for method, path in table if path not in OPEN]
     assert len(asked) > 15
@@ -25,10 +24,8 @@ def test_every_endpoint_but_the_open_ones_needs_a_token(light_site: Site, tmp_pa
         assert (answer.status_code, answer.headers["www-authenticate"][:6]) == (401, "Bearer"), path
 
 
-def test_every_endpoint_that_changes_something_refuses_a_token_that_may_only_read(
-    light_site: Site, tmp_path: Path
-) -> None:
-    table = routes_of(create_web(parts_for(light_site.database, tmp_path)))
+def test_every_endpoint_that_changes_something_refuses_a_token_that_may_only_read(light_site: Site) -> None:
+    table = routes_of(create_web(parts_for(light_site.database)))
     changing = [(method, path) for method, path in table if method not in {"GET", "HEAD"} and "/api/" in path]
     assert changing
     for method, path in changing:
@@ -56,24 +53,24 @@ def test_a_token_that_operates_may_read_as_well(light_site: Site) -> None:
     assert light_site.get("/status", OPERATE).status_code == 200
 
 
-def test_a_blank_secret_is_no_token(light_database: Database, tmp_path: Path) -> None:
-    with running_site(light_database, tmp_path, tokens=lambda: [ApiToken("ops", "operate", "")]) as site:
+def test_a_blank_secret_is_no_token(light_database: Database) -> None:
+    with running_site(light_database, tokens=lambda: [ApiToken("ops", "operate", "")]) as site:
         assert site.client.get("/api/v1/status", headers={"Authorization": "Bearer"}).status_code == 401
 
 
-def test_tokens_are_read_at_each_use(light_database: Database, tmp_path: Path) -> None:
+def test_tokens_are_read_at_each_use(light_database: Database) -> None:
     tokens = [*TOKENS]
-    with running_site(light_database, tmp_path, tokens=lambda: tokens) as site:
+    with running_site(light_database, tokens=lambda: tokens) as site:
         assert site.get("/status", "a-new-one").status_code == 401
         tokens.append(ApiToken("reader", "read", "a-new-one"))
         assert site.get("/status", "a-new-one").status_code == 200
 
 
-def test_a_secret_that_cannot_be_read_is_503_and_not_named(light_database: Database, tmp_path: Path) -> None:
+def test_a_secret_that_cannot_be_read_is_503_and_not_named(light_database: Database) -> None:
     def unreadable() -> list[ApiToken]:
         raise Refused("the file /run/secrets/api should hold a secret, but is missing")
 
-    with running_site(light_database, tmp_path, tokens=unreadable) as site:
+    with running_site(light_database, tokens=unreadable) as site:
         answer = site.get("/status")
     assert answer.status_code == 503
     assert "/run/secrets" not in answer.text

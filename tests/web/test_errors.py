@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -63,18 +62,18 @@ def test_what_the_router_refuses_is_a_problem_document_too(
     assert (answer.json()["type"], answer.json()["status"]) == ("about:blank", status)
 
 
-def test_what_nobody_foresaw_is_500_without_details(light_database: Database, tmp_path: Path) -> None:
+def test_what_nobody_foresaw_is_500_without_details(light_database: Database) -> None:
     def broken() -> datetime:
         raise ZeroDivisionError("the inside of the program")
 
-    with running_site(light_database, tmp_path, change=lambda parts: replace(parts, clock=broken)) as site:
+    with running_site(light_database, change=lambda parts: replace(parts, clock=broken)) as site:
         answer = site.get("/status")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "inside" not in answer.text
 
 
-def test_behind_a_proxy_paths_work_with_and_without_the_prefix(light_database: Database, tmp_path: Path) -> None:
-    with running_site(light_database, tmp_path, change=lambda parts: replace(parts, root_path="/bridge")) as site:
+def test_behind_a_proxy_paths_work_with_and_without_the_prefix(light_database: Database) -> None:
+    with running_site(light_database, change=lambda parts: replace(parts, root_path="/bridge")) as site:
         assert site.client.get("/healthz").status_code == 200
         assert site.client.get("/bridge/healthz").status_code == 200
         assert site.client.get("/bridge/api/v1/status").headers["www-authenticate"].startswith("Bearer")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ PRODUCTION = "clusters/prod"
 
 
 @pytest.fixture
-def explaining(database: Database, tmp_path: Path) -> Iterator[Site]:
+def explaining(database: Database) -> Iterator[Site]:
     """The shop's policies with the spec that a lane run would have written down, and a listed repository."""
     with database.transaction() as connection:
         write_history(connection)
@@ -28,7 +27,7 @@ def explaining(database: Database, tmp_path: Path) -> Iterator[Site]:
         policies.replace_all(connection, rows[0].lane, rows)
         catalogue.record_listing(connection, IMAGE, ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0"], NOW)
     systems = Systems(registries={IMAGE.registry: ListedRegistry()})
-    with running_site(database, tmp_path, change=lambda parts: replace(parts, systems=systems)) as site:
+    with running_site(database, change=lambda parts: replace(parts, systems=systems)) as site:
         yield site
 
 

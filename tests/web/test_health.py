@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 from sqlalchemy import text
@@ -28,12 +27,11 @@ def test_asking_leaves_nothing_behind(site: Site) -> None:
         assert deliveries.counts_by_state(connection) == {}
 
 
-def test_a_lane_that_is_stuck_and_a_folder_elsewhere_do_not_matter(database: Database, tmp_path: Path) -> None:
-    with running_site(database, tmp_path, change=lambda parts: replace(parts, data_dir=tmp_path / "gone")) as site:
-        with database.transaction() as connection:
-            lanes.ensure(connection, "fleet", "main", NOW)
-            connection.execute(text("UPDATE lanes SET attempts = 99, last_error = 'the forge is down'"))
-        assert site.client.get("/readyz").status_code == 200
+def test_a_lane_that_is_stuck_does_not_matter(site: Site) -> None:
+    with site.database.transaction() as connection:
+        lanes.ensure(connection, "fleet", "main", NOW)
+        connection.execute(text("UPDATE lanes SET attempts = 99, last_error = 'the forge is down'"))
+    assert site.client.get("/readyz").status_code == 200
 
 
 def test_it_is_not_ready_where_the_database_takes_no_write(site: Site) -> None:
@@ -55,17 +53,17 @@ def test_it_is_not_ready_where_the_file_of_the_database_is_gone(light_site: Site
     assert_not_ready(light_site, "")
 
 
-def test_it_is_not_ready_with_a_stopped_inbox(light_database: Database, tmp_path: Path) -> None:
+def test_it_is_not_ready_with_a_stopped_inbox(light_database: Database) -> None:
     inbox = Inbox(light_database)
-    with running_site(light_database, tmp_path, change=lambda parts: replace(parts, inbox=inbox)) as site:
+    with running_site(light_database, change=lambda parts: replace(parts, inbox=inbox)) as site:
         assert site.client.get("/readyz").status_code == 200
         inbox.stop()
         assert_not_ready(site, "stopping")
 
 
-def test_it_is_not_ready_with_an_inbox_whose_thread_has_died(light_database: Database, tmp_path: Path) -> None:
+def test_it_is_not_ready_with_an_inbox_whose_thread_has_died(light_database: Database) -> None:
     inbox = Inbox(light_database)
-    with running_site(light_database, tmp_path, change=lambda parts: replace(parts, inbox=inbox)) as site:
+    with running_site(light_database, change=lambda parts: replace(parts, inbox=inbox)) as site:
         assert inbox._thread is not None
         inbox._queue.put(None)
         inbox._thread.join()
@@ -73,19 +71,19 @@ def test_it_is_not_ready_with_an_inbox_whose_thread_has_died(light_database: Dat
         assert site.send_github(b"{}", delivery="next").status_code == 503
 
 
-def test_without_its_database_it_lives_and_is_not_ready(postgres_url: str, tmp_path: Path) -> None:
+def test_without_its_database_it_lives_and_is_not_ready(postgres_url: str) -> None:
     database = Database(postgres_url.replace("/test_", "/missing_"))
-    with running_site(database, tmp_path) as site:
+    with running_site(database) as site:
         assert site.client.get("/healthz").status_code == 200
         assert_not_ready(site, "")
         assert site.client.get("/metrics").status_code == 503
     database.close()
 
 
-def test_with_a_silent_database_it_says_so_in_time(postgres: Postgres, postgres_url: str, tmp_path: Path) -> None:
+def test_with_a_silent_database_it_says_so_in_time(postgres: Postgres, postgres_url: str) -> None:
     with relaying(postgres.port) as relay:
         database = Database(postgres_url.replace(f":{postgres.port}/", f":{relay.port}/"))
-        with running_site(database, tmp_path, change=lambda parts: replace(parts, ready_within_s=0.2)) as site:
+        with running_site(database, change=lambda parts: replace(parts, ready_within_s=0.2)) as site:
             relay.be_silent()
             answers: list[httpx.Response] = at_once(*[lambda: site.client.get("/readyz")] * 50)
             assert {answer.status_code for answer in answers} == {503}

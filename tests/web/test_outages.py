@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
@@ -41,7 +40,7 @@ class Distant:
 
 
 @pytest.fixture
-def distant(postgres: Postgres, postgres_url: str, tmp_path: Path) -> Iterator[Distant]:
+def distant(postgres: Postgres, postgres_url: str) -> Iterator[Distant]:
     """A site over a PostgreSQL that can seem to be gone, or silent."""
 
     def hasty(parts: WebParts) -> WebParts:
@@ -49,7 +48,7 @@ def distant(postgres: Postgres, postgres_url: str, tmp_path: Path) -> Iterator[D
 
     with relaying(postgres.port) as relay:
         database = Database(postgres_url.replace(f":{postgres.port}/", f":{relay.port}/"))
-        with running_site(database, tmp_path, change=hasty) as site:
+        with running_site(database, change=hasty) as site:
             yield Distant(site, relay)
             relay.be_back()
         database.close()

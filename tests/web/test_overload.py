@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
@@ -100,8 +99,8 @@ def assert_unavailable(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("length", [None, LIMIT], ids=["chunked", "declared"])
-def test_bodies_are_counted_before_they_are_read(light_database: Database, tmp_path: Path, length: int | None) -> None:
-    with running_site(light_database, tmp_path, change=with_room(ROOM)) as site, senders(site, 4) as slow:
+def test_bodies_are_counted_before_they_are_read(light_database: Database, length: int | None) -> None:
+    with running_site(light_database, change=with_room(ROOM)) as site, senders(site, 4) as slow:
         for one in slow[:3]:
             one.head(length=length)
         wait_until(lambda: site.reserved_bytes() == 3 * LIMIT)
@@ -112,18 +111,18 @@ def test_bodies_are_counted_before_they_are_read(light_database: Database, tmp_p
         assert site.send_github(PING).status_code == 202
 
 
-def test_as_many_are_read_at_once_as_the_limit_says(light_database: Database, tmp_path: Path) -> None:
+def test_as_many_are_read_at_once_as_the_limit_says(light_database: Database) -> None:
     limits = replace(ROOM, most_reading=2)
-    with running_site(light_database, tmp_path, change=with_room(limits)) as site, senders(site, 3) as slow:
+    with running_site(light_database, change=with_room(limits)) as site, senders(site, 3) as slow:
         for one in slow[:2]:
             one.head(length=1)
         wait_until(lambda: site.reserved_bytes() == 2)
         assert_unavailable(slow[2].head(length=1).answer())
 
 
-def test_who_is_slow_gives_way_so_that_others_are_read(light_database: Database, tmp_path: Path) -> None:
+def test_who_is_slow_gives_way_so_that_others_are_read(light_database: Database) -> None:
     limits = replace(ROOM, grace_s=0)
-    with running_site(light_database, tmp_path, change=with_room(limits)) as site, senders(site, 50) as slow:
+    with running_site(light_database, change=with_room(limits)) as site, senders(site, 50) as slow:
         for one in slow:
             one.head().send(b"1\r\nx\r\n")
         assert [site.send_github(PING, delivery=str(number)).status_code for number in range(10)] == [202] * 10
@@ -131,30 +130,30 @@ def test_who_is_slow_gives_way_so_that_others_are_read(light_database: Database,
         assert_unavailable(slow[0].answer())
 
 
-def test_a_body_that_does_not_come_is_408_and_its_room_is_given_back(light_database: Database, tmp_path: Path) -> None:
+def test_a_body_that_does_not_come_is_408_and_its_room_is_given_back(light_database: Database) -> None:
     limits = replace(ROOM, body_s=0.05)
-    with running_site(light_database, tmp_path, change=with_room(limits)) as site, senders(site, 1) as [slow]:
+    with running_site(light_database, change=with_room(limits)) as site, senders(site, 1) as [slow]:
         answer = slow.head(length=10).send(b"x").answer()
         assert (answer.status, "limits.body_s" in answer.body.decode()) == (408, True)
         assert site.reserved_bytes() == 0
 
 
-def test_a_body_that_comes_in_pieces_is_kept(light_database: Database, tmp_path: Path) -> None:
-    with running_site(light_database, tmp_path) as site, senders(site, 1) as [slow]:
+def test_a_body_that_comes_in_pieces_is_kept(light_database: Database) -> None:
+    with running_site(light_database) as site, senders(site, 1) as [slow]:
         slow.head(length=len(PING), body=PING)
         for byte in PING:
             slow.send(bytes([byte]))
         assert slow.answer().status == 202
 
 
-def test_in_a_storm_memory_stays_within_its_limit_and_all_is_well_after_it(database: Database, tmp_path: Path) -> None:
+def test_in_a_storm_memory_stays_within_its_limit_and_all_is_well_after_it(database: Database) -> None:
     body = b"x" * (LIMIT // 2)
     answers: list[Answer] = []
 
     def send(one: Sender, number: int) -> None:
         answers.append(one.head(length=len(body), delivery=str(number), body=body).send(body).answer())
 
-    with running_site(database, tmp_path, change=with_room(ROOM)) as site, senders(site, 60) as storm:
+    with running_site(database, change=with_room(ROOM)) as site, senders(site, 60) as storm:
         threads = [threading.Thread(target=send, args=(one, number)) for number, one in enumerate(storm)]
         for thread in threads:
             thread.start()
@@ -171,9 +170,9 @@ def test_in_a_storm_memory_stays_within_its_limit_and_all_is_well_after_it(datab
         assert deliveries.counts_by_state(connection) == {"waiting": kept + 1}
 
 
-def test_bodies_that_wait_for_the_database_are_counted_too(light_database: Database, tmp_path: Path) -> None:
+def test_bodies_that_wait_for_the_database_are_counted_too(light_database: Database) -> None:
     body = b"x" * LIMIT
-    with running_site(light_database, tmp_path, change=with_room(ROOM)) as site, senders(site, 4) as waiting:
+    with running_site(light_database, change=with_room(ROOM)) as site, senders(site, 4) as waiting:
         with light_database.transaction():  # the only connection: nothing can be kept meanwhile
             for number, one in enumerate(waiting[:3]):
                 one.head(length=LIMIT, delivery=str(number), body=body).send(body)
@@ -183,9 +182,9 @@ def test_bodies_that_wait_for_the_database_are_counted_too(light_database: Datab
         wait_until(lambda: site.reserved_bytes() == 0)
 
 
-def test_connections_that_only_wait_keep_nobody_out(light_database: Database, tmp_path: Path) -> None:
+def test_connections_that_only_wait_keep_nobody_out(light_database: Database) -> None:
     connections = Connections(most=20, head_s=600)
-    with running_site(light_database, tmp_path, connections=connections) as site, senders(site, 100) as idle:
+    with running_site(light_database, connections=connections) as site, senders(site, 100) as idle:
         for one in idle[:50]:
             one.send(b"POST /webhooks/github HTTP/1.1\r\nHost")
         for number in range(10):
@@ -194,18 +193,16 @@ def test_connections_that_only_wait_keep_nobody_out(light_database: Database, tm
         assert idle[0].is_cut_off()
 
 
-def test_a_head_that_does_not_come_is_not_waited_for(light_database: Database, tmp_path: Path) -> None:
+def test_a_head_that_does_not_come_is_not_waited_for(light_database: Database) -> None:
     connections = Connections(most=20, head_s=0.05)
-    with running_site(light_database, tmp_path, connections=connections) as site, senders(site, 2) as idle:
+    with running_site(light_database, connections=connections) as site, senders(site, 2) as idle:
         idle[0].send(b"POST /webhooks/git")
         assert [one.is_cut_off() for one in idle] == [True, True]
 
 
-def test_where_every_connection_is_at_work_a_new_one_is_told_to_come_back(
-    light_database: Database, tmp_path: Path
-) -> None:
+def test_where_every_connection_is_at_work_a_new_one_is_told_to_come_back(light_database: Database) -> None:
     connections = Connections(most=3, head_s=600)
-    with running_site(light_database, tmp_path, connections=connections) as site, senders(site, 3) as busy:
+    with running_site(light_database, connections=connections) as site, senders(site, 3) as busy:
         for one in busy:
             one.head(length=1)
         wait_until(lambda: site.reserved_bytes() == 3)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ def mirror() -> Mirror:
 
 
 @pytest.fixture
-def swept(database: Database, tmp_path: Path, mirror: Mirror) -> Iterator[Site]:
+def swept(database: Database, mirror: Mirror) -> Iterator[Site]:
     """An application over one config repository."""
     nothing: Any = None
     repository: Any = mirror
@@ -57,7 +56,7 @@ def swept(database: Database, tmp_path: Path, mirror: Mirror) -> Iterator[Site]:
     def over_one_repo(parts: WebParts) -> WebParts:
         return replace(parts, systems=Systems(config_repos={"fleet": repo}, sweeps=SweepRules(schedules=CRON)))
 
-    with running_site(database, tmp_path, change=over_one_repo) as running:
+    with running_site(database, change=over_one_repo) as running:
         yield running
 
 

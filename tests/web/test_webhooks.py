@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -167,34 +166,34 @@ def test_a_replay_whose_commit_fails_is_no_2xx(site: Site) -> None:
     assert site.post(f"/deliveries/{delivery}/replay", OPERATE).status_code >= 500
 
 
-def test_a_server_that_stops_answers_503(database: Database, tmp_path: Path) -> None:
+def test_a_server_that_stops_answers_503(database: Database) -> None:
     stopping = Inbox(database)
-    with running_site(database, tmp_path, change=lambda parts: replace(parts, inbox=stopping)) as site:
+    with running_site(database, change=lambda parts: replace(parts, inbox=stopping)) as site:
         stopping.stop()
         assert site.send_github(PING).status_code == 503
 
 
-def test_an_unreadable_secret_is_503_and_is_not_named_to_the_sender(database: Database, tmp_path: Path) -> None:
+def test_an_unreadable_secret_is_503_and_is_not_named_to_the_sender(database: Database) -> None:
     def unreadable() -> Keys:
         raise Refused("the file /run/secrets/hook should hold a secret, but is missing")
 
-    with running_site(database, tmp_path, sources=with_keys("github", unreadable)) as site:
+    with running_site(database, sources=with_keys("github", unreadable)) as site:
         answer = site.send_github(PING)
     assert answer.status_code == 503
     assert "/run/secrets" not in answer.text
 
 
-def test_retry_after_says_what_the_error_says(database: Database, tmp_path: Path) -> None:
+def test_retry_after_says_what_the_error_says(database: Database) -> None:
     def later() -> Keys:
         raise Unavailable("later", retry_after=timedelta(seconds=41.2))
 
-    with running_site(database, tmp_path, sources=with_keys("github", later)) as site:
+    with running_site(database, sources=with_keys("github", later)) as site:
         assert site.send_github(PING).headers["retry-after"] == "42"
 
 
-def test_a_rotated_key_works_from_the_next_request_on(database: Database, tmp_path: Path) -> None:
+def test_a_rotated_key_works_from_the_next_request_on(database: Database) -> None:
     keys = [Keys(secrets=("the-old-one",))]
-    with running_site(database, tmp_path, sources=with_keys("github", lambda: keys[-1])) as site:
+    with running_site(database, sources=with_keys("github", lambda: keys[-1])) as site:
         assert site.send_github(PING).status_code == 401
         keys.append(Keys(secrets=("the-old-one", SECRET)))
         assert site.send_github(PING).status_code == 202
