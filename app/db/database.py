@@ -28,8 +28,8 @@ _POOL_WAIT_S = 3
 _BUSY_MS = 3000
 _STEPS_BETWEEN_LOOKS = 50_000
 _STOPPED = "57014"
-# Parts of the longest statement: whoever waits for a row is told so, and not that it asked for too much.
-_POSTGRESQL_LIMITS = {"statement_timeout": 1.0, "lock_timeout": 0.8, "idle_in_transaction_session_timeout": 1.0}
+# Times the longest statement: whoever waits for a row is told so, and not that it asked for too much.
+_POSTGRESQL_LIMITS = {"statement_timeout": 1.0, "lock_timeout": 0.8, "idle_in_transaction_session_timeout": 2.0}
 _CONNECTING = {
     "connect_timeout": 3,
     "keepalives_idle": 5,

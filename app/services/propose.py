@@ -355,7 +355,6 @@ class Proposer:
         repository = self.run.repo.repository
         if repository.has_commit(pull.head_sha) and repository.is_ancestor(pull.head_sha, self.view.commit):
             return False
-        self.run.repo.forge.comment(closure.number, f"Closed by Fluxbridge: {texts.code(closure.reason)}.")
         closed = self.run.repo.forge.close_pull_request(closure.number)
         if closed.state is PullRequestState.MERGED:
             return False
@@ -366,4 +365,6 @@ class Proposer:
             if row is not None:
                 state = PullRequestState.CLOSED
                 pull_requests.upsert(connection, replace(row, state=state, ended_at=self.run.now(), ended_by=US))
+        # Last of all: a run that is broken off before it leaves a pull request without the comment, never with two.
+        self.run.repo.forge.comment(closure.number, f"Closed by Fluxbridge: {texts.code(closure.reason)}.")
         return True

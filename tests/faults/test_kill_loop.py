@@ -1,0 +1,89 @@
+"""Killed at any moment and started again, the server loses nothing that it acknowledged and doubles nothing.
+
+A long run: `FLUXBRIDGE_FAULT_ROUNDS=50 uv run pytest -n0 tests/faults`.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from tests.faults.extent import IS_LONG, ROUNDS, SEED, timeout
+from tests.faults.worlds import World, world
+
+pytestmark = timeout
+_LATEST_S = 4
+# What may happen when it is killed, and up to how many times before.
+_MOMENTS = [("acknowledged", 12), ("git", 8), ("asked", 20), ("acted", 20)]
+_READY_S = 3
+# What a git command that was killed leaves in its repository.
+_STALE_LOCKS = ("HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "refs/heads/main.lock")
+
+
+class Moment:
+    """The n-th time that something happens from now on: then `strike` is called, once, where it happens."""
+
+    def __init__(self, kind: str, count: int, strike: Callable[[], None]) -> None:
+        self._kind, self._left, self._strike = kind, count, strike
+        self._lock = threading.Lock()
+        self.has_come = threading.Event()
+
+    def note(self, kind: str) -> None:
+        with self._lock:
+            if kind != self._kind or self.has_come.is_set():
+                return
+            self._left -= 1
+            if self._left > 0:
+                return
+            self._strike()
+            self.has_come.set()
+
+    def wait(self) -> None:
+        """Wait for it; where it does not come, any moment is as good."""
+        if not self.has_come.wait(_LATEST_S):
+            with self._lock:
+                if not self.has_come.is_set():
+                    self._strike()
+                    self.has_come.set()
+
+
+def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, database_url: str, record_property: Callable[[str, object], None]
+) -> None:
+    chance = random.Random(f"{SEED} {make_url(database_url).get_backend_name()}")  # noqa: S311 (the same moments for the same seed)
+    with world(tmp_path, database_url, apps=6 if IS_LONG else 4) as here:
+        here.fluxbridge.start()
+        for number in range(1, ROUNDS + 1):
+            _one_round(here, number, chance)
+        here.check()
+        checked = here.fluxbridge.run("check", "--database")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        ready = sorted(here.fluxbridge.ready_s[1:])
+        record_property("ready_s", ready)
+        print(f"ready after {ready[0]:.2f} to {ready[-1]:.2f} s, median {ready[len(ready) // 2]:.2f} s")
+        assert not IS_LONG or ready[-1] < 2 * _READY_S, ready
+
+
+def _one_round(here: World, number: int, chance: random.Random) -> None:
+    """Push every app, kill the server in the midst of the work, and start it again."""
+    kind, most = chance.choice(_MOMENTS)
+    is_whole = chance.random() < 0.5
+    moment = Moment(kind, chance.randint(1, most), lambda: here.fluxbridge.kill(with_children=is_whole))
+    here.senders.on_acknowledged = lambda: moment.note("acknowledged")
+    here.github.on_git = lambda: moment.note("git")
+    here.github.on_asked = lambda _method, _path: moment.note("asked")
+    here.github.on_acted = lambda _exchange: moment.note("acted")
+    here.senders.give(here.fleet.push_all(number))
+    moment.wait()
+    if is_whole:
+        _leave_locks(here)
+    here.fluxbridge.start()
+
+
+def _leave_locks(here: World) -> None:
+    for mirror in (here.fluxbridge.settings.data_dir / "mirrors").glob("*.git"):
+        for name in _STALE_LOCKS:
+            (mirror / name).parent.mkdir(parents=True, exist_ok=True)
+            (mirror / name).touch()
