@@ -94,7 +94,7 @@ class Database:
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self._lock: IO[str] | None = self._lock_file() if self.is_sqlite else None
         self._turns = Turns() if self.is_sqlite else None
-        self._is_bounded = True
+        self._is_bounded, self._is_closed = True, False
         self._statement_ends_at = math.inf
         self._engine = self._create_engine()
         self._thread = threading.local()
@@ -113,6 +113,9 @@ class Database:
         """
         if getattr(self._thread, "is_busy", False):
             raise NestedTransaction
+        if self._is_closed:
+            # A thread that is left behind must not open a file that another process may hold by now.
+            raise DatabaseUnavailable("it is closed, for the process stops")
         self._thread.is_busy = True
         try:
             with self._turn(comes_first=comes_first), self._engine.begin() as connection:
@@ -167,7 +170,8 @@ class Database:
             return migrations.is_current(connection)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Give everything back; nothing is written through this any more."""
+        self._is_closed = True
         self._engine.dispose()
         if self._lock is not None:
             self._lock.close()

@@ -45,7 +45,9 @@ class Interpreter:
             return
         except Invalid as error:
             self._finish(claim, DeliveryState.UNUSABLE, str(error))
-        except (Unavailable, Refused) as error:
+        except Unavailable as error:
+            self._put_off(claim, str(error), counts=False, after=error.retry_after or timedelta())
+        except Refused as error:
             self._put_off(claim, str(error), counts=False)
         except Exception as error:
             self._put_off(claim, f"{type(error).__name__} while interpreting", counts=True)
@@ -79,13 +81,14 @@ class Interpreter:
         with self.database.transaction() as connection:
             deliveries.finish(connection, claim, state=state, outcome=outcome[:2000], now=self.clock())
 
-    def _put_off(self, claim: ClaimedDelivery, error: str, *, counts: bool) -> None:
+    def _put_off(self, claim: ClaimedDelivery, error: str, *, counts: bool, after: timedelta = timedelta()) -> None:
+        """Try again after two, four, eight … seconds and no sooner than asked for, but within five minutes."""
         now = self.clock()
         with self.database.transaction() as connection:
             if counts and claim.attempts + 1 >= _MOST_TRIES:
                 deliveries.finish(connection, claim, state=DeliveryState.DEAD, outcome=error[:2000], now=now)
                 return
-            delay = min(timedelta(seconds=2 ** min(claim.tries, 9)), _LONGEST_DELAY)
+            delay = min(max(timedelta(seconds=2 ** min(claim.tries, 9)), after), _LONGEST_DELAY)
             deliveries.postpone(connection, claim, due_at=now + delay, error=error[:2000], counts=counts)
             measures.add(connection, "retries", "delivery")
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, text
 from app.core.errors import Refused, Unavailable
 from app.db import catalogue, migrations
 from app.db.collections import METADATA
-from app.db.database import Database, DatabaseLocked, NestedTransaction, StatementTooLong
+from app.db.database import Database, DatabaseLocked, DatabaseUnavailable, NestedTransaction, StatementTooLong
 from app.db.migrations import configuration
 from tests.db.facts import IMAGE, NOW
 from tests.db.threads import at_once
@@ -62,6 +62,13 @@ def test_another_thread_may_have_its_own_transaction_afterwards(database: Databa
     thread.start()
     thread.join(10)
     assert done == [True]
+
+
+def test_nothing_is_written_through_a_closed_database(database_url: str) -> None:
+    database = Database(database_url)
+    database.close()
+    with pytest.raises(DatabaseUnavailable, match="it is closed"), database.transaction():
+        pytest.fail("a transaction began")
 
 
 def test_a_second_opening_of_a_sqlite_file_is_refused(sqlite_url: str) -> None:

@@ -53,6 +53,15 @@ def claim_when_due(site: Site, row: DeliveryRow) -> ClaimedDelivery:
     return site.claim()
 
 
+@pytest.mark.parametrize(("asked_s", "waits_s"), [(1, 2), (90, 90), (9000, 300)])
+def test_who_asks_to_come_back_later_is_asked_no_sooner_but_within_five_minutes(
+    site: Site, asked_s: int, waits_s: int
+) -> None:
+    site.swap_registry(Misbehaving(Unavailable("too many requests", retry_after=timedelta(seconds=asked_s))))
+    row = site.send("registry", envelope(push_event(TAG, None)))
+    assert row.due_at - site.now == timedelta(seconds=waits_s)
+
+
 def test_what_cannot_be_asked_is_asked_again_ever_more_slowly_and_counts_nothing(site: Site) -> None:
     site.swap_registry(Misbehaving(Unavailable("the registry does not answer")))
     row, waits = site.send("registry", envelope(push_event(TAG, None))), []
