@@ -14,11 +14,13 @@ from app.clients.git_command import GitCommand
 from app.clients.git_remote import Remote
 from app.clients.jenkins import Jenkins
 from app.clients.kubectl import Kubectl, KustomizeBuilds
+from app.clients.receivers import FluxReceiver
 from app.clients.registry import OCIRegistry
 from app.core.errors import Refused
 from app.core.ports import Forge, ManifestBuilder, WebhookSender
 from app.senders import SENDERS
 from app.senders.sender import Keys, Origin
+from app.services.call_receivers import ReceiverCalls
 from app.services.check_builds import CheckedBuilds
 from app.services.systems import ConfigRepo, Source, SweepRules, Systems, Timing
 from app.settings import config_repos, sources
@@ -80,12 +82,16 @@ def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Sys
     for name, source in found.items():
         _require_keys(name, source)
     registries = {_host(one): _registry(one) for one in settings.registries.values()}
+    receivers = {name: _receivers(one) for name, one in settings.config_repos.items()}
     return Systems(
         sources=found,
         jenkins={name: _jenkins(name, one) for name, one in settings.jenkins.items()},
         registries=registries,
         aliases={alias: _host(one) for one in settings.registries.values() for alias in one.aliases},
-        config_repos={name: _config_repo(name, one, settings, spend) for name, one in settings.config_repos.items()},
+        config_repos={
+            name: _config_repo(name, one, settings, spend, receivers[name].tell)
+            for name, one in settings.config_repos.items()
+        },
         timing=Timing(
             quiet=timedelta(seconds=settings.work.quiet_s),
             max_wait=timedelta(seconds=settings.work.max_wait_s),
@@ -94,7 +100,7 @@ def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Sys
             build_within=timedelta(seconds=settings.build_within_s),
         ),
         sweeps=_sweep_rules(settings),
-        closers=tuple(registry.close for registry in registries.values()),
+        closers=(*(one.close for one in registries.values()), *(one.close for one in receivers.values())),
     )
 
 
@@ -198,7 +204,9 @@ def _registry(one: ImageRegistry) -> OCIRegistry:
     )
 
 
-def _config_repo(name: str, one: config_repos.ConfigRepo, settings: Settings, spend: Spend) -> ConfigRepo:
+def _config_repo(
+    name: str, one: config_repos.ConfigRepo, settings: Settings, spend: Spend, tell_flux: Callable[[str], None]
+) -> ConfigRepo:
     path = mirror_path(settings, name)
     remote = Remote(
         url=one.url.removeprefix("file://"), credentials=_git_login(one), ca_file=one.ca_file, proxy=one.proxy
@@ -226,6 +234,16 @@ def _config_repo(name: str, one: config_repos.ConfigRepo, settings: Settings, sp
         forge_budget=_budget_name(one),
         sender=_webhook_sender(one, forge),
         is_local=isinstance(forge, LocalForge),
+        tell_flux=tell_flux,
+    )
+
+
+def _receivers(one: config_repos.ConfigRepo) -> ReceiverCalls:
+    return ReceiverCalls(
+        [
+            FluxReceiver(name, each.url, secret=each.secret.read, ca_file=each.ca_file, proxy=each.proxy)
+            for name, each in one.receivers.items()
+        ]
     )
 
 

@@ -232,6 +232,15 @@ class WebhookSender(Protocol):
         """Send one once more, under the same id."""
 
 
+class Receiver(Protocol):
+    """Flux's Receiver in one cluster; `name` is the one that it has in the settings."""
+
+    name: str
+
+    def call(self, revision: str) -> None:
+        """Make Flux fetch now, for its branch is at this revision (`main@sha1:…`); once more changes nothing."""
+
+
 class Registry(Protocol):
     """One OCI registry; `path` is a repository without the host."""
 

@@ -38,6 +38,7 @@ def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> tuple[dict[i
         elif pull.state is PullRequestState.MERGED:
             _delete_branch(run, row, pull, heads)
             _note_merged(run, row, pull)
+            _tell_flux(run, pull)
             has_merged = True
         else:
             still_open[row.number] = pull
@@ -124,6 +125,15 @@ def _note_merged(run: LaneRun, row: PullRequestRow, pull: PullRequest) -> None:
             promotions.move(connection, left.id, PromotionState.SUPERSEDED, reason=other, who=who, at=now)
         ended = replace(row, state=PullRequestState.MERGED, ended_at=at, ended_by=who, head_sha=pull.head_sha)
         pull_requests.upsert(connection, ended)
+
+
+def _tell_flux(run: LaneRun, pull: PullRequest) -> None:
+    """Once for each merge into our base, outside of any transaction: it is written down by now, so no run repeats it.
+
+    A call that gets lost with the process costs nothing but time, for Flux also fetches by itself.
+    """
+    if pull.base == run.claim.branch and not run.repo.is_observing:
+        run.repo.tell_flux(f"{pull.base}@sha1:{pull.merge_commit or pull.head_sha}")
 
 
 def _promotion_of(connection: Connection, row: PullRequestRow, *, policy: str, tag: str) -> PromotionRow | None:

@@ -12,6 +12,11 @@ from app.senders.sender import Keys, Origin
 Clock = Callable[[], datetime]
 
 
+def tell_nobody(revision: str) -> None:
+    """For config repositories whose clusters fetch by themselves only."""
+    del revision
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One configured sender: what proves it, and what it may speak for (patterns with `*`; empty: everything)."""
@@ -40,7 +45,8 @@ class ConfigRepo:
 
     `look` gives names and ids that change whenever its branches (for a local forge its pull requests too) do.
     `builder` proves that what was edited still builds, where that is asked for. `sender` is what sent its webhooks and
-    would send them once more; `is_local` tells that `look` shows its pull requests too.
+    would send them once more; `is_local` tells that `look` shows its pull requests too. `tell_flux` is given the
+    revision that a merge made (`main@sha1:…`); it neither waits for Flux nor raises.
     """
 
     name: str
@@ -57,6 +63,7 @@ class ConfigRepo:
     forge_budget: str = ""
     sender: WebhookSender | None = None
     is_local: bool = False
+    tell_flux: Callable[[str], None] = tell_nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,15 @@ class GitCredentials(Section):
         return self.password or self.token
 
 
+class FluxReceiver(Section):
+    """A Receiver of type generic-hmac in one cluster, which makes Flux fetch the repository at once."""
+
+    url: WebUrl
+    secret: Secret
+    ca_file: FilePath | None = None
+    proxy: ProxyUrl | None = None
+
+
 class ConfigRepo(Section):
     """One config repository; each of its base branches is a lane."""
 
@@ -85,6 +94,7 @@ class ConfigRepo(Section):
     credentials: GitCredentials | None = None
     ca_file: FilePath | None = None
     proxy: ProxyUrl | None = None
+    receivers: dict[Name, FluxReceiver] = Field(default_factory=dict)
     forge: Annotated[GitHubForge | LocalForge, Field(discriminator="kind")]
 
     @model_validator(mode="after")
