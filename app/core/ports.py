@@ -130,6 +130,17 @@ class PullRequestState(StrEnum):
     MERGED = "merged"
 
 
+@dataclass(frozen=True, slots=True)
+class PullRequestSeen:
+    """What a forge's list shows of a pull request, without asking for each."""
+
+    number: int
+    state: PullRequestState
+    head: str
+    head_sha: str
+    base: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
     """A pull request as the forge shows it. `head` and `base` are branch names in the base repository.
@@ -157,6 +168,11 @@ class PullRequest:
     closed_by: str | None = None
     closed_at: datetime | None = None
 
+    @property
+    def seen(self) -> PullRequestSeen:
+        """What a list would show of it."""
+        return PullRequestSeen(self.number, self.state, self.head, self.head_sha, self.base)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestDraft:
@@ -167,17 +183,6 @@ class PullRequestDraft:
     title: str
     body: str
     labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PullRequestSeen:
-    """What a forge's list shows of a pull request, without asking for each."""
-
-    number: int
-    state: PullRequestState
-    head: str
-    head_sha: str
-    base: str
 
 
 class Forge(Protocol):
@@ -193,6 +198,12 @@ class Forge(Protocol):
         """Those from branches of the base repository below `prefix`/, in any state, that changed last, newest first.
 
         At most `limit` pull requests of the repository are looked at, whosever they are.
+        """
+
+    def open_pull_requests(self, *, prefix: str) -> Sequence[PullRequestSeen]:
+        """Those that are open from branches of the base repository below `prefix`/.
+
+        Where there are thousands, not all of them: one that is left out may still be open.
         """
 
     def pull_request(self, number: int) -> PullRequest:

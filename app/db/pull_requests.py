@@ -27,13 +27,17 @@ pull_requests = Table(
     Column("opened_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("ended_by", SafeText),
+    Column("text_hash", SafeString(64)),
     Index("ix_pull_requests_lane_state", "lane", "state"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestRow:
-    """A pull request of ours; `tags` maps each policy to the tag that it brings."""
+    """A pull request of ours; `tags` maps each policy to the tag that it brings.
+
+    `text_hash` stands for the title and body that we wrote last.
+    """
 
     lane: str
     number: int
@@ -48,6 +52,7 @@ class PullRequestRow:
     opened_at: datetime
     ended_at: datetime | None = None
     ended_by: str | None = None
+    text_hash: str | None = None
 
 
 def upsert(connection: Connection, row: PullRequestRow) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from app.core.errors import NotFound
-from app.core.ports import BranchUpdate, PullRequest, PullRequestState
+from app.core.ports import BranchUpdate, PullRequest, PullRequestSeen, PullRequestState
 from app.core.promotion.branches import branch_name
 from app.core.promotion.state import tag_in
 from app.db import holds, promotions, pull_requests, pushed_heads
@@ -19,8 +19,10 @@ from app.services.read_lane import LaneView, view_at
 _MOST_HELD = 20
 
 
-def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> tuple[dict[int, PullRequest], bool]:
+def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> tuple[dict[int, PullRequestSeen], bool]:
     """Write down what became of our pull requests; returns those that are open, as the forge shows them now.
+
+    Only those are asked for one by one that the list of open ones lacks: of hundreds, most are as they were.
 
     The second value tells that one was merged, perhaps after `heads` were fetched: planned on them, its tag would be
     proposed once more.
@@ -29,9 +31,15 @@ def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> tuple[dict[i
     with run.database.transaction() as connection:
         known = list(pull_requests.open_in(connection, run.lane))
         held = list(pull_requests.held_in(connection, run.lane, limit=_MOST_HELD))
-    still_open: dict[int, PullRequest] = {}
+    listed = (
+        {one.number: one for one in run.repo.forge.open_pull_requests(prefix=run.repo.prefix)} if known or held else {}
+    )
+    still_open: dict[int, PullRequestSeen] = {}
     has_merged = False
     for row in known:
+        if row.number in listed:
+            still_open[row.number] = listed[row.number]
+            continue
         pull = _read(run, row)
         if pull is None or pull.state is PullRequestState.CLOSED:
             _note_closed(run, row, pull, heads)
@@ -41,12 +49,11 @@ def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> tuple[dict[i
             _tell_flux(run, pull)
             has_merged = True
         else:
-            still_open[row.number] = pull
+            still_open[row.number] = pull.seen
     for row in held:
-        pull = _read(run, row)
-        if pull is not None and pull.state is PullRequestState.OPEN:
+        if row.number in listed:
             _note_reopened(run, row)
-            still_open[row.number] = pull
+            still_open[row.number] = listed[row.number]
     return still_open, has_merged
 
 

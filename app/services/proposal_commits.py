@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.core.errors import Invalid
 from app.core.manifests.editing import edit_file, files_beside
 from app.core.manifests.setting import CannotSet
-from app.core.ports import CommitDraft, PullRequest, TreeEntry
+from app.core.ports import CommitDraft, PullRequestSeen, TreeEntry
 from app.core.promotion import texts
 from app.core.promotion.proposals import Change, Proposal
 from app.db import pushed_heads
@@ -34,9 +34,9 @@ class ProposalCommits:
         blobs = {entry.blob for proposal in proposals for entry in self._entries_of(proposal).values()}
         return self.run.repo.repository.blobs(blobs) if blobs else {}
 
-    def parent_of(self, proposal: Proposal, pull: PullRequest | None, remote_head: str | None) -> str:
+    def parent_of(self, proposal: Proposal, pull: PullRequestSeen | None, remote_head: str | None) -> str:
         """The branch keeps its parent while the edited files are the same on base and there is no conflict."""
-        if remote_head is None or pull is None or pull.has_conflict:
+        if remote_head is None or pull is None:
             return self.view.commit
         with self.run.database.transaction() as connection:
             pushed = pushed_heads.find(connection, self.run.lane, remote_head)
@@ -44,7 +44,13 @@ class ProposalCommits:
             return self.view.commit
         then = self.run.repo.repository.tree(pushed.base_sha)
         same = all(then.get(file) == entry for file, entry in self._entries_of(proposal).items())
-        return pushed.base_sha if same else self.view.commit
+        return pushed.base_sha if same and not self._has_conflict(pull) else self.view.commit
+
+    def _has_conflict(self, pull: PullRequestSeen) -> bool:
+        """Whether the forge reports one; it is asked once the base has moved, for only then one can come up."""
+        if self.run.claim.last_head == self.view.commit:
+            return False
+        return self.run.repo.forge.pull_request(pull.number).has_conflict is True
 
     def draft(self, proposal: Proposal, promotion_id: str, parent: str, contents: Mapping[str, bytes]) -> CommitDraft:
         """The commit that makes a proposal's changes, all of them. Raises CannotEdit."""

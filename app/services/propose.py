@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,7 @@ from app.core.ports import (
     CommitDraft,
     PullRequest,
     PullRequestDraft,
+    PullRequestSeen,
     PullRequestState,
     PushOutcome,
     PushResult,
@@ -42,7 +44,7 @@ class Draft:
     commit: str
     parent: str
     remote_head: str | None
-    pull: PullRequest | None
+    pull: PullRequestSeen | None
 
     @property
     def needs_push(self) -> bool:
@@ -52,13 +54,24 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A proposal whose commit is to be written."""
+    """A proposal whose commit is to be written. `ended` are the pull requests of its branch that are open no more."""
 
     proposal: Proposal
     promotion_id: str
     remote_head: str | None
-    pull: PullRequest | None
+    pull: PullRequestSeen | None
+    ended: Sequence[PullRequest]
     commit: CommitDraft
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A pull request that says what it should; `text_hash` stands for that."""
+
+    number: int
+    url: str
+    title: str
+    text_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,7 @@ class Proposer:
     run: LaneRun
     view: LaneView
     heads: Mapping[str, str]
-    open_pulls: Mapping[int, PullRequest]
+    open_pulls: Mapping[int, PullRequestSeen]
 
     @property
     def commits(self) -> ProposalCommits:
@@ -100,7 +113,7 @@ class Proposer:
         return [draft for draft in drafts if draft is not None and self._still_builds(draft)]
 
     def _want(self, proposal: Proposal, promotion_id: str, contents: Mapping[str, bytes]) -> _Wanted | None:
-        pull = self._open_pull(proposal.branch)
+        pull, ended = self._pulls_from(proposal.branch)
         remote_head = self.heads.get(proposal.branch)
         if remote_head is not None and not self._is_ours(remote_head):
             self._leave_to_people(proposal, promotion_id, pull)
@@ -111,13 +124,13 @@ class Proposer:
         except CannotEdit as error:
             self._keep_back(promotion_id, str(error))
             return None
-        return _Wanted(proposal, promotion_id, remote_head, pull, commit)
+        return _Wanted(proposal, promotion_id, remote_head, pull, ended, commit)
 
     def _draft(self, wanted: _Wanted, commit: str) -> Draft | None:
         proposal, remote_head = wanted.proposal, wanted.remote_head
         if remote_head is not None and self.commits.is_same(commit, remote_head, wanted.commit.parent):
             commit = remote_head
-        if wanted.pull is None and self._was_refused_by_people(proposal, wanted.promotion_id, commit):
+        if wanted.pull is None and self._was_refused_by_people(wanted, commit):
             return None
         return Draft(
             proposal=proposal,
@@ -143,16 +156,15 @@ class Proposer:
             self._keep_back(draft.promotion_id, texts.one_line(problem)[:1000])
         return not broken
 
-    def _open_pull(self, branch: str) -> PullRequest | None:
+    def _pulls_from(self, branch: str) -> tuple[PullRequestSeen | None, Sequence[PullRequest]]:
+        """The pull request that is open from a branch, or else those that there were, newest first."""
         known = next((pull for pull in self.open_pulls.values() if pull.head == branch), None)
-        return known or next(
-            (
-                pull
-                for pull in self.run.repo.forge.find_pull_requests(head=branch)
-                if pull.state is PullRequestState.OPEN and not pull.is_from_fork and pull.base == self.run.claim.branch
-            ),
-            None,
-        )
+        if known is not None:
+            return known, ()
+        found = [pull for pull in self.run.repo.forge.find_pull_requests(head=branch) if not pull.is_from_fork]
+        into_base = (pull for pull in found if pull.base == self.run.claim.branch)
+        open_one = next((pull.seen for pull in into_base if pull.state is PullRequestState.OPEN), None)
+        return open_one, found
 
     def _is_ours(self, head: str) -> bool:
         """One of our pushed heads, or the forge's own "update branch" merge of one with the base branch."""
@@ -176,7 +188,7 @@ class Proposer:
         paths = there.keys() | left.keys() | right.keys()
         return all(there.get(path) in (left.get(path), right.get(path)) for path in paths)
 
-    def _leave_to_people(self, proposal: Proposal, promotion_id: str, pull: PullRequest | None) -> None:
+    def _leave_to_people(self, proposal: Proposal, promotion_id: str, pull: PullRequestSeen | None) -> None:
         """A branch that a person pushed to is theirs; its pull request is told so once."""
         with self.run.writing() as connection:
             row = promotions.find(connection, promotion_id)
@@ -201,17 +213,16 @@ class Proposer:
                 )
         self.run.notes.append(reason)
 
-    def _was_refused_by_people(self, proposal: Proposal, promotion_id: str, commit: str) -> bool:
+    def _was_refused_by_people(self, wanted: _Wanted, commit: str) -> bool:
         """One that another account closed at the head that we would propose is a no that we missed."""
-        forge = self.run.repo.forge
-        for pull in forge.find_pull_requests(head=proposal.branch):
-            if pull.state is not PullRequestState.CLOSED or pull.is_from_fork or pull.head_sha != commit:
+        for pull in wanted.ended:
+            if pull.state is not PullRequestState.CLOSED or pull.head_sha != commit:
                 continue
             who = pull.closed_by or "unknown"
-            if who == forge.account():
+            if who == self.run.repo.forge.account():
                 continue
             with self.run.writing() as connection:
-                promotion = promotions.find(connection, promotion_id)
+                promotion = promotions.find(connection, wanted.promotion_id)
                 if promotion is not None:
                     hold_closed(
                         self.run,
@@ -224,7 +235,7 @@ class Proposer:
                     )
                     reason = f"pull request {pull.number} was closed by {who}"
                     promotions.move(
-                        connection, promotion_id, PromotionState.CLOSED, reason=reason, who=who, at=self.run.now()
+                        connection, promotion.id, PromotionState.CLOSED, reason=reason, who=who, at=self.run.now()
                     )
             return True
         return False
@@ -253,11 +264,11 @@ class Proposer:
             reason = f"the push of {draft.proposal.branch} was refused: {texts.one_line(result.reason)[:300]}"
             self._keep_back(draft.promotion_id, reason)
             return False
-        pull = self._write_pull_request(draft)
-        self._record(draft, pull)
+        self._record(draft, self._write_pull_request(draft))
         return True
 
-    def _write_pull_request(self, draft: Draft) -> PullRequest:
+    def _write_pull_request(self, draft: Draft) -> _Written:
+        """Open it, or say in it what has changed since we last said something."""
         forge, proposal = self.run.repo.forge, draft.proposal
         title = texts.title(proposal)
         body = texts.body(
@@ -266,21 +277,28 @@ class Proposer:
             builds=self._builds(draft),
             noticed=self.view.reports_in(proposal.stage),
         )
-        pull = draft.pull
-        if pull is None or not self._is_recorded(pull):
+        text_hash = sha256(f"{title}\n\n{body}".encode()).hexdigest()
+        known = self._recorded(draft.pull)
+        if known is None:
             # Also one that is there although its answer was lost: it is open, but nobody gave it its labels.
             wanted = PullRequestDraft(
                 head=proposal.branch, base=self.run.claim.branch, title=title, body=body, labels=proposal.labels
             )
             pull = forge.open_pull_request(wanted)
-        if (pull.title, pull.body.strip()) != (title, body.strip()):
-            return forge.edit_pull_request(pull.number, title=title, body=body)
-        return pull
+            if (pull.title, pull.body.strip()) != (title, body.strip()):
+                forge.edit_pull_request(pull.number, title=title, body=body)
+            return _Written(pull.number, pull.url, title, text_hash)
+        if known.text_hash != text_hash:
+            forge.edit_pull_request(known.number, title=title, body=body)
+        return _Written(known.number, known.url, title, text_hash)
 
-    def _is_recorded(self, pull: PullRequest) -> bool:
+    def _recorded(self, pull: PullRequestSeen | None) -> PullRequestRow | None:
+        """What is written down of a pull request in full."""
+        if pull is None:
+            return None
         with self.run.database.transaction() as connection:
             row = pull_requests.find(connection, self.run.lane, pull.number)
-        return row is not None and bool(row.head_sha)
+        return row if row is not None and row.head_sha else None
 
     def _build_url(self, proposal: Proposal) -> str | None:
         if proposal.move.build is None:
@@ -289,7 +307,7 @@ class Proposer:
             row = builds.find(connection, proposal.move.build.build_id)
         return row.url if row is not None else None
 
-    def _record(self, draft: Draft, pull: PullRequest) -> None:
+    def _record(self, draft: Draft, pull: _Written) -> None:
         proposal, now = draft.proposal, self.run.now()
         with self.run.writing() as connection:
             known = pull_requests.find(connection, self.run.lane, pull.number)
@@ -307,8 +325,7 @@ class Proposer:
                     head_sha=draft.commit,
                     tags={proposal.group: proposal.move.tag},
                     opened_at=known.opened_at if known is not None else now,
-                    ended_at=None,
-                    ended_by=None,
+                    text_hash=pull.text_hash,
                 ),
             )
             row = promotions.find(connection, draft.promotion_id)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.core.errors import Refused
-from app.core.ports import PullRequest
+from app.core.ports import PullRequestSeen
 from app.core.promotion.planning import Plan, plan
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
 from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests, selections
@@ -110,7 +110,7 @@ def _with_all_tags(state: LaneState, known_in_full: Iterable[PolicyState]) -> La
 
 
 def _carry_out(
-    run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], open_pulls: Mapping[int, PullRequest]
+    run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], open_pulls: Mapping[int, PullRequestSeen]
 ) -> datetime | None:
     with run.writing() as connection:
         ids = record_outcomes(run, connection, planned)

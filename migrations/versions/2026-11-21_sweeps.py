@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables, and the columns for dropped bodies and the age of a lease."""
+    """Make the tables, and the columns for dropped bodies, the age of a lease and what pull requests say."""
     op.create_table(
         "schedules",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -62,12 +62,14 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_state_id", "deliveries", ["state", "id"], unique=False)
     op.create_index("ix_builds_job_id", "builds", ["job", "id"], unique=False)
     op.create_index("ix_promotions_state_id", "promotions", ["state", "id"], unique=False)
+    op.add_column("pull_requests", sa.Column("text_hash", sa.String(length=64), nullable=True))
     op.add_column("lanes", sa.Column("claimed_at", sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
     """Drop them."""
     op.drop_column("lanes", "claimed_at")
+    op.drop_column("pull_requests", "text_hash")
     op.drop_index("ix_promotions_state_id", table_name="promotions")
     op.drop_index("ix_builds_job_id", table_name="builds")
     op.drop_index("ix_deliveries_state_id", table_name="deliveries")

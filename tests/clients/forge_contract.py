@@ -123,6 +123,22 @@ class ForgeContract:
             recent = forge_world.forge.recent_pull_requests(prefix="fluxbridge", limit=limit)
             assert [each.number for each in recent] == numbers
 
+    def test_open_ones_are_those_of_the_prefix_that_nobody_merged_or_closed(self, forge_world: ForgeWorld) -> None:
+        names = [f"fluxbridge/main/staging/{name}" for name in ("a", "b", "c", "d")]
+        closed, merged, first, second = (opened(forge_world, name) for name in names)
+        for foreign in ("fix/typo", "fluxbridge-b"):
+            opened(forge_world, foreign)
+        forge_world.merge_as("alice", merged.number)
+        forge_world.close_as("alice", closed.number)
+        moved = forge_world.push(names[2], {"app.yaml": "tag: 1.3.0\n"})
+        shown = forge_world.forge.open_pull_requests(prefix="fluxbridge")
+        assert sorted(shown, key=lambda one: one.number) == [
+            PullRequestSeen(first.number, PullRequestState.OPEN, names[2], moved, "main"),
+            second.seen,
+        ]
+        forge_world.reopen_as("alice", closed.number)
+        assert closed.number in {one.number for one in forge_world.forge.open_pull_requests(prefix="fluxbridge")}
+
     def test_an_unknown_number_is_not_found(self, forge_world: ForgeWorld) -> None:
         with pytest.raises(NotFound):
             forge_world.forge.pull_request(4711)

@@ -227,6 +227,24 @@ def test_pages_that_never_end_are_read_as_far_as_wanted(github: GitHubWorld) -> 
     assert len(github.server.exchanges) == before + 1
 
 
+def test_open_pull_requests_cost_a_request_a_hundred_and_no_more_than_twenty(github: GitHubWorld) -> None:
+    opened(github)
+    before = len(github.server.exchanges)
+    for page in range(25):
+        numbers = range(page * 100 + 1, page * 100 + 101)
+        github.server.break_next(listed(github.server, numbers, following=page + 2), path_ending="/pulls")
+    assert len(github.forge.open_pull_requests(prefix="fluxbridge")) == 2000
+    queries = [parse_qs(each.query) for each in github.server.exchanges[before:]]
+    assert len(queries) == 20
+    assert queries[0] == {"state": ["open"], "sort": ["created"], "direction": ["asc"], "per_page": ["100"]}
+
+
+def test_open_pull_requests_leave_forks_out(github: GitHubWorld) -> None:
+    github.server.open_from_fork(HEAD, {"app.yaml": "tag: 6.6.6\n"}, by="mallory")
+    ours = opened(github)
+    assert list(github.forge.open_pull_requests(prefix="fluxbridge")) == [ours.seen]
+
+
 def test_recent_pull_requests_leave_forks_out(github: GitHubWorld) -> None:
     github.server.open_from_fork(HEAD, {"app.yaml": "tag: 6.6.6\n"}, by="mallory")
     ours = opened(github)

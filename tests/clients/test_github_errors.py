@@ -98,6 +98,7 @@ def test_each_no_says_who_must_act(
         pytest.param(lambda forge, _: forge.account(), id="account"),
         pytest.param(lambda forge, _: forge.find_pull_requests(head=HEAD), id="find"),
         pytest.param(lambda forge, _: forge.recent_pull_requests(prefix="fluxbridge", limit=9), id="recent"),
+        pytest.param(lambda forge, _: forge.open_pull_requests(prefix="fluxbridge"), id="open ones"),
         pytest.param(lambda forge, _: forge.open_pull_request(draft()), id="open"),
         pytest.param(lambda forge, number: forge.comment(number, "Hello."), id="comment"),
         pytest.param(lambda forge, number: forge.edit_pull_request(number, title="t", body="b"), id="edit"),

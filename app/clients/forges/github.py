@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -47,6 +47,7 @@ _PULLS = TypeAdapter(list[ListedPull])
 # Each one found costs up to two more requests. Whoever looks wants the open one, or one that was closed at a head
 # that our deterministic commits would give again: after this many others the base, and so that head, is another.
 _MOST_ENDED = 10
+_MOST_PAGES = 20
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _PULL_REQUESTS = "Pull requests: read and write"
 
@@ -119,12 +120,13 @@ class GitHub:
         newest = {"state": "all", "sort": "updated", "direction": "desc"}
         with self.asking() as repository:
             pages = read_pages(repository, "/pulls", newest, _PULLS)
-            looked_at = list(islice((pull for page, _ in pages for pull in page), limit))
-            for pull in looked_at:
-                self._require_own(pull)
-            # One that changes between two pages stands on both.
-            ours = {p.number: p for p in looked_at if p.head.ref.startswith(f"{prefix}/") and not p.is_from_fork}
-            return [to_seen(pull) for pull in ours.values()]
+            return self._ours(islice((pull for page, _ in pages for pull in page), limit), prefix)
+
+    def open_pull_requests(self, *, prefix: str) -> Sequence[PullRequestSeen]:
+        """Those that are open from branches of the repository below `prefix`/, of the oldest two thousand."""
+        with self.asking() as repository:
+            pages = read_pages(repository, "/pulls", {"state": "open", "sort": "created", "direction": "asc"}, _PULLS)
+            return self._ours((pull for page, _ in islice(pages, _MOST_PAGES) for pull in page), prefix)
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request. Raises UnknownPullRequest."""
@@ -201,6 +203,15 @@ class GitHub:
             if (pull.head.ref, pull.base.ref) == (draft.head, draft.base) and not self._read(pull).is_from_fork:
                 return pull
         raise GitHubUnavailable(self.name, f"says that {draft.head} has an open pull request, but does not show it")
+
+    def _ours(self, listed: Iterable[ListedPull], prefix: str) -> Sequence[PullRequestSeen]:
+        """Those from our branches in the repository itself. One that changes between two pages stands on both."""
+        found: dict[int, PullRequestSeen] = {}
+        for pull in listed:
+            self._require_own(pull)
+            if pull.head.ref.startswith(f"{prefix}/") and not pull.is_from_fork:
+                found[pull.number] = to_seen(pull)
+        return list(found.values())
 
     def _read(self, pull: Pull) -> PullAnswer:
         answer = PullAnswer.model_validate(pull.raw_data)

@@ -93,6 +93,15 @@ class LocalForge:
             if pull.head.startswith(f"{prefix}/")
         ]
 
+    def open_pull_requests(self, *, prefix: str) -> Sequence[PullRequestSeen]:
+        """Those that are open from branches below `prefix`/."""
+        snapshot = take_snapshot(self._git)
+        return [
+            PullRequestSeen(number, pull.state, pull.head, snapshot.head_sha(number), pull.base)
+            for number, pull in snapshot.pulls.items()
+            if pull.state is PullRequestState.OPEN and pull.head.startswith(f"{prefix}/")
+        ]
+
     def list_pull_requests(self, *, state: PullRequestState | None = None) -> Sequence[PullRequest]:
         """All pull requests, or those in one state, newest first."""
         snapshot = take_snapshot(self._git)
