@@ -8,7 +8,33 @@ from datetime import datetime
 
 import httpx
 
+from app.core.images import ImageReference
+
 _TIMEOUT_S = 10
+
+
+def build_report(image: ImageReference, digest: str, *, number: int, commit: str, at: datetime) -> dict[str, object]:
+    """What Jenkins' pipelines report of a build that ended well: `shop/<app>/main`, which pushed one image."""
+    job = f"{image.name.path}/main"
+    url = "".join(f"job/{part}/" for part in job.split("/"))
+    return {
+        "schema": 1,
+        "source": "jenkins",
+        "job": job,
+        "build_number": number,
+        "build_url": f"https://ci.acme.example/{url}{number}/",
+        "result": "SUCCESS",
+        "finished_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "git": {
+            "url": f"https://git.acme.example/{image.name.path}.git",
+            "commit": commit,
+            "branch": "main",
+            "tag": None,
+            "change_id": None,
+        },
+        "images": [{"repository": str(image.name), "tag": image.tag, "digest": digest}],
+        "tests": {"total": 212, "passed": 209, "failed": 0, "skipped": 3},
+    }
 
 
 class DemoSenders:

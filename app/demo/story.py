@@ -19,9 +19,10 @@ from app.clients.forges.local import LocalForge
 from app.clients.git_command import check_git
 from app.compose import local_forge, utc_now
 from app.core.errors import FluxbridgeError, Refused
+from app.core.images import ImageReference
 from app.core.ports import PullRequest, PullRequestState
 from app.demo.registry import DemoRegistry
-from app.demo.senders import DemoSenders
+from app.demo.senders import DemoSenders, build_report
 from app.demo.world import DemoWorld, build_world, image_manifest, read_file
 from app.logs import configure
 from app.main import Server, serving, token_file
@@ -167,7 +168,6 @@ def _is_ready(story: Story) -> bool:
 
 def _push_and_report(story: Story) -> None:
     digest = story.registry.put(_STOREFRONT, _NEW_TAG, image_manifest(_STOREFRONT, _NEW_TAG))
-    image = f"{story.registry.host}/{_STOREFRONT}"
     story.step(f"The registry tells that {_STOREFRONT}:{_NEW_TAG} was pushed.")
     delivery = story.senders.push_image(
         story.world.secrets.registry,
@@ -187,7 +187,10 @@ def _push_and_report(story: Story) -> None:
     waiting = story.wait_for("production to wait", lambda: _promotion(story, "production", "waiting"))
     story.step(f"Production waits for {waiting['tag']}: {waiting['reason']}.")
     story.step(f"Jenkins reports build {_JOB} #{_NUMBER}, signed.")
-    delivery = story.senders.report_build(story.world.secrets.jenkins, _report(image, digest), at=utc_now())
+    now = utc_now()
+    image = ImageReference.parse(f"{story.registry.host}/{_STOREFRONT}:{_NEW_TAG}")
+    report = build_report(image, digest, number=_NUMBER, commit=_COMMIT, at=now)
+    delivery = story.senders.report_build(story.world.secrets.jenkins, report, at=now)
     story.detail(f"delivery {delivery} kept, answered 202")
     production = story.wait_for("the production pull request", lambda: _open_pull(story, "production"))
     build = story.items("/builds", job=_JOB)[0]
@@ -195,27 +198,6 @@ def _push_and_report(story: Story) -> None:
     story.detail(f"build {build['job']} #{build['number']} {build['result']}, id {build['id']}")
     story.detail("It waited for the build, not for staging's merge.")
     story.detail(story.forge.diff(production.number))
-
-
-def _report(image: str, digest: str) -> dict[str, object]:
-    return {
-        "schema": 1,
-        "source": "jenkins",
-        "job": _JOB,
-        "build_number": _NUMBER,
-        "build_url": f"https://ci.acme.example/job/shop/job/storefront/job/main/{_NUMBER}/",
-        "result": "SUCCESS",
-        "finished_at": utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "git": {
-            "url": "https://git.acme.example/shop/storefront.git",
-            "commit": _COMMIT,
-            "branch": "main",
-            "tag": None,
-            "change_id": None,
-        },
-        "images": [{"repository": image, "tag": _NEW_TAG, "digest": digest}],
-        "tests": {"total": 212, "passed": 209, "failed": 0, "skipped": 3},
-    }
 
 
 def _open_pull(story: Story, stage: str) -> PullRequest | None:

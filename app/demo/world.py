@@ -15,6 +15,7 @@ from git import Repo
 
 from app.demo.registry import DemoRegistry
 
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _WRITTEN_HOST = "registry.acme.example"
 _GIT_ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -24,7 +25,7 @@ _GIT_ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Mira Okafor",
     "GIT_COMMITTER_EMAIL": "mira@acme.example",
 }
-_FIRST_TAGS = {
+FIRST_TAGS = {
     "shop/storefront": ["1.3.0", "1.4.0", "1.4.1"],
     "shop/payments": ["2.0.6", "2.0.7"],
     "shop/notifier": ["main-77aa01c-1759900000", "main-8c1f2ab-1759990000"],
@@ -53,28 +54,40 @@ class DemoWorld:
 def build_world(folder: Path, registry: DemoRegistry, *, port: int) -> DemoWorld:
     """Make the data folder: config repository, registry content and fluxbridge.yaml. The folder must be empty."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path, tags in _FIRST_TAGS.items():
+    for path, tags in FIRST_TAGS.items():
         for tag in tags:
             registry.put(path, tag, image_manifest(path, tag))
     config_repo = folder / "fleet.git"
-    _make_config_repo(config_repo, registry.host)
+    make_config_repo(config_repo, registry.host)
     made = DemoSecrets(*(secrets.token_hex(20) for _ in range(3)))
     settings_file = folder / "fluxbridge.yaml"
     settings_file.write_text(_settings(folder, config_repo, registry.host, port))
     for name, secret in (("jenkins", made.jenkins), ("registry", f"Bearer {made.registry}"), ("flux", made.flux)):
-        _write_secret(folder / "secrets" / name, secret)
+        write_secret(folder / "secrets" / name, secret)
     return DemoWorld(folder, settings_file, config_repo, made)
 
 
-def image_manifest(path: str, tag: str) -> bytes:
-    """A small OCI image manifest, another for each tag."""
-    config = hashlib.sha256(f"{path}:{tag}".encode()).hexdigest()
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": f"sha256:{config}", "size": 2},
-        "layers": [],
+def image_config(path: str, tag: str) -> bytes:
+    """The configuration of an image without layers, another for each tag."""
+    labels = {"org.opencontainers.image.title": path, "org.opencontainers.image.version": tag}
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Labels": labels},
+        "rootfs": {"type": "layers", "diff_ids": []},
     }
+    return json.dumps(config, sort_keys=True).encode()
+
+
+def image_manifest(path: str, tag: str) -> bytes:
+    """The OCI manifest of the image with `image_config`."""
+    config = image_config(path, tag)
+    described = {
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+        "digest": f"sha256:{hashlib.sha256(config).hexdigest()}",
+        "size": len(config),
+    }
+    manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": described, "layers": []}
     return json.dumps(manifest, sort_keys=True).encode()
 
 
@@ -85,7 +98,8 @@ def read_file(config_repo: Path, path: str) -> str:
         return content.decode()
 
 
-def _write_secret(path: Path, secret: str) -> None:
+def write_secret(path: Path, secret: str) -> None:
+    """Write a file that only this account reads."""
     path.parent.mkdir(exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(secret)
@@ -118,7 +132,8 @@ log: {{level: warning, format: text}}
 """
 
 
-def _make_config_repo(path: Path, registry_host: str) -> None:
+def make_config_repo(path: Path, registry_host: str) -> None:
+    """Make the bare config repository with the sample as its one commit; its images are of this registry."""
     Repo.init(path, bare=True, initial_branch="main").close()
     stream = [b"commit refs/heads/main\n", b"committer Mira Okafor <mira@acme.example> 1760000000 +0000\n"]
     stream += _blob(b"Describe what runs where\n")

@@ -1,0 +1,1 @@
+"""Containers and clusters: what the files say, and what they run."""
