@@ -1,7 +1,6 @@
 """The worker loops: interpret deliveries, reconcile lanes, sweep on a schedule, keep leases alive."""
 
 import itertools
-import random
 import threading
 import time
 import uuid
@@ -19,6 +18,7 @@ from app.core.ports import RateLimited
 from app.db import deliveries, forge_budgets, lanes, measures, schedules
 from app.db.database import Database
 from app.db.lanes import LaneClaim
+from app.services.backoff import backoff
 from app.services.interpret import Interpreter
 from app.services.lane_run import LaneRun, LostLane
 from app.services.leases import Leases
@@ -30,7 +30,6 @@ from app.services.sweep import Sweeper
 from app.services.systems import Clock, ConfigRepo, Systems
 
 _POLL_S = 1.0
-_LONGEST_BACKOFF = timedelta(minutes=5)
 _LONGEST_LOOK = timedelta(minutes=1)
 _log = structlog.get_logger("fluxbridge.worker")
 
@@ -168,7 +167,8 @@ class Workers:
     def _interpret_one(self) -> bool:
         with self.database.transaction() as connection:
             now = self._leases.now(connection)
-            claim = deliveries.claim_next(connection, owner=self.owner, now=now, lease=self.systems.timing.lease)
+            lease, held = self.systems.timing.lease, self._leases.deliveries()
+            claim = deliveries.claim_next(connection, owner=self.owner, now=now, lease=lease, excluding=held)
         if claim is None:
             return False
         interpreter = Interpreter(self.database, self.systems, self.clock, self.wake, self.ready)
@@ -233,7 +233,7 @@ class Workers:
 
     def _fail(self, claim: LaneClaim, repo: ConfigRepo, error: Exception) -> None:
         """A lane never dies: it backs off alone, up to five minutes, or until the forge says to come back."""
-        wait, counts = _backoff(claim.attempts), True
+        wait, counts = backoff(claim.attempts), True
         if isinstance(error, Unavailable) and error.retry_after is not None:
             wait, counts = error.retry_after, False
         told = str(error) if isinstance(error, FluxbridgeError) else f"{type(error).__name__}; see the log"
@@ -242,12 +242,13 @@ class Workers:
             lanes.fail(connection, claim, due_at=now + wait, error=told[:2000], counts=counts)
             if isinstance(error, RateLimited):
                 forge_budgets.block(connection, repo.forge_budget, until=now + wait, why=told[:2000], now=now)
-            measures.add(connection, "retries", "lane")
+            if counts:
+                measures.add(connection, "retries", "lane")
 
     def _renew(self) -> None:
         while not self._stopping.wait(self.systems.timing.lease.total_seconds() / 3):
             _attempt(self.measure_clock, "measuring the database's clock")
-            self._leases.renew()
+            _attempt(self._leases.renew, "renewing leases")
 
     def _watch(self, repo: ConfigRepo) -> None:
         sweeper = self._sweeper()
@@ -288,9 +289,3 @@ def _attempt(step: Callable[[], object], what: str) -> bool:
     except Exception:  # noqa: BLE001 (the loop goes on and tries again)
         _log.exception(f"{what} failed")
         return False
-
-
-def _backoff(attempts: int) -> timedelta:
-    """Two, four, eight … seconds up to five minutes, with jitter so that lanes do not come back together."""
-    capped = min(timedelta(seconds=2 ** min(attempts + 1, 9)), _LONGEST_BACKOFF)
-    return capped * random.uniform(0.5, 1)  # noqa: S311 (spreading retries needs no secrecy)

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -19,6 +20,7 @@ from app.senders.sender import Keys, Origin
 from app.services.systems import Source, Systems
 from app.worker import Bell, Workers
 from tests.end_to_end.bridge import deployment, policy
+from tests.services.broken_database import BrokenDatabase
 from tests.services.lanes import LANE, Lane
 from tests.workers import (
     DAY,
@@ -243,3 +245,71 @@ def test_a_lane_given_back_is_taken_by_the_next_process_at_once(lane: Lane) -> N
         gate.opened.set()
     assert row(lane, LANE).owner is None
     assert len(lane.open_pulls()) == 1
+
+
+def test_a_delivery_that_one_of_our_threads_still_works_on_is_not_taken_again_after_its_lease(lane: Lane) -> None:
+    gate, ticks = Gate(), threading.Semaphore(0)
+    delivery = hinted(lane.database)
+    systems = replace(reading_back(lane, gate), timing=replace(SHORT, lane_deadline=timedelta(0)))
+    workers = Workers(database=lane.database, systems=systems, clock=now, count=2, measure_clock=ticks.release)
+    workers.start()
+    try:
+        assert gate.reached.wait(PATIENCE_S)
+        for _ in range(8):
+            assert ticks.acquire(timeout=PATIENCE_S)
+        _, until, _ = lease_of(lane.database, delivery)
+        assert isinstance(until, datetime)
+        assert until < now()
+        table = deliveries.deliveries
+        with lane.database.transaction() as connection:
+            tries = connection.execute(select(table.c.tries).where(table.c.id == delivery)).scalar_one()
+    finally:
+        gate.opened.set()
+        workers.stop()
+    assert tries == 1
+
+
+class FailsToRenew(BrokenDatabase):
+    """A database that breaks in an unforeseen way while leases are renewed."""
+
+    breaks = False
+
+    @contextmanager
+    def transaction(self, **options: Any) -> Iterator[Any]:
+        if self.breaks and threading.current_thread().name == "leases":
+            self.breaks = False
+            self.failures += 1
+            raise ZeroDivisionError
+        with self.real.transaction(**options) as connection:
+            yield connection
+
+
+def test_leases_are_renewed_on_after_whatever_went_wrong(lane: Lane) -> None:
+    gate, ticks = Gate(), threading.Semaphore(0)
+    broken = FailsToRenew(lane.database)
+    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), look_every=DAY)
+    systems = replace(lane.systems, config_repos={"fleet": repo}, timing=SHORT)
+    workers = Workers(
+        database=broken,  # type: ignore[arg-type]
+        systems=systems,
+        clock=now,
+        count=1,
+        measure_clock=ticks.release,
+    )
+    workers.start()
+    try:
+        assert gate.reached.wait(PATIENCE_S)
+        broken.breaks = True
+        for _ in range(4):
+            assert ticks.acquire(timeout=PATIENCE_S)
+        assert broken.failures == 1
+        first = row(lane).lease_until
+        for _ in range(4):
+            assert ticks.acquire(timeout=PATIENCE_S)
+        later = row(lane).lease_until
+    finally:
+        gate.opened.set()
+        workers.stop()
+    assert first is not None
+    assert later is not None
+    assert later > first

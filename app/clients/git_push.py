@@ -11,6 +11,8 @@ _MOVED_MEANWHILE = re.compile(
     r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|incorrect old value"
     r"|failed to (update|lock)|remote ref updated since checkout"
 )
+# A branch whose name is a folder of ours, or the other way round: it does not go away by looking again.
+_NEVER = re.compile(r"cannot create|directory file conflict|unable to create directory")
 _OUTCOME_UNKNOWN = re.compile(r"remote failed to report status|remote failure")
 _HEADS = "refs/heads/"
 _DONE = PushResult(PushOutcome.DONE)
@@ -64,7 +66,7 @@ def _result(flag: str, summary: str, words: str) -> PushResult:
     if flag != "!":
         return _DONE
     summary = readable(summary.encode("utf-8", "replace"))
-    if _MOVED_MEANWHILE.search(summary):
+    if _MOVED_MEANWHILE.search(summary) and not _NEVER.search(f"{summary}\n{words}"):
         return PushResult(PushOutcome.STALE, summary)
     said = [line.removeprefix("remote:").strip() for line in words.splitlines() if line.startswith("remote:")]
     return PushResult(PushOutcome.REFUSED, "; ".join([summary, *filter(None, said)]))

@@ -16,7 +16,7 @@ import psycopg
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import FluxbridgeError, Refused, Unavailable
@@ -25,6 +25,7 @@ from app.db.turns import NoTurn, Turns
 
 # Senders of webhooks wait ten seconds: a wait for a connection and one for an answer must fit into that.
 _POOL_WAIT_S = 3
+_CONNECTIONS, _CONNECTIONS_FOR_FIRST = 20, 2
 _BUSY_MS = 3000
 _STEPS_BETWEEN_LOOKS = 50_000
 _STOPPED = "57014"
@@ -97,6 +98,8 @@ class Database:
         self._is_bounded, self._is_closed = True, False
         self._statement_ends_at = math.inf
         self._engine = self._create_engine()
+        # However many connections are busy, those for what comes first are not.
+        self._first = self._engine if self.is_sqlite else self._create_engine(most=_CONNECTIONS_FOR_FIRST)
         self._thread = threading.local()
 
     @property
@@ -109,7 +112,8 @@ class Database:
         """One transaction, committed at the end. Raises DatabaseUnavailable when the database fails.
 
         A statement that runs for long is stopped (StatementTooLong), unless it is not to be bounded: for migrations.
-        `comes_first`: before all others that wait for the one connection to a SQLite file.
+        `comes_first`: before all others that wait for the one connection to a SQLite file; of those to PostgreSQL two
+        are kept for it.
         """
         if getattr(self._thread, "is_busy", False):
             raise NestedTransaction
@@ -117,8 +121,9 @@ class Database:
             # A thread that is left behind must not open a file that another process may hold by now.
             raise DatabaseUnavailable("it is closed, for the process stops")
         self._thread.is_busy = True
+        engine = self._first if comes_first else self._engine
         try:
-            with self._turn(comes_first=comes_first), self._engine.begin() as connection:
+            with self._turn(comes_first=comes_first), engine.begin() as connection:
                 self._bound(connection, is_bounded=is_bounded)
                 began = time.monotonic()
                 try:
@@ -173,17 +178,18 @@ class Database:
         """Give everything back; nothing is written through this any more."""
         self._is_closed = True
         self._engine.dispose()
+        self._first.dispose()
         if self._lock is not None:
             self._lock.close()
 
-    def _create_engine(self) -> Engine:
+    def _create_engine(self, *, most: int = _CONNECTIONS) -> Engine:
         if not self.is_sqlite:
             engine = create_engine(
                 self._url,
                 hide_parameters=True,
                 pool_pre_ping=True,
-                pool_size=10,
-                max_overflow=10,
+                pool_size=most // 2,
+                max_overflow=most - most // 2,
                 pool_timeout=_POOL_WAIT_S,
                 connect_args=_CONNECTING,
             )
@@ -224,7 +230,9 @@ class Database:
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT or _sqlstate(error) == _STOPPED:
             return StatementTooLong(self._longest_statement_s)
         # SQLite's "malformed" is of no class below DatabaseError.
-        is_theirs = isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
+        # PostgreSQL's "read-only", as of a server that lost its role, and "idle for too long" are internal errors.
+        is_theirs = isinstance(error, OperationalError | InterfaceError | InternalError)
+        is_theirs = is_theirs or type(error) is DatabaseError
         return DatabaseUnavailable(why) if is_theirs or error.connection_invalidated else None
 
     def _lock_file(self) -> IO[str]:

@@ -174,7 +174,7 @@ def _external_key(external_id: str) -> str:
     return f"hash:{hashlib.sha256(external_id.encode(errors='surrogatepass')).hexdigest()}"
 
 
-def next_due(now: datetime) -> Select[tuple[str]]:
+def next_due(now: datetime, excluding: Sequence[str] = ()) -> Select[tuple[str]]:
     """The query for the delivery that has been due longest and that nobody works on."""
     return (
         select(deliveries.c.id)
@@ -182,6 +182,7 @@ def next_due(now: datetime) -> Select[tuple[str]]:
             deliveries.c.state == DeliveryState.WAITING,
             deliveries.c.due_at <= now,
             or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now),
+            deliveries.c.id.not_in(excluding),
         )
         .order_by(deliveries.c.due_at, deliveries.c.id)
         .limit(1)
@@ -189,11 +190,13 @@ def next_due(now: datetime) -> Select[tuple[str]]:
     )
 
 
-def claim_next(connection: Connection, *, owner: str, now: datetime, lease: timedelta) -> ClaimedDelivery | None:
+def claim_next(
+    connection: Connection, *, owner: str, now: datetime, lease: timedelta, excluding: Sequence[str] = ()
+) -> ClaimedDelivery | None:
     """Take the delivery that has been due longest; None when nothing is due."""
     row = connection.execute(
         update(deliveries)
-        .where(deliveries.c.id == next_due(now).scalar_subquery())
+        .where(deliveries.c.id == next_due(now, excluding).scalar_subquery())
         .values(owner=owner, lease_until=now + lease, fence=deliveries.c.fence + 1, tries=deliveries.c.tries + 1)
         .returning(deliveries)
     ).one_or_none()
@@ -210,6 +213,13 @@ def claim_next(connection: Connection, *, owner: str, now: datetime, lease: time
         owner=owner,
         fence=row.fence,
     )
+
+
+def still_owned(connection: Connection, claim: ClaimedDelivery) -> bool:
+    """Tell whether this claim holds now; nothing is locked, for facts are written before deliveries are."""
+    held = select(deliveries.c.owner, deliveries.c.fence).where(deliveries.c.id == claim.id)
+    row = connection.execute(held).one_or_none()
+    return row is not None and (row.owner, row.fence) == (claim.owner, claim.fence)
 
 
 def finish(

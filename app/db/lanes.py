@@ -193,8 +193,11 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
     next_look_at: datetime | None,
     last_head: str | None,
     plan: str,
+    is_settled: bool = True,
 ) -> bool:
     """End a run; due again at once after the quiet time when something was wanted meanwhile.
+
+    Where it could not bring everything about (not `is_settled`), that counts as an attempt, but delays no new wish.
 
     The row is locked first and `wanted` read in a later statement: read in the same one, PostgreSQL would not see
     what was raised while it waited. False, and nothing written, when the claim no longer holds.
@@ -207,7 +210,7 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
         owner=None,
         claimed_at=None,
         lease_until=None,
-        attempts=0,
+        attempts=0 if is_settled else lanes.c.attempts + 1,
         last_error=None,
         last_head=last_head,
         last_run_at=now,

@@ -1,6 +1,6 @@
 """Ask Jenkins and the registries what unsigned senders only hinted at, before anything is written down."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from app.core.facts import (
 from app.core.images import ImageName, InvalidImage, is_digest, is_tag
 from app.services.systems import Source, Systems
 
+_PART = 100
 _LONGEST_RUN = timedelta(hours=24)
 Settled = BuildFinished | ImagePushed | TagDeleted | BranchMoved | PullRequestChanged | RevisionApplied
 
@@ -49,13 +50,24 @@ class Gathered:
     looked: list[Looked] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
+    def join(self, other: "Gathered") -> None:
+        """Take in what was gathered besides."""
+        self.facts += other.facts
+        self.looked += other.looked
+        self.ignored += other.ignored
+
 
 def gather(
     facts: Iterable[Fact], source: Source, systems: Systems, *, received_at: datetime, now: datetime
-) -> Gathered:
-    """Settle every fact of a delivery. Raises Unavailable or Refused when a system cannot be asked."""
-    found = Gathered()
+) -> Sequence[Gathered]:
+    """Settle every fact of a delivery; a few facts together, each with what was looked at for it.
+
+    Each part is small enough for one transaction, and there is one at least. Raises Unavailable or Refused when a
+    system cannot be asked.
+    """
+    parts = [Gathered()]
     for fact in facts:
+        found = Gathered()
         match fact:
             case BuildMentioned() | BuildFinished() if not source.may_report_job(fact.job):
                 found.ignored.append(f"source {source.name} may not speak for job {fact.job}")
@@ -69,7 +81,10 @@ def gather(
                 _settle_deletion(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
             case _:
                 found.facts.append(fact)
-    return found
+        if len(parts[-1].facts) + len(parts[-1].looked) >= _PART:
+            parts.append(Gathered())
+        parts[-1].join(found)
+    return parts
 
 
 def _read_back(fact: BuildMentioned, systems: Systems, *, age: timedelta) -> BuildFinished:

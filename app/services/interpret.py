@@ -66,11 +66,17 @@ class Interpreter:
         request = WebhookRequest(headers=claim.headers, body=claim.body, query={})
         parsed = SENDERS[source.kind].parse(request, source.origin)
         now = self.clock()
-        gathered = gather(parsed.facts, source, self.systems, received_at=claim.received_at, now=now)
+        *parts, last = gather(parsed.facts, source, self.systems, received_at=claim.received_at, now=now)
+        keys: set[str] = set()
+        for part in parts:
+            # Facts are idempotent: what a process that dies here has written is written once more.
+            with self.database.transaction() as connection:
+                if not deliveries.still_owned(connection, claim):
+                    raise LostDelivery(claim.id)
+                keys |= FactWriter(connection, self.systems, source, claim.id, now).write(part, self.ready)
         with self.database.transaction() as connection:
-            writer = FactWriter(connection, self.systems, source, claim.id, now)
-            keys = writer.write(gathered, self.ready)
-            said = _outcome(gathered, (*parsed.ignored, *parsed.problems), keys)
+            keys |= FactWriter(connection, self.systems, source, claim.id, now).write(last, self.ready)
+            said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems), keys)
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
             if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
                 raise LostDelivery(claim.id)
@@ -93,10 +99,13 @@ class Interpreter:
             measures.add(connection, "retries", "delivery")
 
 
-def _outcome(gathered: Gathered, ignored: Iterable[str], keys: set[str]) -> str:
-    told = [type(fact).__name__ for fact in gathered.facts]
+def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) -> str:
+    whole = Gathered()
+    for part in parts:
+        whole.join(part)
+    told = [type(fact).__name__ for fact in whole.facts]
     said = [f"facts: {', '.join(told)}" if told else "no facts"]
     said += [f"lanes: {', '.join(sorted(keys))}"] if keys else []
-    left_out = [*gathered.ignored, *ignored]
+    left_out = [*whole.ignored, *ignored]
     said += [f"ignored: {'; '.join(left_out)}"] if left_out else []
     return ". ".join(said)[:2000]

@@ -58,24 +58,22 @@ class Leases:
         for one in self._now_held():
             if self._clock() - one.since > self._timing.lane_deadline:
                 continue
-            try:
-                with self._database.transaction() as connection:
-                    _renew(connection, one.claim, now=self.now(connection), timing=self._timing)
-            except FluxbridgeError as error:
-                _log.warning("a lease could not be renewed", work=_name(one.claim), why=str(error))
+            with _told("a lease could not be renewed", one.claim), self._database.transaction() as connection:
+                _renew(connection, one.claim, now=self.now(connection), timing=self._timing)
 
     def release(self) -> None:
         """Give everything back: others may take it at once, and what still runs here writes nothing any more."""
         for one in self._now_held():
-            try:
-                with self._database.transaction() as connection:
-                    _release(connection, one.claim)
-            except FluxbridgeError as error:
-                _log.warning("a lease could not be given back", work=_name(one.claim), why=str(error))
+            with _told("a lease could not be given back", one.claim), self._database.transaction() as connection:
+                _release(connection, one.claim)
 
     def now(self, connection: Connection) -> datetime:
         """The time by which leases are measured: the database server's, where several processes share one."""
         return self._clock() if self._database.is_sqlite else self._database.lease_clock(connection)
+
+    def deliveries(self) -> tuple[str, ...]:
+        """The deliveries that a thread of this process still works on, also after their lease."""
+        return tuple(one.claim.id for one in self._now_held() if isinstance(one.claim, ClaimedDelivery))
 
     def _now_held(self) -> tuple[_Held, ...]:
         with self._door:
@@ -100,6 +98,17 @@ def _release(connection: Connection, claim: Claim) -> None:
             deliveries.release(connection, claim)
         case _:
             assert_never(claim)
+
+
+@contextmanager
+def _told(what: str, claim: Claim) -> Iterator[None]:
+    """Say in the log what went wrong with one claim, whatever it is: the others have their turn."""
+    try:
+        yield
+    except FluxbridgeError as error:
+        _log.warning(what, work=_name(claim), why=str(error))
+    except Exception:  # noqa: BLE001 (the thread lives on: without it every lease of this process would end)
+        _log.exception(what, work=_name(claim))
 
 
 def _name(claim: Claim) -> str:

@@ -259,6 +259,9 @@ class Proposer:
 
     def _open(self, draft: Draft, result: PushResult) -> bool:
         if result.outcome is PushOutcome.STALE:
+            if self.run.claim.attempts > 0:
+                reason = f"{draft.proposal.branch} is moved by others whenever it is pushed: {result.reason[:300]}"
+                self._keep_back(draft.promotion_id, texts.one_line(reason))
             return False
         if result.outcome is PushOutcome.REFUSED:
             reason = f"the push of {draft.proposal.branch} was refused: {texts.one_line(result.reason)[:300]}"

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from app.core.errors import Refused
 from app.core.ports import PullRequestSeen
@@ -13,6 +13,7 @@ from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_r
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow, PromotionState
+from app.services.backoff import backoff
 from app.services.describe_plan import describe
 from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
@@ -24,8 +25,6 @@ from app.services.propose import Proposer
 from app.services.read_lane import LaneView, view_at
 from app.services.record_plan import record_outcomes
 from app.services.systems import Systems
-
-_LOOK_AGAIN = timedelta(seconds=2)
 
 
 class NoBaseBranch(Refused):
@@ -62,12 +61,15 @@ def reconcile(run: LaneRun) -> None:
     if planned.unsettled:
         state = _with_all_tags(state, run.judge.in_full(view, run.lane, planned.unsettled))
         planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
-    looks = [_carry_out(run, view, planned, heads, open_pulls), next_look_at_digests(state.policies, run.now())]
+    is_settled = _carry_out(run, view, planned, heads, open_pulls)
+    looks = [planned.next_look_at, next_look_at_digests(state.policies, run.now())]
+    if not is_settled:
+        looks.append(run.now() + backoff(run.claim.attempts))
     if state.open_pull_requests or state.holds or planned.proposals:
         looks.append(run.now() + run.systems.timing.look_at_pull_requests)
     _remember(run, view, state, planned)
     _drop_unused_selections(run)
-    _settle(run, view, planned, look_at=min(filter(None, looks), default=None))
+    _settle(run, view, planned, look_at=min(filter(None, looks), default=None), is_settled=is_settled)
 
 
 def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> LaneState:
@@ -111,14 +113,9 @@ def _with_all_tags(state: LaneState, known_in_full: Iterable[PolicyState]) -> La
 
 def _carry_out(
     run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], open_pulls: Mapping[int, PullRequestSeen]
-) -> datetime | None:
-    with run.writing() as connection:
-        ids = record_outcomes(run, connection, planned)
-    is_settled = Proposer(run, view, heads, open_pulls).carry_out(planned, ids)
-    looks = [planned.next_look_at] if planned.next_look_at is not None else []
-    if not is_settled:
-        looks.append(run.now() + _LOOK_AGAIN)
-    return min(looks, default=None)
+) -> bool:
+    ids = record_outcomes(run, planned)
+    return Proposer(run, view, heads, open_pulls).carry_out(planned, ids)
 
 
 def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> None:
@@ -206,7 +203,9 @@ def _status(one: PolicyState) -> str:
     return "selected" if one.fields else "used by no field"
 
 
-def _settle(run: LaneRun, view: LaneView, planned: Plan | None, *, look_at: datetime | None) -> None:
+def _settle(
+    run: LaneRun, view: LaneView, planned: Plan | None, *, look_at: datetime | None, is_settled: bool = True
+) -> None:
     described = describe(view.commit, planned, reports=view.reports, problem=view.rules_problem)
     timing = run.systems.timing
     with run.database.transaction() as connection:
@@ -218,6 +217,7 @@ def _settle(run: LaneRun, view: LaneView, planned: Plan | None, *, look_at: date
             next_look_at=look_at,
             last_head=view.commit if view.rules_problem is None else run.claim.last_head,
             plan=described.model_dump_json(),
+            is_settled=is_settled,
         )
     if not is_mine:
         raise LostLane(run.lane)

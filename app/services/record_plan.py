@@ -1,7 +1,7 @@
 """Record a plan: promotions begin, wait, are refused or superseded; each change of standing is an event."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -10,30 +10,45 @@ from app.db import promotions
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.services.lane_run import US, LaneRun
 
+_AT_ONCE = 10
 _ABOUT_TO_OPEN = "passed; its pull request is being opened"
 _STATES = {Standing.WAITING: PromotionState.WAITING, Standing.REFUSED: PromotionState.REFUSED}
 
 
-def record_outcomes(run: LaneRun, connection: Connection, planned: Plan) -> dict[tuple[str, str], str]:
-    """Bring the promotions in line with a plan; returns the promotion's id for each proposed (stage, policy)."""
+def record_outcomes(run: LaneRun, planned: Plan) -> dict[tuple[str, str], str]:
+    """Bring the promotions in line with a plan; returns the promotion's id for each proposed (stage, policy).
+
+    A few places at a time: webhooks are kept in between, and the next run ends what one that was broken off began.
+    """
     by_place: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
     for outcome in planned.outcomes:
         by_place[outcome.stage, outcome.policy].append(outcome)
     open_rows: dict[tuple[str, str], list[PromotionRow]] = defaultdict(list)
-    for row in promotions.open_in(connection, run.lane):
-        open_rows[row.stage, row.policy].append(row)
+    with run.database.transaction() as connection:
+        for row in promotions.open_in(connection, run.lane):
+            open_rows[row.stage, row.policy].append(row)
     ids: dict[tuple[str, str], str] = {}
-    for place, outcomes in by_place.items():
-        if any(outcome.standing is Standing.STUCK or _is_blind(outcome) for outcome in outcomes):
-            continue
-        proposed = _record_place(run, connection, outcomes, open_rows.pop(place, []))
-        if proposed is not None:
-            ids[place] = proposed
-    for place in open_rows.keys() - by_place.keys():
-        for row in open_rows[place]:
-            gone = "its policy or its fields are no longer on the base branch"
-            promotions.move(connection, row.id, PromotionState.SUPERSEDED, reason=gone, who=US, at=run.now())
+    known = [place for place, outcomes in by_place.items() if not any(map(_is_left_alone, outcomes))]
+    for some in _few(known):
+        with run.writing() as connection:
+            for place in some:
+                proposed = _record_place(run, connection, by_place[place], open_rows.get(place, []))
+                if proposed is not None:
+                    ids[place] = proposed
+    for some in _few(sorted(open_rows.keys() - by_place.keys())):
+        with run.writing() as connection:
+            for row in (row for place in some for row in open_rows[place]):
+                gone = "its policy or its fields are no longer on the base branch"
+                promotions.move(connection, row.id, PromotionState.SUPERSEDED, reason=gone, who=US, at=run.now())
     return ids
+
+
+def _few(places: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
+    return (places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE))
+
+
+def _is_left_alone(outcome: Outcome) -> bool:
+    return outcome.standing is Standing.STUCK or _is_blind(outcome)
 
 
 def _is_blind(outcome: Outcome) -> bool:

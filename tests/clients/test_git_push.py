@@ -95,6 +95,14 @@ def test_a_refusal_comes_with_the_servers_words(git_world: GitWorld) -> None:
     assert "GH006: Protected branch update failed for refs/heads/main" in result.reason
 
 
+def test_a_branch_in_whose_place_another_stands_is_refused(git_world: GitWorld) -> None:
+    mirror = git_world.mirror()
+    git_world.repository.commit("fluxbridge", {"app.yaml": "tag: 1"})
+    result = mirror.push([BranchUpdate(OURS, written(mirror, "1"), None)])[OURS]
+    assert result.outcome is PushOutcome.REFUSED
+    assert "refs/heads/fluxbridge" in result.reason
+
+
 def test_many_branches_go_in_one_push(git_world: GitWorld, git_host: GitServer) -> None:
     mirror = git_world.mirror()
     updates = [BranchUpdate(f"fluxbridge/main/staging/app-{n}", written(mirror, str(n)), None) for n in range(5)]

@@ -256,3 +256,16 @@ def _downgrade(database: Database) -> None:
 
 def _tables(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names())
+
+
+def _write_while_read_only(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("SET TRANSACTION READ ONLY"))
+        connection.execute(text("DELETE FROM lanes"))
+
+
+def test_a_postgresql_that_takes_no_writes_just_now_is_unavailable(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with pytest.raises(DatabaseUnavailable, match="read-only transaction"):
+        _write_while_read_only(database)
+    database.close()

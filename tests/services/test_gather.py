@@ -67,7 +67,10 @@ def systems(registry: DemoRegistry, jenkins: JenkinsServer) -> Iterator[Systems]
 
 def settle(systems: Systems, *facts: Fact, source: Source = SOURCE, age: timedelta = timedelta(0)) -> Gathered:
     """Gather what these facts come to, `age` after they were received."""
-    return gather(facts, source, systems, received_at=NOW - age, now=NOW)
+    whole = Gathered()
+    for part in gather(facts, source, systems, received_at=NOW - age, now=NOW):
+        whole.join(part)
+    return whole
 
 
 def built(gathered: Gathered) -> BuildFinished:

@@ -185,8 +185,7 @@ def test_merged_before_a_newer_tag_was_pushed_the_older_one_is_what_was_let_in(l
     run = lane.claim()
     view = view_at(lane.repository, lane.scans, lane.config.head("main") or "")
     state = read_state(run, view, run.judge.by_stored_choice(view, run.lane))
-    with run.writing() as connection:
-        record_outcomes(run, connection, plan(state, lane.now))
+    record_outcomes(run, plan(state, lane.now))
     forge.merge(number, by="mira")
     lane.now += timedelta(hours=2)
     lane.run()
