@@ -13,15 +13,15 @@ from app.cli.check import check
 from app.cli.edit import edit
 from app.cli.explain import explain
 from app.cli.failures import exit_code
+from app.cli.migrate import migrate
 from app.cli.policy import policy
 from app.cli.pulls import pulls
 from app.cli.queries import plan, promotions, replay, stages, status
-from app.cli.settings import read_settings
 from app.cli.sweep import sweep
 from app.core.errors import FluxbridgeError
 from app.demo.story import tell
 from app.logs import configure
-from app.main import open_database, serve, work
+from app.main import serve, work
 from app.settings.loading import load, settings_path
 from app.settings.models import Settings
 
@@ -32,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(check)
+app.command()(migrate)
 app.command()(plan)
 app.command()(stages)
 app.command()(promotions)
@@ -93,14 +94,6 @@ def serve_command(
 def work_command() -> None:
     """Do the work beside `serve --no-workers` processes on the same PostgreSQL."""
     work(_settings())
-
-
-@app.command()
-def migrate() -> None:
-    """Bring the database to this version's schema."""
-    settings = read_settings()
-    open_database(settings, migrate=True).close()
-    typer.echo("The database is at this version's schema.")
 
 
 @app.command()

@@ -136,7 +136,8 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     if latency["count"]:
         within = next(bound for bound, count in latency["at_most"].items() if count * 2 >= latency["count"])
         mean_s = latency["sum_s"] / latency["count"]
-        yield "webhook to pull", f" {latency['count']} requests, {mean_s:.1f} s on average, half within {within} s"
+        told = f"{latency['count']} pull requests, opened {mean_s:.1f} s after their webhook on average"
+        yield "latency", f"{told}, half within {within} s"
 
 
 def _with_age(told: str, name: str, age_s: float) -> str:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from app.settings.fields import (
     Branch,
+    Called,
     Count,
     FilePath,
     Flag,
@@ -30,11 +31,26 @@ class GitHubForge(Section):
 
     kind: Literal["github"]
     repository: GitHubRepository
+    """The repository as GitHub names it."""
     token: Secret
+    """A token that may read and write contents and pull requests."""
     api_url: WebUrl = "https://api.github.com"
+    """The API; `https://github.acme.example/api/v3` for GitHub Enterprise."""
     paced: Flag = True
+    """Pause between requests, as GitHub asks; `false` only for an Enterprise server without rate limits."""
     redeliver: Flag = False
+    """Ask GitHub to send webhooks again that it could not deliver here; the token needs *Webhooks: read and write* for
+    it.
+    """
     writes_per_hour: Count = 400
+    """How many requests that change something all processes together send in an hour; sixty may follow on each other.
+    GitHub allows 500.
+    """
+
+    @property
+    def budget(self) -> str:
+        """What its writes are counted under: a forge counts all repositories of one token as one."""
+        return f"{self.api_url} with {self.token.place}"
 
 
 class LocalForge(Section):
@@ -47,15 +63,20 @@ class Identity(Section):
     """Who our commits are by."""
 
     name: IdentityPart = "Fluxbridge"
+    """Author and committer of our commits."""
     email: IdentityPart = "fluxbridge@localhost"
+    """Their address."""
 
 
 class GitCredentials(Section):
     """The login for git over HTTP; a token is a password whose user name is known."""
 
     user: LoginName = GITHUB_TOKEN_USER
+    """The user for git over HTTP."""
     password: Secret | None = None
+    """Its password, with a `user` beside it. One of `password` and `token` is needed."""
     token: Secret | None = None
+    """A token instead. Without `credentials` the forge's token is used."""
 
     @model_validator(mode="after")
     def _has_one_secret(self) -> Self:
@@ -75,25 +96,43 @@ class FluxReceiver(Section):
     """A Receiver of type generic-hmac in one cluster, which makes Flux fetch the repository at once."""
 
     url: WebUrl
+    """Where the Receiver is reached: your host for it, and its `status.webhookPath`."""
     secret: Secret
+    """The `token` in the Receiver's Secret, with which calls are signed."""
     ca_file: FilePath | None = None
+    """Certificates to trust, as PEM, in place of the system's."""
     proxy: ProxyUrl | None = None
+    """HTTP proxy."""
 
 
 class ConfigRepo(Section):
     """One config repository; each of its base branches is a lane."""
 
     url: GitUrl
+    """`https://…`, `ssh://…`, `git@host:path`, `file:///path` or a path; without user and password."""
     branch: Branch | None = None
-    branches: Annotated[tuple[Branch, ...], Field(min_length=1)] | None = None
+    """The base branch that pull requests go into. One of `branch` and `branches` is needed."""
+    branches: Annotated[tuple[Branch, ...], Called("list of branches"), Field(min_length=1)] | None = None
+    """The same where there are several."""
     mode: Literal["propose", "observe"] = "propose"
+    """`observe` plans and keeps history, and pushes nothing."""
     rules: Literal["optional", "required"] = "optional"
+    """`required` stops proposals where the repo has no `.fluxbridge.yaml`, so that deleting the file does not open the
+    gates.
+    """
     validate_by: Literal["none", "kustomize"] = Field(default="none", alias="validate")
+    """`kustomize`: before a commit is pushed, `kubectl kustomize` builds each path of Flux's Kustomizations that holds
+    an edited file. A build that the edit breaks keeps the proposal back; the pull request tells how the builds ended.
+    Wants kubectl on the PATH.
+    """
     prefix: Name = "fluxbridge"
+    """The first part of our branches' names. Two installations on one repo need two prefixes."""
     identity: Identity = Identity()
     credentials: GitCredentials | None = None
     ca_file: FilePath | None = None
+    """Certificates to trust for git and the forge, as PEM, in place of the system's."""
     proxy: ProxyUrl | None = None
+    """HTTP proxy for git and the forge."""
     receivers: dict[Name, FluxReceiver] = Field(default_factory=dict)
     forge: Annotated[GitHubForge | LocalForge, Field(discriminator="kind")]
 

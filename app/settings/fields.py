@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -33,9 +34,19 @@ _REMOTE_SCHEMES = frozenset({"http", "https", "ssh"})
 
 
 class Section(BaseModel):
-    """A mapping in the settings file: unknown keys are errors, and nothing changes after it was read."""
+    """A mapping in the settings file: unknown keys are errors, and nothing changes after it was read.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    What stands below a field is its line in docs/configuration.md.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What docs/configuration.md calls a kind of value; of several the first counts."""
+
+    words: str
 
 
 def wrong(problem: str) -> PydanticCustomError:
@@ -169,22 +180,22 @@ def _as_list(value: object) -> object:
 ONE_OR_MANY = BeforeValidator(_as_list)
 """Lets one value stand for a list of one."""
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-Name = Annotated[str, AfterValidator(_name)]
-FilePath = Annotated[Path, AfterValidator(_resolved)]
-WebUrl = Annotated[str, AfterValidator(_web_url)]
-ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
-GitUrl = Annotated[str, AfterValidator(_git_url)]
-Branch = Annotated[str, AfterValidator(_branch)]
-RepoFolder = Annotated[str, AfterValidator(_folder_in_repo)]
-RegistryHost = Annotated[str, AfterValidator(_registry_host)]
-GitHubRepository = Annotated[str, AfterValidator(_repository_on_github)]
+Text = Annotated[str, Called("text"), StringConstraints(min_length=1, max_length=1000)]
+Name = Annotated[str, Called("name"), AfterValidator(_name)]
+FilePath = Annotated[Path, Called("path"), AfterValidator(_resolved)]
+WebUrl = Annotated[str, Called("URL"), AfterValidator(_web_url)]
+ProxyUrl = Annotated[str, Called("URL"), AfterValidator(_proxy_url)]
+GitUrl = Annotated[str, Called("Git URL"), AfterValidator(_git_url)]
+Branch = Annotated[str, Called("branch"), AfterValidator(_branch)]
+RepoFolder = Annotated[str, Called("folder"), AfterValidator(_folder_in_repo)]
+RegistryHost = Annotated[str, Called("host"), AfterValidator(_registry_host)]
+GitHubRepository = Annotated[str, Called("`owner/name`"), AfterValidator(_repository_on_github)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
-RootPath = Annotated[str, AfterValidator(_root_path)]
+RootPath = Annotated[str, Called("path"), AfterValidator(_root_path)]
 IdentityPart = Annotated[Text, AfterValidator(_identity_part)]
 LoginName = Annotated[Text, AfterValidator(_header_text)]
-Patterns = Annotated[tuple[Text, ...], Field(min_length=1)]
-Flag = Annotated[bool, Strict()]
-Schedule = Annotated[Text, AfterValidator(_schedule)]
-Count = Annotated[int, Strict(), Field(ge=1)]
-Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Patterns = Annotated[tuple[Text, ...], Called("patterns"), Field(min_length=1)]
+Flag = Annotated[bool, Called("`true` or `false`"), Strict()]
+Schedule = Annotated[Text, Called("schedule"), AfterValidator(_schedule)]
+Count = Annotated[int, Called("at least 1"), Strict(), Field(ge=1)]
+Seconds = Annotated[float, Called("seconds"), Strict(), Field(gt=0, allow_inf_nan=False)]

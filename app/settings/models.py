@@ -1,11 +1,12 @@
 """The whole of fluxbridge.yaml."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from app.settings.config_repos import ConfigRepo
-from app.settings.fields import FilePath, Name, RootPath, Seconds, Section
+from app.settings.fields import Called, FilePath, Name, RootPath, Seconds, Section
 from app.settings.server import Api, Database, Limits, Listen, Log, Retention, Sweeps, Work
 from app.settings.sources import Source
 from app.settings.systems import ImageRegistry, JenkinsController
@@ -15,9 +16,12 @@ class Settings(Section):
     """Everything that an operator decides; relative paths are below the settings file's folder."""
 
     data_dir: FilePath = Path("data")
-    database: Database = Database()
+    """Folder of the SQLite file, the mirrors of the config repos and the token file of the command line."""
+    database: Annotated[Database, Called("URL or mapping")] = Database()
+    """A text is short for `{url: …}`."""
     listen: Listen = Listen()
     root_path: RootPath = ""
+    """The path below which a reverse proxy shows the server, such as `/fluxbridge`."""
     api: Api = Api()
     sources: dict[Name, Source] = Field(default_factory=dict)
     jenkins: dict[Name, JenkinsController] = Field(default_factory=dict)
@@ -28,4 +32,5 @@ class Settings(Section):
     retention: Retention = Retention()
     limits: Limits = Limits()
     build_within_s: Seconds = 3600.0
+    """How long after a push a build may report it; later the gate `build: success` fails."""
     log: Log = Log()

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from app.settings.config_repos import GitHubForge
 from app.settings.models import Settings
 from app.settings.server import is_loopback
 from app.settings.sources import DistributionSource, FluxSource, GitHubSource, Source
@@ -16,6 +17,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[Key, str]]:
         yield from _dangling(settings, name, source)
     yield from _shared_hosts(settings)
     yield from _shared_branches(settings)
+    yield from _shared_budgets(settings)
     if not is_loopback(settings.listen.host) and not settings.api.tokens:
         yield ("listen", "host"), "is reachable from other machines, so at least one token is needed under api.tokens"
 
@@ -57,3 +59,14 @@ def _shared_branches(settings: Settings) -> Iterator[tuple[Key, str]]:
             owner = owners.setdefault((repo.url, base), name)
             if owner != name:
                 yield ("config_repos", name), f"has the branch {base} of the same url as config_repos.{owner}"
+
+
+def _shared_budgets(settings: Settings) -> Iterator[tuple[Key, str]]:
+    owners: dict[str, tuple[str, int]] = {}
+    for name, repo in settings.config_repos.items():
+        if isinstance(repo.forge, GitHubForge):
+            per_hour = repo.forge.writes_per_hour
+            owner, shared = owners.setdefault(repo.forge.budget, (name, per_hour))
+            if per_hour != shared:
+                told = f"is {per_hour}, but config_repos.{owner} has {shared} with the same token: they share a budget"
+                yield ("config_repos", name, "forge", "writes_per_hour"), told

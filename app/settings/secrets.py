@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from app.core.errors import Refused
-from app.settings.fields import ONE_OR_MANY, FilePath, Section, Text, wrong
+from app.settings.fields import ONE_OR_MANY, Called, FilePath, Section, Text, wrong
 
 
 class SecretUnreadable(Refused):
@@ -75,7 +75,7 @@ class Secret(Section):
         return text.removesuffix("\n").removesuffix("\r")
 
 
-Secrets = Annotated[tuple[Secret, ...], ONE_OR_MANY, Field(min_length=1)]
+Secrets = Annotated[tuple[Secret, ...], Called("secret or list"), ONE_OR_MANY, Field(min_length=1)]
 """One secret, or while it is rotated a list of which any is accepted."""
 
 

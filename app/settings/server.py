@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.settings.fields import Count, Name, Schedule, Seconds, Section, Text, wrong
+from app.settings.fields import Called, Count, Name, Schedule, Seconds, Section, Text, wrong
 from app.settings.secrets import Secret, Secrets
 
 _SQLITE_FILE = "fluxbridge.sqlite3"
@@ -48,8 +48,12 @@ def _database_url(text: str) -> str:
 class Database(Section):
     """Where facts and history are kept: one SQLite file, or PostgreSQL for more than one process."""
 
-    url: Annotated[Text, AfterValidator(_database_url)] = "sqlite"
+    url: Annotated[Text, Called("URL"), AfterValidator(_database_url)] = "sqlite"
+    """`sqlite` is a file in `data_dir`; `sqlite:////absolute/path` is another file;
+    `postgresql+psycopg://user@host/name` is PostgreSQL, which more than one process needs. Without the password.
+    """
     password: Secret | None = None
+    """The password of PostgreSQL."""
 
     @model_validator(mode="before")
     @classmethod
@@ -79,14 +83,18 @@ class Listen(Section):
     """Where the web server listens; port 0 takes a free one."""
 
     host: Text = "127.0.0.1"
-    port: Annotated[int, Strict(), Field(ge=0, le=65535)] = 8080
+    """Address to listen on. Beyond loopback the server starts only with a token under `api.tokens`."""
+    port: Annotated[int, Called("0 to 65535"), Strict(), Field(ge=0, le=65535)] = 8080
+    """Port to listen on; 0 takes a free one."""
 
 
 class ApiToken(Section):
     """One caller of the API, whose name is the "who" in the history."""
 
     scope: Literal["read", "operate"]
+    """What the bearer may do. The name is the "who" in the history."""
     secret: Secrets
+    """The bearer token."""
 
 
 class Api(Section):
@@ -99,10 +107,15 @@ class Work(Section):
     """How lanes are run."""
 
     workers: Count = 4
-    quiet_s: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 2.0
+    """Threads that interpret deliveries and run lanes."""
+    quiet_s: Annotated[float, Called("seconds"), Strict(), Field(ge=0, allow_inf_nan=False)] = 2.0
+    """A lane runs when nothing has come for it during this time, so many events are one run."""
     max_wait_s: Seconds = 30.0
+    """It runs after this time even if events keep coming."""
     lane_deadline_s: Seconds = 600.0
+    """Longest run of a lane, with every git command in it."""
     lease_s: Seconds = 30.0
+    """How long a process that died keeps what it was working on."""
 
     @model_validator(mode="after")
     def _waits_long_enough(self) -> Self:
@@ -115,14 +128,23 @@ class Sweeps(Section):
     """How often Fluxbridge looks for itself at what webhooks may have missed."""
 
     branches_s: Seconds = 60.0
+    """How often the base branches and pull requests of config repos are looked at."""
     local_s: Seconds = 1.0
+    """The same where the forge is local."""
     max_new: Count = 100
+    """More new items than this at once, of one repository or of one entry of `sweep_jobs`, wait for a person."""
     tags: Schedule = "17 * * * *"
+    """When the tags of all repositories that policies name are listed."""
     builds: Schedule = "*/15 * * * *"
+    """When each Jenkins is asked for builds that nobody reported."""
     pull_requests: Schedule = "*/10 * * * *"
+    """When each forge is asked for our pull requests."""
     webhooks: Schedule = "*/15 * * * *"
+    """When GitHub is asked for webhooks that it could not deliver."""
     bodies: Schedule = "30 3 * * *"
+    """When old bodies of deliveries are dropped."""
     mirrors: Schedule = "0 4 * * 0"
+    """When the mirrors of the config repos are packed."""
 
     @property
     def schedules(self) -> Mapping[str, str]:
@@ -135,17 +157,30 @@ class Retention(Section):
     """What is dropped in time; facts, promotions and the history never are."""
 
     bodies_days: Count = 30
+    """Days after its end for which the body of a delivery is kept."""
 
 
 class Limits(Section):
     """What the web server takes before it says no."""
 
     body_bytes: Count = 5 * 1024 * 1024
+    """Largest webhook body."""
     body_s: Seconds = 30.0
+    """How long the head of a request may take to arrive, and then a webhook's body."""
     inbox: Count = 1000
+    """Webhooks that may wait to be written down at once; beyond, senders are told to come back."""
     inbox_bytes: Count = 64 * 1024 * 1024
+    """Bytes of all webhook bodies that are being read or wait to be written down; beyond, senders are told to come
+    back. At least `limits.body_bytes`.
+    """
     reading: Count = 256
+    """Webhooks that are read at once. Where there is no room, the one that has been read for longest gives way, if it
+    has taken over a second.
+    """
     connections: Count = 500
+    """Connections that are open at once. Where there is no room, the one that has waited longest for a request gives
+    way.
+    """
 
     @model_validator(mode="after")
     def _holds_one_body(self) -> Self:
@@ -158,4 +193,6 @@ class Log(Section):
     """What is written to standard error, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that is written, to standard error."""
     format: Literal["json", "text"] = "json"
+    """One JSON object a line, or text for people."""

@@ -13,16 +13,22 @@ class JenkinsSource(Section):
 
     kind: Literal["jenkins"]
     jenkins: Name
+    """The entry under `jenkins` that the builds are of."""
     secret: Secrets
+    """The key of the HMAC."""
     jobs: Patterns | None = None
+    """Jobs that the source may report, as Jenkins names them: `acme/app/main`. Without it, every job."""
     images: Patterns | None = None
+    """Images that the source may report. Without it, every image."""
 
 
 class BasicLogin(Section):
     """A user and a password by which a sender shows who it is."""
 
     user: LoginName
+    """The user of HTTP Basic authentication."""
     password: Secrets
+    """Its password."""
 
 
 class JenkinsNotificationSource(Section):
@@ -30,10 +36,14 @@ class JenkinsNotificationSource(Section):
 
     kind: Literal["jenkins-notification"]
     jenkins: Name
+    """The entry under `jenkins` that the builds are of."""
     url_token: Secrets | None = None
+    """The token in the query of the URL that the plugin is given: `?token=…`."""
     basic: BasicLogin | None = None
     jobs: Patterns | None = None
+    """Jobs that the source may report. Without it, every job."""
     images: Patterns | None = None
+    """Images that the source may report. Without it, every image."""
 
     @model_validator(mode="after")
     def _proves_itself_in_one_way(self) -> Self:
@@ -47,8 +57,11 @@ class DistributionSource(Section):
 
     kind: Literal["distribution"]
     registry: Name
+    """The entry under `registries` that the pushes are to."""
     header: Annotated[dict[HeaderName, Secrets], Field(min_length=1)]
+    """The whole value of this header, `Bearer …` included. With several headers each must match."""
     images: Patterns | None = None
+    """Images that the source may report. Without it, every image."""
 
 
 class GitHubSource(Section):
@@ -56,7 +69,11 @@ class GitHubSource(Section):
 
     kind: Literal["github"]
     secret: Secrets
+    """The secret that the webhook was made with."""
     config_repo: Name | None = None
+    """The one entry under `config_repos` that the source may speak for. Without it, the repository that the event
+    names.
+    """
 
 
 class FluxSource(Section):
@@ -64,9 +81,13 @@ class FluxSource(Section):
 
     kind: Literal["flux"]
     cluster: Name
+    """The cluster's name in the history."""
     config_repo: Name
+    """The entry under `config_repos` that the cluster applies."""
     root: RepoFolder = ""
+    """The cluster's folder in that repo, such as `clusters/prod-eu`; empty is the repo itself."""
     secret: Secrets
+    """The key of the HMAC: `token` in the Provider's Secret."""
 
 
 Source = Annotated[

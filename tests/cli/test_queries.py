@@ -93,7 +93,7 @@ def test_the_status_says_in_words_what_the_metrics_say(told: Bridge, asking: Con
     lines = dict(line.split(None, 1) for line in asking.run("status").out.splitlines() if line)
     assert {"retries", "sweeps", "stalled"} <= lines.keys()
     assert lines["stalled"] == "none"
-    assert "webhook to pull 1 requests" in asking.run("status").out
+    assert lines["latency"].startswith("1 pull requests, opened ")
     metrics = httpx.get(f"{told.url}/metrics", trust_env=False).text
     assert "fluxbridge_webhook_to_pull_request_seconds_count 1.0" in metrics
 

@@ -169,6 +169,39 @@ def test_two_repos_cannot_share_a_branch(tmp_path: Path) -> None:
     assert lines == ["3: config_repos.b: has the branch main of the same url as config_repos.a"]
 
 
+GITHUB = "{{url: 'https://x/{name}', branch: main, forge: {{kind: github, repository: a/{name}, {forge}}}}}"
+
+
+def github_repos(*forges: str) -> str:
+    repos = (GITHUB.format(name=name, forge=forge) for name, forge in zip("abc", forges, strict=False))
+    return "config_repos:\n" + "\n".join(f"  {name}: {repo}" for name, repo in zip("abc", repos, strict=False))
+
+
+def test_repos_with_one_token_must_have_one_budget(tmp_path: Path) -> None:
+    text = github_repos(
+        "token: {env: T}, writes_per_hour: 50", "token: {env: T}", "token: {env: T}, writes_per_hour: 51"
+    )
+    told = "with the same token: they share a budget"
+    assert mistakes(tmp_path, text) == [
+        f"3: config_repos.b.forge.writes_per_hour: is 400, but config_repos.a has 50 {told}",
+        f"4: config_repos.c.forge.writes_per_hour: is 51, but config_repos.a has 50 {told}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param("token: {env: T}, writes_per_hour: 50", id="the same budget"),
+        pytest.param("token: {env: U}", id="another token"),
+        pytest.param("token: {env: T}, api_url: 'https://github.acme.example/api/v3'", id="another forge"),
+    ],
+)
+def test_budgets_may_differ_where_nothing_is_shared(tmp_path: Path, other: str) -> None:
+    path = tmp_path / "fluxbridge.yaml"
+    path.write_text(github_repos("token: {env: T}, writes_per_hour: 50", other), encoding="utf-8")
+    assert set(load(path, {}).config_repos) == {"a", "b"}
+
+
 def test_several_mistakes_are_told_together_in_their_order(tmp_path: Path) -> None:
     text = "log: {level: loud}\nnope: 1\nwork: {workers: x}\nsources:\n  a: {kind: svn}\n  a: {kind: github}\n"
     keys = [line.split(": ")[1] for line in mistakes(tmp_path, text)]
