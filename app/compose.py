@@ -66,13 +66,13 @@ def make_data_folder(settings: Settings) -> None:
         raise DataFolderUnusable(settings.data_dir, error.strerror or "refused") from error
 
 
-Spend = Callable[[str, int], None]
-"""Take one write out of a budget of so many an hour, by the budget's name. Raises Unavailable."""
+Spend = Callable[[str, int, int], None]
+"""Take writes out of a budget: its name, how many it has an hour, how many to take at once. Raises Unavailable."""
 
 
-def without_budget(name: str, per_hour: int) -> None:
+def without_budget(name: str, per_hour: int, count: int) -> None:
     """For commands that only read."""
-    del name, per_hour
+    del name, per_hour, count
 
 
 def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Systems:
@@ -231,7 +231,8 @@ def _config_repo(
         is_observing=one.mode == "observe",
         are_rules_required=one.rules == "required",
         builder=_builder(one, mirror),
-        forge_budget=_budget_name(one),
+        forge_budget=one.forge.budget if isinstance(one.forge, GitHubForge) else "local",
+        writes_per_hour=one.forge.writes_per_hour if isinstance(one.forge, GitHubForge) else None,
         sender=_webhook_sender(one, forge),
         is_local=isinstance(forge, LocalForge),
         tell_flux=tell_flux,
@@ -272,13 +273,6 @@ def _sweep_rules(settings: Settings) -> SweepRules:
     )
 
 
-def _budget_name(one: config_repos.ConfigRepo) -> str:
-    """Where one token is used for several config repositories, their forge counts them as one."""
-    if not isinstance(one.forge, GitHubForge):
-        return "local"
-    return f"{one.forge.api_url} with {one.forge.token.place}"
-
-
 def _forge(one: config_repos.ConfigRepo, mirror: Mirror, spend: Spend) -> tuple[Forge, Callable[[], Mapping[str, str]]]:
     if not isinstance(one.forge, GitHubForge):
         forge = local_forge(one)
@@ -291,6 +285,6 @@ def _forge(one: config_repos.ConfigRepo, mirror: Mirror, spend: Spend) -> tuple[
         proxy=one.proxy,
         seconds_between_requests=0.25 if one.forge.paced else None,
         seconds_between_writes=1.0 if one.forge.paced else None,
-        spend=partial(spend, _budget_name(one), one.forge.writes_per_hour),
+        spend=partial(spend, one.forge.budget, one.forge.writes_per_hour),
     )
     return github, mirror.remote_branches

@@ -20,11 +20,11 @@ config_repos:
   fleet:
     url: https://github.com/acme/fleet.git
     branch: main
-    forge: {kind: github, repository: acme/fleet, token: {env: T}, redeliver: true}
+    forge: {kind: github, repository: acme/fleet, token: {env: T}, redeliver: true, writes_per_hour: 90}
   quiet:
     url: https://github.com/acme/quiet.git
     branch: main
-    forge: {kind: github, repository: acme/quiet, token: {env: T}}
+    forge: {kind: github, repository: acme/quiet, token: {env: T}, writes_per_hour: 90}
   here: {url: ./fleet.git, branch: main, forge: {kind: local}}
 sweeps: {max_new: 7, builds: never}
 retention: {bodies_days: 3}
@@ -58,6 +58,13 @@ def test_only_a_forge_that_is_asked_to_sends_webhooks_again(systems: Systems) ->
         "quiet": False,
         "here": True,
     }
+
+
+def test_repos_with_one_token_share_one_budget_and_know_how_much_it_holds(systems: Systems) -> None:
+    budgets = {name: (repo.forge_budget, repo.writes_per_hour) for name, repo in systems.config_repos.items()}
+    assert budgets["fleet"] == budgets["quiet"]
+    assert budgets["fleet"][1] == 90
+    assert budgets["here"] == ("local", None)
 
 
 def test_every_sweep_has_a_schedule_of_its_own() -> None:

@@ -1,7 +1,9 @@
 """Jobs and builds as a Jenkins controller itself tells them, over its REST API."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import jenkins
 import requests
 from pydantic import ValidationError
 
+from app.clients import bounded_http
 from app.clients.jenkins_builds import TREE, BuildAnswer, to_fact
 from app.clients.jenkins_lists import (
     PAGE,
@@ -20,12 +23,11 @@ from app.clients.jenkins_lists import (
     folder_tree,
 )
 from app.clients.jenkins_paths import job_path
+from app.clients.rests import Rests
 from app.core.errors import NotFound, Refused, Unavailable
 from app.core.facts import BuildFinished
 from app.core.ports import BuildSeen
 
-_LARGEST_ANSWER = 16 * 1024 * 1024
-_CHUNK = 64 * 1024
 _REFUSALS = frozenset({401, 403})
 
 
@@ -60,16 +62,20 @@ class JenkinsRefused(Refused):
 class JenkinsUnavailable(Unavailable):
     """Jenkins does not answer, or not as Jenkins, just now."""
 
-    def __init__(self, controller: str, problem: str) -> None:
-        super().__init__(f"jenkins {controller} {problem}")
+    def __init__(self, controller: str, problem: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(f"jenkins {controller} {problem}", retry_after=retry_after)
         self.controller = controller
+
+
+class JenkinsSilent(JenkinsUnavailable):
+    """Jenkins gave no answer at all, or gave none just now and is left alone."""
 
 
 class AnswerTooLarge(JenkinsUnavailable):
     """Jenkins says more at once than we take."""
 
     def __init__(self, controller: str) -> None:
-        super().__init__(controller, f"sent more than {_LARGEST_ANSWER} bytes in one answer")
+        super().__init__(controller, f"sent more than {bounded_http.LARGEST_ANSWER} bytes in one answer")
 
 
 Reading = Callable[[str, str], bytes | None]
@@ -80,10 +86,11 @@ class Jenkins:
     """One Jenkins controller, read with python-jenkins.
 
     Each call has a client of its own: a crumb is bound to its session, so a kept one goes stale. Redirects are not
-    followed and the environment (proxies, .netrc) is not read: only the configured host is contacted.
+    followed and the environment (proxies, .netrc) is not read: only the configured host is contacted. A request takes
+    no longer than twice `timeout_s`; after one without an answer nothing is asked for a while (JenkinsSilent).
     """
 
-    def __init__(  # noqa: PLR0913 - one argument a setting
+    def __init__(  # noqa: PLR0913 - one argument a setting, one for tests
         self,
         name: str,
         url: str,
@@ -93,12 +100,14 @@ class Jenkins:
         timeout_s: int = 10,
         ca_file: Path | None = None,
         proxy: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._url = url.rstrip("/")
         self._user, self._token = user, token
         self._timeout_s = timeout_s
         self._ca_file, self._proxy = ca_file, proxy
+        self._rests = Rests(silence=JenkinsSilent, resting=self._resting, clock=clock)
 
     def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
         """The jobs whose full names match one of the patterns, each with the number of its newest build (0: none yet).
@@ -177,8 +186,6 @@ class Jenkins:
         try:
             with closing(client._session):  # noqa: SLF001 - python-jenkins has no other way to close, or to set these
                 yield partial(self._read, client)
-        except (jenkins.JenkinsException, requests.RequestException) as error:
-            raise self._explain(error) from error
         except ValueError as error:
             # Also what python-jenkins raises where a crumb is no JSON.
             raise JenkinsUnavailable(self._name, f"{_odd_answer(error, otherwise)}; check its url") from error
@@ -186,17 +193,23 @@ class Jenkins:
     def _read(self, client: jenkins.Jenkins, path: str, tree: str) -> bytes | None:
         place = f"{self._url}/{path}/api/json" if path else f"{self._url}/api/json"
         request = requests.Request("GET", place, params={"tree": tree})
-        body = bytearray()
-        try:
-            answer = client.jenkins_open_stream(request)
-        except jenkins.NotFoundException:
-            return None
-        with closing(answer):
-            for chunk in answer.iter_content(_CHUNK):
-                body += chunk
-                if len(body) > _LARGEST_ANSWER:
-                    raise AnswerTooLarge(self._name)
-        return bytes(body)
+        with self._asking():
+            try:
+                answer = client.jenkins_open_stream(request)
+            except jenkins.NotFoundException:
+                return None
+        body: bytes = answer.content
+        return body
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        with self._rests.asking():
+            try:
+                yield
+            except bounded_http.AnswerTooLarge as error:
+                raise AnswerTooLarge(self._name) from error
+            except (jenkins.JenkinsException, requests.RequestException) as error:
+                raise self._explain(error) from error
 
     def _connect(self) -> jenkins.Jenkins:
         secret = self._token() if self._token else None
@@ -204,6 +217,7 @@ class Jenkins:
         session: requests.Session = client._session  # noqa: SLF001
         session.trust_env = False
         session.max_redirects = 0
+        bounded_http.bound(session, timeout_s=self._timeout_s)
         session.verify = str(self._ca_file) if self._ca_file else True
         if self._proxy:
             session.proxies = {"http": self._proxy, "https": self._proxy}
@@ -223,12 +237,15 @@ class Jenkins:
         if status is not None:
             return JenkinsUnavailable(self._name, f"answered {status}")
         if isinstance(error, jenkins.TimeoutException | requests.Timeout):
-            return JenkinsUnavailable(self._name, f"did not answer within {self._timeout_s} s")
+            return JenkinsSilent(self._name, f"did not answer within {self._timeout_s} s")
         if isinstance(error, requests.exceptions.SSLError):
             return JenkinsUnavailable(
                 self._name, "has a certificate that cannot be verified: set ca_file to its authority's certificate"
             )
-        return JenkinsUnavailable(self._name, f"cannot be reached ({type(error).__name__})")
+        return JenkinsSilent(self._name, f"cannot be reached ({type(error).__name__})")
+
+    def _resting(self, left: timedelta) -> JenkinsSilent:
+        return JenkinsSilent(self._name, "did not answer when it was last asked: it is left alone", retry_after=left)
 
 
 def _status(error: Exception) -> int | None:

@@ -5,6 +5,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -15,7 +16,9 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.clients.challenges import Challenge, parse_challenges, token_url
+from app.clients.deadline import seconds_left
 from app.clients.registry_pages import PageMemory, TagPage, validator_of
+from app.clients.rests import Rests
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, InvalidImage, is_digest, is_tag
 
@@ -51,6 +54,10 @@ class RegistryUnavailable(Unavailable):
         self.host = host
 
 
+class RegistrySilent(RegistryUnavailable):
+    """A registry gave no answer at all, or gave none just now and is left alone."""
+
+
 class _TagList(BaseModel):
     tags: list[str] | None
 
@@ -75,7 +82,8 @@ class OCIRegistry:
     """One registry. Its connections are kept between calls and shared by threads; `close` ends them.
 
     Credentials are sent only when the registry asks: to itself, or to the token service that it names (see
-    `token_url`). Redirects are not followed and the environment (proxies, .netrc) is not read.
+    `token_url`). Redirects are not followed and the environment (proxies, .netrc) is not read. After a request without
+    an answer nothing is asked for a while (RegistrySilent).
     """
 
     def __init__(  # noqa: PLR0913 - one argument a setting, two for tests
@@ -98,6 +106,9 @@ class OCIRegistry:
         self._timeout_s, self._clock = timeout_s, clock
         self._authorizations: dict[str, _Authorization] = {}
         self._pages = PageMemory()
+        self._rests, self._token_rests = (
+            Rests(silence=RegistrySilent, resting=self._resting, clock=clock) for _ in range(2)
+        )
         self._client = httpx.Client(
             verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
             timeout=timeout_s,
@@ -270,28 +281,42 @@ class OCIRegistry:
         self, method: str, url: httpx.URL, authorization: str | None, unless: tuple[str, str] | None = None
     ) -> httpx.Response:
         """Send one request and read the whole answer, of a size and within a time that are both limited."""
+        rests = self._rests if url.netloc == self._url.netloc else self._token_rests
         headers = {"Accept": _MANIFEST_TYPES if "/manifests/" in url.path else "application/json"}
         if authorization:
             headers["Authorization"] = authorization
         if unless:
             headers |= [unless]
-        deadline = self._clock() + 2 * self._timeout_s
+        request = self._client.build_request(method, url, headers=headers)
+        with rests.asking():
+            return self._receive(request)
+
+    def _receive(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        deadline = self._clock() + seconds_left(2 * self._timeout_s)
+        if not (timeout_s := seconds_left(self._timeout_s)):
+            raise RegistryUnavailable(self._host, f"{host} was not asked: the time for this work is over")
+        request.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
+        body = bytearray()
         try:
-            with self._client.stream(method, url, headers=headers) as answer:
-                body = bytearray()
+            with closing(self._client.send(request, stream=True)) as answer:
                 for chunk in answer.iter_bytes():
                     body += chunk
                     if len(body) > _LARGEST_BODY:
-                        raise RegistryUnavailable(self._host, f"{url.host} sent more than {_LARGEST_BODY} bytes")
+                        raise RegistryUnavailable(self._host, f"{host} sent more than {_LARGEST_BODY} bytes")
                     if self._clock() > deadline:
-                        raise RegistryUnavailable(self._host, f"{url.host} sends too slowly")
+                        raise RegistrySilent(self._host, f"{host} sends too slowly")
         except httpx.TimeoutException as error:
-            raise RegistryUnavailable(self._host, f"{url.host} did not answer within {self._timeout_s:g} s") from error
+            raise RegistrySilent(self._host, f"{host} did not answer within {timeout_s:g} s") from error
         except httpx.ConnectError as error:
-            raise RegistryUnavailable(self._host, f"{url.host} cannot be reached: {error}") from error
+            raise RegistrySilent(self._host, f"{host} cannot be reached: {error}") from error
         except httpx.HTTPError as error:
-            raise RegistryUnavailable(self._host, f"{url.host} broke off ({type(error).__name__})") from error
+            raise RegistrySilent(self._host, f"{host} broke off ({type(error).__name__})") from error
         return _whole(answer, bytes(body))
+
+    def _resting(self, left: timedelta) -> RegistrySilent:
+        problem = "it did not answer when it was last asked: it is left alone"
+        return RegistrySilent(self._host, problem, retry_after=left)
 
 
 def _whole(answer: httpx.Response, body: bytes) -> httpx.Response:

@@ -19,11 +19,12 @@ forge_budgets = Table(
 )
 
 
-def spend(connection: Connection, forge: str, *, now: datetime, per_hour: int) -> datetime | None:
-    """Take one write out of a forge's budget; returns None, or when there will be one again.
+def spend(connection: Connection, forge: str, *, now: datetime, per_hour: int, count: int = 1) -> datetime | None:
+    """Take so many writes out of a forge's budget, all or none; returns None, or when there will be as many.
 
     Each write moves `spent_until` on by an hour's share from the present or from where it stands, and no further than
-    sixty shares ahead: sixty writes may follow on each other, then they keep to the pace.
+    sixty shares ahead: sixty writes may follow on each other, then they keep to the pace. More than sixty that belong
+    together are let through once nothing is spent.
     """
     share = timedelta(hours=1) / per_hour
     insert_absent(connection, forge_budgets, {"forge": forge, "spent_until": now})
@@ -31,11 +32,21 @@ def spend(connection: Connection, forge: str, *, now: datetime, per_hour: int) -
     spent_until: datetime = connection.execute(
         select(forge_budgets.c.spent_until).where(of_forge).with_for_update()
     ).scalar_one()
-    after = max(now, spent_until) + share
-    if after - now > _BURST * share:
-        return after - _BURST * share
+    after = max(now, spent_until) + count * share
+    furthest = max(_BURST, count) * share
+    if after - now > furthest:
+        return after - furthest
     connection.execute(update(forge_budgets).where(of_forge).values(spent_until=after))
     return None
+
+
+def has_reserve(connection: Connection, forge: str, *, now: datetime, per_hour: int) -> bool:
+    """Whether at least half of the writes that may follow on each other are free: what can wait leaves them alone."""
+    share = timedelta(hours=1) / per_hour
+    spent_until: datetime | None = connection.execute(
+        select(forge_budgets.c.spent_until).where(forge_budgets.c.forge == forge)
+    ).scalar()
+    return spent_until is None or spent_until - now < _BURST // 2 * share
 
 
 def block(connection: Connection, forge: str, *, until: datetime, why: str, now: datetime) -> None:

@@ -131,6 +131,19 @@ def finish(  # noqa: PLR0913 (how it ended, all named)
     return connection.execute(ended).rowcount == 1
 
 
+def note(  # noqa: PLR0913 (how it went, all named)
+    connection: Connection, name: str, *, started_at: datetime, ended_at: datetime, found: int, error: str | None
+) -> None:
+    """Write down how a run ended that nobody had to claim; when it is due stays as it is."""
+    went = {
+        "last_started_at": started_at,
+        "last_ended_at": ended_at,
+        "last_found": found,
+        "last_error": storable(error) if error is not None else None,
+    }
+    connection.execute(update(schedules).where(schedules.c.name == name).values(went))
+
+
 def release(connection: Connection, claim: SweepClaim) -> None:
     """Give a sweep back before its end: it is due as before, and this claim writes nothing any more."""
     connection.execute(_owned(claim).values(owner=None, lease_until=None, fence=schedules.c.fence + 1))

@@ -35,6 +35,11 @@ def put(connection: Connection, sweep: str, key: str, mark: int, *, now: datetim
         connection.execute(update(sweep_marks).where(*one).values(values))
 
 
+def forget(connection: Connection, sweep: str, key: str) -> None:
+    """Forget a mark, where there is one."""
+    connection.execute(delete(sweep_marks).where(sweep_marks.c.sweep == sweep, sweep_marks.c.key == key))
+
+
 def forget_before(connection: Connection, sweep: str, looked_at: datetime) -> None:
     """Forget the marks of what was not looked at since."""
     connection.execute(delete(sweep_marks).where(sweep_marks.c.sweep == sweep, sweep_marks.c.looked_at < looked_at))

@@ -3,21 +3,26 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from app.core.errors import Conflict, FluxbridgeError, Unavailable
-from app.db import held_back
+from app.core.ports import RateLimited
+from app.db import forge_budgets, held_back, sweep_marks
 from app.db.database import Database
 from app.db.held_back import HeldBack
+from app.db.tables import milliseconds
 from app.services.ready_policies import ReadyPolicies
-from app.services.systems import Clock, Systems
+from app.services.systems import Clock, ConfigRepo, Systems
 
 _MOST_TOLD = 200
 _MOST_FAILURES_TOLD = 5
 _SAMPLE = 5
 _MOST_SILENCES = 3
+_SILENT = "silent"
+_SILENT_FOR = timedelta(days=30)
+_SHORTEST_REST = timedelta(minutes=1)
 _log = structlog.get_logger("fluxbridge.sweeps")
 
 
@@ -73,30 +78,67 @@ class Look:
             _log.exception("a sweep could not look at something", sweep=self.sweep, at=what)
             self.failures.append(f"{what}: {type(error).__name__}; see the log")
 
-    def each(self, system: str, steps: Mapping[str, Callable[[], None]]) -> bool:
-        """Attempt many steps that ask one system; false when it was unavailable for one of them.
+    def each(self, system: str, steps: Mapping[str, Callable[[], None]]) -> None:
+        """Attempt many steps that ask one system.
 
-        A system that did not answer several times in a row is asked no more.
+        A system that did not answer several times in a row is asked no more, and one that wants to be left alone at
+        once. What it did not answer comes last the next time, so that it never stands before the others for good.
         """
-        silences, is_whole = 0, True
-        for number, (what, step) in enumerate(steps.items(), 1):
-            has_answered = self._has_answered(what, step)
-            silences = 0 if has_answered else silences + 1
-            is_whole &= has_answered
-            if silences == _MOST_SILENCES and number < len(steps):
+        silences = 0
+        silent_since = self._silent_since(steps)
+        for number, what in enumerate(sorted(steps, key=lambda what: silent_since.get(what, 0)), 1):
+            silence = self._silence(what, steps[what])
+            silences = 0 if silence is None else silences + 1
+            wants_rest = isinstance(silence, RateLimited)
+            if not wants_rest and (silence is not None or what in silent_since):
+                self._keep_silence(what, is_silent=silence is not None)
+            if (wants_rest or silences == _MOST_SILENCES) and number < len(steps):
                 self.failures.append(f"{system}: {len(steps) - number} more were not asked for")
                 break
-        return is_whole
 
-    def _has_answered(self, what: str, step: Callable[[], None]) -> bool:
-        has_answered = True
+    @contextmanager
+    def asking_forge(self, repo: ConfigRepo) -> Iterator[None]:
+        """Ask a forge only while it is not left alone, and leave it alone once it wants that. Raises RateLimited."""
+        now = self.now()
+        with self.database.transaction() as connection:
+            until = forge_budgets.blocked(connection, now).get(repo.forge_budget)
+        if until is not None:
+            told = f"its forge wants to be left alone until {until:%Y-%m-%d %H:%M:%S}"
+            raise RateLimited(told, retry_after=until - now)
+        try:
+            yield
+        except RateLimited as error:
+            if not self.is_dry:
+                until = self.now() + (error.retry_after or _SHORTEST_REST)
+                with self.database.transaction() as connection:
+                    forge_budgets.block(connection, repo.forge_budget, until=until, why=str(error)[:2000], now=now)
+            raise
+
+    def _silence(self, what: str, step: Callable[[], None]) -> Unavailable | None:
+        """How a system did not answer; None where it did, whatever it said."""
+        silence: Unavailable | None = None
         with self.attempt(what):
             try:
                 step()
-            except Unavailable:
-                has_answered = False
+            except Unavailable as error:
+                silence = error
                 raise
-        return has_answered
+        return silence
+
+    def _silent_since(self, steps: Iterable[str]) -> Mapping[str, int]:
+        with self.database.transaction() as connection:
+            return sweep_marks.of(connection, f"{self.sweep}.{_SILENT}", steps)
+
+    def _keep_silence(self, what: str, *, is_silent: bool) -> None:
+        if self.is_dry:
+            return
+        sweep, now = f"{self.sweep}.{_SILENT}", self.now()
+        with self.attempt(what), self.database.transaction() as connection:
+            if is_silent:
+                sweep_marks.put(connection, sweep, what, milliseconds(now), now=now)
+                sweep_marks.forget_before(connection, sweep, now - _SILENT_FOR)
+            else:
+                sweep_marks.forget(connection, sweep, what)
 
     def is_too_much(self, count: int) -> bool:
         """Tell whether so many new items of one thing wait for a person."""

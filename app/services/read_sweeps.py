@@ -29,7 +29,10 @@ class HeldView(BaseModel):
 
 
 class SweepView(BaseModel):
-    """A sweep; `next_at` is null where only a person starts it, `schedule` is a cron expression in UTC or `never`."""
+    """A sweep; `schedule` is a cron expression in UTC or `never`.
+
+    `next_at` is null where only a person starts it, and where each process runs it for itself.
+    """
 
     name: str
     schedule: str

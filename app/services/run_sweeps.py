@@ -16,7 +16,7 @@ from app.db.database import Database
 from app.db.schedules import SweepClaim
 from app.services.look import BrokenOff, Look
 from app.services.ready_policies import ReadyPolicies
-from app.services.sweeps import SWEEPS
+from app.services.sweeps import OF_EACH_PROCESS, SWEEPS
 from app.services.systems import Clock, Systems
 
 _JUST_NOW = timedelta(minutes=1)
@@ -43,7 +43,8 @@ class SweepBusy(Conflict):
 class Sweeps:
     """The sweeps as one process runs them, each under its schedule's lease.
 
-    While one runs, a thread of its own keeps the lease; `renew` may be called by anyone besides.
+    While one runs, a thread of its own keeps the lease; `renew` may be called by anyone besides. Those of each process
+    are run here whatever others do, and need no lease.
     """
 
     database: Database
@@ -55,22 +56,27 @@ class Sweeps:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _running: dict[str, SweepClaim] = field(default_factory=dict)
     _lost: set[SweepClaim] = field(default_factory=set)
+    _own_next: dict[str, datetime] = field(default_factory=dict)
 
     def ensure(self) -> None:
-        """Make every sweep known: each is due now, unless it ended a moment ago or waits for a person."""
+        """Make every sweep known: each is due now, unless it ended well a moment ago or waits for a person."""
         with self.database.transaction() as connection:
             now = self._now(connection)
-            ended = {row.name: row.last_ended_at for row in schedules.every(connection)}
+            ended = {row.name: row.last_ended_at for row in schedules.every(connection) if row.last_error is None}
             for name in SWEEPS:
                 last = ended.get(name)
                 later = self._next_at(name, now)
                 is_done = last is not None and last > now - _JUST_NOW
-                schedules.ensure(connection, name, later if is_done or later is None else now)
+                next_at = later if is_done or later is None else now
+                schedules.ensure(connection, name, None if name in OF_EACH_PROCESS else next_at)
+        own = OF_EACH_PROCESS & self.systems.sweeps.schedules.keys()
+        self._own_next = dict.fromkeys(own, self.clock())
 
     def next_at(self) -> datetime | None:
         """When the next sweep that nobody runs is due."""
         with self.database.transaction() as connection:
-            return schedules.next_due_at(connection)
+            shared = schedules.next_due_at(connection)
+        return min(filter(None, [shared, *self._own_next.values()]), default=None)
 
     def run_due(self) -> bool:
         """Run the sweep that has been due longest to its end; false when none is due or the process stops."""
@@ -80,11 +86,10 @@ class Sweeps:
             lease = self.systems.timing.lease
             claim = schedules.claim_due(connection, owner=self.owner, now=self._now(connection), lease=lease)
         if claim is None:
-            return False
+            return self._run_own()
         with self._keeping([claim]):
             look = self._run(claim)
-        if look is not None and look.error is not None:
-            _log.warning("a sweep met failures", sweep=claim.name, why=look.error)
+        _log_failures(look)
         return True
 
     def run_now(self, names: Sequence[str] = (), *, is_dry: bool = False, is_confirmed: bool = False) -> Sequence[Look]:
@@ -116,6 +121,26 @@ class Sweeps:
         """Break off what runs here after its present step, and give it back."""
         self._stopping.set()
 
+    def _run_own(self) -> bool:
+        """Run a sweep of this process that is due by its own clock; false when none is or the process stops."""
+        began = self.clock()
+        name = next((name for name, next_at in self._own_next.items() if next_at <= began), None)
+        if name is None:
+            return False
+        try:
+            look = self._look(name)
+        except BrokenOff:
+            return False
+        now = self.clock()
+        with self.database.transaction() as connection:
+            schedules.note(connection, name, started_at=began, ended_at=now, found=look.found, error=look.error)
+            _count(connection, look)
+        next_at = self._next_after(look, now)
+        if next_at is not None:
+            self._own_next[name] = next_at
+        _log_failures(look)
+        return True
+
     def _claim_all(self, names: Sequence[str]) -> Sequence[SweepClaim]:
         """All or none."""
         claims: list[SweepClaim] = []
@@ -138,20 +163,18 @@ class Sweeps:
             with self.database.transaction() as connection:
                 schedules.release(connection, claim)
             return None
-        outcome = "ok" if look.error is None else "failed"
         with self.database.transaction() as connection:
             now = self._now(connection)
             is_mine = schedules.finish(
                 connection,
                 claim,
                 now=now,
-                next_at=self._next_after(look, now),
+                next_at=None if claim.name in OF_EACH_PROCESS else self._next_after(look, now),
                 found=look.found,
                 error=look.error,
             )
             if is_mine:
-                measures.add(connection, "sweep_found", claim.name, look.found)
-                measures.add(connection, "sweeps", f"{claim.name}:{outcome}")
+                _count(connection, look)
         self._running.pop(claim.name, None)
         return look
 
@@ -216,3 +239,14 @@ class Sweeps:
 
     def _now(self, connection: Connection) -> datetime:
         return self.clock() if self.database.is_sqlite else self.database.lease_clock(connection)
+
+
+def _count(connection: Connection, look: Look) -> None:
+    outcome = "ok" if look.error is None else "failed"
+    measures.add(connection, "sweep_found", look.sweep, look.found)
+    measures.add(connection, "sweeps", f"{look.sweep}:{outcome}")
+
+
+def _log_failures(look: Look | None) -> None:
+    if look is not None and look.error is not None:
+        _log.warning("a sweep met failures", sweep=look.sweep, why=look.error)

@@ -19,10 +19,10 @@ class BudgetSpent(RateLimited):
         )
 
 
-def spend(database: Database, clock: Clock, forge: str, per_hour: int) -> None:
-    """Take one write; to be called outside transactions. Raises BudgetSpent."""
+def spend(database: Database, clock: Clock, forge: str, per_hour: int, count: int = 1) -> None:
+    """Take so many writes at once, all or none; to be called outside transactions. Raises BudgetSpent."""
     now = clock()
     with database.transaction() as connection:
-        free_at = forge_budgets.spend(connection, forge, now=now, per_hour=per_hour)
+        free_at = forge_budgets.spend(connection, forge, now=now, per_hour=per_hour, count=count)
     if free_at is not None:
         raise BudgetSpent(forge, per_hour=per_hour, retry_after=free_at - now)

@@ -19,6 +19,7 @@ from app.services.systems import Clock, ConfigRepo, Systems
 _AT_ONCE = 20
 _SHORTEST_REST = timedelta(seconds=2)
 _LONGEST_REST = timedelta(minutes=5)
+_LONGEST_WISH = timedelta(hours=1)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _log = structlog.get_logger("fluxbridge.sweeps")
 
@@ -93,6 +94,7 @@ class Sweeper:
             return False
         except Unavailable as error:
             span = min(_SHORTEST_REST * 2 ** min(rest.failures, 9), _LONGEST_REST)
+            span = max(span, min(error.retry_after or span, _LONGEST_WISH))
             self._resting[image.registry] = _Rest(rest.failures + 1, now + span)
             self._put_off(image, span, error)
             return False

@@ -44,7 +44,7 @@ class GitHubForge(Section):
     """
     writes_per_hour: Count = 400
     """How many requests that change something all processes together send in an hour; sixty may follow on each other.
-    GitHub allows 500.
+    GitHub allows 500. The same for all config repositories with one token.
     """
 
     @property

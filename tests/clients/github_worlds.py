@@ -55,7 +55,7 @@ def connect(
     token: Callable[[], str] = lambda: BOT_TOKEN,
     timeout_s: int = 10,
     proxy: str | None = None,
-    spend: Callable[[], None] = lambda: None,
+    spend: Callable[[int], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> GitHub:
     """Make a client without the pauses that GitHub itself asks for."""

@@ -166,6 +166,21 @@ def test_a_lost_answer_leaves_one_pull_request_which_the_next_try_finds_and_labe
     assert (again.number, again.labels) == (found.number, ("fluxbridge",))
 
 
+def test_one_that_somebody_opens_since_it_was_looked_for_is_found_and_labelled(github: GitHubWorld) -> None:
+    number = opened(github).number
+    github.server.break_next(Answer(200, []), method="GET", path_ending="/pulls")
+    again = github.forge.open_pull_request(draft(labels=("fluxbridge",)))
+    assert (again.number, again.labels) == (number, ("fluxbridge",))
+
+
+def test_to_open_what_is_open_already_writes_nothing(github: GitHubWorld) -> None:
+    github.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
+    first = github.forge.open_pull_request(draft(labels=("fluxbridge",)))
+    before = len(github.server.exchanges)
+    assert github.forge.open_pull_request(draft(labels=("fluxbridge",))) == first
+    assert {each.method for each in github.server.exchanges[before:]} == {"GET"}
+
+
 def test_one_that_is_open_into_another_base_is_another_one(github: GitHubWorld) -> None:
     first = opened(github)
     github.server.repository.git("branch", "release", "main")

@@ -36,6 +36,42 @@ def test_an_hour_never_lets_more_through_than_its_share_and_one_burst(database: 
     assert sum(take(database, 5, at=minute * MINUTE, per_hour=100) for minute in range(60)) <= 100 + 60
 
 
+def test_idle_hours_are_not_saved_up(database: Database) -> None:
+    take(database, 1)
+    assert take(database, 100, at=9 * HOUR) == 60
+
+
+def test_writes_that_belong_together_are_let_through_together_or_not_at_all(database: Database) -> None:
+    take(database, 59)
+    with pytest.raises(BudgetSpent) as refused:
+        spend(database, lambda: NOW, FORGE, 360, 2)
+    assert refused.value.retry_after == 10 * SECOND
+    assert take(database, 5) == 1
+    spend(database, lambda: NOW + 20 * SECOND, FORGE, 360, 2)
+
+
+def test_more_than_may_follow_on_each_other_are_let_through_once_nothing_is_spent(database: Database) -> None:
+    take(database, 1)
+    with pytest.raises(BudgetSpent) as refused:
+        spend(database, lambda: NOW, FORGE, 360, 90)
+    assert refused.value.retry_after == 10 * SECOND
+    spend(database, lambda: NOW + 10 * SECOND, FORGE, 360, 90)
+    assert take(database, 1, at=10 * SECOND) == 0
+
+
+def test_less_than_half_of_the_writes_in_a_row_is_no_reserve(database: Database) -> None:
+    def has_reserve(at: timedelta = timedelta(0)) -> bool:
+        with database.transaction() as connection:
+            return forge_budgets.has_reserve(connection, FORGE, now=NOW + at, per_hour=360)
+
+    assert has_reserve()
+    take(database, 29)
+    assert has_reserve()
+    take(database, 1)
+    assert not has_reserve()
+    assert has_reserve(11 * SECOND)
+
+
 def test_who_is_refused_is_told_when_to_come_back(database: Database) -> None:
     take(database, 60)
     with pytest.raises(BudgetSpent, match=r"got its 360 writes an hour from us; more follow in 10 s") as refused:

@@ -75,6 +75,25 @@ def test_what_a_process_that_died_was_at_is_taken_over_after_the_lease_and_it_wr
     assert finish(database, taken)
 
 
+def test_a_claim_that_its_own_process_took_once_more_writes_nothing_more(database: Database) -> None:
+    dead, _ = claimed(database), claimed(database)
+    taken = claimed(database, at=LEASE + SECOND)
+    assert (taken.name, taken.owner) == (dead.name, dead.owner)
+    with database.transaction() as connection:
+        assert not schedules.renew(connection, dead, now=NOW, lease=LEASE)
+        schedules.release(connection, dead)
+    assert not finish(database, dead)
+    assert finish(database, taken)
+
+
+def test_what_was_run_without_a_claim_is_written_down_and_is_due_as_before(database: Database) -> None:
+    with database.transaction() as connection:
+        schedules.note(connection, "tags", started_at=NOW - MINUTE, ended_at=NOW, found=3, error="no\0")
+    noted = row(database, "tags")
+    assert (noted.last_started_at, noted.last_ended_at, noted.last_found) == (NOW - MINUTE, NOW, 3)
+    assert (noted.last_error, noted.next_at, noted.owner) == ("no\N{REPLACEMENT CHARACTER}", NOW, None)
+
+
 def test_a_renewed_lease_keeps_others_away(database: Database) -> None:
     claims = [claimed(database), claimed(database)]
     with database.transaction() as connection:
@@ -158,6 +177,15 @@ def test_marks_are_kept_by_sweep_and_key_and_forgotten_by_age(database: Database
         sweep_marks.forget_before(connection, "builds", LATER)
         assert sweep_marks.of(connection, "builds", ["main app", "main old"]) == {"main app": 9}
         assert sweep_marks.of(connection, "webhooks", ["main old"]) == {"main old": 2}
+
+
+def test_one_mark_is_forgotten_and_one_that_is_not_there_costs_nothing(database: Database) -> None:
+    with database.transaction() as connection:
+        sweep_marks.put(connection, "builds", "a", 7, now=NOW)
+        sweep_marks.put(connection, "builds", "b", 9, now=NOW)
+        for key in ("a", "a", "c"):
+            sweep_marks.forget(connection, "builds", key)
+        assert sweep_marks.of(connection, "builds", ["a", "b", "c"]) == {"b": 9}
 
 
 def test_measures_add_up(database: Database) -> None:

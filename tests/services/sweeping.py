@@ -1,6 +1,6 @@
 """Systems that say what a test puts into them, and sweeps over them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -101,6 +101,7 @@ class FailingSender:
     asked: list[tuple[str, datetime]] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     refuses: dict[str, Exception] = field(default_factory=dict)
+    spend: Callable[[], None] = lambda: None
 
     def failed_webhooks(self, *, path: str, since: datetime) -> Sequence[FailedWebhook]:
         self.asked.append((path, since))
@@ -109,6 +110,7 @@ class FailingSender:
     def redeliver(self, failed: FailedWebhook) -> None:
         if failed.guid in self.refuses:
             raise self.refuses[failed.guid]
+        self.spend()
         self.sent.append(failed.guid)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,16 @@ def test_a_start_right_after_an_end_does_not_sweep_again(site: Site, sweeps: Swe
     run_all_due(sweeps)
     sweeps_over(site, schedules=CRON).ensure()
     assert run_all_due(sweeps) == 0
+
+
+def test_a_start_right_after_a_failure_sweeps_at_once(
+    site: Site, sweeps: Sweeps, forges: tuple[Watched, Watched]
+) -> None:
+    forges[0].error = Unavailable("no route")
+    run_all_due(sweeps)
+    sweeps_over(site, schedules=CRON).ensure()
+    assert run_all_due(sweeps) == 1
+    assert forges[1].times == 2
 
 
 def test_a_start_long_after_the_last_end_sweeps_at_once(site: Site, sweeps: Sweeps) -> None:
@@ -232,3 +243,67 @@ def test_a_renewed_lease_ends_later(site: Site, sweeps: Sweeps, forges: tuple[Wa
     assert first is not None
     assert second is not None
     assert second - first > timedelta(minutes=50)
+
+
+@dataclass
+class Mirror:
+    """A mirror that counts how often it is packed."""
+
+    packed: int = 0
+    meanwhile: Callable[[], None] = lambda: None
+
+    def collect_garbage(self) -> None:
+        self.packed += 1
+        self.meanwhile()
+
+
+def process_with_mirror(site: Site, owner: str, **schedules: str) -> tuple[Sweeps, Mirror]:
+    """The sweeps of one process, which has a mirror of its own."""
+    mirror: Any = Mirror()
+    for name in site.systems.config_repos:
+        change_repo(site, name, repository=mirror)
+    return sweeps_over(site, owner=owner, schedules=schedules or {"mirrors": "0 4 * * 0"}), mirror
+
+
+def test_each_process_packs_its_own_mirrors_at_its_start_and_by_the_schedule(site: Site) -> None:
+    processes = [process_with_mirror(site, name) for name in "ab"]
+    for sweeps, _ in processes:
+        sweeps.ensure()
+    for week in range(1, 4):
+        assert [run_all_due(sweeps) for sweeps, _ in processes] == [1, 1]
+        assert [run_all_due(sweeps) for sweeps, _ in processes] == [0, 0]
+        assert [mirror.packed for _, mirror in processes] == [2 * week, 2 * week]
+        site.now += timedelta(days=7)
+
+
+def test_packing_is_written_down_and_counted_and_told_when_it_is_next_here(site: Site) -> None:
+    sweeps, _ = process_with_mirror(site, "a")
+    sweeps.ensure()
+    assert sweeps.next_at() is not None
+    run_all_due(sweeps)
+    row = schedule(site, "mirrors")
+    assert (row.last_found, row.last_error, row.owner, row.next_at) == (2, None, None, None)
+    assert row.last_ended_at is not None
+    next_at = sweeps.next_at()
+    assert next_at is not None
+    assert (next_at.isoweekday(), next_at.hour) == (7, 4)
+    with site.database.transaction() as connection:
+        assert measures.every(connection)["sweeps"] == {"mirrors:ok": 1}
+
+
+def test_packing_without_a_schedule_waits_for_a_person_who_has_it_done_here(site: Site) -> None:
+    sweeps, mirror = process_with_mirror(site, "a", tags="17 * * * *")
+    sweeps.ensure()
+    run_all_due(sweeps)
+    assert mirror.packed == 0
+    sweeps.run_now(["mirrors"])
+    assert (mirror.packed, schedule(site, "mirrors").next_at) == (2, None)
+
+
+def test_a_process_that_stops_packs_no_further(site: Site) -> None:
+    sweeps, mirror = process_with_mirror(site, "a")
+    mirror.meanwhile = sweeps.stop
+    sweeps.ensure()
+    assert run_all_due(sweeps) == 0
+    assert mirror.packed == 1
+    assert schedule(site, "mirrors").last_ended_at is None

@@ -189,6 +189,25 @@ def test_a_list_from_the_real_registry_leaves_out_what_is_no_image(site: Site) -
     assert tags(site.database, site.image) == {"1.0.0": True}
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "rest"),
+    [
+        pytest.param(timedelta(minutes=20), timedelta(minutes=20), id="as long as it asks for"),
+        pytest.param(timedelta(days=1), timedelta(hours=1), id="no longer than an hour"),
+        pytest.param(timedelta(0), timedelta(seconds=2), id="no shorter than without a wish"),
+    ],
+)
+def test_a_registry_that_asks_for_time_gets_it(site: Site, asked_for: timedelta, rest: timedelta) -> None:
+    sweeper, registry = listing(site, {APP.path: Unavailable("limit", retry_after=asked_for), API.path: ["1.0.0"]})
+    want(site.database, APP, API)
+    sweeper.list_wanted()
+    site.now = NOW + rest - timedelta(milliseconds=1)
+    assert (sweeper.list_wanted(), registry.asked) == (0, [APP.path])
+    site.now = NOW + rest
+    registry.lists[APP.path] = ["1.0.0"]
+    assert sweeper.list_wanted() == 2
+
+
 def test_the_same_list_again_changes_nothing(site: Site) -> None:
     sweeper, _ = listing(site, {APP.path: ["1.0.0"]})
     for minutes in range(3):

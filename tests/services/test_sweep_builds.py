@@ -303,6 +303,45 @@ def test_the_first_look_at_a_jenkins_that_failed_in_its_middle_is_still_the_firs
     assert look(site, max_new=5).found == 19
 
 
+def test_a_job_that_never_answers_does_not_keep_the_others_from_being_held_back(
+    site: Site, jenkins: BuiltJenkins
+) -> None:
+    jenkins.jobs["team/broken"] = Unavailable("answers 500")
+    assert look(site, max_new=5).found == 1
+    for number in range(2, 12):
+        jenkins.put(JOB, number, build(number))
+    assert (look(site, max_new=5).found, len(held(site))) == (0, 1)
+    jenkins.jobs["team/broken"] = {number: build(number, job="team/broken") for number in range(1, 20)}
+    assert (look(site, max_new=5).found, len(held(site))) == (19, 1)
+    for number in range(20, 40):
+        jenkins.put("team/broken", number, build(number, job="team/broken"))
+    assert (look(site, max_new=5).found, len(held(site))) == (0, 1)
+
+
+def test_jobs_that_were_not_asked_for_at_first_are_owed_their_first_look(site: Site, jenkins: BuiltJenkins) -> None:
+    names = [f"team/down-{number}" for number in range(9)]
+    jenkins.jobs |= {name: Unavailable("answers 500") for name in names}
+    look(site, max_new=5)
+    jenkins.jobs |= {name: {one: build(one, job=name) for one in range(1, 151)} for name in names}
+    assert (look(site, max_new=5).found, held(site)) == (900, [])
+    assert look(site, max_new=5).found == 0
+
+
+def test_an_empty_job_that_was_owed_its_first_look_is_owed_no_other(site: Site, jenkins: BuiltJenkins) -> None:
+    jenkins.jobs["team/broken"] = Unavailable("answers 500")
+    look(site)
+    jenkins.jobs["team/broken"] = {}
+    look(site)
+    before = list(jenkins.asked)
+    look(site)
+    assert jenkins.asked == before
+
+
+def test_three_jobs_that_never_answer_keep_no_other_from_being_looked_at(site: Site, jenkins: BuiltJenkins) -> None:
+    jenkins.jobs |= {f"team/a-{number}": Unavailable("answers 500") for number in range(3)}
+    assert [look(site).found for _ in range(3)] == [0, 1, 0]
+
+
 def test_builds_that_could_not_be_written_are_found_again(site: Site, jenkins: BuiltJenkins) -> None:
     broken = BrokenDatabase(site.database)
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from app.core.errors import Conflict, Refused, Unavailable
-from app.core.ports import FailedWebhook, PullRequestSeen, PullRequestState
+from app.core.ports import FailedWebhook, PullRequestSeen, PullRequestState, RateLimited
 from app.db import deliveries, pull_requests, pushed_heads
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.replay import replay
+from app.services.spend import spend
 from tests.services.sweeping import FailingSender, ShownForge, change_repo, everything, sweep
 from tests.services.webhooks import MAIN, NEXT, NOW, OTHER, Site, branch_event, github
 
@@ -178,6 +179,77 @@ def test_what_two_config_repos_of_one_repository_find_is_asked_for_once(site: Si
     change_repo(site, "other", sender=sender, forge_repository="acme/fleet")
     sweep(site, "webhooks")
     assert sender.sent == ["guid-1"]
+
+
+def test_one_that_fails_each_time_is_asked_for_three_times(site: Site, sender: FailingSender) -> None:
+    for _ in range(10 * 8):
+        site.now += timedelta(hours=3)
+        sender.failed = [failed(1, at=site.now - timedelta(minutes=1))]
+        assert sweep(site, "webhooks").failures == []
+    assert sender.sent == ["guid-1"] * 3
+    assert sender.asked[-1][1] == site.now - timedelta(hours=3, minutes=10)
+
+
+def test_one_is_asked_for_no_more_three_days_after_it_failed_first(site: Site, sender: FailingSender) -> None:
+    sender.failed = [failed(1, at=NOW)]
+    sweep(site, "webhooks")
+    site.now = NOW + timedelta(days=2, hours=23)
+    sender.failed = [failed(1, at=site.now - timedelta(minutes=1))]
+    sweep(site, "webhooks")
+    assert sender.sent == ["guid-1"] * 2
+    site.now = NOW + timedelta(days=3, minutes=1)
+    sender.failed = [failed(1, at=site.now - timedelta(minutes=1)), failed(2, at=site.now)]
+    look = sweep(site, "webhooks")
+    assert (look.found, sender.sent) == (1, ["guid-1", "guid-1", "guid-2"])
+
+
+def test_what_could_not_be_sent_for_want_of_budget_does_not_count(site: Site, sender: FailingSender) -> None:
+    for _ in range(5):
+        sender.refuses["guid-1"] = RateLimited("enough", retry_after=timedelta(seconds=9))
+        sweep(site, "webhooks")
+        site.now += timedelta(minutes=15)
+    sender.refuses.clear()
+    for _ in range(5):
+        sender.failed = [failed(1, at=site.now)]
+        sweep(site, "webhooks")
+        site.now += timedelta(minutes=15)
+    assert sender.sent == ["guid-1"] * 3
+
+
+def test_webhooks_leave_pull_requests_half_of_the_writes_in_a_row(site: Site, sender: FailingSender) -> None:
+    def take() -> None:
+        spend(site.database, lambda: site.now, "github", 400)
+
+    sender.failed = [failed(number) for number in range(100)]
+    sender.spend = take
+    change_repo(site, forge_budget="github", writes_per_hour=400)
+    assert sweep(site, "webhooks").failures == []
+    assert len(sender.sent) == 30
+    for _ in range(30):
+        take()
+    site.now += timedelta(minutes=15)
+    sender.failed = sender.failed[30:]
+    sweep(site, "webhooks")
+    assert len(sender.sent) == 60
+    assert sender.asked[-1][1] == site.now - timedelta(days=3)
+
+
+def test_pull_requests_are_never_refused_while_many_webhooks_fail_for_good(site: Site, sender: FailingSender) -> None:
+    def take() -> None:
+        spend(site.database, lambda: site.now, "github", 400)
+
+    sender.spend = take
+    change_repo(site, forge_budget="github", writes_per_hour=400)
+    start = site.now
+    while site.now < start + timedelta(hours=3):
+        sender.failed = [failed(number, at=site.now) for number in range(40)]
+        sweep(site, "webhooks")
+        # Two writes for a pull request every two minutes; who is refused raises.
+        for _ in range(8):
+            take()
+            take()
+            site.now += timedelta(minutes=2)
+    assert len(sender.sent) == 40 * 3
 
 
 def test_only_sources_that_speak_for_a_repository_are_asked_about(site: Site, sender: FailingSender) -> None:

@@ -118,6 +118,17 @@ def test_a_registry_that_is_down_is_soon_asked_no_more_and_the_rest_is_told(
     assert tags(site, FAR) == {"1.0.0": True}
 
 
+def test_three_repositories_that_never_answer_keep_no_other_from_being_listed(
+    site: Site, registry: ShownRegistry
+) -> None:
+    images = [ImageName(HOST, f"broken/app{number}") for number in range(3)]
+    registry.shown |= {image.path: Unavailable("answers 500") for image in images}
+    name_in_policies(site, [*images, APP])
+    sweep(site, "tags")
+    sweep(site, "tags")
+    assert tags(site, APP) == {"1.0.0": True}
+
+
 def test_a_dry_look_writes_nothing_and_tells_what_would_be_taken_in(site: Site, registry: ShownRegistry) -> None:
     sweep(site, "tags")
     registry.shown[APP.path] = shown("1.1.0")

@@ -13,6 +13,7 @@ from github.PullRequest import PullRequest as Pull
 from github.Repository import Repository
 from pydantic import TypeAdapter
 
+from app.clients import bounded_http
 from app.clients.forges.github_answers import (
     AccountAnswer,
     CommentAnswer,
@@ -52,8 +53,9 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 _PULL_REQUESTS = "Pull requests: read and write"
 
 
-def _without_budget() -> None:
+def _without_budget(count: int) -> None:
     """Every write is free."""
+    del count
 
 
 class GitHub:
@@ -61,8 +63,8 @@ class GitHub:
 
     One request at a time and with pauses, as GitHub asks; PyGithub's connection is not made for threads either.
     Nothing is retried here. Only the configured host is contacted, and the environment (proxies, .netrc) is not read.
-    `spend` is called before each request that writes, and may raise Unavailable. While less than a tenth of the token's
-    hourly requests is left, everything raises GitHubRateLimited and nothing is asked.
+    `spend` is given the number of requests that write before the first of them, and may raise Unavailable. While less
+    than a tenth of the token's hourly requests is left, everything raises GitHubRateLimited and nothing is asked.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a setting, two for budget and tests
@@ -76,7 +78,7 @@ class GitHub:
         proxy: str | None = None,
         seconds_between_requests: float | None = 0.25,
         seconds_between_writes: float | None = 1.0,
-        spend: Callable[[], None] = _without_budget,
+        spend: Callable[[int], None] = _without_budget,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._timeout_s = repository, timeout_s
@@ -94,7 +96,8 @@ class GitHub:
             lazy=True,
             api_version=_API_VERSION,
         )
-        _keep_to_settings(self._client, proxy, Limits(repository, spend=spend, clock=clock))
+        self._limits = Limits(repository, spend=spend, clock=clock)
+        _keep_to_settings(self._client, proxy, timeout_s, self._limits)
 
     def account(self) -> str:
         """The login that the token belongs to."""
@@ -134,16 +137,18 @@ class GitHub:
             return self._shown(repository, number)
 
     def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
-        """Open it and label it; one that is already open from that head into that base is returned instead."""
+        """Open it and label it; one that is already open from that head into that base is returned instead.
+
+        One is looked for first: to ask for what is there already would cost a write and give nothing.
+        """
         with self.asking() as repository:
-            try:
-                pull = repository.create_pull(draft.base, draft.head, title=draft.title, body=draft.body)
-            except github.GithubException as error:
-                if not is_already_open(error):
-                    raise
-                pull = self._already_open(repository, draft)
-            if lacking := [label for label in draft.labels if label not in {known.name for known in pull.labels}]:
-                pull.add_to_labels(*lacking)
+            pull = self._already_open(repository, draft)
+            if pull is not None:
+                self._label(pull, draft)
+            else:
+                with self._limits.spending(2 if draft.labels else 1):
+                    pull = self._create(repository, draft)
+                    self._label(pull, draft)
             return self._shown(repository, pull.number)
 
     def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
@@ -197,12 +202,29 @@ class GitHub:
     def _from(self, head: str) -> str:
         return f"{self.name.partition('/')[0]}:{head}"
 
-    def _already_open(self, repository: Repository, draft: PullRequestDraft) -> Pull:
+    def _create(self, repository: Repository, draft: PullRequestDraft) -> Pull:
+        try:
+            return repository.create_pull(draft.base, draft.head, title=draft.title, body=draft.body)
+        except github.GithubException as error:
+            if not is_already_open(error):
+                raise
+            # Somebody opened it since it was looked for.
+            pull = self._already_open(repository, draft)
+            if pull is None:
+                problem = f"says that {draft.head} has an open pull request, but does not show it"
+                raise GitHubUnavailable(self.name, problem) from error
+            return pull
+
+    def _label(self, pull: Pull, draft: PullRequestDraft) -> None:
+        if lacking := [label for label in draft.labels if label not in {known.name for known in pull.labels}]:
+            pull.add_to_labels(*lacking)
+
+    def _already_open(self, repository: Repository, draft: PullRequestDraft) -> Pull | None:
         pulls = repository.get_pulls(state="open", base=draft.base, head=self._from(draft.head)).get_page(0)
         for pull in pulls:
             if (pull.head.ref, pull.base.ref) == (draft.head, draft.base) and not self._read(pull).is_from_fork:
                 return pull
-        raise GitHubUnavailable(self.name, f"says that {draft.head} has an open pull request, but does not show it")
+        return None
 
     def _ours(self, listed: Iterable[ListedPull], prefix: str) -> Sequence[PullRequestSeen]:
         """Those from our branches in the repository itself. One that changes between two pages stands on both."""
@@ -256,9 +278,10 @@ class _CurrentToken(github.Auth.Auth):
         return token
 
 
-def _keep_to_settings(client: github.Github, proxy: str | None, limits: Limits) -> None:
+def _keep_to_settings(client: github.Github, proxy: str | None, timeout_s: int, limits: Limits) -> None:
     """Take proxies from our settings alone, as PyGithub knows only those of the environment, and keep the limits."""
     connection = client.requester._Requester__createConnection()  # type: ignore[attr-defined]  # noqa: SLF001
     connection.session.trust_env = False
     connection.session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+    bounded_http.bound(connection.session, timeout_s=timeout_s)
     limits.watch(connection.session)

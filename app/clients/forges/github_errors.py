@@ -11,6 +11,7 @@ from http import HTTPStatus
 import requests
 from github import BadAttributeException, GithubException, UnknownObjectException
 
+from app.clients.bounded_http import LARGEST_ANSWER, AnswerTooLarge
 from app.core.errors import NotFound, Refused, Unavailable
 from app.core.ports import RateLimited
 
@@ -130,6 +131,8 @@ def _describe_connection(error: requests.RequestException, timeout_s: int) -> st
             return f"did not answer within {timeout_s} s"
         case requests.exceptions.SSLError():
             return "has a certificate that cannot be verified: set ca_file to its authority's certificate"
+        case AnswerTooLarge():
+            return f"sent more than {LARGEST_ANSWER} bytes in one answer"
         case requests.exceptions.ProxyError():
             return "cannot be reached through the proxy; check proxy"
         case _:

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import requests
@@ -21,11 +22,12 @@ class Limits:
     """
 
     def __init__(
-        self, repository: str, *, spend: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self, repository: str, *, spend: Callable[[int], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._repository, self._spend, self._clock = repository, spend, clock
         self._closed_until = -math.inf
         self._left = ""
+        self._taken = 0
 
     def watch(self, session: requests.Session) -> None:
         """Stand before each request of a session, and hear each answer.
@@ -35,15 +37,35 @@ class Limits:
         session.auth = self.let_pass
         session.hooks["response"].append(self.hear)
 
+    @contextmanager
+    def spending(self, count: int) -> Iterator[None]:
+        """Take at once all the writes that belong together, so that none of them is left out for want of budget.
+
+        Raises GitHubRateLimited, or what `spend` raises; for one caller at a time.
+        """
+        self._require_open()
+        self._spend(count)
+        self._taken = count
+        try:
+            yield
+        finally:
+            self._taken = 0
+
     def let_pass(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Raises GitHubRateLimited, or what `spend` raises."""
+        self._require_open()
+        if request.method not in _READING:
+            if self._taken:
+                self._taken -= 1
+            else:
+                self._spend(1)
+        return request
+
+    def _require_open(self) -> None:
         wait_s = self._closed_until - self._clock()
         if wait_s > 0:
             problem = f"has {self._left} requests of this hour left, which are kept in reserve: rate limit"
             raise GitHubRateLimited(self._repository, problem, retry_after=timedelta(seconds=math.ceil(wait_s)))
-        if request.method not in _READING:
-            self._spend()
-        return request
 
     def hear(self, answer: requests.Response, *_: object, **__: object) -> None:
         """Note what an answer says is left; one that says nothing (a proxy's, an own GitHub's) changes nothing."""

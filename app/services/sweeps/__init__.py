@@ -18,3 +18,6 @@ SWEEPS: Mapping[str, Callable[[Look], None]] = {
     "bodies": drop_bodies,
     "mirrors": pack_mirrors,
 }
+
+OF_EACH_PROCESS = frozenset({"mirrors"})
+"""The sweeps over what each process has of its own: each of them runs these by itself."""

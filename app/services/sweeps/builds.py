@@ -18,21 +18,24 @@ from app.services.write_facts import FactWriter
 _SWEEP = "builds"
 _PATTERNS = "builds.patterns"
 _MOST_AT_FIRST = 100
+_OWED = -1
+"""The mark of a job that could not be looked at when its pattern was for the first time: that look is still owed."""
 _MOST_STARTED_MEANWHILE = 100
 _AT_ONCE = 20
+_MARKS_AT_ONCE = 100
 _KINDS = frozenset({"jenkins", "jenkins-notification"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Jobs:
-    """The jobs of one pattern, each with the number of its newest build; `is_first`: nobody looked at it before."""
+    """The jobs of one pattern, each with the number of its newest build; `is_new`: nobody looked at it before."""
 
     controller: str
     jenkins: Jenkins
     pattern: str
     newest: Mapping[str, int]
     marks: Mapping[str, int]
-    is_first: bool
+    is_new: bool
 
     @property
     def key(self) -> str:
@@ -46,7 +49,11 @@ class _Jobs:
     def known_to(self, job: str) -> int:
         """The number up to which a job needs no look; 0 where it was made anew and counts from the start again."""
         mark = self.marks.get(self.mark_key(job), 0)
-        return mark if mark <= self.newest[job] else 0
+        return mark if 0 <= mark <= self.newest[job] else 0
+
+    def is_first(self, job: str) -> bool:
+        """Whether this is the first look at a job that was there when the pattern was new."""
+        return self.is_new or self.marks.get(self.mark_key(job)) == _OWED
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +90,37 @@ def _jobs(look: Look, controller: str, jenkins: Jenkins, pattern: str, newest: M
     with look.database.transaction() as connection:
         marks = sweep_marks.of(connection, _SWEEP, [f"{controller} {job}" for job in newest])
         known = sweep_marks.of(connection, _PATTERNS, [f"{controller} {pattern}"])
-    return _Jobs(controller, jenkins, pattern, newest, marks, is_first=not known)
+    return _Jobs(controller, jenkins, pattern, newest, marks, is_new=not known)
 
 
 def _look_at(look: Look, jobs: _Jobs) -> None:
     waiting: list[_News] = []
-    is_guarded = not jobs.is_first and not look.is_confirmed
+    seen: set[str] = set()
 
     def look_at(job: str) -> None:
         news = _news(look, jobs, job)
-        if news is not None and is_guarded:
+        if news is not None and not (jobs.is_first(job) or look.is_confirmed):
             waiting.append(news)
         elif news is not None:
             _take_in(look, jobs, news)
+        seen.add(job)
 
     moved = [job for job, newest in sorted(jobs.newest.items()) if newest != jobs.marks.get(jobs.mark_key(job), 0)]
     steps = {f"jenkins.{jobs.controller} {job}": partial(look_at, job) for job in moved}
-    is_whole = look.each(f"jenkins.{jobs.controller}", steps)
+    look.each(f"jenkins.{jobs.controller}", steps)
     _take_in_or_hold(look, jobs, waiting)
-    if jobs.is_first and is_whole and not look.is_dry:
+    if jobs.is_new and not look.is_dry:
+        _end_first_look(look, jobs, [job for job in moved if job not in seen])
+
+
+def _end_first_look(look: Look, jobs: _Jobs, owed: Sequence[str]) -> None:
+    """From here on too many builds of the pattern are held back, but not at the first look at a job that is owed it."""
+    for start in range(0, len(owed), _MARKS_AT_ONCE):
         with look.database.transaction() as connection:
-            sweep_marks.put(connection, _PATTERNS, jobs.key, 0, now=look.now())
+            for job in owed[start : start + _MARKS_AT_ONCE]:
+                sweep_marks.put(connection, _SWEEP, jobs.mark_key(job), _OWED, now=look.now())
+    with look.database.transaction() as connection:
+        sweep_marks.put(connection, _PATTERNS, jobs.key, 0, now=look.now())
 
 
 def _take_in_or_hold(look: Look, jobs: _Jobs, waiting: Sequence[_News]) -> None:
@@ -127,7 +144,7 @@ def _news(look: Look, jobs: _Jobs, job: str) -> _News | None:
     if speaker is None:
         return _News(job, None, (), newest)
     # Those that were started since the newest was asked for must not take the place of the oldest.
-    limit = _MOST_AT_FIRST if jobs.is_first else newest - after + _MOST_STARTED_MEANWHILE
+    limit = _MOST_AT_FIRST if jobs.is_first(job) else newest - after + _MOST_STARTED_MEANWHILE
     try:
         seen = jobs.jenkins.builds_after(job, after, limit=limit)
     except NotFound:
