@@ -29,6 +29,7 @@ from app.settings.loading import settings_path
 from app.settings.models import Settings
 from app.settings.secrets import unreadable_secrets
 
+_NOT_THERE = "fluxbridge/check"
 _Check = tuple[str, Callable[[], str]]
 
 
@@ -64,12 +65,13 @@ def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
     yield "database", lambda: _check_database(settings)
     for name, jenkins in systems.jenkins.items():
         yield f"jenkins.{name}", partial(_answered, partial(jenkins.build, "fluxbridge-check", 1))
-    for host, registry in systems.registries.items():
-        yield f"registry {host}", partial(_answered, partial(registry.digest, "fluxbridge/check", "none"))
-    scans = Scans.kept_in(settings.data_dir)
+    scans, named = Scans.kept_in(settings.data_dir), dict[str, str]()
     for name, repo in systems.config_repos.items():
         yield f"config_repos.{name}.forge", partial(_check_forge, repo)
-        yield f"config_repos.{name}", partial(_check_config_repo, repo, systems, scans)
+        yield f"config_repos.{name}", partial(_check_config_repo, repo, systems, scans, named)
+    for host, registry in systems.registries.items():
+        # Many registries deny what an account may not pull, whether it exists or not.
+        yield f"registry {host}", partial(_answered, partial(registry.digest, named.get(host, _NOT_THERE), "none"))
 
 
 def _check_database(settings: Settings) -> str:
@@ -97,13 +99,16 @@ def _check_forge(repo: ConfigRepo) -> str:
     return f"acts as {repo.forge.account()}"
 
 
-def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans) -> str:
+def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans, named: dict[str, str]) -> str:
+    """Read every base branch; `named` gets a repository of each registry that a policy names."""
     heads = repo.repository.fetch()
     told: list[str] = []
     for branch in repo.branches:
         if branch not in heads:
             raise MissingBranch(repo.name, branch)
         view = view_at(repo.repository, scans, heads[branch], are_rules_required=repo.are_rules_required)
+        images = [systems.known_as(one.image) for one in view.tree.policies if one.image is not None]
+        named.update({image.registry: image.path for image in images})
         told.append(f"{branch}: {len(view.tree.policies)} policies, {len(view.staged)} fields")
         told += [f"\n      {one.file}:{one.line or 1}: {one.what}" for one in view.reports if one.about is About.OBJECT]
         if view.rules_problem is not None:

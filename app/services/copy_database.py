@@ -58,10 +58,22 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
     every = select(table).order_by(*table.primary_key).execution_options(yield_per=_PAGE)
     for page in reading.execute(every).mappings().partitions():
         writing.execute(insert(table), [dict(row) for row in page])
+    _number_on(writing, table)
     wanted, found = _count(reading, table), _count(writing, table)
     if wanted != found:
         raise NotWhole(table.name, wanted, found)
     return found
+
+
+def _number_on(writing: Connection, table: Table) -> None:
+    """Have PostgreSQL number new rows after those that came with their numbers; SQLite does so by itself."""
+    column = table.autoincrement_column
+    if writing.dialect.name != "postgresql" or column is None:
+        return
+    highest = writing.execute(select(func.max(column))).scalar()
+    sequence = writing.execute(select(func.pg_get_serial_sequence(table.name, column.name))).scalar()
+    if highest is not None and sequence is not None:
+        writing.execute(select(func.setval(sequence, highest)))
 
 
 def _count(connection: Connection, table: Table) -> int:

@@ -57,7 +57,7 @@ def test_where_all_is_well_every_line_says_so(around: Surroundings) -> None:
     code, lines = around.check()
     assert code == 0
     assert all(line.startswith("ok ") for line in lines), lines
-    assert lines[-1].endswith("config_repos.fleet: main: 1 policies, 2 fields")
+    assert "ok    config_repos.fleet: main: 1 policies, 2 fields" in lines
 
 
 def test_beside_a_running_server_the_database_is_that_server_s(told: Bridge, asking: Console) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db import deliveries
@@ -52,6 +52,20 @@ def test_every_row_of_every_table_is_there_afterwards(source: Database, database
     assert copied == {name: len(rows) for name, rows in everything(source).items()}
     filled = {name for name, count in copied.items() if count}
     assert {"deliveries", "builds", "promotions", "promotion_events", "applications", "pushed_heads"} <= filled
+
+
+def test_new_rows_are_numbered_after_those_that_were_copied(source: Database, postgres_url: str) -> None:
+    database = Database(postgres_url)
+    copied = copy_database(source, database)
+    numbered = {table.name for table in METADATA.sorted_tables if table.autoincrement_column is not None}
+    grown = {name for name in numbered if copied[name]}
+    assert {"promotion_events", "pushes", "applications", "build_artifacts"} <= grown
+    with database.transaction() as connection:
+        for name in sorted(grown):
+            highest = connection.execute(text(f"SELECT max(id) FROM {name}")).scalar_one()  # noqa: S608
+            fresh = connection.execute(select(func.nextval(func.pg_get_serial_sequence(name, "id")))).scalar_one()
+            assert (name, fresh) == (name, highest + 1)
+    database.close()
 
 
 def test_all_that_must_hold_of_it_holds_afterwards(source: Database, database: Database) -> None:
