@@ -75,7 +75,8 @@ def token_file(settings: Settings) -> Path:
 def open_database(settings: Settings, *, migrate: bool = False) -> Database:
     """Open the database at this version's schema; SQLite is brought there at once. Raises Refused leaves."""
     make_data_folder(settings)
-    database = Database(settings.database.connect_url(settings.data_dir))
+    secret = settings.database.password
+    database = Database(settings.database.connect_url(settings.data_dir), password=secret.read if secret else None)
     try:
         if migrate or database.is_sqlite:
             database.migrate()
@@ -193,8 +194,7 @@ class Server:
     def _listener(self) -> Callable[[threading.Event], None] | None:
         if self.database.is_sqlite:
             return None
-        url = self.settings.database.connect_url(self.settings.data_dir)
-        return Listener(url, self._wake).listen
+        return Listener(partial(self.settings.database.connect_url, self.settings.data_dir), self._wake).listen
 
     def _wake(self) -> None:
         if self.workers is not None:

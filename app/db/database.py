@@ -6,7 +6,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,11 +86,18 @@ class Database:
     """Gives transactions. A SQLite file is locked against other processes as long as this is open.
 
     A statement that runs for longer than `longest_statement_s` is stopped; a transaction that is held for longer than
-    `long_transaction_s` is logged with the function that opened it.
+    `long_transaction_s` is logged with the function that opened it. `password` is read for each new connection.
     """
 
-    def __init__(self, url: URL | str, *, longest_statement_s: float = 5.0, long_transaction_s: float = 1.0) -> None:
-        self._url = _served(make_url(url))
+    def __init__(
+        self,
+        url: URL | str,
+        *,
+        password: Callable[[], str] | None = None,
+        longest_statement_s: float = 5.0,
+        long_transaction_s: float = 1.0,
+    ) -> None:
+        self._url, self._password = _served(make_url(url)), password
         self._longest_statement_s, self._long_transaction_s = longest_statement_s, long_transaction_s
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self._lock: IO[str] | None = self._lock_file() if self.is_sqlite else None
@@ -193,6 +200,7 @@ class Database:
                 pool_timeout=_POOL_WAIT_S,
                 connect_args=_CONNECTING,
             )
+            event.listen(engine, "do_connect", self._log_in)
             event.listen(engine, "connect", self._prepare_postgresql)
             return engine
         engine = create_engine(self._url, hide_parameters=True, pool_size=1, max_overflow=0)
@@ -200,6 +208,11 @@ class Database:
         event.listen(engine, "begin", _begin_immediate)
         event.listen(engine, "before_cursor_execute", self._begin_statement)
         return engine
+
+    def _log_in(self, _dialect: object, _record: object, _arguments: object, options: dict[str, object]) -> None:
+        """Take the password as it is now: it may have been changed since the last connection."""
+        if self._password is not None:
+            options["password"] = self._password()
 
     def _prepare_sqlite(self, connection: DBAPIConnection, record: object) -> None:
         """WAL with synchronous=FULL: what was acknowledged survives a loss of power (with NORMAL it may not)."""

@@ -7,6 +7,8 @@ import psycopg
 import structlog
 from sqlalchemy import URL, Connection, text
 
+from app.core.errors import FluxbridgeError
+
 _CHANNEL = "fluxbridge"
 _LOOK_UP_S = 1.0
 _RETRY_S = 2.0
@@ -20,25 +22,28 @@ def tell(connection: Connection) -> None:
 
 
 class Listener:
-    """Hears what other processes tell. What is told while it is not connected is lost: polling finds that work."""
+    """Hears what other processes tell; `url` is asked for each connection, for its password may change.
 
-    def __init__(self, url: URL, on_wake: Callable[[], None]) -> None:
-        self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._on_wake = on_wake
+    What is told while it is not connected is lost: polling finds that work.
+    """
+
+    def __init__(self, url: Callable[[], URL], on_wake: Callable[[], None]) -> None:
+        self._url, self._on_wake = url, on_wake
 
     def listen(self, stopping: threading.Event) -> None:
         """Hear until told to stop, connecting anew whenever the connection is lost."""
         while not stopping.is_set():
             try:
                 self._hear(stopping)
-            except psycopg.Error as error:
+            except (psycopg.Error, FluxbridgeError) as error:
                 # The library's own text may quote the connection string.
                 _log.warning("not listening for other processes; polling goes on", why=type(error).__name__)
                 stopping.wait(_RETRY_S)
 
     def _hear(self, stopping: threading.Event) -> None:
+        url = self._url().set(drivername="postgresql")
         with psycopg.connect(
-            self._conninfo,
+            url.render_as_string(hide_password=False),
             autocommit=True,
             connect_timeout=5,
             keepalives_idle=30,

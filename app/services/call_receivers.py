@@ -27,6 +27,8 @@ class ReceiverCalls:
 
     def tell(self, revision: str) -> None:
         """Have every Receiver called with this revision; returns at once and never raises."""
+        if self._closing.is_set():
+            return
         for receiver in self.receivers:
             name = f"receiver-{receiver.name}"
             threading.Thread(target=self._call, args=(receiver, revision), name=name, daemon=True).start()

@@ -170,7 +170,7 @@ def test_a_missing_pull_request_differs_from_a_repository_that_we_may_not_see(gi
 def test_a_token_that_may_only_read_is_told_so(number: int, github: GitHubWorld) -> None:
     github.server.break_next(Answer(404, no("Not Found")), method="POST")
     with pytest.raises(Refused, match="may read the repository, but not this"):
-        github.forge.open_pull_request(draft())
+        github.forge.open_pull_request(draft("fluxbridge/main/staging/new"))
     assert github.forge.pull_request(number).number == number
 
 

@@ -64,6 +64,22 @@ def test_another_thread_may_have_its_own_transaction_afterwards(database: Databa
     assert done == [True]
 
 
+def test_the_password_is_read_for_each_connection(postgres_url: str) -> None:
+    read: list[str] = []
+
+    def password() -> str:
+        read.append("asked")
+        return f"secret-{len(read)}"
+
+    database = Database(postgres_url, password=password)
+    database.check_reachable()
+    database.close()
+    again = Database(postgres_url, password=password)
+    again.check_reachable()
+    again.close()
+    assert len(read) == 2
+
+
 def test_nothing_is_written_through_a_closed_database(database_url: str) -> None:
     database = Database(database_url)
     database.close()

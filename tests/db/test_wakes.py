@@ -30,7 +30,7 @@ def shared(postgres_url: str) -> Iterator[Database]:
 def listening(url: str, *, wakes: threading.Semaphore) -> Iterator[None]:
     """Listen in a thread; its first wake tells that it listens."""
     stopping = threading.Event()
-    thread = threading.Thread(target=Listener(make_url(url), wakes.release).listen, args=(stopping,))
+    thread = threading.Thread(target=Listener(lambda: make_url(url), wakes.release).listen, args=(stopping,))
     thread.start()
     try:
         assert wakes.acquire(timeout=PATIENCE_S)
