@@ -211,4 +211,5 @@ def test_after_the_end_nobody_is_called_again(heard: Heard) -> None:
     assert receiver.was_called.wait(PATIENCE_S)
     calls.close()
     assert heard.wait()[0] == logging.WARNING
+    calls.tell(REVISION)
     assert len(receiver.calls) == 1
