@@ -1,8 +1,36 @@
-// Job DSL: a team's folder, and a multibranch job for its repository. Plugins: Job DSL, Folders, GitHub Branch Source,
-// Basic Branch Build Strategies.
+// Job DSL: a team's folder with its secret, and a multibranch job for its repository. Plugins: Job DSL, Folders, Plain
+// Credentials, GitHub Branch Source, Basic Branch Build Strategies.
+// casc.yaml hands FLUXBRIDGE_CI_SECRET to it; another team is another folder, secret and source. It is for Configuration as
+// Code: a seed job in the sandbox may not call hudson.util.Secret.
+
+String key = hudson.util.Secret.fromString(FLUXBRIDGE_CI_SECRET).encryptedValue
 
 folder('team') {
     description('The secret text `fluxbridge` of this folder is the key of the source in fluxbridge.yaml that may speak for team/*.')
+    properties {
+        folderCredentialsProperty {
+            domainCredentials {
+                domainCredentials {
+                    domain {
+                        name('')
+                        description('')
+                    }
+                }
+            }
+        }
+    }
+    // Written as XML, since Job DSL has no words for a secret text. Each run writes the folder anew: a credential that is
+    // added to it by hand is lost at the next.
+    configure { team ->
+        def property = 'com.cloudbees.hudson.plugins.folder.properties.FolderCredentialsProvider_-FolderCredentialsProperty'
+        def entry = team / 'properties' / property / 'domainCredentialsMap' / 'entry'
+        entry / 'java.util.concurrent.CopyOnWriteArrayList' << 'org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl' {
+            scope('GLOBAL')
+            id('fluxbridge')
+            description('Key of the source ci in fluxbridge.yaml')
+            secret(key)
+        }
+    }
 }
 
 multibranchPipelineJob('team/app') {

@@ -32,11 +32,12 @@ String call(Map args = [:]) {
 
 /**
  * The digest in a file that a push left in the workspace: BuildKit's or buildx' `--metadata-file`, the JSON of
- * `docker inspect`, or any text that names one digest, such as what `docker push` or `helm push` print.
+ * `docker inspect`, or any text that names one digest, such as what `docker push` or `helm push` print. An image that
+ * Docker pushed to several repositories has a digest in each: `repository` says which one counts.
  * Fails the stage where there is not exactly one.
  */
-String digestIn(String file) {
-    String digest = onlyDigest(readFile(file: file, encoding: 'UTF-8'))
+String digestIn(String file, String repository = null) {
+    String digest = onlyDigest(readFile(file: file, encoding: 'UTF-8'), repository)
     if (digest == null) {
         error("fluxbridgeReport: ${file} does not name exactly one pushed digest (sha256: and 64 hex digits)")
     }
@@ -209,7 +210,7 @@ private String clean(Object text) {
 }
 
 @NonCPS
-private String onlyDigest(String text) {
+private String onlyDigest(String text, String repository) {
     Object json = null
     try {
         json = new JsonSlurperClassic().parseText(text)
@@ -220,7 +221,10 @@ private String onlyDigest(String text) {
     if (json instanceof Map && json.containsKey('containerimage.digest')) {
         text = json['containerimage.digest'].toString()
     } else if (json instanceof List) {
-        text = json.collect { it instanceof Map ? it.RepoDigests : null }.flatten().join(' ')
+        // Docker writes the names of Docker Hub without it.
+        List<String> names = repository ? [repository, repository.replaceFirst(/^docker\.io\/(library\/)?/, '')] : null
+        List pushed = json.collect { it instanceof Map ? it.RepoDigests : null }.flatten()
+        text = pushed.findAll { !names || it?.toString()?.tokenize('@')?.first() in names }.join(' ')
     }
     List<String> found = text.findAll(/(?<![0-9A-Za-z])sha256:[0-9a-f]{64}(?![0-9A-Za-z])/).unique()
     return found.size() == 1 ? found[0] : null

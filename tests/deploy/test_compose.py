@@ -153,9 +153,33 @@ def test_every_variable_is_explained() -> None:
     assert {name for name in variables if f"`{name}`" not in DOCS} == set()
 
 
+def test_one_line_makes_every_later_command_take_the_second_file() -> None:
+    line = f"COMPOSE_FILE=docker-compose.yml:{OWN}"
+    assert f"   {line}\n" in DOCS
+    assert line in (ROOT / OWN).read_text(encoding="utf-8")
+    assert "docker compose -f" not in DOCS
+
+
+def test_what_one_writes_for_oneself_is_kept_out_of_git() -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    written = {
+        file.removeprefix("./") for service in compose(OWN)["services"].values() for file in service.get("env_file", [])
+    }
+    written |= {config["file"].removeprefix("./") for config in compose(OWN)["configs"].values()} | {".env"}
+    assert {f"/{name}" for name in written} <= set(ignored)
+
+
+def test_every_image_that_is_not_ours_is_named_where_pinning_is_told() -> None:
+    told = DOCS.partition("\n### Images that move\n")[2]
+    theirs = {service["image"] for service in services().values()} - {services()["bridge"]["image"]}
+    base = re.search(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert base
+    assert {image for image in {*theirs, base[1]} if f"`{image}`" not in told} == set()
+
+
 def test_every_secret_of_ones_own_is_in_the_example_of_its_file() -> None:
     named = {secret.env for _, secret in named_secrets(settings("deploy/compose/own-fluxbridge.yaml")) if secret.env}
-    assert {name for name in named if f"    {name}=" not in DOCS} == set()
+    assert {name for name in named if f"   {name}='" not in DOCS} == set()
 
 
 @pytest.mark.parametrize(("service", "program"), [("demo", demo), ("bridge", app)], ids=["demo", "bridge"])

@@ -29,6 +29,8 @@ PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 BASE, SQLITE = "base", "overlays/sqlite"
 VERSIONS = [f"1.{minor}" for minor in range(30, 38)]
 LONGEST_END_S = 10
+RECEIVER_PORT = 9292
+"""Where notification-controller's pod takes calls of Receivers; its Service `webhook-receiver` has port 80."""
 
 Manifest = dict[str, Any]
 both = pytest.mark.parametrize("overlay", [BASE, SQLITE])
@@ -225,12 +227,37 @@ def test_the_network_is_closed_but_for_what_is_needed(overlay: str, tmp_path: Pa
     assert "ingress" not in everywhere
     ports = {port["port"] for rule in everywhere["egress"] for port in rule["ports"]}
     database = settings(overlay, tmp_path).database
-    assert ports == {53, 443} | ({make_url(database.url).port} if not database.is_sqlite else set())
+    assert ports == {53, 443, RECEIVER_PORT} | ({make_url(database.url).port} if not database.is_sqlite else set())
     [rule] = web["ingress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": "http"}]
     [peer] = rule["from"]
     [expression] = peer["namespaceSelector"]["matchExpressions"]
     assert all(f"`{name}`" in PAGE for name in expression["values"])
+
+
+@both
+def test_a_receiver_in_the_same_cluster_may_be_called(overlay: str) -> None:
+    text = (ROOT / "deploy" / "flux" / "cluster" / "ingress.yaml").read_text(encoding="utf-8")
+    told = re.search(r"http://webhook-receiver\.([\w-]+)\.svc", text)
+    assert told
+    egress = of_kind("NetworkPolicy", overlay)["fluxbridge"]["spec"]["egress"]
+    [rule] = [one for one in egress if {"protocol": "TCP", "port": RECEIVER_PORT} in one["ports"]]
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": told[1]}}
+    assert rule["to"] == [{"namespaceSelector": namespace}]
+    assert f"`{told[1]}`, port {RECEIVER_PORT}" in PAGE
+
+
+def test_secrets_are_written_where_only_their_maker_reads_them_and_are_removed() -> None:
+    step = PAGE.partition("**3. Make the Secret**")[2].partition("**4.")[0]
+    parts = ["umask 077", 'folder=$(mktemp -d) && cd "$folder"', "openssl rand", "create secret", 'rm -r "$folder"']
+    places = [step.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_the_page_gives_sqlite_only_what_it_has() -> None:
+    told = PAGE.partition("\n## One pod with SQLite\n")[2]
+    assert set(re.findall(r"deploy(?:ment)?/(fluxbridge-\w+)", told)) == set(workloads(SQLITE))
+    assert "job/" not in told
 
 
 @pytest.fixture(scope="module")

@@ -129,6 +129,7 @@ def run_groovy(
     """Run the stubs in a JVM: `cases` are built, `checks` parsed and held against Pipeline's rules, `jobs` Job DSL."""
     groovy, java = require_program("groovy", INSTALL), require_program("java", INSTALL)
     asked = {"library": str(JENKINS / "vars"), "cases": cases or {}, "checks": checks or {}, "jobs": jobs or {}}
+    asked["provided"] = {"FLUXBRIDGE_CI_SECRET": SECRET}
     (folder / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
     # Debian's groovy starts nothing without JAVA_HOME, and what that names elsewhere may be newer than it can read.
     home = str(Path(java).resolve().parents[1])

@@ -6,12 +6,13 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from ruamel.yaml import YAML
 
 from app.settings.loading import load
-from tests.jenkins.groovy_runs import EXAMPLES, JENKINS, STUBS, run_groovy
+from tests.jenkins.groovy_runs import EXAMPLES, JENKINS, SECRET, STUBS, run_groovy
 from tests.parts import require_package, require_program
 
 SETUP, VARS = JENKINS / "setup", JENKINS / "vars"
@@ -112,9 +113,20 @@ def test_the_configuration_as_code_holds_no_secret_and_nobody_chooses_the_librar
     assert library["retriever"]["modernSCM"]["libraryPath"] == "jenkins/"
     [domain] = casc["credentials"]["system"]["domainCredentials"]
     secrets = {one["string"]["id"]: one["string"]["secret"] for one in domain["credentials"]}
-    assert set(secrets) == {"fluxbridge", "fluxbridge-read"}
-    assert all(re.fullmatch(r"\$\{[A-Z_]+\}", secret) for secret in secrets.values())
-    assert [Path(one["file"]).name for one in casc["jobs"]] == ["multibranch.groovy"]
+    assert secrets == {"fluxbridge-read": "${FLUXBRIDGE_READ_TOKEN}"}
+    provided, job = casc["jobs"]
+    assert provided == {"providedEnv": {"FLUXBRIDGE_CI_SECRET": "${FLUXBRIDGE_CI_SECRET}"}}
+    assert Path(job["file"]).name == "multibranch.groovy"
+
+
+def test_what_signs_reports_is_in_the_folder_of_the_team(told: dict[str, Any]) -> None:
+    tree = told["jobs"]["multibranch.groovy"]
+    assert calls(tree, "folder") == ["team"]
+    [xml] = calls(tree, "folder", "configure")
+    [found] = ET.fromstring(xml).iterfind("properties/*/domainCredentialsMap/entry/*/*")  # noqa: S314 - ours
+    assert found.tag == "org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl"
+    assert (found.findtext("id"), found.findtext("secret")) == ("fluxbridge", f"encrypted {SECRET}")
+    assert calls(tree, "multibranchPipelineJob", "properties") == []
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in PODS])
@@ -136,6 +148,15 @@ def test_only_the_pod_that_warns_of_it_reaches_its_node(path: Path) -> None:
     reaches = [volume["name"] for volume in pod["spec"]["volumes"] if "hostPath" in volume]
     assert bool(reaches) == ("WARNING" in path.read_text(encoding="utf-8"))
     assert bool(reaches) == (path.name == "docker-pod.yaml")
+
+
+def test_docker_can_write_where_it_builds() -> None:
+    [pod] = documents(EXAMPLES / "docker-pod.yaml")
+    [container] = pod["spec"]["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    fixed = [one["mountPath"] for one in container["volumeMounts"] if one.get("readOnly")]
+    assert environment["DOCKER_CONFIG"] in fixed
+    assert not any(Path(environment["BUILDX_CONFIG"]).is_relative_to(path) for path in fixed)
 
 
 @pytest.mark.parametrize("kind", ["docker-pod", "buildkit-pod", "helm-umbrella"])

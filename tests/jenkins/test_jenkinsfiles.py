@@ -1,12 +1,16 @@
 """The Jenkinsfiles, run for branches, tags, pull requests and builds that break: what is pushed, what is reported."""
 
 import json
+import os
 import re
+import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.core.facts import BuildFinished
 from app.senders.jenkins import JENKINS
 from app.senders.sender import Keys, Origin, WebhookRequest
 from tests.jenkins.groovy_runs import (
@@ -20,6 +24,7 @@ from tests.jenkins.groovy_runs import (
     case,
     run_cases,
 )
+from tests.parts import require_program
 
 FILES = {
     "docker-pod": json.dumps([{"RepoDigests": [f"registry.acme.example/team/app@{DIGEST}"]}]),
@@ -30,7 +35,14 @@ FILES = {
 IMAGE = "registry.acme.example/team/app"
 BRANCH = "feature/$(id)-\"x'; прод"
 TITLE = 'Release "2"\n$(curl evil) `id` \'; rm -rf /'
-PUSH = re.compile(r"docker push|push=true|helm push")
+PUSH = re.compile(r"docker push|--push|push=true|helm push")
+RUN_TESTS = (EXAMPLES / "run-tests.sh").read_text(encoding="utf-8")
+# Writes down what it would send, as the checksums of all files of the context.
+BUILDCTL = """#!/bin/sh
+for given in "$@"; do case "$given" in context=*) context=${given#context=} ;; esac; done
+(cd "$context" && find . -type f -exec sha256sum {} + | LC_ALL=C sort -k 2) >> "$SENT"
+echo end >> "$SENT"
+"""
 SITUATIONS: dict[str, dict[str, Any]] = {
     "branch": {"env": {"BRANCH_NAME": "main"}},
     "hostile branch": {"env": {"BRANCH_NAME": BRANCH}},
@@ -201,12 +213,91 @@ def test_the_chart_is_published_after_its_image(ran: Runs, situation: str, versi
     assert environment["CHART_VERSION"] == version
 
 
-def test_the_jenkinsfiles_of_the_readme_run(tmp_path_factory: pytest.TempPathFactory) -> None:
-    page = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```groovy\n(.+?)```", page, re.DOTALL)
-    assert blocks
+@pytest.mark.parametrize("kind", ["buildkit-pod", "helm-umbrella"])
+def test_what_is_pushed_after_the_tests_is_built_from_what_was_checked_out(
+    ran: Runs, kind: str, tmp_path: Path
+) -> None:
+    git = require_program("git", "apt-get install -y git")
+    workspace, sent = tmp_path / "workspace", tmp_path / "sent"
+    workspace.mkdir()
+    for name, content in {"Dockerfile": "FROM scratch\n", "src/it's.py": "1\n", "run-tests.sh": RUN_TESTS}.items():
+        (workspace / name).parent.mkdir(exist_ok=True)
+        (workspace / name).write_text(content)
+    for command in (["init", "--quiet"], ["add", "--all"]):
+        subprocess.run([git, *command], cwd=workspace, check=True)
+    (tmp_path / "buildctl").write_text(BUILDCTL)
+    (tmp_path / "buildctl").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "SENT": str(sent)}
+    environment["TEST_COMMAND"] = 'echo 2 >> "src/it\'s.py"; echo x > reports/unit.xml'
+    for script, given in ran[kind, "tag"].logged("sh"):
+        if "helm" not in script:
+            subprocess.run(["sh", "-euc", script], cwd=workspace, env=given | environment, check=True)
+    assert (workspace / "src" / "it's.py").read_text() == "1\n2\n"
+    first, pushed, rest = sent.read_text().split("end\n")
+    assert (pushed, rest) == (first, "")
+    assert re.findall(r"\./.+", first) == ["./Dockerfile", "./run-tests.sh", "./src/it's.py"]
+
+
+@pytest.fixture(scope="module")
+def of_pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    """The pipelines of the pages. Nothing but a checkout tells them the commit."""
+    pages = {name: (EXAMPLES.parents[1] / name).read_text("utf-8") for name in ("jenkins/README.md", "docs/senders.md")}
+    found = {name: re.findall(r"```groovy\n(.+?)```", page, re.DOTALL) for name, page in pages.items()}
+    own, waiting = found["jenkins/README.md"]
+    [post] = found["docs/senders.md"]
+    # As its first lines say for a pipeline whose agents are in its stages.
+    post = post.replace("post { always { script {", "post { always { script { node('linux') {")
+    snippet = f"pipeline {{\nagent none\n{post.replace('} } }', '} } } }')}\n}}"
+    pushed = {"IMAGE": IMAGE, "TAG": "1.4.2", "DIGEST": DIGEST, "BUILD_NUMBER": "77", "JOB_NAME": "team/app/main"}
+    change = {"BRANCH_NAME": "PR-12", "CHANGE_ID": "12", "CHANGE_BRANCH": BRANCH}
+    tag = {"BRANCH_NAME": "v1.4.2", "TAG_NAME": "v1.4.2"}
     files = {"image.json": FILES["buildkit-pod"]}
-    cases = {f"block-{n}": case(block, files=files, env={"GIT_COMMIT": COMMIT}) for n, block in enumerate(blocks)}
-    for name, one in run_cases(tmp_path_factory.mktemp("readme"), cases).items():
+    cases = {
+        "own-branch": case(own, files=files),
+        "own-change": case(own, files=files, env=change),
+        "waiting": case(waiting),
+        "snippet-branch": case(snippet, env=pushed),
+        "snippet-tag": case(snippet, env=pushed | tag),
+        "snippet-change": case(snippet, env=pushed | change),
+        "snippet-nothing-pushed": case(snippet, env={**pushed, "DIGEST": None}),
+    }
+    return run_cases(tmp_path_factory.mktemp("pages"), cases)
+
+
+def test_the_pipelines_of_the_pages_run(of_pages: dict[str, Ran]) -> None:
+    for name, one in of_pages.items():
         assert (one.thrown, one.logged("failed")) == (None, []), name
-        assert one.requests
+        assert one.requests or name.startswith("snippet"), name
+
+
+def test_the_pipeline_of_the_readme_reports_commit_and_repository(of_pages: dict[str, Ran]) -> None:
+    report = of_pages["own-branch"].report
+    assert (report["git"]["url"], report["git"]["commit"]) == ("https://git.acme.example/team/app.git", COMMIT)
+    tag = f"main-{COMMIT[:8]}-{STARTED_AT}"
+    assert report["images"] == [{"repository": IMAGE, "tag": tag, "digest": DIGEST}]
+
+
+def test_the_pipeline_of_the_readme_pushes_nothing_for_a_pull_request(of_pages: dict[str, Ran]) -> None:
+    one = of_pages["own-change"]
+    assert (pushes(one), one.report["images"], one.report["git"]["change_id"]) == ([], [], "12")
+
+
+@pytest.mark.parametrize(
+    ("name", "branch", "tag", "images"),
+    [
+        pytest.param("branch", "main", None, 1, id="branch"),
+        pytest.param("tag", None, "v1.4.2", 1, id="tag"),
+        pytest.param("change", BRANCH, None, 0, id="change"),
+        pytest.param("nothing-pushed", "main", None, 0, id="nothing pushed"),
+    ],
+)
+def test_the_snippet_without_the_library_says_what_was_built(
+    of_pages: dict[str, Ran], name: str, branch: str | None, tag: str | None, images: int
+) -> None:
+    [[file, body]] = of_pages[f"snippet-{name}"].logged("writeFile")
+    assert file == "report.json"
+    read = JENKINS.parse(WebhookRequest(headers={}, body=body.encode()), Origin(source="ci", jenkins="main"))
+    assert read.problems == ()
+    [build] = read.facts
+    assert isinstance(build, BuildFinished)
+    assert (build.branch, build.git_tag, len(build.artifacts)) == (branch, tag, images)

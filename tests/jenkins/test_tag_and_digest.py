@@ -63,6 +63,9 @@ UNCLEAR = {
     "long": DIGEST + "0",
     "empty": "",
 }
+# One image, pushed to several repositories: the digest that counts is that of the one which is reported.
+OF_SEVERAL = json.dumps([{"RepoDigests": [f"r.example/a@{OTHER}", f"r.example/a/b@{DIGEST}", f"acme/c@{DIGEST}"]}])
+CHOSEN = {"r.example/a/b": DIGEST, "r.example/a": OTHER, "docker.io/acme/c": DIGEST, "r.example/other": None}
 IN_FILE = """
 pipeline {
     agent none
@@ -96,7 +99,11 @@ def tags() -> dict[str, Case]:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     """Every case, in one JVM."""
     digests = {f"digest {name}": case(IN_FILE, files={"file": text}) for name, text in (FILES | UNCLEAR).items()}
-    return run_cases(tmp_path_factory.mktemp("tag"), tags() | digests | {"digest missing": case(IN_FILE)})
+    chosen = {
+        f"chosen {n}": case(IN_FILE.replace("('file')", f"('file', '{repository}')"), files={"file": OF_SEVERAL})
+        for n, repository in enumerate(CHOSEN)
+    }
+    return run_cases(tmp_path_factory.mktemp("tag"), tags() | digests | chosen | {"digest missing": case(IN_FILE)})
 
 
 @pytest.mark.parametrize("position", range(len(BRANCHES)))
@@ -152,6 +159,13 @@ def test_one_build_has_one_tag(ran: dict[str, Ran]) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_the_digest_of_what_was_pushed_is_found(ran: dict[str, Ran], name: str) -> None:
     assert (ran[f"digest {name}"].env.get("FOUND"), ran[f"digest {name}"].result) == (DIGEST, "SUCCESS")
+
+
+@pytest.mark.parametrize("position", range(len(CHOSEN)))
+def test_of_several_repositories_the_named_one_counts(ran: dict[str, Ran], position: int) -> None:
+    digest = list(CHOSEN.values())[position]
+    one = ran[f"chosen {position}"]
+    assert (one.env.get("FOUND"), one.result) == (digest, "SUCCESS" if digest else "FAILURE")
 
 
 @pytest.mark.parametrize("name", [*UNCLEAR, "missing"])

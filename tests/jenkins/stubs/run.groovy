@@ -1,4 +1,4 @@
-// run.groovy INPUT OUTPUT: runs many pipelines in one JVM. INPUT is {library, cases, checks, jobs}, see groovy.py.
+// run.groovy INPUT OUTPUT: runs many pipelines in one JVM. INPUT is {library, cases, checks, jobs, provided}, see groovy_runs.py.
 
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurperClassic
@@ -51,7 +51,7 @@ asked.checks.each { String name, String source ->
 }
 asked.jobs.each { String name, String source ->
     Recorded recorded = new Recorded()
-    Section.within(new GroovyShell().evaluate("{ ->\n${source}\n}"), recorded)
+    Section.within(new GroovyShell(new Binding(asked.provided)).evaluate("{ ->\n${source}\n}"), recorded)
     answer.jobs[name] = recorded.calls
 }
 new File(args[1]).setText(JsonOutput.toJson(answer), 'UTF-8')

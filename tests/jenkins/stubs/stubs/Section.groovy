@@ -58,6 +58,7 @@ class Section {
             Recorded recorded = new Recorded()
             within(parts.options, recorded)
             world.isSkippedAfterUnstable |= recorded.calls.any { it[0] == 'skipStagesAfterUnstable' }
+            world.isCheckedOutByDefault &= !recorded.calls.any { it[0] == 'skipDefaultCheckout' }
         }
         if (parts.environment) {
             within(parts.environment, new Env(world))
@@ -66,6 +67,9 @@ class Section {
         if (name) {
             world.note('stage', name, hasAgent ? agentPart : null)
         }
+        // These are there while the stage has the agent on which Declarative Pipeline checked out, and not later.
+        Map<String, String> checkedOut = hasAgent && world.isCheckedOutByDefault ? world.given.scm : [:]
+        world.env.putAll(checkedOut)
         world.agents += hasAgent ? 1 : 0
         try {
             runBody(world)
@@ -74,6 +78,7 @@ class Section {
                 runPost()
             }
             world.agents -= hasAgent ? 1 : 0
+            world.env.keySet().removeAll(checkedOut.keySet())
         }
     }
 

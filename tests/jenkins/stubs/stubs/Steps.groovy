@@ -52,6 +52,20 @@ abstract class Steps extends Script {
         }
     }
 
+    void writeFile(Map args) {
+        needsAgent('writeFile')
+        world.note('writeFile', args.file, args.text)
+    }
+
+    void node(String label, Closure body) {
+        world.agents += 1
+        try {
+            body()
+        } finally {
+            world.agents -= 1
+        }
+    }
+
     String readFile(Map args) {
         needsAgent('readFile')
         if (!world.given.files.containsKey(args.file)) {

@@ -10,6 +10,7 @@ class World {
     long durationMs
     int agents = 0
     boolean isSkippedAfterUnstable = false
+    boolean isCheckedOutByDefault = true
 
     World(Map given) {
         this.given = given
