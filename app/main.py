@@ -292,7 +292,8 @@ def _bind_for(server: Server) -> socket.socket:
 def bind(settings: Settings) -> socket.socket:
     """Take the address to listen on. Raises AddressTaken."""
     family = socket.AF_INET6 if ":" in settings.listen.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP: only then asyncio sends each answer at once, and not when the one before it was acknowledged.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.listen.host, settings.listen.port))
