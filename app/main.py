@@ -36,8 +36,8 @@ from app.web.parts import ApiToken, WebParts
 from app.worker import Workers
 
 _log = structlog.get_logger("fluxbridge.main")
-# Together less than the ten seconds after which whoever stops us loses patience.
-_LAST_ANSWERS_S, _LAST_STEPS_S = 4, 4.0
+# With the two that the inbox may take, less than the ten after which whoever stops us loses patience.
+_LAST_ANSWERS_S, _LAST_STEPS_S = 3, 4.0
 LOCAL_TOKEN = "local"  # noqa: S105 (a token's name)
 
 
