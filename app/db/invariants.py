@@ -24,7 +24,7 @@ from app.db.applications import applications
 from app.db.builds import artifacts, builds
 from app.db.catalogue import pushes, repositories
 from app.db.deliveries import DeliveryState, deliveries
-from app.db.lanes import lanes
+from app.db.lanes import RETIRED, lanes
 from app.db.policies import policies
 from app.db.promotion_events import promotion_events
 from app.db.promotions import PromotionState, promotions
@@ -38,9 +38,6 @@ _OPEN = (PromotionState.WAITING, PromotionState.PROPOSED)
 _SLACK = timedelta(minutes=1)
 # Retries of deliveries are put off by minutes.
 _LONGEST_DELAY = timedelta(hours=1)
-
-# What `lanes.retire` leaves as the reason.
-RETIRED = "no longer configured"
 
 Key = tuple[str | int, ...]
 

@@ -27,6 +27,9 @@ from app.core.images import ImageName
 from app.db import wakes
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
 
+RETIRED = "no longer configured"
+"""The error of a lane that was taken out of the settings."""
+
 lanes = Table(
     "lanes",
     metadata,
@@ -104,8 +107,7 @@ def ensure(connection: Connection, repo: str, branch: str, now: datetime) -> Non
     fresh = {"due_at": now, "first_at": now, "wanted": 1, "fence": 0, "attempts": 0}
     if insert_absent(connection, lanes, {"key": key, "repo": repo, "branch": branch, **fresh}):
         return
-    # An idle lane with an error is a retired one.
-    is_new = or_(lanes.c.last_run_at.is_(None), lanes.c.last_error.is_not(None))
+    is_new = or_(lanes.c.last_run_at.is_(None), lanes.c.last_error == RETIRED)
     is_idle = and_(lanes.c.key == key, lanes.c.due_at.is_(None), lanes.c.owner.is_(None))
     connection.execute(update(lanes).where(is_idle, is_new).values(due_at=now, first_at=now))
 
@@ -241,9 +243,7 @@ def retire(connection: Connection, claim: LaneClaim) -> bool:
     """Leave a lane that is no longer configured idle."""
     return (
         connection.execute(
-            _owned(claim).values(
-                owner=None, claimed_at=None, lease_until=None, due_at=None, last_error="no longer configured"
-            )
+            _owned(claim).values(owner=None, claimed_at=None, lease_until=None, due_at=None, last_error=RETIRED)
         ).rowcount
         == 1
     )

@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
 from app.core.promotion.state import PolicyState
-from app.db import catalogue, lanes
-from app.services.keep_selections import keep_selections
 from app.services.lane_run import LaneRun
+from app.services.note_digest import note_digest
 
 _SHORTEST_INTERVAL = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(minutes=10)
@@ -32,7 +31,7 @@ def learn_digests(run: LaneRun, states: Sequence[PolicyState]) -> bool:
             continue
         asked.add((image, selected))
         try:
-            has_learned |= _learn(run, image, selected, known=state.tags[selected].digest)
+            has_learned |= _learn(run, image, selected)
         except Unavailable as error:
             silent.add(image.registry)
             run.notes.append(f"the digest of {image}:{selected} is not known: {error}")
@@ -41,7 +40,7 @@ def learn_digests(run: LaneRun, states: Sequence[PolicyState]) -> bool:
     return has_learned
 
 
-def _learn(run: LaneRun, image: ImageName, tag: str, *, known: str | None) -> bool:
+def _learn(run: LaneRun, image: ImageName, tag: str) -> bool:
     """Ask for one digest and write it down; false where there is none. Raises Unavailable, Refused."""
     registry = run.systems.registry_of(image)
     if registry is None:
@@ -54,13 +53,17 @@ def _learn(run: LaneRun, image: ImageName, tag: str, *, known: str | None) -> bo
         return False
     # A fact, not the lane's own: taking the lane's row first would deadlock with a delivery about this tag.
     with run.database.transaction() as connection:
-        catalogue.lock(connection, [image], run.now())
-        catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
-        keep_selections(connection, run.ready, image, [tag])
-        if digest != known:
-            timing = run.systems.timing
-            others = sorted(set(lanes.lanes_of_image(connection, image)) - {run.lane})
-            lanes.raise_wanted(connection, others, now=run.now(), quiet=timing.quiet, max_wait=timing.max_wait)
+        note_digest(
+            connection,
+            image,
+            tag,
+            digest,
+            asked_at=asked_at,
+            now=run.now(),
+            ready=run.ready,
+            timing=run.systems.timing,
+            besides=run.lane,
+        )
     return True
 
 

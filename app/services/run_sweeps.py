@@ -224,6 +224,8 @@ class Sweeps:
                 self.renew()
             except FluxbridgeError as error:
                 _log.warning("the lease of a sweep could not be renewed", why=str(error))
+            except Exception:  # noqa: BLE001 (the next renewal may work)
+                _log.exception("the lease of a sweep could not be renewed")
 
     def _next_after(self, look: Look, now: datetime) -> datetime | None:
         """By its schedule; what could not be looked at is looked at again sooner."""

@@ -4,10 +4,10 @@ from collections import defaultdict
 from functools import partial
 
 from app.core.images import ImageName
-from app.db import catalogue, lanes, policies, selections
-from app.services.keep_selections import keep_selections
+from app.db import catalogue, policies, selections
 from app.services.list_repository import list_repository
 from app.services.look import Look
+from app.services.note_digest import note_digest
 
 
 def sweep_tags(look: Look) -> None:
@@ -45,11 +45,15 @@ def _look_again(look: Look, image: ImageName, tag: str, *, known: str) -> None:
     look.find(f"{image}:{tag}: other content")
     if look.is_dry:
         return
-    now, timing = look.now(), look.systems.timing
     with look.database.transaction() as connection:
-        catalogue.lock(connection, [image], now)
-        catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
-        keep_selections(connection, look.ready, image, [tag])
-        keys = sorted(lanes.lanes_of_image(connection, image))
-        lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+        note_digest(
+            connection,
+            image,
+            tag,
+            digest,
+            asked_at=asked_at,
+            now=look.now(),
+            ready=look.ready,
+            timing=look.systems.timing,
+        )
     look.on_lanes_due()

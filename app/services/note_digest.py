@@ -1,0 +1,33 @@
+"""Note the digest that a registry said a tag names when we asked by ourselves."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.core.images import ImageName
+from app.db import catalogue, lanes
+from app.services.keep_selections import keep_selections
+from app.services.ready_policies import ReadyPolicies
+from app.services.systems import Timing
+
+
+def note_digest(  # noqa: PLR0913 (what was answered, and when, all named)
+    connection: Connection,
+    image: ImageName,
+    tag: str,
+    digest: str,
+    *,
+    asked_at: datetime,
+    now: datetime,
+    ready: ReadyPolicies,
+    timing: Timing,
+    besides: str | None = None,
+) -> None:
+    """Write it down; where it is other content, the lanes that use the image are due, but for the one that asked."""
+    catalogue.lock(connection, [image], now)
+    known = catalogue.find_tag(connection, image, tag)
+    catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
+    keep_selections(connection, ready, image, [tag])
+    if known is None or known.digest != digest:
+        due = sorted(set(lanes.lanes_of_image(connection, image)) - {besides})
+        lanes.raise_wanted(connection, due, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
