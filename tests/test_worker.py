@@ -31,28 +31,22 @@ from tests.workers import (
     Gate,
     Listing,
     at_rest,
+    due_lane,
     ended,
     fail_with,
     has_run,
     keep,
-    make_due,
     now,
     row,
     wait_for,
     working,
 )
 
-FILES = {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")}
-
 
 @pytest.fixture
 def lane(tmp_path: Path, database: Database) -> Lane:
     """One app with a tag to propose, in a lane that is due."""
-    lane = Lane.create(tmp_path, database, FILES)
-    lane.now = now()
-    lane.push("1.1.0")
-    make_due(database)
-    return lane
+    return due_lane(tmp_path, database)
 
 
 def test_what_is_due_is_done(lane: Lane) -> None:

@@ -19,7 +19,6 @@ from app.db.deliveries import NewDelivery
 from app.senders.sender import Keys, Origin
 from app.services.systems import Source, Systems
 from app.worker import Bell, Workers
-from tests.end_to_end.bridge import deployment, policy
 from tests.services.broken_database import BrokenDatabase
 from tests.services.lanes import LANE, Lane
 from tests.workers import (
@@ -30,6 +29,7 @@ from tests.workers import (
     Fetching,
     Gate,
     at_rest,
+    due_lane,
     fail_with,
     has_run,
     make_due,
@@ -39,18 +39,13 @@ from tests.workers import (
     working,
 )
 
-FILES = {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")}
 SHORT = replace(TIMING, lease=timedelta(seconds=0.3))
 
 
 @pytest.fixture
 def lane(tmp_path: Path, database: Database) -> Lane:
     """One app with a tag to propose, in a lane that is due."""
-    lane = Lane.create(tmp_path, database, FILES)
-    lane.now = now()
-    lane.push("1.1.0")
-    make_due(database)
-    return lane
+    return due_lane(tmp_path, database)
 
 
 class AskedJenkins:

@@ -15,7 +15,7 @@ from app.db.deliveries import DeliveryState, NewDelivery
 from app.db.inbox import Inbox
 from app.services.systems import Clock, SweepRules, Systems
 from app.worker import Workers
-from tests.end_to_end.bridge import deployment, policy
+from tests.db.facts import keep_now
 from tests.services.lanes import LANE, Lane
 from tests.workers import (
     DAY,
@@ -25,17 +25,16 @@ from tests.workers import (
     Fetching,
     Gate,
     at_rest,
+    due_lane,
     ended,
     has_run,
     keep,
-    make_due,
     now,
     row,
     wait_for,
     working,
 )
 
-FILES = {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")}
 OTHER = "other:main"
 HOUR = timedelta(hours=1)
 LONG_S = 1e9
@@ -44,11 +43,7 @@ LONG_S = 1e9
 @pytest.fixture
 def lane(tmp_path: Path, database: Database) -> Lane:
     """One app with a tag to propose, in a lane that is due."""
-    lane = Lane.create(tmp_path, database, FILES)
-    lane.now = now()
-    lane.push("1.1.0")
-    make_due(database)
-    return lane
+    return due_lane(tmp_path, database)
 
 
 @pytest.fixture
@@ -110,7 +105,7 @@ def test_a_sweep_that_a_dead_process_left_is_run_at_once_where_no_other_can_be_a
     tmp_path: Path, sqlite_url: str
 ) -> None:
     database = Database(sqlite_url)
-    lane = Lane.create(tmp_path, database, FILES)
+    lane = due_lane(tmp_path, database)
     with database.transaction() as connection:
         schedules.know(connection, "pull_requests")
         assert schedules.claim(connection, "pull_requests", owner="dead", now=now(), lease=HOUR)
@@ -173,7 +168,7 @@ def accept(database: Database, new: NewDelivery) -> str:
     inbox = Inbox(database)
     inbox.start()
     try:
-        return inbox.keep_now(new)
+        return keep_now(inbox, new)
     finally:
         inbox.stop()
 

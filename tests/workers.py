@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from app.core.ports import Registry
@@ -14,6 +15,7 @@ from app.db.deliveries import DeliveryState, NewDelivery
 from app.db.lanes import LaneRow
 from app.services.systems import Timing
 from app.worker import Workers
+from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, Lane, ListedRegistry
 
 PATIENCE_S = 20.0
@@ -64,6 +66,15 @@ class Listing(ListedRegistry):
     def tags(self, path: str) -> list[str]:
         del path
         return self.listed
+
+
+def due_lane(folder: Path, database: Database) -> Lane:
+    """One app with a tag to propose, in a lane that is due."""
+    lane = Lane.create(folder, database, {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")})
+    lane.now = now()
+    lane.push("1.1.0")
+    make_due(database)
+    return lane
 
 
 def make_due(database: Database) -> None:

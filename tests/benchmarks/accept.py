@@ -5,19 +5,16 @@ run, the same server answers a request that does nothing (`/healthz`). Figures a
 differ and have neighbours. The exit code is 1 where a bar does not hold.
 """
 
-import argparse
-import json
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.bars import Bar, Figures, database_of, run
 from tests.benchmarks.load import Load, keep_pace, request_bytes, saturate
-from tests.benchmarks.site import Site, app_path, durable_postgres, push_request, report_request, running_site
+from tests.benchmarks.site import Site, app_path, push_request, report_request, running_site
 
 _CONNECTIONS, _SIZE = 32, 2048
 _ROUNDS, _SECONDS = 3, 3.0
@@ -33,13 +30,6 @@ class Bars:
 
 
 BARS = {"SQLite": Bars(0.12, 100), "PostgreSQL": Bars(0.08, 250)}
-
-
-@contextmanager
-def database_of(kind: str) -> Iterator[str]:
-    """The URL of an empty database."""
-    with durable_postgres() if kind == "PostgreSQL" else nullcontext("sqlite") as url:
-        yield url
 
 
 def measure_idle(site: Site) -> dict[str, Any]:
@@ -90,7 +80,7 @@ def measure_busy(site: Site) -> dict[str, Any]:
     }
 
 
-def measure(kind: str, folder: Path) -> dict[str, Any]:
+def measure(kind: str, folder: Path) -> Figures:
     """All figures of one kind of database."""
     with database_of(kind) as url, running_site(folder / "idle", url, apps=1, has_workers=False) as site:
         idle = measure_idle(site)
@@ -99,34 +89,14 @@ def measure(kind: str, folder: Path) -> dict[str, Any]:
     return {"idle": idle, "busy": busy}
 
 
-def main() -> int:
-    """Print the figures, and whether each bar holds."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--json", type=Path, help="write the figures to this file as well")
-    options.add_argument("--only", choices=sorted(BARS), help="one kind of database")
-    chosen = options.parse_args()
-    figures: dict[str, Any] = {}
-    are_held: list[bool] = []
-    for kind, bars in BARS.items():
-        if chosen.only not in {None, kind}:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            figures[kind] = found = measure(kind, Path(folder))
-        print(f"\n{kind}")
-        for when, values in found.items():
-            print(f"  {when}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
-        share, p99 = found["idle"]["share_of_noop"], found["busy"]["p99_ms"]
-        for text, holds in (
-            (f"accepts at least {bars.share_of_noop:.0%} of the no-op ({share:.1%})", share >= bars.share_of_noop),
-            (f"p99 within {bars.p99_ms:g} ms at {_PER_SECOND} a second ({p99:g} ms)", p99 <= bars.p99_ms),
-        ):
-            print(f"  {'holds ' if holds else 'BROKEN'}  {text}")
-            are_held.append(holds)
-    print(json.dumps(figures))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=2))
-    return 0 if all(are_held) else 1
+def bars_of(kind: str, found: Figures) -> Sequence[Bar]:
+    """What is promised of these figures, and whether it holds."""
+    bars, share, p99 = BARS[kind], found["idle"]["share_of_noop"], found["busy"]["p99_ms"]
+    return [
+        (f"accepts at least {bars.share_of_noop:.0%} of the no-op ({share:.1%})", share >= bars.share_of_noop),
+        (f"p99 within {bars.p99_ms:g} ms at {_PER_SECOND} a second ({p99:g} ms)", p99 <= bars.p99_ms),
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, measure, bars_of))

@@ -5,16 +5,14 @@ pushes, one after another, tell how long one takes from its webhook to its opene
 0.5 s. The exit code is 1 where a bar does not hold.
 """
 
-import argparse
-import json
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.accept import BARS, database_of
+from tests.benchmarks.bars import Bar, Figures, database_of, run
 from tests.benchmarks.load import saturate
 from tests.benchmarks.site import Site, app_path, push_request, running_site, wait_for
 
@@ -72,35 +70,26 @@ def measure_single(site: Site) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Print the figures, and whether each bar holds."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--json", type=Path, help="write the figures to this file as well")
-    options.add_argument("--only", choices=sorted(BARS), help="one kind of database")
-    chosen = options.parse_args()
-    figures: dict[str, Any] = {}
-    are_held: list[bool] = []
-    for kind in BARS if chosen.only is None else [chosen.only]:
-        with tempfile.TemporaryDirectory() as folder:
-            with database_of(kind) as url, running_site(Path(folder) / "burst", url, apps=_APPS) as site:
-                site.settle()
-                burst = measure_burst(site)
-            with database_of(kind) as url, running_site(Path(folder) / "single", url, apps=_SINGLE) as site:
-                single = measure_single(site)
-        figures[kind] = {"burst": burst, "single": single}
-        print(f"\n{kind}\n  burst: {burst}\n  single: {single}")
-        for text, holds in (
-            (f"all right within {_BURST_BAR_S:g} s ({burst['all_right_s']} s)", burst["all_right_s"] < _BURST_BAR_S),
-            (f"p50 under {_P50_BAR_S} s ({single['p50_s']} s)", single["p50_s"] < _P50_BAR_S),
-            (f"p95 under {_P95_BAR_S} s ({single['p95_s']} s)", single["p95_s"] < _P95_BAR_S),
-        ):
-            print(f"  {'holds ' if holds else 'BROKEN'}  {text}")
-            are_held.append(holds)
-    print(json.dumps(figures))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=2))
-    return 0 if all(are_held) else 1
+def measure(kind: str, folder: Path) -> Figures:
+    """All figures of one kind of database."""
+    with database_of(kind) as url, running_site(folder / "burst", url, apps=_APPS) as site:
+        site.settle()
+        burst = measure_burst(site)
+    with database_of(kind) as url, running_site(folder / "single", url, apps=_SINGLE) as site:
+        single = measure_single(site)
+    return {"burst": burst, "single": single}
+
+
+def bars_of(kind: str, found: Figures) -> Sequence[Bar]:
+    """What is promised of these figures, for both kinds alike, and whether it holds."""
+    del kind
+    all_right_s, single = found["burst"]["all_right_s"], found["single"]
+    return [
+        (f"all right within {_BURST_BAR_S:g} s ({all_right_s} s)", all_right_s < _BURST_BAR_S),
+        (f"p50 under {_P50_BAR_S} s ({single['p50_s']} s)", single["p50_s"] < _P50_BAR_S),
+        (f"p95 under {_P95_BAR_S} s ({single['p95_s']} s)", single["p95_s"] < _P95_BAR_S),
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, measure, bars_of))

@@ -39,7 +39,7 @@ def rows(model: type[BaseModel] = Settings, key: str = "", place: str = "") -> I
     """Every setting below a section, in the order of the models."""
     for name, field in model.model_fields.items():
         written = field.alias or name
-        below = list(_sections(field.annotation))
+        below = list(sections_in(field.annotation))
         named = ".<name>" if _is_mapping(field.annotation) else ""
         if not below or field.description:
             yield _row(f"{key}{written}{named if not below else ''}", f"{place}{written}", field)
@@ -103,10 +103,11 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if isinstance(field.default, BaseModel):
         return "see below"
-    return {None: "none", "": "empty"}.get(field.default) or f"`{_written(field.default)}`"
+    return {None: "none", "": "empty"}.get(field.default) or f"`{written(field.default)}`"
 
 
-def _written(default: object) -> str:
+def written(default: object) -> str:
+    """A default as it stands in the settings file."""
     match default:
         case bool():
             return str(default).lower()
@@ -117,14 +118,14 @@ def _written(default: object) -> str:
     return str(default)
 
 
-def _sections(annotation: object) -> Iterator[type[BaseModel]]:
+def sections_in(annotation: object) -> Iterator[type[BaseModel]]:
     """The sections that a field may hold; a secret counts as a value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if annotation is not Secret:
             yield annotation
     elif get_origin(annotation) in {Annotated, Union, UnionType, dict}:
         for argument in get_args(annotation):
-            yield from _sections(argument)
+            yield from sections_in(argument)
 
 
 def _is_mapping(annotation: object) -> bool:

@@ -114,6 +114,19 @@ class FailingSender:
         self.sent.append(failed.guid)
 
 
+@dataclass
+class Packed:
+    """A mirror that counts how often it is packed."""
+
+    times: int = 0
+    error: Exception | None = None
+
+    def collect_garbage(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.times += 1
+
+
 def built(number: int, *, job: str = "team/app/main", image: str = "", tag: str = "", **changes: Any) -> BuildFinished:
     """A build as Jenkins tells it; with `image` and `tag` its parameters name them."""
     named = {"IMAGE": image, "IMAGE_TAG": tag} if image else {}

@@ -1,6 +1,6 @@
 """A look at forges, webhooks that failed, old bodies and mirrors."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.replay import replay
 from app.services.spend import spend
-from tests.services.sweeping import FailingSender, ShownForge, change_repo, everything, sweep
+from tests.services.sweeping import FailingSender, Packed, ShownForge, change_repo, everything, sweep
 from tests.services.webhooks import MAIN, NEXT, NOW, OTHER, Site, branch_event, github
 
 OPEN, CLOSED, MERGED = PullRequestState.OPEN, PullRequestState.CLOSED, PullRequestState.MERGED
@@ -335,19 +335,6 @@ def test_a_dry_look_at_bodies_drops_none(site: Site) -> None:
     before = everything(site)
     assert sweep(site, "bodies", is_dry=True).told == ["1 bodies"]
     assert everything(site) == before
-
-
-@dataclass
-class Packed:
-    """A mirror that counts how often it is packed."""
-
-    times: int = 0
-    error: Exception | None = None
-
-    def collect_garbage(self) -> None:
-        if self.error is not None:
-            raise self.error
-        self.times += 1
 
 
 def test_every_mirror_is_packed_whatever_becomes_of_the_others(site: Site) -> None:

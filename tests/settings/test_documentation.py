@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Union, get_args, get_origin
+from typing import get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -12,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from app.settings.loading import load
 from app.settings.models import Settings
-from app.settings.secrets import Secret
+from tests.docs.settings_reference import sections_in, written
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `([^`]+)` \| (.+?) \| (.+?) \|", re.MULTILINE)
@@ -23,42 +22,21 @@ TOLD_IN_WORDS = {"", "None", "PydanticUndefined"}
 def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Every key below a model, names as `<name>`, each with its default as text."""
     for name, field in model.model_fields.items():
-        below = list(models_in(field.annotation))
+        below = list(sections_in(field.annotation))
         key = f"{prefix}{field.alias or name}"
         if get_origin(field.annotation) is dict:
             key += ".<name>"
         if not below:
             default = PydanticUndefined if field.default_factory else field.default
-            yield key, repr_of(default)
+            yield key, written(default)
         for inner in below:
             yield from settings_of(inner, f"{key}.")
-
-
-def models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """The sections that a field may hold; a secret counts as a value."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if annotation is not Secret:
-            yield annotation
-    elif get_origin(annotation) in {Annotated, Union, UnionType, dict}:
-        for argument in get_args(annotation):
-            yield from models_in(argument)
-
-
-def repr_of(default: object) -> str:
-    match default:
-        case bool():
-            return str(default).lower()
-        case float():
-            return f"{default:g}"
-        case tuple():
-            return str(list(default))
-    return str(default)
 
 
 def kinds_in(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     """Each `kind` there is, with the model that it is the kind of."""
     for field in model.model_fields.values():
-        for inner in models_in(field.annotation):
+        for inner in sections_in(field.annotation):
             if "kind" in inner.model_fields:
                 yield get_args(inner.model_fields["kind"].annotation)[0], inner.__name__
             yield from kinds_in(inner)

@@ -1,7 +1,7 @@
 """Sweeps are shown as they stand, and started by who may."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,32 +13,20 @@ from app.db.held_back import HeldBack
 from app.services.systems import ConfigRepo, SweepRules, Systems
 from app.web.parts import WebParts
 from tests.services.history import NOW
+from tests.services.sweeping import Packed
 from tests.web.site import OPERATE, READ, Site, running_site
 
 CRON = {"mirrors": "0 4 * * 0", "bodies": "30 3 * * *"}
 HELD = HeldBack(sweep="tags", key="registry.acme.example/app", found=240, sample="240 new: 1.0", held_at=NOW)
 
 
-@dataclass
-class Mirror:
-    """A mirror that is packed, or cannot be."""
-
-    times: int = 0
-    error: Exception | None = None
-
-    def collect_garbage(self) -> None:
-        if self.error is not None:
-            raise self.error
-        self.times += 1
+@pytest.fixture
+def mirror() -> Packed:
+    return Packed()
 
 
 @pytest.fixture
-def mirror() -> Mirror:
-    return Mirror()
-
-
-@pytest.fixture
-def swept(database: Database, mirror: Mirror) -> Iterator[Site]:
+def swept(database: Database, mirror: Packed) -> Iterator[Site]:
     """An application over one config repository."""
     nothing: Any = None
     repository: Any = mirror
@@ -84,7 +72,7 @@ def test_what_is_held_back_is_shown_with_its_sweep(swept: Site) -> None:
     assert set(map(str, held.values())) == {"[]"}
 
 
-def test_sweeps_are_run_by_name_and_the_answer_tells_what_they_found(swept: Site, mirror: Mirror) -> None:
+def test_sweeps_are_run_by_name_and_the_answer_tells_what_they_found(swept: Site, mirror: Packed) -> None:
     answer = swept.post("/sweeps?name=mirrors")
     assert answer.json()["items"] == [
         {"name": "mirrors", "found": 1, "told": ["fleet: packed"], "held": [], "failures": []}
@@ -97,13 +85,13 @@ def test_without_a_name_all_run_that_have_a_schedule(swept: Site) -> None:
     assert [one["name"] for one in swept.post("/sweeps").json()["items"]] == ["bodies", "mirrors"]
 
 
-def test_a_dry_run_leaves_everything_as_it_was(swept: Site, mirror: Mirror) -> None:
+def test_a_dry_run_leaves_everything_as_it_was(swept: Site, mirror: Packed) -> None:
     assert swept.post("/sweeps?dry_run=true").status_code == 200
     assert mirror.times == 0
     assert all(one["last_started_at"] is None for one in swept.get("/sweeps").json()["items"])
 
 
-def test_what_failed_is_told_in_the_answer_and_afterwards(swept: Site, mirror: Mirror) -> None:
+def test_what_failed_is_told_in_the_answer_and_afterwards(swept: Site, mirror: Packed) -> None:
     mirror.error = RuntimeError("odd")
     [report] = swept.post("/sweeps?name=mirrors").json()["items"]
     assert report["failures"] == ["fleet: RuntimeError; see the log"]
