@@ -31,8 +31,6 @@ from app.core.promotion.gates import BuildReport
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata, new_id, storable
 
-_MOST_IN_A_LIST = 500
-
 builds = Table(
     "builds",
     metadata,
@@ -202,18 +200,10 @@ def named_by(connection: Connection, build: BuildFinished) -> Sequence[Artifact]
 def known_numbers(connection: Connection, *, controller: str, job: str, numbers: Iterable[int]) -> AbstractSet[int]:
     """Those of these builds of a job that are known."""
     found: set[int] = set()
-    wanted = sorted(set(numbers))
     of_job = select(builds.c.number).where(builds.c.controller == controller, builds.c.job == storable(job))
-    for start in range(0, len(wanted), _MOST_IN_A_LIST):
-        some = builds.c.number.in_(wanted[start : start + _MOST_IN_A_LIST])
-        found |= set(connection.execute(of_job.where(some)).scalars())
+    for some in lists_of(numbers):
+        found |= set(connection.execute(of_job.where(builds.c.number.in_(some))).scalars())
     return found
-
-
-def reports_of(connection: Connection, image: ImageName) -> Sequence[BuildReport]:
-    """Every build that named this image, one report for each tag and digest it named."""
-    wanted = _reports(artifacts.c.image == str(image)).order_by(builds.c.id)
-    return [_report(row) for row in connection.execute(wanted)]
 
 
 def reports_after(

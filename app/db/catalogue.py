@@ -188,21 +188,6 @@ def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, 
     connection.execute(_one(name, tag).where(is_newest).values(now | {"is_deleted": False, "missed_listings": 0}))
 
 
-def record_listing(
-    connection: Connection, image: ImageName, listed: Iterable[str], now: datetime, *, asked_at: datetime | None = None
-) -> Sequence[str]:
-    """Take a full list in at once that the registry was asked for at `asked_at` (default: `now`).
-
-    A tag missing from two lists in a row is gone. Returns the tags of which the list told something.
-    """
-    present = set(listed)
-    known = select(tags.c.tag).where(tags.c.image == str(image))
-    names = present | set(connection.execute(known).scalars())
-    touched = record_listed(connection, image, names, present, now)
-    end_listing(connection, image, now, asked_at=asked_at or now)
-    return touched
-
-
 def record_listed(
     connection: Connection, image: ImageName, names: Iterable[str], present: AbstractSet[str], now: datetime
 ) -> Sequence[str]:

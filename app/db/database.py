@@ -166,11 +166,6 @@ class Database:
         now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
         return now.astimezone(UTC)
 
-    def check_reachable(self) -> None:
-        """Ask something small. Raises DatabaseUnavailable."""
-        with self.transaction() as connection:
-            connection.execute(text("SELECT 1"))
-
     def migrate(self) -> None:
         """Bring the schema to this version's. Raises NewerSchema."""
         with self.transaction(is_bounded=False) as connection:

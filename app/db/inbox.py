@@ -115,10 +115,6 @@ class Inbox:
             # It may be kept all the same; sent again, it is one.
             raise InboxStalled from error
 
-    def keep_now(self, new: NewDelivery) -> str:
-        """The same, for a caller outside the event loop."""
-        return self._put(new).kept.result()
-
     def check(self) -> None:
         """See that a delivery would be taken in now. Raises InboxClosed, InboxStalled or InboxFull."""
         if not self._is_open or self._thread is None or not self._thread.is_alive():

@@ -23,7 +23,6 @@ from sqlalchemy.engine import Row
 
 from app.db.tables import Instant, SafeString, SafeText, metadata, milliseconds, storable
 
-_STRETCH = 500
 _BROKEN = "broken"
 
 promotion_events = Table(
@@ -122,17 +121,6 @@ def check_chains(connection: Connection, after: Link, *, limit: int) -> tuple[Se
         link = Link(row.lane, row.seq, written if is_whole else _BROKEN)
     end = Link(link.lane, rows[-1].seq, link.hash) if len(rows) == limit else None
     return broken, end
-
-
-def first_broken(connection: Connection, lane: str) -> int | None:
-    """The first event of a lane that was changed, taken out or put in afterwards; None when the chain is whole."""
-    link: Link | None = Link(lane)
-    while link is not None and link.lane == lane:
-        broken, link = check_chains(connection, link, limit=_STRETCH)
-        for where, seq in broken:
-            if where == lane:
-                return seq
-    return None
 
 
 def count(connection: Connection) -> int:

@@ -4,11 +4,13 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import BigInteger, Connection, Dialect, MetaData, String, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
+Listed = TypeVar("Listed", str, int)
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 _MOST_IN_A_LIST = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -87,9 +89,9 @@ def _absent(connection: Connection, table: Table) -> postgresql.Insert | sqlite.
     return insert(table).on_conflict_do_nothing()
 
 
-def lists_of(names: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Different names, sorted, in lists that `IN` takes on every database."""
-    wanted = sorted(set(names))
+def lists_of(values: Iterable[Listed]) -> Iterator[Sequence[Listed]]:
+    """Different values, sorted, in lists that `IN` takes on every database."""
+    wanted = sorted(set(values))
     return (wanted[start : start + _MOST_IN_A_LIST] for start in range(0, len(wanted), _MOST_IN_A_LIST))
 
 

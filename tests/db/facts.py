@@ -1,10 +1,17 @@
 """Values that the tests of the database share."""
 
+import asyncio
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, select
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
+from app.core.promotion.gates import BuildReport
+from app.db import builds, catalogue
 from app.db.deliveries import NewDelivery
+from app.db.inbox import Inbox
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -28,6 +35,27 @@ def delivery(external_id: str = "one", *, source: str = "ci", body: bytes = b"{}
         body=body,
         received_at=NOW,
     )
+
+
+def record_listing(
+    connection: Connection, image: ImageName, listed: Iterable[str], now: datetime, *, asked_at: datetime | None = None
+) -> Sequence[str]:
+    """Take a full list in at once; returns the tags of which it told something."""
+    present = set(listed)
+    known = connection.execute(select(catalogue.tags.c.tag).where(catalogue.tags.c.image == str(image))).scalars()
+    touched = catalogue.record_listed(connection, image, present | set(known), present, now)
+    catalogue.end_listing(connection, image, now, asked_at=asked_at or now)
+    return touched
+
+
+def reports_of(connection: Connection, image: ImageName) -> Sequence[BuildReport]:
+    """Every report that names an image."""
+    return builds.reports_after(connection, image, 0, limit=10_000)[0]
+
+
+def keep_now(inbox: Inbox, new: NewDelivery) -> str:
+    """Keep a delivery, from outside an event loop."""
+    return asyncio.run(inbox.keep(new))
 
 
 def build(

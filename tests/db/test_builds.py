@@ -8,7 +8,7 @@ from app.core.facts import Artifact, BuildFinished, BuildResult, TestCounts
 from app.db import builds
 from app.db.builds import BuildRow
 from app.db.database import Database
-from tests.db.facts import DIGEST, IMAGE, MINUTE, NOW, OTHER_DIGEST, OTHER_IMAGE, build, image
+from tests.db.facts import DIGEST, IMAGE, MINUTE, NOW, OTHER_DIGEST, OTHER_IMAGE, build, image, reports_of
 from tests.db.threads import at_once
 
 
@@ -76,7 +76,7 @@ def test_builds_report_the_images_that_they_named(database: Database) -> None:
     _record(database, build(7, artifacts=(image(), other)))
     _record(database, build(8, result=BuildResult.FAILURE, artifacts=(image("1.3.0", None),)))
     with database.transaction() as connection:
-        reports = builds.reports_of(connection, IMAGE)
+        reports = reports_of(connection, IMAGE)
     told = sorted((one.number, one.result, one.tag, one.digest) for one in reports)
     assert told == [
         (7, BuildResult.SUCCESS, "1.2.0", DIGEST),
@@ -92,7 +92,7 @@ def test_builds_of_change_requests_and_of_ours_are_barred(
 ) -> None:
     _record(database, replace(build(artifacts=(image(),)), change_id=change_id), is_ours=is_ours)
     with database.transaction() as connection:
-        assert [one.is_barred for one in builds.reports_of(connection, IMAGE)] == [is_barred]
+        assert [one.is_barred for one in reports_of(connection, IMAGE)] == [is_barred]
 
 
 def test_what_a_build_named_is_told_with_it(database: Database) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from app.db import catalogue
 from app.db.database import Database
-from tests.db.facts import DIGEST, IMAGE, MINUTE, NOW, OTHER_DIGEST, OTHER_IMAGE
+from tests.db.facts import DIGEST, IMAGE, MINUTE, NOW, OTHER_DIGEST, OTHER_IMAGE, record_listing
 from tests.db.threads import at_once
 
 
@@ -111,7 +111,7 @@ def test_a_repository_counts_as_listed_after_its_first_list(database: Database) 
     _push(database)
     with database.transaction() as connection:
         assert not catalogue.is_listed(connection, IMAGE)
-        catalogue.record_listing(connection, IMAGE, [], NOW)
+        record_listing(connection, IMAGE, [], NOW)
         assert catalogue.is_listed(connection, IMAGE)
         assert not catalogue.is_listed(connection, OTHER_IMAGE)
 
@@ -121,7 +121,7 @@ def test_a_wish_to_list_stands_until_it_is_listed(database: Database) -> None:
         catalogue.want_listing(connection, OTHER_IMAGE, NOW)
         catalogue.want_listing(connection, IMAGE, NOW + MINUTE)
         assert list(catalogue.wanted_listings(connection, limit=9)) == [OTHER_IMAGE, IMAGE]
-        catalogue.record_listing(connection, OTHER_IMAGE, ["1.0.0"], NOW)
+        record_listing(connection, OTHER_IMAGE, ["1.0.0"], NOW)
         assert list(catalogue.wanted_listings(connection, limit=9)) == [IMAGE]
 
 
@@ -129,7 +129,7 @@ def test_a_wish_that_comes_while_the_list_is_fetched_is_not_lost(database: Datab
     with database.transaction() as connection:
         catalogue.want_listing(connection, IMAGE, NOW)
         catalogue.want_listing(connection, IMAGE, NOW + 2 * MINUTE)
-        catalogue.record_listing(connection, IMAGE, ["1.0.0"], NOW + 3 * MINUTE, asked_at=NOW + MINUTE)
+        record_listing(connection, IMAGE, ["1.0.0"], NOW + 3 * MINUTE, asked_at=NOW + MINUTE)
         assert list(catalogue.wanted_listings(connection, limit=9)) == [IMAGE]
 
 
@@ -176,7 +176,7 @@ def _miss(database: Database, *, is_deleted: bool) -> None:
 
 def _list(database: Database, listed: list[str]) -> list[str]:
     with database.transaction() as connection:
-        return list(catalogue.record_listing(connection, IMAGE, listed, NOW))
+        return list(record_listing(connection, IMAGE, listed, NOW))
 
 
 def _tags(database: Database) -> dict[str, catalogue.KnownTag]:

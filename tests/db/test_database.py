@@ -53,7 +53,7 @@ def test_another_thread_may_have_its_own_transaction_afterwards(database: Databa
     done: list[bool] = []
 
     def look() -> None:
-        database.check_reachable()
+        database.is_current()
         done.append(True)
 
     with database.transaction():
@@ -72,10 +72,10 @@ def test_the_password_is_read_for_each_connection(postgres_url: str) -> None:
         return f"secret-{len(read)}"
 
     database = Database(postgres_url, password=password)
-    database.check_reachable()
+    database.is_current()
     database.close()
     again = Database(postgres_url, password=password)
-    again.check_reachable()
+    again.is_current()
     again.close()
     assert len(read) == 2
 
@@ -121,7 +121,7 @@ def test_a_database_that_is_gone_is_unavailable() -> None:
     database = Database("postgresql+psycopg://postgres:secret@127.0.0.1:1/none")
     try:
         with pytest.raises(Unavailable) as gone:
-            database.check_reachable()
+            database.is_current()
     finally:
         database.close()
     assert "secret" not in str(gone.value)
@@ -160,7 +160,7 @@ def hasty(database_url: str) -> Iterator[Database]:
 def test_a_statement_that_runs_for_long_is_stopped_and_says_what_to_do(hasty: Database) -> None:
     with pytest.raises(StatementTooLong, match="ask for less"), hasty.transaction() as connection:
         connection.execute(ENDLESS)
-    hasty.check_reachable()
+    hasty.is_current()
 
 
 def test_a_statement_that_need_not_end_soon_runs_to_its_end(hasty: Database) -> None:
@@ -184,7 +184,7 @@ def test_a_transaction_that_was_held_for_long_is_logged_with_who_held_it(hasty: 
             yield connection
 
     with structlog.testing.capture_logs() as lines:
-        hasty.check_reachable()
+        hasty.is_current()
         with by_another_name():
             pass
         with hasty.transaction(is_bounded=False):
@@ -198,13 +198,13 @@ def test_a_server_that_was_stopped_is_unavailable_until_it_is_back(postgres: Pos
     with relaying(postgres.port) as relay:
         database = Database(postgres_url.replace(f":{postgres.port}/", f":{relay.port}/"))
         try:
-            database.check_reachable()
+            database.is_current()
             relay.be_gone()
             for _ in range(3):
                 with pytest.raises(Unavailable):
-                    database.check_reachable()
+                    database.is_current()
             relay.be_back()
-            database.check_reachable()
+            database.is_current()
         finally:
             database.close()
 

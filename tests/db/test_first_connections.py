@@ -10,7 +10,7 @@ from app.db import deliveries
 from app.db.database import Database
 from app.db.inbox import Inbox
 from app.db.probe import prove_write
-from tests.db.facts import delivery
+from tests.db.facts import delivery, keep_now
 
 PATIENCE_S = 20
 CONNECTIONS, READERS = 20, 40
@@ -47,7 +47,7 @@ def test_a_delivery_is_kept_while_every_other_connection_is_busy(postgres_url: s
     inbox.start()
     try:
         with all_busy(database):
-            kept = inbox.keep_now(delivery())
+            kept = keep_now(inbox, delivery())
             prove_write(database)
         with database.transaction() as connection:
             assert deliveries.find(connection, kept) is not None

@@ -11,7 +11,7 @@ from app.core.errors import Unavailable
 from app.db import deliveries
 from app.db.database import Database
 from app.db.inbox import Inbox, InboxClosed, InboxFull
-from tests.db.facts import delivery
+from tests.db.facts import delivery, keep_now
 from tests.db.threads import at_once
 
 
@@ -25,14 +25,14 @@ def inbox(database: Database) -> Iterator[Inbox]:
 
 
 def test_what_was_kept_is_there(database: Database, inbox: Inbox) -> None:
-    kept = inbox.keep_now(delivery())
+    kept = keep_now(inbox, delivery())
     with database.transaction() as connection:
         assert deliveries.find(connection, kept) is not None
 
 
 def test_a_storm_of_one_delivery_is_one(database: Database, inbox: Inbox) -> None:
-    ids = at_once(*[lambda: inbox.keep_now(delivery())] * 10)
-    assert len({*ids, inbox.keep_now(delivery())}) == 1
+    ids = at_once(*[lambda: keep_now(inbox, delivery())] * 10)
+    assert len({*ids, keep_now(inbox, delivery())}) == 1
     with database.transaction() as connection:
         assert deliveries.counts_by_state(connection) == {"waiting": 1}
 
@@ -50,7 +50,7 @@ def test_those_who_wait_for_work_are_told(database: Database) -> None:
     told = threading.Event()
     inbox = Inbox(database, on_kept=told.set)
     inbox.start()
-    inbox.keep_now(delivery())
+    keep_now(inbox, delivery())
     assert told.wait(5)
     inbox.stop()
 
@@ -60,10 +60,10 @@ def test_a_commit_that_fails_is_never_acknowledged(database: Database, inbox: In
         connection.execute(text("ALTER TABLE deliveries RENAME TO elsewhere"))
     for _ in range(2):
         with pytest.raises(Unavailable):
-            inbox.keep_now(delivery())
+            keep_now(inbox, delivery())
     with database.transaction() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO deliveries"))
-    assert inbox.keep_now(delivery())
+    assert keep_now(inbox, delivery())
 
 
 def test_one_that_cannot_be_stored_does_not_cost_the_others(database: Database) -> None:
@@ -92,7 +92,7 @@ def test_a_stopped_inbox_refuses_with_a_time_to_come_back(database: Database) ->
     inbox.start()
     inbox.stop()
     with pytest.raises(InboxClosed) as closed:
-        inbox.keep_now(delivery())
+        keep_now(inbox, delivery())
     assert closed.value.retry_after is not None
 
 
@@ -165,7 +165,7 @@ def test_deliveries_come_before_others_that_wait_for_the_one_connection(sqlite_u
         for thread in others:
             thread.start()
         until(lambda: len(turns._others) == 5)
-        keeping = threading.Thread(target=lambda: inbox.keep_now(delivery()))
+        keeping = threading.Thread(target=lambda: keep_now(inbox, delivery()))
         keeping.start()
         until(lambda: len(turns._first) == 1)
     for thread in (*others, keeping):

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from app.db import promotion_events, promotions
 from app.db.database import Database
+from app.db.promotion_events import Link
 from app.db.promotions import NewPromotion, PromotionFilters, PromotionRow, PromotionState
 from tests.db.facts import MINUTE, NOW
 
@@ -146,9 +147,9 @@ def test_a_history_that_was_tampered_with_is_seen(database: Database, tampering:
         begun = _begin(connection, replace(NEW, reason="zero \0 and surrogate \udc80"), at=odd)
         _move(connection, begun, PromotionState.PROPOSED)
         _move(connection, begun, PromotionState.MERGED)
-        assert promotion_events.first_broken(connection, LANE) is None
+        assert promotion_events.check_chains(connection, Link(LANE), limit=10_000) == ([], None)
         connection.execute(text(tampering))
-        assert promotion_events.first_broken(connection, LANE) == broken
+        assert promotion_events.check_chains(connection, Link(LANE), limit=10_000) == ([(LANE, broken)], None)
 
 
 def _begin(connection: Connection, new: NewPromotion = NEW, *, at: datetime = NOW) -> PromotionRow:

@@ -23,6 +23,7 @@ from app.services.ready_policies import ReadyPolicies
 from app.services.reconcile import reconcile
 from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Systems
+from tests.db.facts import record_listing
 from tests.servers.bare_repository import BareRepository
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -76,7 +77,7 @@ class Lane:
         lane = cls(database, config, mirror, LocalForge(config.path, clock=lambda: NOW))
         with database.transaction() as connection:
             lanes.ensure(connection, "fleet", "main", NOW)
-            catalogue.record_listing(connection, IMAGE, ["1.0.0"], NOW - timedelta(days=1))
+            record_listing(connection, IMAGE, ["1.0.0"], NOW - timedelta(days=1))
         return lane
 
     @property

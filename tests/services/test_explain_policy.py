@@ -16,6 +16,7 @@ from app.services.explanations import PolicyExplanation, StageExplanation
 from app.services.read_lanes import policy as find_policy
 from app.services.scans import Scans
 from app.services.systems import Systems
+from tests.db.facts import record_listing
 from tests.end_to_end.bridge import fleet, policy
 from tests.services.history import NOW as THEN
 from tests.services.history import settle_with_plan, write_history
@@ -155,9 +156,9 @@ def test_tags_that_are_gone_or_of_change_requests_are_counted(lane: Lane) -> Non
     lane.push("1.1.0")
     _build(lane, "1.1.0", BuildResult.SUCCESS, change_id="PR-7")
     with lane.database.transaction() as connection:
-        catalogue.record_listing(connection, IMAGE, ["1.0.0", "1.1.0", "0.1.0"], NOW)
-        catalogue.record_listing(connection, IMAGE, ["1.0.0", "1.1.0"], NOW)
-        catalogue.record_listing(connection, IMAGE, ["1.0.0", "1.1.0"], NOW)
+        record_listing(connection, IMAGE, ["1.0.0", "1.1.0", "0.1.0"], NOW)
+        record_listing(connection, IMAGE, ["1.0.0", "1.1.0"], NOW)
+        record_listing(connection, IMAGE, ["1.0.0", "1.1.0"], NOW)
     lane.run()
     left_out = _explained(lane).left_out
     assert (left_out.gone, left_out.barred, left_out.barred_tags) == (1, 1, ["1.1.0"])
@@ -261,7 +262,7 @@ def test_a_spec_is_tried_on_any_tags(database: Database) -> None:
 
 def test_a_repository_of_many_tags_is_explained_in_a_bounded_answer(lane: Lane) -> None:
     with lane.database.transaction() as connection:
-        catalogue.record_listing(connection, IMAGE, [f"1.{n // 100}.{n % 100}" for n in range(5_000)], NOW)
+        record_listing(connection, IMAGE, [f"1.{n // 100}.{n % 100}" for n in range(5_000)], NOW)
     lane.run()
     found = _explained(lane)
     assert found.tags is not None

@@ -9,11 +9,12 @@ import pytest
 
 from app.core.images import ImageName
 from app.core.promotion.gates import TagState, is_admissible
-from app.db import builds, lanes, pushed_heads, revisions
+from app.db import lanes, pushed_heads, revisions
 from app.db.deliveries import DeliveryState
 from app.db.pushed_heads import PushedHead
 from app.services.interpret import Interpreter
 from app.services.ready_policies import ReadyPolicies
+from tests.db.facts import reports_of
 from tests.servers.jenkins import JenkinsServer, build_body
 from tests.services.broken_database import BrokenDatabase
 from tests.services.webhooks import (
@@ -296,7 +297,7 @@ def test_builds_of_our_own_work_and_of_change_requests_make_no_candidate(
     site.send("ci", build_report(site.image, TAG, digest_of(TAG), **changes))
     assert [one.is_ours for one in site.builds()] == [is_ours]
     with site.database.transaction() as connection:
-        reports = tuple(builds.reports_of(connection, site.image))
+        reports = tuple(reports_of(connection, site.image))
     tag = TagState(tag=TAG, digest=digest_of(TAG), first_seen_at=NOW, reports=reports)
     assert is_admissible(tag) is is_admitted
 

@@ -19,6 +19,7 @@ from app.services.judge_policies import Judge
 from app.services.keep_selections import is_candidate, keep_selections, states_of_all
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Systems
+from tests.db.facts import record_listing
 from tests.services.lanes import NOW
 
 SPECS = (
@@ -58,7 +59,7 @@ class Image:
                     catalogue.note_missing(connection, self.image, tag, is_deleted=True, looked_at=NOW)
                 case "list":
                     present = [one for one in TAGS if one != tag]
-                    touched = set(catalogue.record_listing(connection, self.image, present, NOW))
+                    touched = set(record_listing(connection, self.image, present, NOW))
                 case _:
                     self.build_number += 1
                     told = _build(self.image, tag, digest, number=self.build_number)

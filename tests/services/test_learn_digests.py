@@ -17,6 +17,7 @@ from app.services.lane_run import LaneRun
 from app.services.learn_digests import learn_digests
 from app.services.read_lane import view_at
 from app.services.reconcile import reconcile
+from tests.db.facts import record_listing
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, NOW, Lane, digest
 
@@ -43,7 +44,7 @@ def lane(tmp_path: Path, database: Database) -> Lane:
     """One app whose tags 1.0.0, 1.1.0 and 1.2.0 a list told of."""
     created = Lane.create(tmp_path, database, {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")})
     with database.transaction() as connection:
-        catalogue.record_listing(connection, IMAGE, ["1.0.0", "1.1.0", "1.2.0"], created.now)
+        record_listing(connection, IMAGE, ["1.0.0", "1.1.0", "1.2.0"], created.now)
     return created
 
 

@@ -13,6 +13,7 @@ from app.db import applications, builds, catalogue, revisions
 from app.db.database import Database
 from app.db.promotions import PromotionState
 from app.services.reconcile import reconcile
+from tests.db.facts import record_listing
 from tests.end_to_end.bridge import deployment, kustomization, policy
 from tests.services.lanes import IMAGE, Lane, digest
 
@@ -227,7 +228,7 @@ def test_a_tag_that_is_moved_long_after_its_push_has_the_whole_time_to_be_report
 def test_one_look_that_did_not_find_the_present_tag_moves_nothing_backwards(tmp_path: Path, database: Database) -> None:
     lane = Lane.create(tmp_path, database, {**_FILES, "apps/app.yaml": deployment("1.1.0")})
     with database.transaction() as connection:
-        catalogue.record_listing(connection, IMAGE, ["1.0.0", "1.1.0"], lane.now)
+        record_listing(connection, IMAGE, ["1.0.0", "1.1.0"], lane.now)
         catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=False, looked_at=lane.now)
     run = lane.claim()
     reconcile(replace(run, systems=replace(run.systems, registries={IMAGE.registry: _Forgetful()})))

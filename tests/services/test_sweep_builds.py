@@ -11,6 +11,7 @@ from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
 from app.db import builds
 from app.services.read_facts import build as show_build
+from tests.db.facts import reports_of
 from tests.servers.jenkins import build_body
 from tests.services.broken_database import BrokenDatabase
 from tests.services.sweeping import BuiltJenkins, built, everything, held, sweep, sweeps_over
@@ -48,7 +49,7 @@ def known(site: Site) -> Sequence[tuple[str, int, str]]:
 
 def reports(site: Site) -> set[tuple[int, str, str | None]]:
     with site.database.transaction() as connection:
-        return {(one.number, one.tag, one.digest) for one in builds.reports_of(connection, site.image)}
+        return {(one.number, one.tag, one.digest) for one in reports_of(connection, site.image)}
 
 
 @pytest.mark.usefixtures("jenkins")

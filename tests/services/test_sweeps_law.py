@@ -16,6 +16,7 @@ from app.db import builds, lanes, selections
 from app.db.collections import METADATA
 from app.db.database import Database
 from app.services.keep_selections import is_candidate, states_of_all
+from tests.db.facts import reports_of
 from tests.services.sweeping import BuiltJenkins, ShownRegistry, built, held, name_in_policies, sweep
 from tests.services.webhooks import (
     CHOICES,
@@ -119,7 +120,7 @@ class World:
         tags = {tag for tag, state in states_of_all(self.site.database, APP).items() if not state.is_gone}
         with self.site.database.transaction() as connection:
             rows = connection.execute(select(told.job, told.number, told.result, told.is_ours, told.commit))
-            reports = {(one.job, one.number, one.tag, one.is_barred) for one in builds.reports_of(connection, APP)}
+            reports = {(one.job, one.number, one.tag, one.is_barred) for one in reports_of(connection, APP)}
             return {"tags": tags, "builds": sorted(tuple(row) for row in rows), "reports": reports}
 
     def candidates(self) -> set[str]:

@@ -28,6 +28,7 @@ from app.services.judge_policies import Judge
 from app.services.keep_selections import is_candidate, states_of_all
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import ConfigRepo, Source, Systems
+from tests.db.facts import reports_of
 from tests.servers.jenkins import JenkinsServer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -153,7 +154,7 @@ class Site:
                 "artifacts": {
                     (one.job, one.number, str(image), one.tag, one.digest)
                     for image in images
-                    for one in builds.reports_of(connection, image)
+                    for one in reports_of(connection, image)
                 },
                 "tags": {
                     (one.image, one.tag, one.digest, one.is_gone)

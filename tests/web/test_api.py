@@ -3,9 +3,10 @@
 import pytest
 from sqlalchemy import text
 
-from app.db import catalogue, deliveries
+from app.db import deliveries
 from app.db.deliveries import DeliveryState, NewDelivery
 from app.db.pages import encode_cursor
+from tests.db.facts import record_listing
 from tests.services.history import DIGEST, IMAGE, NOW, History, settle_with_plan, write_history
 from tests.web.site import OPERATE, READ, Site
 
@@ -82,7 +83,7 @@ def test_a_build_is_shown_with_what_it_published(site: Site, history: History) -
 @pytest.mark.usefixtures("history")
 def test_images_are_listed_with_their_tags(site: Site) -> None:
     with site.database.transaction() as connection:
-        catalogue.record_listing(connection, IMAGE, ["1.1.0", "1.2.0"], NOW)
+        record_listing(connection, IMAGE, ["1.1.0", "1.2.0"], NOW)
     [image] = site.get("/images").json()["items"]
     assert (image["image"], image["listed_at"]) == (str(IMAGE), "2026-11-21T08:00:00Z")
     tags = site.get("/images/tags", image=str(IMAGE)).json()["items"]

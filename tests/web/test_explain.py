@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.db import catalogue, policies
+from app.db import policies
 from app.db.database import Database
 from app.services.systems import Systems
+from tests.db.facts import record_listing
 from tests.services.history import IMAGE, NOW, settle_with_plan, write_history
 from tests.services.lanes import ListedRegistry
 from tests.web.site import Site, running_site
@@ -25,7 +26,7 @@ def explaining(database: Database) -> Iterator[Site]:
         settle_with_plan(connection)
         rows = [replace(row, spec=SPEC) for row in policies.find(connection, "flux-system", "web")]
         policies.replace_all(connection, rows[0].lane, rows)
-        catalogue.record_listing(connection, IMAGE, ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0"], NOW)
+        record_listing(connection, IMAGE, ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0"], NOW)
     systems = Systems(registries={IMAGE.registry: ListedRegistry()})
     with running_site(database, change=lambda parts: replace(parts, systems=systems)) as site:
         yield site
