@@ -335,6 +335,14 @@ def page(
     return cut(rows, limit, lambda row: encode_cursor(row.id))
 
 
+def mentioning(connection: Connection, text: str, *, among: int, limit: int) -> Sequence[DeliveryRow]:
+    """Of the newest deliveries those whose outcome or last error names a text, newest first."""
+    newest = select(deliveries.c.id).order_by(deliveries.c.id.desc()).limit(among).subquery()
+    says = or_(deliveries.c.outcome.contains(text, autoescape=True), deliveries.c.error.contains(text, autoescape=True))
+    wanted = _WITHOUT_CONTENT.where(deliveries.c.id.in_(select(newest.c.id)), says)
+    return [_row(row) for row in connection.execute(wanted.order_by(deliveries.c.id.desc()).limit(limit))]
+
+
 def counts_by_state(connection: Connection) -> dict[str, int]:
     """How many deliveries there are in each state that one is in; of millions `count_some` tells it in steps."""
     counted = select(deliveries.c.state, func.count().label("total")).group_by(deliveries.c.state)

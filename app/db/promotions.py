@@ -199,6 +199,14 @@ def latest(connection: Connection, lane: str, *, stage: str, policy: str, tag: s
     return _first(connection, _of(lane, stage, policy).where(promotions.c.tag == tag))
 
 
+def of_tag(connection: Connection, lane: str, *, policy: str, tag: str, limit: int) -> Sequence[PromotionRow]:
+    """A policy's promotions of one tag in all stages, newest first."""
+    wanted = select(promotions).where(
+        promotions.c.lane == lane, promotions.c.policy == storable(policy), promotions.c.tag == tag
+    )
+    return [_row(row) for row in connection.execute(wanted.order_by(promotions.c.id.desc()).limit(limit))]
+
+
 def latest_merged(connection: Connection, lane: str, *, stage: str, policy: str) -> PromotionRow | None:
     """What was let in last: the newest promotion that is merged, by the order of merging."""
     event = promotion_events.promotion_events
