@@ -9,6 +9,7 @@ from urllib.parse import quote
 import typer
 
 from app.cli.reach import Api, reach
+from app.core.builds.runs import build_name
 from app.core.errors import NotFound
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
@@ -37,7 +38,7 @@ def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, 
             one["stage"],
             one["policy"],
             one["tag"] or "-",
-            f"{one['build']['job']} #{one['build']['number']}" if one["build"] else "-",
+            _build(one["build"]) if one["build"] else "-",
             f"#{one['pull_request']['number']}" if one["pull_request"] else one["origin"] or "-",
             one["merged_by"] or "-",
             ", ".join(sorted({each["cluster"] for each in one["applied"] if each["state"] == "applied"})) or "-",
@@ -213,6 +214,10 @@ def _print_plan(lane: Any, one: Any | None) -> None:
         typer.echo(f"  {each['stage']}/{each['policy']}: {each['standing']}{tag}: {each['reason']}")
     for each in one["noticed"]:
         typer.echo(f"  noticed {each['file']}:{each['line'] or 1}: {each['what']}")
+
+
+def _build(build: Any) -> str:
+    return build_name(build["job"], build["number"], run=build["run"])
 
 
 def _lane_name(lane: Any) -> str:

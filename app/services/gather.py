@@ -18,6 +18,7 @@ from app.core.facts import (
     TagDeleted,
 )
 from app.core.images import ImageName, InvalidImage, is_digest, is_tag
+from app.core.receipt import no_later_than
 from app.services.systems import Source, Systems
 
 _PART = 100
@@ -66,13 +67,14 @@ def gather(
     system cannot be asked.
     """
     parts = [Gathered()]
-    for fact in facts:
-        found = Gathered()
+    for told in facts:
+        found, fact = Gathered(), no_later_than(received_at, told)
         match fact:
             case BuildMentioned() | BuildFinished() if not source.may_report_job(fact.job):
                 found.ignored.append(f"source {source.name} may not speak for job {fact.job}")
             case BuildMentioned():
-                settle_build(_read_back(fact, systems, age=now - received_at), source, systems, found)
+                read_back = _read_back(fact, systems, age=now - received_at)
+                settle_build(no_later_than(now, read_back), source, systems, found)
             case BuildFinished():
                 settle_build(fact, source, systems, found)
             case ImagePushed():

@@ -30,7 +30,7 @@ from app.services.systems import ConfigRepo, Source, Systems
 class FactWriter:
     """Writes facts of one source down within one transaction; collects the lanes and the tags that they concern.
 
-    `delivery_id` is None where no delivery brought them.
+    `delivery_id` is None where no delivery brought them. `received_at` is when they were heard of, or asked for.
     """
 
     connection: Connection
@@ -38,6 +38,7 @@ class FactWriter:
     source: Source
     delivery_id: str | None
     now: datetime
+    received_at: datetime
     touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def write(self, gathered: Gathered, ready: ReadyPolicies) -> set[str]:
@@ -87,15 +88,16 @@ class FactWriter:
     def _builds(self, told: Iterable[BuildFinished]) -> Iterator[Artifact]:
         """Record builds, in an order that two transactions share; gives all that they named, now or before."""
         for build in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
-            builds.record(
+            recorded = builds.record(
                 self.connection,
                 build,
                 is_ours=self._is_ours(build),
                 source=self.source.name,
                 delivery_id=self.delivery_id,
                 now=self.now,
+                received_at=self.received_at,
             )
-            yield from builds.named_by(self.connection, build)
+            yield from builds.artifacts_of(self.connection, recorded.build_id)
 
     def _touch_build(self, artifact: Artifact) -> None:
         """What a build says counts for the tag that it named and for every tag of that digest."""

@@ -8,6 +8,7 @@ from functools import partial
 from app.core.errors import NotFound
 from app.core.facts import BuildFinished
 from app.core.ports import BuildSeen, Jenkins
+from app.core.receipt import no_later_than
 from app.db import builds, held_back, sweep_marks
 from app.senders.sender import Keys, Origin
 from app.services.gather import Gathered, settle_build, with_named_image
@@ -176,14 +177,14 @@ def _take_in(look: Look, jobs: _Jobs, news: _News) -> None:
 
 def _write(look: Look, speaker: Source, new: Sequence[BuildFinished]) -> None:
     """Write builds of one job down, with what the registry says of their images; not those that came meanwhile."""
-    gathered = Gathered()
+    gathered, asked_at = Gathered(), look.now()
     for build in new:
-        settle_build(with_named_image(build), speaker, look.systems, gathered)
+        settle_build(with_named_image(no_later_than(asked_at, build)), speaker, look.systems, gathered)
     numbers = [build.number for build in new]
     with look.database.transaction() as connection:
         known = builds.known_numbers(connection, controller=new[0].controller, job=new[0].job, numbers=numbers)
         facts = [fact for fact in gathered.facts if not (isinstance(fact, BuildFinished) and fact.number in known)]
-        writer = FactWriter(connection, look.systems, speaker, None, look.now())
+        writer = FactWriter(connection, look.systems, speaker, None, look.now(), asked_at)
         keys = writer.write(replace(gathered, facts=facts), look.ready)
     if keys:
         look.on_lanes_due()
