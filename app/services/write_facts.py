@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import unquote
 
 from sqlalchemy import Connection
 
+from app.core.builds.change_requests import change_request_of
 from app.core.facts import (
     Artifact,
     BranchMoved,
@@ -87,7 +88,8 @@ class FactWriter:
 
     def _builds(self, told: Iterable[BuildFinished]) -> Iterator[Artifact]:
         """Record builds, in an order that two transactions share; gives all that they named, now or before."""
-        for build in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
+        for one in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
+            build = replace(one, change_id=change_request_of(one))
             recorded = builds.record(
                 self.connection,
                 build,
