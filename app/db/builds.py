@@ -1,7 +1,6 @@
 """Builds: finished Jenkins builds, and the images and charts that they named."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -330,13 +329,29 @@ def artifacts_of(connection: Connection, build_id: str) -> Sequence[Artifact]:
     return [Artifact(row.kind, _image(row.image), row.tag, row.digest or None) for row in rows]
 
 
-def known_numbers(connection: Connection, *, controller: str, job: str, numbers: Iterable[int]) -> AbstractSet[int]:
-    """Those of these builds of a job that are known."""
-    found: set[int] = set()
-    of_job = select(builds.c.number).where(builds.c.controller == controller, builds.c.job == storable(job))
-    for some in lists_of(numbers):
-        found |= set(connection.execute(of_job.where(builds.c.number.in_(some))).scalars())
-    return found
+def untold(connection: Connection, seen: Iterable[BuildFinished]) -> Sequence[BuildFinished]:
+    """Those of these builds of one job that nobody told of, or only as unknown.
+
+    Jenkins was asked for them, so only another start makes one of a known number another run.
+    """
+    every = {one.number: one for one in seen}
+    settled: set[int] = set()
+    for some in lists_of(every):
+        job = _of_job(next(iter(every.values())))
+        for row in connection.execute(select(builds).where(job, builds.c.number.in_(some))):
+            known = KnownRun(run=row.run, started_at=row.started_at)
+            is_same = find_run([known], every[row.number]) is not None
+            if is_same and row.result != BuildResult.UNKNOWN:
+                settled.add(row.number)
+    return [one for number, one in every.items() if number not in settled]
+
+
+def unknown_since(connection: Connection, controller: str, since: datetime, *, limit: int) -> Sequence[tuple[str, int]]:
+    """Job and number of the newest builds of which only that they ended is known."""
+    its = select(builds.c.job, builds.c.number).where(
+        builds.c.controller == controller, builds.c.result == BuildResult.UNKNOWN, builds.c.id >= new_id(since)[:12]
+    )
+    return [(row.job, row.number) for row in connection.execute(its.order_by(builds.c.id.desc()).limit(limit))]
 
 
 def page(  # noqa: PLR0913 (each filter is named)
