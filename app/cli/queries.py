@@ -129,6 +129,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     yield "pull requests", f"{found['open_pull_requests']} open"
     yield "lanes due", _with_age(f"{found['lanes_due']} of {found['lanes']}", "longest", found["oldest_due_s"])
     yield "retries", _counts(found["retries"])
+    yield "ignored", _counts(_limits(found["ignored"]))
     yield "sweeps", _counts(found["sweeps"])
     yield "sweeps found", _counts(found["sweep_found"])
     yield "held back", str(found["held_back"] or "none")
@@ -139,6 +140,12 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
         mean_s = latency["sum_s"] / latency["count"]
         told = f"{latency['count']} pull requests, opened {mean_s:.1f} s after their webhook on average"
         yield "latency", f"{told}, half within {within} s"
+
+
+def _limits(ignored: dict[str, int]) -> dict[str, int]:
+    """By source and limit, as `ci:jobs`, in words."""
+    parts = ((label.rpartition(":"), count) for label, count in ignored.items())
+    return {f"beyond {limit} of source {source}": count for (source, _, limit), count in parts}
 
 
 def _with_age(told: str, name: str, age_s: float) -> str:

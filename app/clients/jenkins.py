@@ -111,15 +111,18 @@ class Jenkins:
         self._ca_file, self._proxy = ca_file, proxy
         self._rests = Rests(silence=JenkinsSilent, resting=self._resting, clock=clock)
 
-    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
+    def newest_builds(
+        self, patterns: Sequence[str], *, on_left_out: Callable[[str, str], None] = lambda _name, _why: None
+    ) -> Mapping[str, int]:
         """The jobs whose full names match one of the patterns, each with the number of its newest build (0: none yet).
 
         Patterns are a shell's, `*` also over `/`. The walk begins in the folders that they name and enters only those
-        that can hold a match; what our account may not see is left out. A full list or an error: JenkinsRefused,
+        that can hold a match; what our account may not see is left out. What has a name that is not taken is told to
+        `on_left_out`, with the reason. A full list or an error: JenkinsRefused,
         JenkinsUnavailable, InvalidJobName, JobTreeTooLarge.
         """
         with self._reading("no folder of jobs") as read:
-            found = find_jobs(self._name, patterns, partial(_list_folder, read))
+            found = find_jobs(self._name, patterns, partial(_list_folder, read), on_left_out)
         if found is None:
             raise JenkinsRefused(
                 self._name,

@@ -70,6 +70,7 @@ deliveries = Table(
 )
 
 
+_LOOKED_THROUGH = 5_000
 # Bodies may be megabytes: a page of rows must not carry a hundred of them.
 _WITHOUT_CONTENT = select(*(column for column in deliveries.c if column.name not in {"headers", "body"}))
 
@@ -230,6 +231,15 @@ def finish(
         state=state, outcome=storable(outcome), error=None, owner=None, lease_until=None, ended_at=now
     )
     return connection.execute(ended).rowcount == 1
+
+
+def ignored_of(connection: Connection, text: str, *, limit: int) -> Sequence[DeliveryRow]:
+    """The newest deliveries that were left out, whole or in part, and say this text; among the last few thousand."""
+    newest = select(deliveries.c.id).where(deliveries.c.state == DeliveryState.DONE)
+    newest = newest.order_by(deliveries.c.id.desc()).limit(_LOOKED_THROUGH)
+    said = (deliveries.c.outcome.startswith("ignored"), deliveries.c.outcome.contains(text, autoescape=True))
+    wanted = _WITHOUT_CONTENT.where(deliveries.c.id.in_(newest), *said).order_by(deliveries.c.id.desc()).limit(limit)
+    return [_row(row) for row in connection.execute(wanted)]
 
 
 def postpone(connection: Connection, claim: ClaimedDelivery, *, due_at: datetime, error: str, counts: bool) -> bool:

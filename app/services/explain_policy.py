@@ -1,5 +1,6 @@
 """Explain a policy: the verdict on each tag that matters, what gates and holds add, and what Flux is silent about."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,7 +21,7 @@ from app.core.promotion.gates import TagState, is_admissible
 from app.core.promotion.rules import Rules
 from app.core.promotion.state import PolicyState
 from app.core.promotion.walk import Entry
-from app.db import holds, lanes
+from app.db import deliveries, holds, lanes
 from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.describe_plan import PlanDescription
@@ -34,6 +35,7 @@ from app.services.systems import Systems
 from app.services.views import PolicyDetails
 
 _MOST_MARKERS = 20
+_MOST_LEFT_OUT = 5
 _UNKNOWN_SPEC = "its spec is not known; the next run of its lane writes it down"
 
 
@@ -102,6 +104,8 @@ def explain_policy(
     state = _with_push(_state(database, found), pushed, now)
     with database.transaction() as connection:
         stages = list(_stages(connection, found, state))
+        if pushed is not None:
+            found.notes += _left_out_reports(connection, found, pushed)
     return PolicyExplanation(
         **_named(details),
         commit=lane.last_head if lane is not None else None,
@@ -217,6 +221,18 @@ def _left_out(state: PolicyState) -> LeftOut:
     selected = state.selection.verdicts if state.selection is not None else {}
     barred = sorted(one.tag for one in present if not is_admissible(one) and one.tag not in selected)
     return LeftOut(gone=len(state.tags) - len(present), barred=len(barred), barred_tags=barred[-MOST_ON_A_SIDE:])
+
+
+def _left_out_reports(connection: Connection, found: _Found, pushed: str) -> Iterator[str]:
+    """What told of this tag and did not count, as its source may not speak for it."""
+    try:
+        image = found.systems.known_as(ImageName.parse(found.details.image))
+    except InvalidImage:
+        return
+    named = re.compile(rf"{re.escape(f'{image}:{pushed}')}(?![A-Za-z0-9_.-])")
+    for row in deliveries.ignored_of(connection, f"{image}:{pushed}", limit=_MOST_LEFT_OUT):
+        if named.search(row.outcome or ""):
+            yield f"delivery {row.id} of {row.received_at:%Y-%m-%d %H:%M} UTC: {(row.outcome or '')[:500]}"
 
 
 def _stages(connection: Connection, found: _Found, state: PolicyState) -> Iterator[StageExplanation]:

@@ -1,5 +1,6 @@
 """Interpret a kept delivery: write its facts down and mark the lanes that they concern, in one transaction."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -82,6 +83,8 @@ class Interpreter:
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
             if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
                 raise LostDelivery(claim.id)
+            for limit, count in sorted(Counter(limit for part in (*parts, last) for limit in part.limits).items()):
+                measures.add(connection, "ignored", f"{source.name}:{limit}", count)
         if keys:
             self.on_lanes_due()
 
@@ -105,6 +108,7 @@ class Interpreter:
 
 
 def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) -> str:
+    """What became of a delivery; what its source may not speak for comes first, for it is what people look for."""
     whole = Gathered()
     for part in parts:
         whole.join(part)
@@ -112,5 +116,6 @@ def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) 
     said = [f"facts: {', '.join(told)}" if told else "no facts"]
     said += [f"lanes: {', '.join(sorted(keys))}"] if keys else []
     left_out = [*whole.ignored, *ignored]
-    said += [f"ignored: {'; '.join(left_out)}"] if left_out else []
+    if left_out:
+        said.insert(0 if whole.limits else len(said), f"ignored: {'; '.join(left_out)}")
     return ". ".join(said)[:2000]

@@ -80,11 +80,15 @@ def sweep_builds(look: Look) -> None:
     for controller, patterns in sorted(look.systems.sweeps.jobs.items()):
         with look.attempt(f"jenkins.{controller}"):
             jenkins = look.systems.jenkins[controller]
-            newest = jenkins.newest_builds(patterns)
+            newest = jenkins.newest_builds(patterns, on_left_out=partial(_leave_out, look, controller))
             for pattern in patterns:
                 its = {job: number for job, number in newest.items() if _pattern_of(job, patterns) == pattern}
                 _look_at(look, _jobs(look, controller, jenkins, pattern, its))
             _look_at_unknown(look, controller, jenkins, newest)
+
+
+def _leave_out(look: Look, controller: str, name: str, why: str) -> None:
+    look.leave_out(f"jenkins.{controller} {name[:200]!a}: {why}")
 
 
 def _look_at_unknown(look: Look, controller: str, jenkins: Jenkins, jobs: Mapping[str, int]) -> None:
@@ -204,6 +208,8 @@ def _write(look: Look, speaker: Source, new: Sequence[BuildFinished]) -> None:
     gathered, asked_at = Gathered(), look.now()
     for build in new:
         settle_build(with_named_image(no_later_than(asked_at, build)), speaker, look.systems, gathered)
+    for ignored in gathered.ignored:
+        look.leave_out(f"{new[0].job}: {ignored}")
     with look.database.transaction() as connection:
         still = {build.number for build in builds.untold(connection, new)}
         facts = [fact for fact in gathered.facts if not isinstance(fact, BuildFinished) or fact.number in still]
