@@ -43,6 +43,13 @@ def reports_on(
     return list(found.values())
 
 
+def are_of_change_requests(connection: Connection, image: ImageName) -> bool:
+    """Tell whether a build of a change request named an image."""
+    named = select(artifacts.c.id).join(builds, artifacts.c.build_id == builds.c.id)
+    of_change = named.where(artifacts.c.image == str(image), builds.c.change_id.is_not(None), builds.c.change_id != "")
+    return connection.execute(of_change.limit(1)).first() is not None
+
+
 def _reports(are_wanted: ColumnElement[bool]) -> Select[tuple[object, ...]]:
     named = (artifacts.c.tag, artifacts.c.digest, artifacts.c.recorded_at.label("named_at"))
     wanted = select(builds, *named, artifacts.c.id.label("artifact_id"), has_twins)

@@ -16,6 +16,7 @@ from app.core.policies.explaining import MOST_ON_A_SIDE, explain
 from app.core.policies.selection import compile_policy
 from app.core.policies.stored import read_spec
 from app.core.policies.warnings import PolicyWarning, warn
+from app.core.promotion.consent import in_stage, only_barred_words
 from app.core.promotion.explaining import explain_stage
 from app.core.promotion.gates import TagState, is_admissible
 from app.core.promotion.rules import Rules
@@ -104,6 +105,8 @@ def explain_policy(
     state = _with_push(_state(database, found), pushed, now)
     with database.transaction() as connection:
         stages = list(_stages(connection, found, state))
+        if state.barred_tags:
+            found.notes.append(only_barred_words(state.name, state.barred_tags))
         if pushed is not None:
             found.notes += _left_out_reports(connection, found, pushed)
     return PolicyExplanation(
@@ -207,7 +210,10 @@ def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyS
     if pushed not in tags or tags[pushed].is_gone:
         tags[pushed] = TagState(tag=pushed, digest=None, first_seen_at=now)
     candidates = {pushed, *(state.selection.verdicts if state.selection is not None else ())}
-    return replace(state, tags=tags, selection=state.compiled.select(candidates))
+    with_changes = state.with_changes
+    if with_changes is not None:
+        with_changes = state.compiled.select({pushed, *with_changes.verdicts})
+    return replace(state, tags=tags, selection=state.compiled.select(candidates), with_changes=with_changes)
 
 
 def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
@@ -245,7 +251,7 @@ def _stages(connection: Connection, found: _Found, state: PolicyState) -> Iterat
         fields = [one for one in state.fields if one.stage == stage.name]
         if fields and state.selection is not None and state.waits_for is None:
             entry = Entry(stage=stage, holds=held, now=found.now, build_within=found.systems.timing.build_within)
-            yield StageExplanation.of(explain_stage(state, fields, entry))
+            yield StageExplanation.of(explain_stage(in_stage(state, stage, found.view.rules), fields, entry))
 
 
 def _told_stages(found: _Found, name: str) -> Iterator[StageExplanation]:

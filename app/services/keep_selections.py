@@ -10,7 +10,8 @@ from app.core.images import ImageName
 from app.core.policies.advance import Standing, advance, retract
 from app.core.policies.spec import InvalidPolicy, PolicySpec
 from app.core.policies.stored import read_spec
-from app.core.promotion.gates import BuildReport, TagState, is_admissible
+from app.core.promotion.consent import is_candidate
+from app.core.promotion.gates import BuildReport, TagState
 from app.db import build_reports, catalogue, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database
@@ -42,11 +43,6 @@ def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageNa
         standing = _advanced(ready, spec, row.standing, {tag: states.get(tag) for tag in touched})
         if standing != row.standing:
             selections.store(connection, image, spec, standing)
-
-
-def is_candidate(state: TagState) -> bool:
-    """Tell whether policies may choose a tag: it is there, and not only our own or change requests' builds made it."""
-    return not state.is_gone and is_admissible(state)
 
 
 def states_of_tags(

@@ -6,10 +6,11 @@ from contextlib import closing
 import pytest
 
 from app.core.builds.change_requests import Cause, find_change_request
+from app.core.promotion.consent import is_candidate
 from app.core.promotion.gates import Verdict
 from app.db.database import Database
 from app.demo.registry import DemoRegistry
-from app.services.keep_selections import is_candidate, states_of_tags
+from app.services.keep_selections import states_of_tags
 from tests.servers.jenkins import JenkinsServer, build_body
 from tests.services.webhooks import Site, notification, open_site
 from tests.trials.reports import gate, report

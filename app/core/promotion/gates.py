@@ -1,7 +1,7 @@
 """What a tag must pass to enter a stage: each gate answers pass, wait or fail, with its reason."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -76,6 +76,13 @@ def is_admissible(tag: TagState) -> bool:
     """Tell whether a tag may be a candidate: not when only change requests or our own branches built it."""
     named = _reports_for(tag)
     return not named or any(not report.is_barred for report in named)
+
+
+def with_consent(tag: TagState) -> TagState:
+    """A tag where builds of change requests count as any other; those of our own branches never do."""
+    return replace(
+        tag, reports=tuple(replace(one, is_barred=not one.is_of_change and one.is_barred) for one in tag.reports)
+    )
 
 
 def build_gate(tag: TagState, *, now: datetime, build_within: timedelta) -> GateAnswer:
