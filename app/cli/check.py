@@ -1,7 +1,7 @@
 """`fluxbridge check`: are the settings right, and does every system answer."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Annotated
@@ -18,7 +18,7 @@ from app.core.errors import FluxbridgeError, Invalid, NotFound
 from app.core.facts import BuildFinished
 from app.core.flux.tree import About, FluxTree
 from app.core.flux.warnings import warn_of_tree
-from app.db import held_back
+from app.db import held_back, policies
 from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.read_lane import view_at
@@ -29,6 +29,8 @@ from app.settings.loading import settings_path
 from app.settings.models import Settings
 from app.settings.secrets import unreadable_secrets
 
+_BARRED = "barred: "
+_MOST_BARRED = 100
 _NOT_THERE = "fluxbridge/check"
 _Check = tuple[str, Callable[[], str]]
 
@@ -78,14 +80,22 @@ def _check_database(settings: Settings) -> str:
     try:
         with closing(open_database(settings)) as database, database.transaction() as connection:
             held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
+            barred = policies.page(connection, limit=_MOST_BARRED, status=_BARRED).items
+            told = [f"{one.file}: {one.namespace}/{one.name}: {one.status}" for one in barred]
     except DatabaseLocked:
         url = running_at(settings)
         if url is None:
             raise
         with reach() as api:
             held = [(each["name"], one) for each in api.get("/sweeps")["items"] for one in each["held"]]
-        return "\n".join([f"open in the server at {url}", *(f"WAITS {held_line(*one)}" for one in held)])
-    return "\n".join(["at this version's schema", *(f"WAITS {held_line(*one)}" for one in held)])
+            listed = api.get("/policies", status=_BARRED, limit=_MOST_BARRED)["items"]
+            told = [f"{one['file']}: {one['namespace']}/{one['name']}: {one['status']}" for one in listed]
+        return _lines(f"open in the server at {url}", held, told)
+    return _lines("at this version's schema", held, told)
+
+
+def _lines(first: str, held: Sequence[tuple[str, object]], told: Sequence[str]) -> str:
+    return "\n".join([first, *(f"WAITS {held_line(*one)}" for one in held), *(f"      {line}" for line in told)])
 
 
 def _answered(ask: Callable[[], BuildFinished | str | None]) -> str:

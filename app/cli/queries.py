@@ -9,6 +9,7 @@ from urllib.parse import quote
 import typer
 
 from app.cli.reach import Api, reach
+from app.core.builds.runs import build_name
 from app.core.errors import NotFound
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
@@ -37,7 +38,7 @@ def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, 
             one["stage"],
             one["policy"],
             one["tag"] or "-",
-            f"{one['build']['job']} #{one['build']['number']}" if one["build"] else "-",
+            _build(one["build"]) if one["build"] else "-",
             f"#{one['pull_request']['number']}" if one["pull_request"] else one["origin"] or "-",
             one["merged_by"] or "-",
             ", ".join(sorted({each["cluster"] for each in one["applied"] if each["state"] == "applied"})) or "-",
@@ -128,6 +129,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     yield "pull requests", f"{found['open_pull_requests']} open"
     yield "lanes due", _with_age(f"{found['lanes_due']} of {found['lanes']}", "longest", found["oldest_due_s"])
     yield "retries", _counts(found["retries"])
+    yield "ignored", _counts(_limits(found["ignored"]))
     yield "sweeps", _counts(found["sweeps"])
     yield "sweeps found", _counts(found["sweep_found"])
     yield "held back", str(found["held_back"] or "none")
@@ -138,6 +140,12 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
         mean_s = latency["sum_s"] / latency["count"]
         told = f"{latency['count']} pull requests, opened {mean_s:.1f} s after their webhook on average"
         yield "latency", f"{told}, half within {within} s"
+
+
+def _limits(ignored: dict[str, int]) -> dict[str, int]:
+    """By source and limit, as `ci:jobs`, in words."""
+    parts = ((label.rpartition(":"), count) for label, count in ignored.items())
+    return {f"beyond {limit} of source {source}": count for (source, _, limit), count in parts}
 
 
 def _with_age(told: str, name: str, age_s: float) -> str:
@@ -213,6 +221,10 @@ def _print_plan(lane: Any, one: Any | None) -> None:
         typer.echo(f"  {each['stage']}/{each['policy']}: {each['standing']}{tag}: {each['reason']}")
     for each in one["noticed"]:
         typer.echo(f"  noticed {each['file']}:{each['line'] or 1}: {each['what']}")
+
+
+def _build(build: Any) -> str:
+    return build_name(build["job"], build["number"], run=build["run"])
 
 
 def _lane_name(lane: Any) -> str:

@@ -3,7 +3,7 @@
 Every method may raise `Unavailable` (try later) or `Refused` (an operator must act) unless it says otherwise.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -273,10 +273,13 @@ class BuildSeen:
 class Jenkins(Protocol):
     """One Jenkins controller."""
 
-    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
+    def newest_builds(
+        self, patterns: Sequence[str], *, on_left_out: Callable[[str, str], None] = lambda _name, _why: None
+    ) -> Mapping[str, int]:
         """The jobs of which a pattern matches the full name (`*` also over `/`), with their newest numbers.
 
-        A job without builds has 0. Folders are walked, as far as our account may read them.
+        A job without builds has 0. Folders are walked, as far as our account may read them. What has a name that is
+        not taken is told to `on_left_out`, with the reason.
         """
 
     def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:

@@ -71,6 +71,9 @@ deliveries = Table(
 )
 
 
+_LOOKED_THROUGH = 5_000
+IGNORED = "ignored"
+"""How the outcome of a delivery begins whose source may not speak for something that it told of."""
 # Bodies may be megabytes: a page of rows must not carry a hundred of them.
 _WITHOUT_CONTENT = select(*(column for column in deliveries.c if column.name not in {"headers", "body"}))
 
@@ -336,9 +339,9 @@ def page(
     return cut(rows, limit, lambda row: encode_cursor(row.id))
 
 
-def mentioning(connection: Connection, text: str, *, among: int, limit: int) -> Sequence[DeliveryRow]:
-    """Of the newest deliveries those whose outcome or last error names a text, newest first."""
-    newest = connection.execute(_WITHOUT_CONTENT.order_by(deliveries.c.id.desc()).limit(among))
+def mentioning(connection: Connection, text: str, *, limit: int) -> Sequence[DeliveryRow]:
+    """Of the newest few thousand deliveries those whose outcome or last error names a text, newest first."""
+    newest = connection.execute(_WITHOUT_CONTENT.order_by(deliveries.c.id.desc()).limit(_LOOKED_THROUGH))
     named = (row for row in newest if text in (row.outcome or "") or text in (row.error or ""))
     return [_row(row) for row in islice(named, limit)]
 

@@ -1,5 +1,6 @@
 """Explain a policy: the verdict on each tag that matters, what gates and holds add, and what Flux is silent about."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,12 +16,13 @@ from app.core.policies.explaining import MOST_ON_A_SIDE, explain
 from app.core.policies.selection import compile_policy
 from app.core.policies.stored import read_spec
 from app.core.policies.warnings import PolicyWarning, warn
+from app.core.promotion.consent import in_stage, only_barred_words
 from app.core.promotion.explaining import explain_stage
 from app.core.promotion.gates import TagState, is_admissible
 from app.core.promotion.rules import Rules
 from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.walk import Entry
-from app.db import holds, lanes
+from app.db import deliveries, holds, lanes
 from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.describe_plan import PlanDescription
@@ -34,6 +36,7 @@ from app.services.systems import Systems
 from app.services.views import PolicyDetails
 
 _MOST_MARKERS = 20
+_MOST_LEFT_OUT = 5
 _UNKNOWN_SPEC = "its spec is not known; the next run of its lane writes it down"
 
 
@@ -99,6 +102,10 @@ def explain_policy(
     state = _with_push(state, pushed, now)
     with database.transaction() as connection:
         stages = list(_stages(connection, found, state))
+        if state.barred_tags:
+            found.notes.append(only_barred_words(state.name, state.barred_tags))
+        if pushed is not None:
+            found.notes += _left_out_reports(connection, found, pushed)
     return PolicyExplanation(
         **_named(details),
         commit=found.lane.last_head if found.lane is not None else None,
@@ -126,10 +133,10 @@ def find_state(
 
 def entries_of(
     connection: Connection, found: FoundPolicy, state: PolicyState
-) -> Iterator[tuple[Sequence[FieldState], Entry]]:
-    """The fields of a policy in each stage that it has, with what the walk into it asks; none where nothing is walked.
+) -> Iterator[tuple[PolicyState, Sequence[FieldState], Entry]]:
+    """A policy as each stage that has a field of it sees it, with those fields and what the walk asks besides.
 
-    The policy's commit has to be on this machine.
+    None where nothing is walked; the policy's commit has to be on this machine.
     """
     if found.view is None or state.selection is None or state.waits_for is not None:
         return
@@ -138,7 +145,8 @@ def entries_of(
         fields = [one for one in state.fields if one.stage == stage.name]
         if fields:
             within = found.systems.timing.build_within
-            yield fields, Entry(stage=stage, holds=held, now=found.now, build_within=within)
+            entry = Entry(stage=stage, holds=held, now=found.now, build_within=within)
+            yield in_stage(state, stage, found.view.rules), fields, entry
 
 
 def explain_tags(details: PolicyDetails, tags: Iterable[str], *, now: datetime) -> PolicyExplanation:
@@ -229,7 +237,10 @@ def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyS
     if pushed not in tags or tags[pushed].is_gone:
         tags[pushed] = TagState(tag=pushed, digest=None, first_seen_at=now)
     candidates = {pushed, *(state.selection.verdicts if state.selection is not None else ())}
-    return replace(state, tags=tags, selection=state.compiled.select(candidates))
+    with_changes = state.with_changes
+    if with_changes is not None:
+        with_changes = state.compiled.select({pushed, *with_changes.verdicts})
+    return replace(state, tags=tags, selection=state.compiled.select(candidates), with_changes=with_changes)
 
 
 def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
@@ -245,12 +256,25 @@ def _left_out(state: PolicyState) -> LeftOut:
     return LeftOut(gone=len(state.tags) - len(present), barred=len(barred), barred_tags=barred[-MOST_ON_A_SIDE:])
 
 
+def _left_out_reports(connection: Connection, found: FoundPolicy, pushed: str) -> Iterator[str]:
+    """What told of this tag and did not count, as its source may not speak for it."""
+    try:
+        image = found.systems.known_as(ImageName.parse(found.details.image))
+    except InvalidImage:
+        return
+    named = re.compile(rf"{re.escape(f'{image}:{pushed}')}(?![A-Za-z0-9_.-])")
+    for row in deliveries.mentioning(connection, f"{image}:{pushed}", limit=_MOST_LEFT_OUT):
+        outcome = row.outcome or ""
+        if outcome.startswith(deliveries.IGNORED) and named.search(outcome):
+            yield f"delivery {row.id} of {row.received_at:%Y-%m-%d %H:%M} UTC: {outcome[:500]}"
+
+
 def _stages(connection: Connection, found: FoundPolicy, state: PolicyState) -> Iterator[StageExplanation]:
     """The walk into each stage; without the config repository what the lane's last run told of it."""
     if found.view is None:
         yield from _told_stages(found, str(state.name))
-    for fields, entry in entries_of(connection, found, state):
-        yield StageExplanation.of(explain_stage(state, fields, entry))
+    for staged, fields, entry in entries_of(connection, found, state):
+        yield StageExplanation.of(explain_stage(staged, fields, entry))
 
 
 def _told_stages(found: FoundPolicy, name: str) -> Iterator[StageExplanation]:

@@ -14,7 +14,7 @@ from app.core.images import ImageName, ImageReference
 from app.core.policies.explaining import explain
 from app.core.promotion.explaining_tags import TagAnswer, explain_tag, why_no_candidate
 from app.core.promotion.state import PolicyState
-from app.db import builds, catalogue, deliveries, policies, promotions
+from app.db import build_reports, builds, catalogue, deliveries, policies, promotions
 from app.db.database import Database
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow
@@ -26,7 +26,6 @@ from app.services.systems import Systems
 
 _MOST_TOLD = 20
 _MOST_POLICIES = 100
-_DELIVERIES_LOOKED_AT = 2_000
 
 
 class NoTagNamed(Invalid):
@@ -171,20 +170,20 @@ def _pushes(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
 
 
 def _builds(connection: Connection, asked: _Asked, digest: str | None) -> Iterator[TellingView]:
-    reports = builds.reports_on(connection, asked.image, {asked.tag: digest})
+    reports = build_reports.reports_on(connection, asked.image, {asked.tag: digest})
     for report in sorted(reports, key=lambda one: one.recorded_at)[-_MOST_TOLD:]:
         row = builds.find(connection, report.build_id)
         if row is None:
             continue
         its = f" as {report.digest}" if report.digest else ""
         barred = "; of a change request or of ours, so it makes no candidate" if report.is_barred else ""
-        what = f"build {report.job} #{report.number} {report.result} named {report.tag}{its}{barred}"
+        what = f"build {report.name} {report.result} named {report.tag}{its}{barred}"
         yield TellingView(at=report.recorded_at, what=what, source=row.source, delivery=row.delivery_id)
 
 
 def _left_out(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
     """Deliveries of late that say something of the image and were not, or not yet, taken at their word."""
-    found = deliveries.mentioning(connection, str(asked.image), among=_DELIVERIES_LOOKED_AT, limit=_MOST_TOLD)
+    found = deliveries.mentioning(connection, str(asked.image), limit=_MOST_TOLD)
     for row in found:
         what = f"{row.state}: {row.error or row.outcome or ''}"
         yield TellingView(at=row.received_at, what=what, source=row.source, delivery=row.id)
@@ -201,7 +200,7 @@ def _of_policy(database: Database, asked: _Asked, row: PolicyRow, *, scans: Scan
     found, state = find_state(database, asked.systems, details, scans=scans, now=now)
     with database.transaction() as connection:
         entries = list(entries_of(connection, found, state))
-    stages = [explain_tag(state, fields, entry, asked.tag) for fields, entry in entries]
+    stages = [explain_tag(staged, fields, entry, asked.tag) for staged, fields, entry in entries]
     return TagPolicyView(
         repo=details.repo,
         branch=details.branch,

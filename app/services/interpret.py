@@ -1,8 +1,11 @@
 """Interpret a kept delivery: write its facts down and mark the lanes that they concern, in one transaction."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid, Refused, Unavailable
 from app.db import deliveries, measures
@@ -12,7 +15,7 @@ from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
 from app.services.gather import Gathered, gather
 from app.services.ready_policies import ReadyPolicies
-from app.services.systems import Clock, Systems
+from app.services.systems import Clock, Source, Systems
 from app.services.write_facts import FactWriter
 
 _MOST_TRIES = 8
@@ -73,15 +76,20 @@ class Interpreter:
             with self.database.transaction() as connection:
                 if not deliveries.still_owned(connection, claim):
                     raise LostDelivery(claim.id)
-                keys |= FactWriter(connection, self.systems, source, claim.id, now).write(part, self.ready)
+                keys |= self._writer(connection, source, claim, now).write(part, self.ready)
         with self.database.transaction() as connection:
-            keys |= FactWriter(connection, self.systems, source, claim.id, now).write(last, self.ready)
+            keys |= self._writer(connection, source, claim, now).write(last, self.ready)
             said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems), keys)
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
             if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
                 raise LostDelivery(claim.id)
+            for limit, count in sorted(Counter(limit for part in (*parts, last) for limit in part.limits).items()):
+                measures.add(connection, "ignored", f"{source.name}:{limit}", count)
         if keys:
             self.on_lanes_due()
+
+    def _writer(self, connection: Connection, source: Source, claim: ClaimedDelivery, now: datetime) -> FactWriter:
+        return FactWriter(connection, self.systems, source, claim.id, now, claim.received_at)
 
     def _finish(self, claim: ClaimedDelivery, state: DeliveryState, outcome: str) -> None:
         with self.database.transaction() as connection:
@@ -100,6 +108,7 @@ class Interpreter:
 
 
 def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) -> str:
+    """What became of a delivery; what its source may not speak for comes first, for it is what people look for."""
     whole = Gathered()
     for part in parts:
         whole.join(part)
@@ -107,5 +116,6 @@ def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) 
     said = [f"facts: {', '.join(told)}" if told else "no facts"]
     said += [f"lanes: {', '.join(sorted(keys))}"] if keys else []
     left_out = [*whole.ignored, *ignored]
-    said += [f"ignored: {'; '.join(left_out)}"] if left_out else []
+    if left_out:
+        said.insert(0 if whole.limits else len(said), f"{deliveries.IGNORED}: {'; '.join(left_out)}")
     return ". ".join(said)[:2000]

@@ -12,16 +12,18 @@ from app.core.images import ImageName
 from app.core.policies.advance import Standing, advance, chosen_only, standing_among
 from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
 from app.core.policies.spec import PolicySpec
+from app.core.promotion.consent import barred_by_changes, is_candidate
 from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState, PolicyState, tag_in
-from app.db import catalogue, fields, selections
+from app.db import build_reports, catalogue, fields, selections
 from app.db.database import Database
-from app.services.keep_selections import is_candidate, states_of_all, states_of_tags
+from app.services.keep_selections import states_of_all, states_of_tags
 from app.services.read_lane import LaneView
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, Systems
 
 _MOST_EVALUATIONS = 3
+_MOST_BARRED = 10
 _UNKNOWN = Selection(
     tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
 )
@@ -65,9 +67,25 @@ class Judge:
         with self.database.transaction() as connection:
             texts = read_texts(connection, lane)
         states = judge(view, self.systems, knowledge, texts, self.ready)
-        unknown = {str(one.name) for one in states if one.selection == _UNKNOWN}
+        unknown = {str(one.name) for one in states if one.selection == _UNKNOWN or _consents(one, view)}
+        unknown |= self._seemingly_empty(states, knowledge)
         in_full = {one.name: one for one in (self.in_full(view, lane, unknown) if unknown else ())}
         return tuple(in_full.get(one.name, one) for one in states)
+
+    def _seemingly_empty(self, states: Sequence[PolicyState], knowledge: Knowledge) -> set[str]:
+        """The policies that choose nothing from an image of which change requests were built: is that why?"""
+        found: set[str] = set()
+        for one in states:
+            image = self.systems.known_as(one.policy.image) if one.policy.image is not None else None
+            known = knowledge.get(image) if image is not None else None
+            if image is None or known is None or known.standings is None or one.policy.spec is None:
+                continue
+            standing = known.standings.get(one.policy.spec.fingerprint())
+            if standing is not None and standing.tag is None:
+                with self.database.transaction() as connection:
+                    if build_reports.are_of_change_requests(connection, image):
+                        found.add(str(one.name))
+        return found
 
     def in_full(self, view: LaneView, lane: str, names: Collection[str]) -> tuple[PolicyState, ...]:
         """These policies of a view with all their tags."""
@@ -191,11 +209,29 @@ def _judge_policy(
         tags[tag] = TagState(tag=tag, digest=None, first_seen_at=view.committed_at)
     # What is in Git is a candidate whoever built it.
     present = {tag for tag in in_git if not tags[tag].is_gone}
-    if knowledge.standings is None:
-        selection = compiled.select({tag for tag, one in tags.items() if is_candidate(one)} | present)
-    else:
-        selection = _choice(compiled, knowledge.standings.get(policy.spec.fingerprint()), present)
-    return PolicyState(policy=policy, compiled=compiled, selection=selection, tags=tags, fields=states)
+    state = PolicyState(policy=policy, compiled=compiled, tags=tags, fields=states)
+    if knowledge.standings is not None:
+        return replace(state, selection=_choice(compiled, knowledge.standings.get(policy.spec.fingerprint()), present))
+    return _select_among_all(state, compiled, present, view)
+
+
+def _select_among_all(state: PolicyState, compiled: CompiledPolicy, present: set[str], view: LaneView) -> PolicyState:
+    """What a policy selects, with and without the tags of change requests, and whether it matches these only."""
+    candidates = {tag for tag, one in state.tags.items() if is_candidate(one)}
+    barred = barred_by_changes(state.tags)
+    is_empty = bool(barred) and compiled.select(candidates).tag is None
+    return replace(
+        state,
+        selection=compiled.select(candidates | present),
+        with_changes=compiled.select(candidates | barred | present) if _consents(state, view) else None,
+        barred_tags=compiled.select(barred).ranked[:_MOST_BARRED] if is_empty else (),
+    )
+
+
+def _consents(state: PolicyState, view: LaneView) -> bool:
+    """Whether tags of change requests may enter one of the stages of a policy."""
+    stages = {one.stage for one in state.fields}
+    return any(view.rules.takes_change_requests(one, state.name) for one in view.rules.stages if one.name in stages)
 
 
 def _choice(compiled: CompiledPolicy, standing: Standing | None, present: Collection[str]) -> Selection:

@@ -28,7 +28,8 @@ class Status(BaseModel):
     """Deliveries, lanes, promotions and sweeps in numbers; ages in seconds, 0 where nothing waits.
 
     `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `sweeps` (by name and
-    outcome) and `sweep_found` are counted over all processes since the database was made.
+    outcome), `sweep_found` and `ignored` (what a source may not speak for, by source and limit) are counted over all
+    processes since the database was made.
     """
 
     deliveries: dict[str, int]
@@ -42,6 +43,7 @@ class Status(BaseModel):
     promotions: dict[str, int]
     open_pull_requests: int
     retries: dict[str, int]
+    ignored: dict[str, int]
     sweeps: dict[str, int]
     sweep_found: dict[str, int]
     held_back: int
@@ -71,6 +73,7 @@ def read_status(database: Database, clock: Clock) -> Status:
         promotions={state: moved[state] for state in PromotionState},
         open_pull_requests=open_pulls,
         retries={"delivery": 0, "lane": 0} | counted.get("retries", {}),
+        ignored=counted.get("ignored", {}),
         sweeps=counted.get("sweeps", {}),
         sweep_found=counted.get("sweep_found", {}),
         held_back=held,

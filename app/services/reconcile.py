@@ -7,6 +7,7 @@ from datetime import datetime
 
 from app.core.errors import Refused
 from app.core.ports import PullRequestSeen
+from app.core.promotion.consent import only_barred_words
 from app.core.promotion.planning import Plan, plan
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
 from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests, selections
@@ -185,7 +186,7 @@ def _policy_rows(state: LaneState, planned: Plan, lane: str, systems: Systems) -
                 repository=str(systems.known_as(one.policy.image)) if one.policy.image is not None else None,
                 spec=one.policy.spec.as_json() if one.policy.spec is not None else "{}",
                 stages=stages,
-                selected_tag=one.selection.tag if one.selection is not None else None,
+                selected_tag=next(reversed(one.chosen_tags), None),
                 status=_status(one),
                 reason="; ".join(f"{outcome.stage}: {outcome.standing}, {outcome.reason}" for outcome in said),
             )
@@ -198,7 +199,9 @@ def _status(one: PolicyState) -> str:
         return f"problem: {one.problem}"
     if one.waits_for is not None:
         return f"waiting: {one.waits_for}"
-    if one.selection is not None and one.selection.tag is None:
+    if one.barred_tags and one.with_changes is None:
+        return f"barred: {only_barred_words(one.name, one.barred_tags)}"
+    if one.selection is not None and not one.chosen_tags:
         return f"no selection: {one.selection.message}"
     return "selected" if one.fields else "used by no field"
 

@@ -45,12 +45,13 @@ class ArtifactView(BaseModel):
 
 
 class BuildView(BaseModel):
-    """A finished Jenkins build."""
+    """A finished Jenkins build; `run` where several have its number, as the job was deleted and made anew."""
 
     id: str
     controller: str
     job: str
     number: int
+    run: int | None
     result: str
     url: str | None
     commit: str | None
@@ -115,11 +116,12 @@ class PolicyDetails(PolicyView):
 
 
 class BuildLink(BaseModel):
-    """Which build it was."""
+    """Which build it was; `run` where several have its number."""
 
     id: str
     job: str
     number: int
+    run: int | None
     url: str | None
     result: str
 

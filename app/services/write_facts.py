@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import unquote
 
 from sqlalchemy import Connection
 
+from app.core.builds.change_requests import change_request_of
 from app.core.facts import (
     Artifact,
     BranchMoved,
@@ -30,7 +31,7 @@ from app.services.systems import ConfigRepo, Source, Systems
 class FactWriter:
     """Writes facts of one source down within one transaction; collects the lanes and the tags that they concern.
 
-    `delivery_id` is None where no delivery brought them.
+    `delivery_id` is None where no delivery brought them. `received_at` is when they were heard of, or asked for.
     """
 
     connection: Connection
@@ -38,6 +39,7 @@ class FactWriter:
     source: Source
     delivery_id: str | None
     now: datetime
+    received_at: datetime
     touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def write(self, gathered: Gathered, ready: ReadyPolicies) -> set[str]:
@@ -86,16 +88,18 @@ class FactWriter:
 
     def _builds(self, told: Iterable[BuildFinished]) -> Iterator[Artifact]:
         """Record builds, in an order that two transactions share; gives all that they named, now or before."""
-        for build in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
-            builds.record(
+        for one in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
+            build = replace(one, change_id=change_request_of(one))
+            recorded = builds.record(
                 self.connection,
                 build,
                 is_ours=self._is_ours(build),
                 source=self.source.name,
                 delivery_id=self.delivery_id,
                 now=self.now,
+                received_at=self.received_at,
             )
-            yield from builds.named_by(self.connection, build)
+            yield from builds.artifacts_of(self.connection, recorded.build_id)
 
     def _touch_build(self, artifact: Artifact) -> None:
         """What a build says counts for the tag that it named and for every tag of that digest."""

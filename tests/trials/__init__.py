@@ -1,1 +1,1 @@
-"""What the outside world did to it: cases rebuilt from what people report of systems of this kind."""
+"""What trials with real systems found, each as a user would say it, and what could go wrong beside it."""

@@ -101,6 +101,6 @@ def _gates(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: 
 
 
 def _builds_of(tag: TagState) -> str:
-    names = list(dict.fromkeys(f"{one.job} #{one.number}" for one in tag.reports))
+    names = list(dict.fromkeys(one.name for one in tag.reports))
     more = len(names) - _MOST_BUILDS
     return ", ".join(names[:_MOST_BUILDS]) + (f" and {more} more" if more > 0 else "")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from app.core.promotion.branches import branch_name
+from app.core.promotion.consent import in_stage, only_barred_words
 from app.core.promotion.gates import GateAnswer, TagState, Verdict, deciding_build
 from app.core.promotion.proposals import Change, Move, Proposal, changes_for
 from app.core.promotion.rules import Stage
@@ -85,7 +86,7 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
             if fields:
                 planned.add((stage.name, str(policy.name)))
                 entry = Entry(stage=stage, holds=state.holds, now=now, build_within=build_within)
-                part = _plan_part(state, policy, fields, entry)
+                part = _plan_part(state, in_stage(policy, stage, state.rules), fields, entry)
                 parts.append(part)
                 if part.needs_all:
                     unsettled.add(str(policy.name))
@@ -245,6 +246,9 @@ def _idle(policy: PolicyState, found: Walk, said: Outcome) -> Outcome:
     if found.held is not None:
         reason = f"{found.held.why}, by {found.held.who}"
         return replace(said, standing=Standing.HELD, reason=reason, tag=found.held.tags[0])
+    if policy.barred_tags:
+        reason = only_barred_words(policy.name, policy.barred_tags)
+        return replace(said, standing=Standing.CURRENT, reason=reason, tag=said.from_tag)
     if found.passed is not None:
         return replace(said, standing=Standing.CURRENT, reason="the stage has it", tag=found.passed.tag.tag)
     selection = policy.selection

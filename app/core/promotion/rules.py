@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.core.errors import Invalid
 from app.core.flux.declared import RULES_FILE as RULES_FILE
 from app.core.flux.declared import Declaration
-from app.core.flux.objects import Policy
+from app.core.flux.objects import Policy, PolicyName
 from app.core.promotion.declared_fields import StrictModel, WrittenField, WrittenPolicy
 
 ONLY_STAGE = "all"
@@ -32,12 +33,16 @@ class InvalidRules(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """An environment: the paths that belong to it and what a tag needs to enter."""
+    """An environment: the paths that belong to it and what a tag needs to enter.
+
+    `takes_change_requests` is what it says of tags that only builds of change requests made; None: nothing.
+    """
 
     name: str
     paths: tuple[str, ...] = ()
     requires_build: bool = False
     labels: tuple[str, ...] = ()
+    takes_change_requests: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Rules:
     """What a lane's config repository asks for. With no stages declared every field is in the stage `all`.
 
     `declarations` are fields without markers, `policies` those that stand here instead of in objects of Flux.
+    `change_requests_for` are patterns of policies that may take tags which only builds of change requests made.
     """
 
     roots: tuple[str, ...] = ()
@@ -53,6 +59,14 @@ class Rules:
     open_limit: int = _DEFAULT_OPEN_LIMIT
     declarations: tuple[Declaration, ...] = ()
     policies: tuple[Policy, ...] = ()
+    change_requests_for: tuple[str, ...] = ()
+
+    def takes_change_requests(self, stage: Stage, policy: PolicyName) -> bool:
+        """Tell whether a policy may take tags of change requests in a stage: a stage's own word beats any pattern."""
+        if stage.takes_change_requests is not None:
+            return stage.takes_change_requests
+        names = (str(policy), f"{policy.namespace}/{policy.name}")
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.change_requests_for)
 
     def stage_of(self, file: str) -> Stage | None:
         """Return the stage with the longest path that holds this file; None where no stage does."""
@@ -92,8 +106,37 @@ _Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f][^\x00-\x1f]*$"
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
+_Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:*?\[\]!-]+$", max_length=520)]
+_NOT_YET = ("jobs", "branches", "tests", "parameters")
+
+
+def _long_form(written: object) -> object:
+    """`build: success` is short for a mapping that asks for nothing else."""
+    if written == "success":
+        return {}
+    if not isinstance(written, dict):
+        raise ValueError("Input should be 'success', or a mapping with result and change_requests")  # noqa: TRY004 - pydantic takes a ValueError for a mistake
+    early = [key for key in _NOT_YET if key in written]
+    if early:
+        raise ValueError(f"{', '.join(early)} cannot be asked for yet: leave them out, so that nothing seems gated")
+    return written
+
+
+class _Build(StrictModel):
+    result: list[Literal["SUCCESS"]] = Field(default=["SUCCESS"], min_length=1, max_length=1)
+    change_requests: Literal["allow", "bar"] | None = None
+
+
 class _Requires(StrictModel):
-    build: Literal["success"] | None = None
+    build: Annotated[_Build, BeforeValidator(_long_form)] | None = None
+
+    def takes_change_requests(self) -> bool | None:
+        said = self.build.change_requests if self.build is not None else None
+        return None if said is None else said == "allow"
+
+
+class _ChangeRequests(StrictModel):
+    allow: list[_Pattern] = Field(default_factory=list, max_length=1000)
 
 
 class _WrittenStage(StrictModel):
@@ -111,6 +154,7 @@ class _WrittenRules(StrictModel):
     stages: dict[_Name, _WrittenStage] = Field(default_factory=dict)
     limits: _Limits = _Limits()
     update: Literal["always"] = "always"
+    change_requests: _ChangeRequests = _ChangeRequests()
     fields: list[WrittenField] = Field(default_factory=list, max_length=1000)
     policies: list[WrittenPolicy] = Field(default_factory=list, max_length=10_000)
 
@@ -122,6 +166,7 @@ def _rules(written: _WrittenRules) -> Rules:
             paths=tuple(_clean(path) for path in stage.paths),
             requires_build=stage.requires.build is not None,
             labels=tuple(stage.labels),
+            takes_change_requests=stage.requires.takes_change_requests(),
         )
         for name, stage in written.stages.items()
     )
@@ -133,6 +178,7 @@ def _rules(written: _WrittenRules) -> Rules:
         open_limit=written.limits.open,
         declarations=tuple(one.declaration(number) for number, one in enumerate(written.fields)),
         policies=tuple(one.as_policy() for one in written.policies),
+        change_requests_for=tuple(written.change_requests.allow),
     )
 
 

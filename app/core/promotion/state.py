@@ -45,7 +45,9 @@ class FieldState:
 class PolicyState:
     """A policy with all that decides about it. `waits_for` is set while its repository is not known in full.
 
-    `proposed_digests` are the digests, by tag, that open pull requests of ours would bring.
+    `proposed_digests` are the digests, by tag, that open pull requests of ours would bring. `with_changes` is what it
+    selects where tags of change requests may enter, None where no stage of its takes them. `barred_tags` are examples
+    of the tags that it matches, where only builds of change requests made all of these.
     """
 
     policy: Policy
@@ -56,6 +58,14 @@ class PolicyState:
     tags: Mapping[str, TagState] = field(default_factory=dict)
     fields: tuple[FieldState, ...] = ()
     proposed_digests: Mapping[str, str] = field(default_factory=dict)
+    with_changes: Selection | None = None
+    barred_tags: tuple[str, ...] = ()
+
+    @property
+    def chosen_tags(self) -> tuple[str, ...]:
+        """What it selects, in whichever stage."""
+        chosen = (one.tag for one in (self.selection, self.with_changes) if one is not None)
+        return tuple(dict.fromkeys(tag for tag in chosen if tag is not None))
 
     @property
     def name(self) -> PolicyName:

@@ -37,7 +37,7 @@ def commit_message(proposal: Proposal, *, promotion_id: str) -> str:
         f"Policy: {move.policy}",
     ]
     if move.is_gated_on_build and move.build is not None:
-        trailers.insert(2, f"Build: {move.build.job} #{move.build.number}")
+        trailers.insert(2, f"Build: {move.build.name}")
     return "\n".join([title(proposal), "", *(one_line(trailer) for trailer in trailers)]) + "\n"
 
 
@@ -114,7 +114,7 @@ def code(text: str) -> str:
 def _build_words(build: BuildReport | None, url: str | None) -> str:
     if build is None:
         return "none has reported this digest"
-    name = code(f"{build.job} #{build.number} {build.result}")
+    name = code(f"{build.name} {build.result}")
     return f"[{name}]({url})" if url and _PLAIN_URL.fullmatch(url) else name
 
 
