@@ -25,7 +25,7 @@ class PlannedChange(BaseModel):
 
 
 class PlannedProposal(BaseModel):
-    """A pull request that should exist."""
+    """A pull request that should exist. `from_image` is the image that it moves away from, where that is another."""
 
     stage: str
     policy: Told
@@ -33,6 +33,7 @@ class PlannedProposal(BaseModel):
     title: Told
     image: Told
     from_tag: str | None
+    from_image: Told | None = None
     tag: str
     digest: str | None
     reasons: list[Told]
@@ -113,6 +114,7 @@ def _proposal(one: Proposal, *, is_put_off: bool) -> PlannedProposal:
         title=title(one),
         image=one.move.image,
         from_tag=one.move.from_tag,
+        from_image=one.move.from_image,
         tag=one.move.tag,
         digest=one.move.digest,
         reasons=list(one.move.reasons),

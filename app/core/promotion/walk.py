@@ -76,7 +76,7 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
 
 
 def _have_it(fields: Sequence[FieldState], tag: str) -> bool:
-    return all(one.tag in {None, tag} for one in fields)
+    return any(one.own_tag == tag for one in fields) and all(one.has(tag) for one in fields)
 
 
 def _cannot(changes: CannotWrite, entry: Entry) -> GateAnswer:
@@ -96,7 +96,8 @@ class Candidates:
 def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Candidates:
     """The tags that these fields may move to, down to and with the one that they have now.
 
-    Backwards is open only where the text came under another spec, its tag is gone, or the policy cannot order it.
+    Backwards is open only where the text came under another spec, its tag is gone, or the policy cannot order it, as it
+    cannot order those of another image.
     """
     if state.compiled is None or state.selection is None:
         return Candidates()
@@ -114,7 +115,7 @@ def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Ma
     """The best tag among those that must not be gone below; None where nothing binds."""
     floor: str | None = None
     for one in fields:
-        tag = one.tag
+        tag = one.own_tag
         if tag is None or not one.is_same_spec or _is_gone(tag, tags) or compiled.compare(tag, tag) is None:
             continue
         if floor is None or (compiled.compare(tag, floor) or 0) > 0:
