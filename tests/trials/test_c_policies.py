@@ -1,68 +1,34 @@
-"""Trials C: policies, markers and stages say what they leave out, and choose only what is there."""
+"""Trials C: policies choose only what is there, and say where they cannot tell."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+import app.demo
 from app.clients.forges.local import LocalForge
 from app.core.images import ImageName
-from app.db import catalogue, lanes
+from app.core.policies.selection import compile_policy
+from app.core.policies.spec import PolicySpec, SemVer
+from app.core.policies.warnings import warn
 from app.db.database import Database
-from app.services.describe_plan import PlanDescription, PlannedOutcome
-from app.services.explain_policy import Question, explain_policy
-from app.services.explanations import PolicyExplanation
+from app.services.describe_plan import PlanDescription
 from app.services.filters import StageFilters
-from app.services.keep_selections import keep_selections
 from app.services.read_history import list_stages
 from app.services.read_lane import LaneView, view_at
-from app.services.systems import Systems
-from tests.db.facts import record_listing
 from tests.end_to_end.bridge import deployment, policy
-from tests.services.lanes import IMAGE, LANE, NOW, Lane
+from tests.services.lanes import IMAGE, LANE, Lane
+from tests.trials.lane_plans import APP, STAGING, explained, listed, one_app, outcome, planned
 
 NEW = ImageName(IMAGE.registry, "team/new")
-APP = "images/app.yaml"
-STAGING = "apps/staging/app.yaml"
 MOVED = policy(path="team/new")
 
 
 @pytest.fixture
 def lane(tmp_path: Path, database: Database) -> Lane:
     """One app at 1.0.0, whose repository was listed with it."""
-    return Lane.create(tmp_path, database, {APP: policy(), STAGING: deployment("1.0.0")})
-
-
-def listed(lane: Lane, image: ImageName, *tags: str) -> None:
-    """A repository was listed in full."""
-    with lane.database.transaction() as connection:
-        catalogue.lock(connection, [image], NOW)
-        record_listing(connection, image, tags, NOW - timedelta(days=1))
-        keep_selections(connection, lane.ready, image, tags)
-
-
-def planned(lane: Lane, files: Mapping[str, str] | None = None) -> PlanDescription:
-    """What the lane's run says of these files."""
-    if files:
-        lane.config.commit("main", files)
-    lane.run()
-    with lane.database.transaction() as connection:
-        row = lanes.find(connection, LANE)
-    assert row is not None
-    assert row.plan is not None
-    return PlanDescription.model_validate_json(row.plan)
-
-
-def outcome(found: PlanDescription, stage: str = "all") -> PlannedOutcome:
-    """The last word on a stage."""
-    return [one for one in found.outcomes if one.stage == stage][-1]
-
-
-def explained(lane: Lane, systems: Systems | None = None) -> PolicyExplanation:
-    question = Question(namespace="flux-system", name="app")
-    return explain_policy(lane.database, systems or lane.systems, question, scans=lane.scans, now=lane.now)
+    return one_app(tmp_path, database)
 
 
 def chart(*, tag: str = "1.0.0", path: str = "team/app", tag_marker: str = "flux-system:app:tag") -> str:
@@ -285,3 +251,43 @@ def test_a_digest_that_cannot_be_written_is_not_there_already(lane: Lane) -> Non
     found = planned(lane, {STAGING: chart(tag="sha256:" + "ab" * 32, tag_marker="flux-system:app:digest")})
     assert outcome(found).reason != "the stage has it"
     assert next(one.tag for one in found.outcomes if one.standing == "refused") == "1.2.0"
+
+
+# C7: a bound that lets prereleases in.
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        pytest.param(
+            ">=1.0.0 <2.0.0-0", "'<2.0.0-0' lets in the prereleases of the whole range: write '<2.0.0'", id="C7"
+        ),
+        pytest.param("<2.0.0-0", "write '<2.0.0'", id="alone"),
+        pytest.param(">=1.0.0, < v2.0.0-0", "write '<v2.0.0'", id="a comma, a space and a v"),
+        pytest.param(">=1 <2-0", "write '<2'", id="a part of a version"),
+        pytest.param("<=2.0.0-0 >=1", "write '<2.0.0'", id="at most"),
+        pytest.param("<=2.x-0", "write '<=2.x'", id="at most with a wildcard"),
+        pytest.param("1.0.0 - 2.0.0-0", "write '<2.0.0'", id="a hyphen range"),
+        pytest.param("3.x || >=1.0.0 <2.0.0-0", "write '<2.0.0'", id="one part of several"),
+        pytest.param(">=1.0.0 <2.0.0-rc.1", "write '<2.0.0'", id="another prerelease"),
+        pytest.param(">=1.0.0 !=1.5.0-rc.1", "'!=1.5.0-rc.1' lets in", id="but one"),
+    ],
+)
+def test_a_bound_that_lets_prereleases_in_is_warned_of(written: str, said: str) -> None:
+    found = [one.message for one in warn(PolicySpec(SemVer(written)), place="x") if one.kind == "prereleases_by_bound"]
+    assert len(found) == 1
+    assert said in found[0]
+    mended = compile_policy(PolicySpec(SemVer(">=1.0.0 <2.0.0")))
+    assert mended.select(["1.3.0", "1.4.0-rc.1", "2.0.0-rc.1"]).tag == "1.3.0"
+
+
+@pytest.mark.parametrize(
+    "written", [">=1.0.0-0", ">=1.0.0-0 <2.0.0-0", "^1.x-0", ">=1.0.0 <2.0.0", "1.0.0-0 - 2.0.0-0"]
+)
+def test_prereleases_that_the_lower_bound_asks_for_are_not_warned_of(written: str) -> None:
+    assert [one for one in warn(PolicySpec(SemVer(written)), place="x") if one.kind == "prereleases_by_bound"] == []
+
+
+def test_what_we_teach_lets_no_prerelease_in() -> None:
+    taught = (Path(app.demo.__path__[0]) / "config_repo" / "images" / "storefront.yaml").read_text()
+    assert 'range: ">=1.0.0 <2.0.0"' in taught

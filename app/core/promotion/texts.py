@@ -53,7 +53,7 @@ def body(
     """The body of the pull request: what moves, why, by which build, and which bytes change.
 
     `builds` is how the folders that hold the changes build, None where that was not asked for; `noticed` is what a
-    person should look at in the stage's files.
+    person should look at beside the edited files.
     """
     move = proposal.move
     rows = [
@@ -73,7 +73,7 @@ def body(
     if builds is not None:
         lines += ["", "Builds (`kubectl kustomize`):", "", *_build_lines(builds)]
     if noticed:
-        lines += ["", "Not edited in this stage, and worth a look:", "", *_report_lines(noticed)]
+        lines += ["", "Not edited, beside these files, and worth a look:", "", *_report_lines(noticed)]
     lines += ["", "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."]
     return _fit(lines)
 
