@@ -113,6 +113,7 @@ def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans, named: 
     """Read every base branch; `named` gets a repository of each registry that a policy names."""
     heads = repo.repository.fetch()
     told: list[str] = []
+    is_well = True
     for branch in repo.branches:
         if branch not in heads:
             raise MissingBranch(repo.name, branch)
@@ -120,11 +121,15 @@ def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans, named: 
         images = [systems.known_as(one.image) for one in view.tree.policies if one.image is not None]
         named.update({image.registry: image.path for image in images})
         told.append(f"{branch}: {len(view.tree.policies)} policies, {len(view.staged)} fields")
-        told += [f"\n      {one.file}:{one.line or 1}: {one.what}" for one in view.reports if one.about is About.OBJECT]
+        odd = [one for one in view.reports if one.about in (About.OBJECT, About.STAGE)]
+        told += [f"\n      {one.file}:{one.line or 1}: {one.what}" for one in odd]
+        is_well &= all(one.about is not About.STAGE for one in odd)
         if view.rules_problem is not None:
             raise RulesUnusable(repo.name, branch, view.rules_problem)
         told += [f"\n      {line}" for line in _policy_problems(view.tree, systems)]
         told += [f"\n      {one.place}: {one.message} ({one.kind})" for one in warn_of_tree(view.tree)]
+    if not is_well:
+        raise StagesUnclear(" ".join(told))
     return " ".join(told)
 
 
@@ -141,6 +146,10 @@ class RulesUnusable(Invalid):
 
     def __init__(self, repo: str, branch: str, problem: str) -> None:
         super().__init__(f"{repo}:{branch}: {problem}")
+
+
+class StagesUnclear(Invalid):
+    """Files may be in another stage than was meant: told with all else of the config repository."""
 
 
 class MissingBranch(NotFound):

@@ -120,6 +120,8 @@ def status(*, as_json: _AsJson = False) -> None:
         for one in lanes
     ]
     _table(rows, ("LANE", "STATE", "LAST RUN", "NEXT RUN", "FAILURES", "LAST ERROR"))
+    for lane, problem in ((one, problem) for one in lanes for problem in one["problems"]):
+        typer.echo(f"{_lane_name(lane)}: to be mended: {' '.join(problem.split())}")
 
 
 def _numbers(found: Any) -> Iterator[tuple[str, str]]:

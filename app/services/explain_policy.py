@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -296,6 +297,6 @@ def _warnings(found: FoundPolicy, state: PolicyState) -> Iterator[PolicyWarning]
         tree = found.view.tree
         fields = [one for one in tree.fields if one.policy == policy.name]
         yield from warn_of_use(policy, fields, tree.automations)
-        if not fields:
-            # One of these may be the marker that was meant for it.
-            yield from list(warn_of_markers(tree))[:_MOST_MARKERS]
+        # One of these may be a marker that was meant for it.
+        near = found.view.noticed_beside({one.file for one in fields}) if fields else tree.reports
+        yield from islice(warn_of_markers(near), _MOST_MARKERS)

@@ -16,13 +16,17 @@ from app.services.read_lane import LaneView
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """A stage's tag for one policy that is not the one we last knew there; `newest` is what was let in last."""
+    """A stage's tag for one policy that is not the one we last knew there; `newest` is what was let in last.
+
+    `image` is the one that the new tag is of.
+    """
 
     stage: str
     state: PolicyState
     old: str
     new: str
     file: str
+    image: str
     newest: PromotionRow | None
 
 
@@ -74,8 +78,13 @@ def _moved(
         if was is None or new is None or not (has_left or before):
             continue
         if has_left or (was in before and was not in tags):
-            return _Moved(stage, state, was, new, file, newest)
+            return _Moved(stage, state, was, new, file, _image(state, file, new), newest)
     return None
+
+
+def _image(state: PolicyState, file: str, tag: str) -> str:
+    others = (one.other_image for one in state.fields if (one.field.file, one.tag) == (file, tag))
+    return next(filter(None, others), state.policy.image_text)
 
 
 def _is_only_to_be_noticed(run: LaneRun, moved: _Moved, proposed: Sequence[PromotionRow], head: str) -> bool:
@@ -106,7 +115,7 @@ def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> None:
                 lane=run.lane,
                 stage=moved.stage,
                 policy=policy,
-                image=moved.state.policy.image_text,
+                image=moved.image,
                 tag=moved.new,
                 digest=None,
                 from_tag=moved.old,
@@ -132,10 +141,12 @@ def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> None:
 
 
 def _is_backwards(moved: _Moved) -> bool:
-    compiled = moved.state.compiled
-    if moved.newest is not None and moved.new == moved.newest.from_tag:
-        return True
-    return compiled is not None and (compiled.compare(moved.new, moved.old) or 0) < 0
+    """Back to what was there before, or down in the policy's order, in which a tag of another image has no place."""
+    compiled, newest = moved.state.compiled, moved.newest
+    is_back = newest is not None and moved.new == newest.from_tag
+    if newest is not None and newest.image != moved.image:
+        return is_back and moved.image != moved.state.policy.image_text
+    return is_back or (compiled is not None and (compiled.compare(moved.new, moved.old) or 0) < 0)
 
 
 def _note_revert(run: LaneRun, connection: Connection, promotion: PromotionRow, *, who: str, commit: str) -> None:

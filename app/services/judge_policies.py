@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from app.core.flux.objects import Policy
-from app.core.flux.tree import Field
+from app.core.flux.tree import About, Field, Report
 from app.core.images import ImageName
 from app.core.policies.advance import Standing, advance, chosen_only, standing_among
 from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
@@ -15,6 +15,7 @@ from app.core.policies.spec import PolicySpec
 from app.core.promotion.consent import barred_by_changes, is_candidate
 from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState, PolicyState, tag_in
+from app.core.promotion.text_images import other_images
 from app.db import build_reports, catalogue, fields, selections
 from app.db.database import Database
 from app.services.keep_selections import states_of_all, states_of_tags
@@ -24,6 +25,7 @@ from app.services.systems import Clock, Systems
 
 _MOST_EVALUATIONS = 3
 _MOST_BARRED = 10
+_NO_SPEC = "none"
 _UNKNOWN = Selection(
     tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
 )
@@ -150,11 +152,24 @@ def judge(
     by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
     for one, stage in view.staged:
         by_policy[str(one.policy)].append((one, stage))
+    known = _Known(systems, knowledge, ready)
+    near = _near_misses(view)
     states: list[PolicyState] = []
     for policy in view.tree.policies:
         staged = by_policy.get(str(policy.name), [])
-        states.append(_judge_policy(policy, staged, view, texts, _Known(systems, knowledge, ready)))
+        state = _judge_policy(policy, staged, view, texts, known)
+        files = dict.fromkeys(one.file for one, _ in staged)
+        states.append(replace(state, near_misses=tuple(report for file in files for report in near.get(file, ()))))
     return tuple(states)
+
+
+def _near_misses(view: LaneView) -> Mapping[str, Sequence[Report]]:
+    """What looks like a marker and sets nothing, by file."""
+    found: dict[str, list[Report]] = defaultdict(list)
+    for report in view.tree.reports:
+        if report.about in (About.MARKER, About.POLICY_OF_MARKER):
+            found[report.file].append(report)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +209,9 @@ def _judge_policy(
     policy: Policy, staged: Sequence[tuple[Field, str]], view: LaneView, texts: Texts, known: _Known
 ) -> PolicyState:
     compiled, problem = _compile(policy, known.ready)
+    states = _field_states(policy, staged, texts, known.systems, is_usable=compiled is not None)
     if compiled is None or policy.image is None or policy.spec is None:
-        return PolicyState(policy=policy, problem=problem, fields=tuple(FieldState(one, st) for one, st in staged))
-    states = tuple(_field_state(policy, one, stage, texts) for one, stage in staged)
+        return PolicyState(policy=policy, problem=problem, fields=states)
     image = known.systems.known_as(policy.image)
     if known.systems.registry_of(image) is None:
         return PolicyState(policy=policy, compiled=compiled, waits_for="registry not configured", fields=states)
@@ -204,7 +219,7 @@ def _judge_policy(
     if knowledge is None:
         return PolicyState(policy=policy, compiled=compiled, waits_for="catalogue not listed", fields=states)
     tags = dict(knowledge.tags)
-    in_git = {one.tag for one in states if one.tag is not None}
+    in_git = {one.own_tag for one in states if one.own_tag is not None}
     for tag in in_git - tags.keys():
         tags[tag] = TagState(tag=tag, digest=None, first_seen_at=view.committed_at)
     # What is in Git is a candidate whoever built it.
@@ -252,11 +267,32 @@ def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | Non
 
 def spec_hash(policy: Policy) -> str:
     """What a text in Git came under: the policy's spec and the image that it names."""
-    return f"{policy.spec.fingerprint() if policy.spec else 'none'}:{policy.image_text}"
+    return f"{policy.spec.fingerprint() if policy.spec else _NO_SPEC}:{policy.image_text}"
 
 
-def _field_state(policy: Policy, one: Field, stage: str, texts: Texts) -> FieldState:
-    known = texts.get((str(policy.name), one.file, one.marked.text), set())
+def image_of(spec_hash: str) -> str:
+    """The image that a text came under; empty where there was no policy that could choose anything."""
+    fingerprint, _, image = spec_hash.partition(":")
+    return "" if fingerprint == _NO_SPEC else image
+
+
+def _came_under(policy: Policy, one: Field, texts: Texts, *, is_usable: bool) -> str | None:
+    """The hash of what a text came under: the present one where no run has seen it, none while that chooses nothing."""
+    known = {one for one in texts.get((str(policy.name), one.file, one.marked.text), set()) if image_of(one)}
     present = spec_hash(policy)
-    came_under = present if not known or present in known else min(known)
-    return FieldState(one, stage, is_same_spec=came_under == present, came_under=came_under)
+    if not known:
+        return present if is_usable else None
+    return present if present in known else min(known)
+
+
+def _field_states(
+    policy: Policy, staged: Sequence[tuple[Field, str]], texts: Texts, systems: Systems, *, is_usable: bool
+) -> tuple[FieldState, ...]:
+    came = {one: _came_under(policy, one, texts, is_usable=is_usable) for one, _ in staged}
+    before = {one: image_of(spec) for one, spec in came.items() if spec is not None}
+    others = other_images(list(came), policy, came_under=before, known_as=systems.known_as)
+    present = (None, spec_hash(policy))
+    return tuple(
+        FieldState(one, stage, is_same_spec=came[one] in present, came_under=came[one], other_image=others.get(one))
+        for one, stage in staged
+    )

@@ -278,7 +278,7 @@ class Proposer:
             proposal,
             build_url=self._build_url(proposal),
             builds=self._builds(draft),
-            noticed=self.view.reports_in(proposal.stage),
+            noticed=self.view.noticed_beside(proposal.files),
         )
         text_hash = sha256(f"{title}\n\n{body}".encode()).hexdigest()
         known = self._recorded(draft.pull)

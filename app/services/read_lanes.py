@@ -99,6 +99,7 @@ def _lane(row: LaneRow) -> LaneView:
         last_head=row.last_head,
         last_run_at=row.last_run_at,
         next_look_at=row.next_look_at,
+        problems=PlanDescription.model_validate_json(row.plan).problems if row.plan is not None else [],
     )
 
 

@@ -19,7 +19,6 @@ from app.services.describe_plan import describe
 from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
 from app.services.follow_up import follow_pull_requests
-from app.services.judge_policies import spec_hash
 from app.services.lane_run import LaneRun, LostLane
 from app.services.learn_digests import learn_digests, next_look_at_digests
 from app.services.propose import Proposer
@@ -154,12 +153,12 @@ def _field_rows(state: LaneState, view: LaneView, now: datetime, lane: str) -> l
             lane=lane,
             stage=place.stage,
             policy=str(one.name),
-            image=one.policy.image_text,
+            image=place.other_image or one.policy.image_text,
             file=place.field.file,
             line=place.field.marked.line,
             text=place.field.marked.text,
             tag=place.tag,
-            spec_hash=place.came_under or spec_hash(one.policy),
+            spec_hash=place.came_under or "",
             commit=view.commit,
             seen_at=now,
         )

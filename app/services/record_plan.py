@@ -1,7 +1,7 @@
 """Record a plan: promotions begin, wait, are refused or superseded; each change of standing is an event."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -28,7 +28,7 @@ def record_outcomes(run: LaneRun, planned: Plan) -> dict[tuple[str, str], str]:
         for row in promotions.open_in(connection, run.lane):
             open_rows[row.stage, row.policy].append(row)
     ids: dict[tuple[str, str], str] = {}
-    known = [place for place, outcomes in by_place.items() if not any(map(_is_left_alone, outcomes))]
+    known = [place for place, outcomes in by_place.items() if not any(one.is_blind for one in outcomes)]
     for some in _few(known):
         with run.writing() as connection:
             for place in some:
@@ -47,18 +47,10 @@ def _few(places: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]
     return (places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE))
 
 
-def _is_left_alone(outcome: Outcome) -> bool:
-    return outcome.standing is Standing.STUCK or _is_blind(outcome)
-
-
-def _is_blind(outcome: Outcome) -> bool:
-    """Nothing is known of the tags yet, so what was open stays as it was."""
-    return outcome.standing is Standing.WAITING and outcome.tag is None
-
-
 def _record_place(
-    run: LaneRun, connection: Connection, outcomes: Iterable[Outcome], rows: list[PromotionRow]
+    run: LaneRun, connection: Connection, outcomes: Sequence[Outcome], rows: Sequence[PromotionRow]
 ) -> str | None:
+    rows = _of_its_image(run, connection, outcomes, rows)
     by_tag = {row.tag: row for row in rows}
     proposed: str | None = None
     told: set[str] = set()
@@ -93,6 +85,18 @@ def _record_place(
                 at=run.now(),
             )
     return proposed
+
+
+def _of_its_image(
+    run: LaneRun, connection: Connection, outcomes: Sequence[Outcome], rows: Sequence[PromotionRow]
+) -> Sequence[PromotionRow]:
+    """The open promotions of the policy's image; those of the one that it had before end, though a tag be the same."""
+    image = outcomes[0].image
+    for row in rows:
+        if row.image != image:
+            reason = f"the policy chooses from {image} now"
+            promotions.move(connection, row.id, PromotionState.SUPERSEDED, reason=reason, who=US, at=run.now())
+    return [row for row in rows if row.image == image]
 
 
 def _begin(run: LaneRun, connection: Connection, outcome: Outcome, reason: str) -> PromotionRow:

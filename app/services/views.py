@@ -206,7 +206,10 @@ class PromotionDetails(PromotionView):
 
 
 class LaneView(BaseModel):
-    """The queue of one base branch; `due_at` None: nothing to do."""
+    """The queue of one base branch; `due_at` None: nothing to do.
+
+    `problems` are what the last run found to be mended: in rules that cannot be used, or in the paths of stages.
+    """
 
     repo: str
     branch: str
@@ -217,3 +220,4 @@ class LaneView(BaseModel):
     last_head: str | None
     last_run_at: datetime | None
     next_look_at: datetime | None
+    problems: list[str] = []

@@ -17,10 +17,14 @@ class Field:
 
 
 class About(StrEnum):
-    """What a report is about: a marker that is none, one whose policy is not clear, or anything else."""
+    """What a report is about: a marker that is none, one whose policy is not clear, a stage's paths, or anything else.
+
+    What is wrong with the paths of stages is an error, for a file may be in another stage than was meant.
+    """
 
     MARKER = "marker"
     POLICY_OF_MARKER = "policy_of_marker"
+    STAGE = "stage"
     OBJECT = "object"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from app.core.flux.objects import Automation, Policy, PolicyName
 from app.core.flux.reach import is_below
-from app.core.flux.tree import About, Field, FluxTree
+from app.core.flux.tree import About, Field, FluxTree, Report
 from app.core.policies.warnings import PolicyWarning, WarningKind, warn
 
 _KINDS = {About.MARKER: WarningKind.NEAR_MISS_MARKER, About.POLICY_OF_MARKER: WarningKind.UNKNOWN_POLICY}
@@ -13,7 +13,7 @@ _KINDS = {About.MARKER: WarningKind.NEAR_MISS_MARKER, About.POLICY_OF_MARKER: Wa
 
 def warn_of_tree(tree: FluxTree) -> tuple[PolicyWarning, ...]:
     """Everything that can be warned of without knowing any tag: markers first, then policy by policy."""
-    found = list(warn_of_markers(tree))
+    found = list(warn_of_markers(tree.reports))
     fields: dict[PolicyName, list[Field]] = defaultdict(list)
     for one in tree.fields:
         fields[one.policy].append(one)
@@ -24,9 +24,9 @@ def warn_of_tree(tree: FluxTree) -> tuple[PolicyWarning, ...]:
     return tuple(found)
 
 
-def warn_of_markers(tree: FluxTree) -> Iterator[PolicyWarning]:
+def warn_of_markers(reports: Iterable[Report]) -> Iterator[PolicyWarning]:
     """Warn of markers that name no single policy, and of what looks like a marker and is none."""
-    for report in tree.reports:
+    for report in reports:
         if report.about in _KINDS:
             place = report.file if report.line is None else f"{report.file}:{report.line}"
             yield PolicyWarning(_KINDS[report.about], place, report.what)

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from app.core.manifests.comments import Comment, attach, find_comments, gaps
 from app.core.manifests.parsing import Text, Unparsable, decode
 from app.core.manifests.places import Part, Problem
-from app.core.manifests.scalars import Outline, Scalar, outline
+from app.core.manifests.scalars import BLOCK_STYLES, Outline, Scalar, outline
 from app.core.manifests.setting import CannotSet, Edit, edit_scalar, write_edits
 
 _KEY = "$imagepolicy"
 _WORTH_PARSING = re.compile(rb"imagepolicy", re.IGNORECASE)
 _MEANT_AS_MARKER = re.compile(r"""["'$]imagepolicy["']?\s*:""", re.IGNORECASE)
+_WORTH_PARSING_TEXT = re.compile(_WORTH_PARSING.pattern.decode(), re.IGNORECASE)
 _COMMENT_LINE = re.compile(r"#.*")
+# A line of YAML behind a `#`, with its marker: how people pin an image for a while.
+_COMMENTED_OUT = re.compile(r"""#[#\s]*(?:-\s+)?(?:[^\s#{"'][^#]*|["'][^"']*["']\s*:.*?)\s#\s*\{""")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _ODD_SEPARATOR = re.compile(r"\n---[^\S\n]*[^\s#]")
 
@@ -30,6 +33,10 @@ _MISWRITTEN = (
 _MISPLACED = (
     "this marker belongs to no value: put it behind the value, on the same line, where no other comment stands "
     "(or, in a list, alone on the line above the item)"
+)
+_INSIDE = (
+    "this marker stands inside of a text, where Flux reads none: nothing sets it; take the text apart into values of "
+    "their own, or declare the place in the fields of .fluxbridge.yaml"
 )
 
 
@@ -122,7 +129,7 @@ def edit_markers(text: Text, before: Outline, new_texts: Mapping[int, str]) -> l
 
 def _scan(text: Text, found: Outline) -> MarkerScan:
     comments = find_comments(text.characters, found.scalars)
-    meant = [comment for comment in comments if _MEANT_AS_MARKER.search(comment.text)]
+    meant = [comment for comment in comments if _is_meant(text.characters, comment)]
     refusal = _refusal(text, found) if meant else None
     if refusal:
         return MarkerScan(problems=tuple(Problem(text.line_of(comment.start), refusal) for comment in meant))
@@ -130,6 +137,7 @@ def _scan(text: Text, found: Outline) -> MarkerScan:
     results = [_read(text, comment, owners.get(comment)) for comment in comments]
     fields = [result for result in results if isinstance(result, MarkedField)]
     problems = [result for result in results if isinstance(result, Problem)]
+    problems = sorted([*problems, *_inside_scalars(text, found)], key=lambda problem: problem.line)
     return MarkerScan(tuple(sorted(fields, key=lambda field: field.start)), tuple(problems))
 
 
@@ -151,7 +159,7 @@ def _read(text: Text, comment: Comment, scalar: Scalar | None) -> MarkedField | 
     line = text.line_of(comment.start)
     marker = _read_marker(comment.text)
     if marker is None:
-        return Problem(line, _MISWRITTEN) if _MEANT_AS_MARKER.search(comment.text) else None
+        return Problem(line, _MISWRITTEN) if _is_meant(text.characters, comment) else None
     if scalar is None:
         return Problem(line, _MISPLACED)
     if "{{" in scalar.value:
@@ -160,6 +168,27 @@ def _read(text: Text, comment: Comment, scalar: Scalar | None) -> MarkedField | 
         return Problem(line, "the marker is ignored: its value has an explicit type; remove the !! tag")
     start, end = text.bytes_before[scalar.start], text.bytes_before[scalar.end]
     return MarkedField(marker, start, end, text.line_of(scalar.start), scalar.value, scalar.is_text)
+
+
+def _is_meant(characters: str, comment: Comment) -> bool:
+    """Tell whether a comment may be meant as a marker: a line that is commented out as a whole is not."""
+    before = characters[characters.rfind("\n", 0, comment.start) + 1 : comment.start]
+    is_line = not before.strip()
+    return _MEANT_AS_MARKER.search(comment.text) is not None and not (is_line and _COMMENTED_OUT.match(comment.text))
+
+
+def _inside_scalars(text: Text, found: Outline) -> Iterator[Problem]:
+    """Markers in the content of scalars: of block scalars, of quoted texts, of YAML or JSON within YAML."""
+    for scalar in found.scalars:
+        written = text.characters[scalar.start : scalar.end]
+        if not _WORTH_PARSING_TEXT.search(written) or not _MEANT_AS_MARKER.search(scalar.value):
+            continue
+        # A block scalar's own comment stands in its header and is none of its content.
+        header = written.find("\n") if scalar.style in BLOCK_STYLES else 0
+        first = text.line_of(scalar.start + max(header, 0))
+        for line, content in enumerate(written[max(header, 0) :].split("\n"), start=first):
+            if _WORTH_PARSING_TEXT.search(content) and not _COMMENTED_OUT.match(content.lstrip(" \t'\"")):
+                yield Problem(line, _INSIDE)
 
 
 def _read_marker(comment: str) -> Marker | None:
@@ -191,5 +220,5 @@ def _unparsable(content: bytes, error: Unparsable) -> tuple[Problem, ...]:
 def _lines_meant_as_markers(characters: str) -> Iterator[int]:
     for line, written in enumerate(characters.split("\n"), start=1):
         comment = _COMMENT_LINE.search(written)
-        if comment and _MEANT_AS_MARKER.search(comment.group()):
+        if comment and _MEANT_AS_MARKER.search(comment.group()) and not _COMMENTED_OUT.match(written.lstrip()):
             yield line

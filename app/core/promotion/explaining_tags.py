@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from app.core.promotion.gates import GateAnswer, TagState, Verdict, is_admissible
 from app.core.promotion.state import FieldState, PolicyState
-from app.core.promotion.walk import Entry, Walk, as_written, ask_gates, candidates_for, walk
+from app.core.promotion.walk import Entry, Walk, as_written, ask_gates, candidates_for, have_it, walk
 
 _MOST_BUILDS = 3
 
@@ -53,7 +53,7 @@ def explain_tag(state: PolicyState, fields: Sequence[FieldState], entry: Entry, 
     """Tell where a tag stands in the stage of these fields."""
     stage = entry.stage.name
     why = why_no_candidate(state, tag)
-    if fields and all(one.tag in {None, tag} for one in fields) and any(one.tag == tag for one in fields):
+    if have_it(fields, tag):
         return TagAnswer(stage=stage, place=TagPlace.THERE, reason="the base branch has it")
     if why is not None:
         return TagAnswer(stage=stage, place=TagPlace.NO_CANDIDATE, reason=why)
@@ -79,7 +79,7 @@ def _met(found: Walk, tag: str) -> tuple[TagPlace, str] | None:
 def _not_met(state: PolicyState, fields: Sequence[FieldState], found: Walk, tag: str) -> tuple[TagPlace, str]:
     """Why the walk ended before it came to a tag."""
     if tag not in candidates_for(state, fields).tags:
-        present = ", ".join(dict.fromkeys(one.tag for one in fields if one.tag is not None)) or "what is there"
+        present = ", ".join(dict.fromkeys(one.own_tag for one in fields if one.own_tag is not None)) or "what is there"
         return TagPlace.LOWER, f"it comes behind {present}, which the stage has, in the policy's order"
     if found.passed is not None:
         return TagPlace.BEHIND, f"{found.passed.tag.tag} comes first, and it may enter"

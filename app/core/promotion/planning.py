@@ -8,6 +8,7 @@ from enum import StrEnum
 from app.core.promotion.branches import branch_name
 from app.core.promotion.consent import in_stage, only_barred_words
 from app.core.promotion.gates import GateAnswer, TagState, Verdict, deciding_build
+from app.core.promotion.present import other_image, present_tag, why_moved, why_no_tag
 from app.core.promotion.proposals import Change, Move, Proposal, changes_for
 from app.core.promotion.rules import Stage
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
@@ -27,7 +28,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the plan says of one policy in one stage, about one tag where there is one."""
+    """What the plan says of one policy in one stage, about one tag where there is one.
+
+    `is_blind` tells that nothing could be decided, so that what is open stays as it is.
+    """
 
     stage: str
     policy: str
@@ -38,6 +42,7 @@ class Outcome:
     digest: str | None = None
     from_tag: str | None = None
     build_id: str | None = None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +106,11 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
 def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldState], entry: Entry) -> _Part:
     name, stage = str(policy.name), entry.stage.name
     said = _said(policy, fields, stage)
-    if policy.problem is not None:
-        return _Part((replace(said, reason=policy.problem),))
+    stuck = policy.problem or why_no_tag(policy, fields)
+    if stuck is not None:
+        return _Part((replace(said, reason=stuck, is_blind=True),))
     if policy.waits_for is not None:
-        return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for),))
+        return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for, is_blind=True),))
     found = walk(policy, fields, entry)
     if found.needs_all:
         return _Part((), needs_all=True)
@@ -113,7 +119,7 @@ def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldStat
         return _waiting_part(state, policy, fields, entry, found)
     if found.passed is None or not found.passed.changes:
         closure = Closure(open_one.number, _why_closed(found, open_one.tags.get(name))) if open_one else None
-        return _Part((*_refusals(found, said), _idle(policy, found, said)), closure=closure)
+        return _Part((*_refusals(found, said), _idle(policy, fields, found, said)), closure=closure)
     proposal = _propose(state, policy, fields, entry.stage, found.passed)
     return _Part((*_refusals(found, said), _proposed(proposal, said)), proposal=proposal)
 
@@ -125,7 +131,7 @@ def _said(policy: PolicyState, fields: Sequence[FieldState], stage: str) -> Outc
         standing=Standing.STUCK,
         reason="",
         image=policy.policy.image_text,
-        from_tag=_present(fields),
+        from_tag=present_tag(fields),
     )
 
 
@@ -180,10 +186,11 @@ def _propose(
         move=Move(
             policy=policy.name,
             image=policy.policy.image_text,
-            from_tag=_present(fields),
+            from_tag=present_tag(fields),
+            from_image=other_image(fields),
             tag=passed.tag.tag,
             digest=as_written(policy, fields, passed.tag).digest,
-            reasons=(_chosen_words(policy, passed.tag), passed.answer.reason),
+            reasons=_reasons(policy, fields, passed),
             build=deciding_build(as_written(policy, fields, passed.tag)),
             is_gated_on_build=passed.answer.build_id is not None,
             decided_at=_decided_at(passed.tag, passed.answer),
@@ -191,6 +198,11 @@ def _propose(
         changes=_in_file_order(passed.changes),
         labels=stage.labels,
     )
+
+
+def _reasons(policy: PolicyState, fields: Sequence[FieldState], passed: Passed) -> tuple[str, ...]:
+    moved = why_moved(policy, fields)
+    return (*([moved] if moved else []), _chosen_words(policy, passed.tag), passed.answer.reason)
 
 
 def _chosen_words(policy: PolicyState, tag: TagState) -> str:
@@ -206,10 +218,6 @@ def _decided_at(tag: TagState, answer: GateAnswer) -> datetime:
 
 def _in_file_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda change: (change.field.file, change.field.marked.start)))
-
-
-def _present(fields: Sequence[FieldState]) -> str | None:
-    return next((one.tag for one in fields if one.tag is not None), None)
 
 
 def _open_pull_request(state: LaneState, *, stage: str, group: str) -> OpenPullRequest | None:
@@ -242,7 +250,7 @@ def _refusals(found: Walk, said: Outcome) -> tuple[Outcome, ...]:
     )
 
 
-def _idle(policy: PolicyState, found: Walk, said: Outcome) -> Outcome:
+def _idle(policy: PolicyState, fields: Sequence[FieldState], found: Walk, said: Outcome) -> Outcome:
     if found.held is not None:
         reason = f"{found.held.why}, by {found.held.who}"
         return replace(said, standing=Standing.HELD, reason=reason, tag=found.held.tags[0])
@@ -252,9 +260,11 @@ def _idle(policy: PolicyState, found: Walk, said: Outcome) -> Outcome:
     if found.passed is not None:
         return replace(said, standing=Standing.CURRENT, reason="the stage has it", tag=found.passed.tag.tag)
     selection = policy.selection
-    if selection is not None and selection.tag is None:
-        return replace(said, standing=Standing.CURRENT, reason=selection.message, tag=said.from_tag)
-    return replace(said, standing=Standing.CURRENT, reason=_why_nothing(found), tag=said.from_tag)
+    why = selection.message if selection is not None and selection.tag is None else _why_nothing(found)
+    moved = why_moved(policy, fields)
+    if moved is not None:
+        return replace(said, standing=Standing.STUCK, reason=f"{moved}; {why}")
+    return replace(said, standing=Standing.CURRENT, reason=why, tag=said.from_tag)
 
 
 def _why_closed(found: Walk, tag: str | None) -> str:

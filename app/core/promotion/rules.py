@@ -13,7 +13,8 @@ from app.core.errors import Invalid
 from app.core.flux.declared import RULES_FILE as RULES_FILE
 from app.core.flux.declared import Declaration
 from app.core.flux.objects import Policy, PolicyName
-from app.core.promotion.declared_fields import StrictModel, WrittenField, WrittenPolicy
+from app.core.promotion.declared_fields import MOST_WILDCARDS, StrictModel, WrittenField, WrittenPolicy
+from app.core.promotion.stage_paths import holds, literal_part
 
 ONLY_STAGE = "all"
 _DEFAULT_OPEN_LIMIT = 10
@@ -33,7 +34,7 @@ class InvalidRules(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """An environment: the paths that belong to it and what a tag needs to enter.
+    """An environment: the paths (folders, files or patterns) that belong to it and what a tag needs to enter.
 
     `takes_change_requests` is what it says of tags that only builds of change requests made; None: nothing.
     """
@@ -68,21 +69,20 @@ class Rules:
         names = (str(policy), f"{policy.namespace}/{policy.name}")
         return any(fnmatchcase(name, pattern) for name in names for pattern in self.change_requests_for)
 
-    def stage_of(self, file: str) -> Stage | None:
-        """Return the stage with the longest path that holds this file; None where no stage does."""
+    def stages_of(self, file: str) -> tuple[Stage, ...]:
+        """The stages with the longest path that holds this file: none, one, or several that have equal claims to it."""
         if not self.has_declared_stages:
-            return self.stages[0]
-        held = [(len(path), stage) for stage in self.stages for path in stage.paths if is_below(file, path)]
-        return max(held, key=lambda pair: pair[0])[1] if held else None
+            return self.stages[:1]
+        claims = [
+            (len(literal_part(path)), stage) for stage in self.stages for path in stage.paths if holds(path, file)
+        ]
+        longest = max((length for length, _ in claims), default=0)
+        return tuple({stage.name: stage for length, stage in claims if length == longest}.values())
 
-
-def is_below(file: str, path: str) -> bool:
-    """Tell whether a file is this path or lies below it.
-
-    >>> is_below("apps/staging/app.yaml", "apps/staging"), is_below("apps/staging2/app.yaml", "apps/staging")
-    (True, False)
-    """
-    return path in {"", file} or file.startswith(f"{path}/")
+    def stage_of(self, file: str) -> Stage | None:
+        """The one stage that holds this file; None where none does, or several alike."""
+        held = self.stages_of(file)
+        return held[0] if len(held) == 1 else None
 
 
 def read_rules(content: bytes | None) -> Rules:
@@ -163,7 +163,7 @@ def _rules(written: _WrittenRules) -> Rules:
     stages = tuple(
         Stage(
             name,
-            paths=tuple(_clean(path) for path in stage.paths),
+            paths=tuple(_clean_glob(path) for path in stage.paths),
             requires_build=stage.requires.build is not None,
             labels=tuple(stage.labels),
             takes_change_requests=stage.requires.takes_change_requests(),
@@ -195,6 +195,12 @@ def _clean(path: str) -> str:
     if ".." in segments:
         raise InvalidRules(f"the path {path!r} leaves the repository")
     return "/".join(segments)
+
+
+def _clean_glob(path: str) -> str:
+    if path.count("*") + path.count("?") > MOST_WILDCARDS:
+        raise InvalidRules(f"the path {path[:100]!r} has more than {MOST_WILDCARDS} of * and ?: write several")
+    return _clean(path)
 
 
 def _explain(error: ValidationError) -> list[str]:

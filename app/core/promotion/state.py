@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.core.errors import Invalid
 from app.core.flux.objects import Policy, PolicyName
-from app.core.flux.tree import Field
+from app.core.flux.tree import Field, Report
 from app.core.images import ImageReference, is_tag
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy, Selection
@@ -15,6 +15,7 @@ from app.core.promotion.holds import Hold
 from app.core.promotion.rules import Rules
 
 _OF_TAG = (Part.TAG, Part.VERSION)
+_SILENT_ON_TAGS = (Part.NAME, Part.DIGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,16 @@ class FieldState:
     """A field with the stage it belongs to.
 
     `is_same_spec` is false when the policy's spec has changed since the field's present text was first seen there;
-    `came_under` is the hash of the spec of then, None for a text that no run has seen yet.
+    `came_under` is the hash of the spec of then, None for a text that no run has seen yet. `other_image` is the image
+    that the text is of, as written, where that is not the policy's: a tag of another image is neither before nor after
+    any of the policy's, and no candidate.
     """
 
     field: Field
     stage: str
     is_same_spec: bool = True
     came_under: str | None = None
+    other_image: str | None = None
 
     @property
     def tag(self) -> str | None:
@@ -40,6 +44,20 @@ class FieldState:
         """The digest that the field's text names."""
         return digest_in(self.field.marked.part, self.field.marked.text)
 
+    @property
+    def own_tag(self) -> str | None:
+        """The tag of the policy's own image that the field's text names."""
+        return self.tag if self.other_image is None else None
+
+    @property
+    def shown(self) -> str | None:
+        """The tag that it has, with the image where that is another; None where it names no tag."""
+        return f"{self.other_image}:{self.tag}" if self.other_image and self.tag else self.tag
+
+    def has(self, tag: str) -> bool:
+        """Tell whether nothing that the field's text says of the tag is against it: names and digests say nothing."""
+        return self.field.marked.part in _SILENT_ON_TAGS or self.own_tag == tag
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyState:
@@ -47,7 +65,8 @@ class PolicyState:
 
     `proposed_digests` are the digests, by tag, that open pull requests of ours would bring. `with_changes` is what it
     selects where tags of change requests may enter, None where no stage of its takes them. `barred_tags` are examples
-    of the tags that it matches, where only builds of change requests made all of these.
+    of the tags that it matches, where only builds of change requests made all of these. `near_misses` are what the
+    files of its fields have that looks like a marker and sets nothing.
     """
 
     policy: Policy
@@ -60,6 +79,7 @@ class PolicyState:
     proposed_digests: Mapping[str, str] = field(default_factory=dict)
     with_changes: Selection | None = None
     barred_tags: tuple[str, ...] = ()
+    near_misses: tuple[Report, ...] = ()
 
     @property
     def chosen_tags(self) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
     for tag in islice(candidates.tags, MOST_CANDIDATES):
         known = state.tags[tag]
         changes = changes_for(state, fields, known)
-        if changes == () or (isinstance(changes, CannotWrite) and _have_it(fields, tag)):
+        if changes == () or (isinstance(changes, CannotWrite) and have_it(fields, tag)):
             return Walk(passed=Passed(known, GateAnswer(Verdict.PASS, "it is there already"), ()), failed=tuple(failed))
         hold = _hold_on(tag, state, entry)
         if hold is not None:
@@ -75,8 +75,9 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
     return Walk(failed=tuple(failed), skipped=skipped, needs_all=not candidates.is_whole)
 
 
-def _have_it(fields: Sequence[FieldState], tag: str) -> bool:
-    return all(one.tag in {None, tag} for one in fields)
+def have_it(fields: Sequence[FieldState], tag: str) -> bool:
+    """Tell whether the fields of a stage have a tag already."""
+    return any(one.own_tag == tag for one in fields) and all(one.has(tag) for one in fields)
 
 
 def _cannot(changes: CannotWrite, entry: Entry) -> GateAnswer:
@@ -96,7 +97,8 @@ class Candidates:
 def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Candidates:
     """The tags that these fields may move to, down to and with the one that they have now.
 
-    Backwards is open only where the text came under another spec, its tag is gone, or the policy cannot order it.
+    Backwards is open only where the text came under another spec, its tag is gone, or the policy cannot order it, as it
+    cannot order those of another image.
     """
     if state.compiled is None or state.selection is None:
         return Candidates()
@@ -114,7 +116,7 @@ def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Ma
     """The best tag among those that must not be gone below; None where nothing binds."""
     floor: str | None = None
     for one in fields:
-        tag = one.tag
+        tag = one.own_tag
         if tag is None or not one.is_same_spec or _is_gone(tag, tags) or compiled.compare(tag, tag) is None:
             continue
         if floor is None or (compiled.compare(tag, floor) or 0) > 0:
