@@ -227,7 +227,8 @@ def _stages(connection: Connection, found: _Found, state: PolicyState) -> Iterat
     held = tuple(holds.active(connection, found.lane_key))
     for stage in found.view.rules.stages:
         fields = [one for one in state.fields if one.stage == stage.name]
-        if fields and state.selection is not None and state.waits_for is None:
+        has_fields = bool(fields) or stage.name in state.refused
+        if has_fields and state.selection is not None and state.waits_for is None:
             entry = Entry(stage=stage, holds=held, now=found.now, build_within=found.systems.timing.build_within)
             yield StageExplanation.of(explain_stage(state, fields, entry))
 
@@ -250,7 +251,7 @@ def _warnings(found: _Found, state: PolicyState) -> Iterator[PolicyWarning]:
     if found.view is not None:
         tree = found.view.tree
         fields = [one for one in tree.fields if one.policy == policy.name]
-        yield from warn_of_use(policy, fields, tree.automations)
+        yield from warn_of_use(policy, fields, tree.automations, is_refused=bool(state.refused))
         if not fields:
             # One of these may be the marker that was meant for it.
             yield from list(warn_of_markers(tree))[:_MOST_MARKERS]

@@ -132,10 +132,15 @@ def judge(
     by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
     for one, stage in view.staged:
         by_policy[str(one.policy)].append((one, stage))
+    refused: dict[str, dict[str, str]] = defaultdict(dict)
+    for kept_back, stage in view.refused:
+        refused[str(kept_back.policy)].setdefault(stage, str(kept_back))
+    known = _Known(systems, knowledge, ready)
     states: list[PolicyState] = []
     for policy in view.tree.policies:
-        staged = by_policy.get(str(policy.name), [])
-        states.append(_judge_policy(policy, staged, view, texts, _Known(systems, knowledge, ready)))
+        name = str(policy.name)
+        state = _judge_policy(policy, by_policy.get(name, []), view, texts, known)
+        states.append(replace(state, refused=refused[name]) if name in refused else state)
     return tuple(states)
 
 

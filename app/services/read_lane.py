@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.flux.scanning import is_manifest
-from app.core.flux.tree import Field, FluxTree, Report, assemble
+from app.core.flux.tree import Field, FluxTree, Refused, Report, assemble
 from app.core.manifests.links import explain_link
 from app.core.ports import ConfigRepository, TreeEntry
 from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules
@@ -23,6 +23,7 @@ class LaneView:
     rules_problem: str | None
     tree: FluxTree
     staged: tuple[tuple[Field, str], ...]
+    refused: tuple[tuple[Refused, str], ...] = ()
     reports: tuple[Report, ...]
 
     def reports_in(self, stage: str) -> tuple[Report, ...]:
@@ -45,6 +46,7 @@ def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rule
             reports.append(Report(one.file, one.marked.line, f"sets {one.policy}, but is in no stage: not edited"))
         else:
             staged.append((one, stage.name))
+    refused = ((one, rules.stage_of(one.file)) for one in tree.refused)
     return LaneView(
         commit=commit,
         committed_at=repository.commit(commit).committed_at,
@@ -53,6 +55,7 @@ def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rule
         rules_problem=problem,
         tree=tree,
         staged=tuple(staged),
+        refused=tuple((one, stage.name) for one, stage in refused if stage is not None),
         reports=tuple(reports),
     )
 

@@ -172,7 +172,7 @@ def _policy_rows(state: LaneState, planned: Plan, lane: str, systems: Systems) -
     rows: list[PolicyRow] = []
     for one in state.policies:
         name = str(one.name)
-        stages = sorted({place.stage for place in one.fields})
+        stages = sorted({place.stage for place in one.fields} | one.refused.keys())
         said = [outcomes[name, stage] for stage in stages if (name, stage) in outcomes]
         rows.append(
             PolicyRow(
@@ -200,7 +200,7 @@ def _status(one: PolicyState) -> str:
         return f"waiting: {one.waits_for}"
     if one.selection is not None and one.selection.tag is None:
         return f"no selection: {one.selection.message}"
-    return "selected" if one.fields else "used by no field"
+    return "selected" if one.fields or one.refused else "used by no field"
 
 
 def _settle(

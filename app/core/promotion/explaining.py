@@ -1,7 +1,7 @@
 """What gates and holds add to a policy's choice in one stage, told step by step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from app.core.promotion.gates import GateAnswer, TagState
@@ -47,16 +47,27 @@ class ExplainedStage:
 
 def explain_stage(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> ExplainedStage:
     """Walk a policy's candidates into one stage and tell what was met."""
+    if entry.stage.name in state.refused:
+        return _told(fields, entry, summary=f"nothing is set: {state.refused[entry.stage.name]}")
     found = walk(state, fields, entry)
     failed = [_step(tag, StepKind.FAIL, answer) for tag, answer in found.failed]
     end = _end(state, fields, found)
+    return replace(
+        _told(fields, entry, summary=_summary(state, found, end)),
+        steps=(*failed[:MOST_STEPS], *end),
+        untold=max(0, len(failed) - MOST_STEPS) + found.skipped,
+    )
+
+
+def _told(fields: Sequence[FieldState], entry: Entry, *, summary: str) -> ExplainedStage:
+    """A stage with what is there, before any step."""
     return ExplainedStage(
         stage=entry.stage.name,
         present=tuple(dict.fromkeys(one.tag for one in fields if one.tag is not None)),
         fields=tuple(f"{one.field.file}:{one.field.marked.line}" for one in fields[:MOST_STEPS]),
-        steps=(*failed[:MOST_STEPS], *end),
-        untold=max(0, len(failed) - MOST_STEPS) + found.skipped,
-        summary=_summary(state, found, end),
+        steps=(),
+        untold=0,
+        summary=summary,
     )
 
 

@@ -82,7 +82,7 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
     for policy in state.policies:
         for stage in state.rules.stages:
             fields = [one for one in policy.fields if one.stage == stage.name]
-            if fields:
+            if fields or stage.name in policy.refused:
                 planned.add((stage.name, str(policy.name)))
                 entry = Entry(stage=stage, holds=state.holds, now=now, build_within=build_within)
                 part = _plan_part(state, policy, fields, entry)
@@ -100,14 +100,13 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
 def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldState], entry: Entry) -> _Part:
     name, stage = str(policy.name), entry.stage.name
     said = _said(policy, fields, stage)
-    if policy.problem is not None:
-        return _Part((replace(said, reason=policy.problem),))
-    if policy.waits_for is not None:
-        return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for),))
+    open_one = _open_pull_request(state, stage=stage, group=name)
+    kept_back = _kept_back(policy, said, open_one)
+    if kept_back is not None:
+        return kept_back
     found = walk(policy, fields, entry)
     if found.needs_all:
         return _Part((), needs_all=True)
-    open_one = _open_pull_request(state, stage=stage, group=name)
     if found.waiting is not None:
         return _waiting_part(state, policy, fields, entry, found)
     if found.passed is None or not found.passed.changes:
@@ -115,6 +114,19 @@ def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldStat
         return _Part((*_refusals(found, said), _idle(policy, found, said)), closure=closure)
     proposal = _propose(state, policy, fields, entry.stage, found.passed)
     return _Part((*_refusals(found, said), _proposed(proposal, said)), proposal=proposal)
+
+
+def _kept_back(policy: PolicyState, said: Outcome, open_one: OpenPullRequest | None) -> _Part | None:
+    """What stands in the way of any tag; where a field cannot be written, also of what is open."""
+    if policy.problem is not None:
+        return _Part((replace(said, reason=policy.problem),))
+    if policy.waits_for is not None:
+        return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for),))
+    why = policy.refused.get(said.stage)
+    if why is None:
+        return None
+    closure = Closure(open_one.number, why) if open_one else None
+    return _Part((replace(said, reason=why),), closure=closure)
 
 
 def _said(policy: PolicyState, fields: Sequence[FieldState], stage: str) -> Outcome:

@@ -45,6 +45,7 @@ class FieldState:
 class PolicyState:
     """A policy with all that decides about it. `waits_for` is set while its repository is not known in full.
 
+    `refused` says by stage why none of its fields there is set: one of them cannot be.
     `proposed_digests` are the digests, by tag, that open pull requests of ours would bring.
     """
 
@@ -55,6 +56,7 @@ class PolicyState:
     waits_for: str | None = None
     tags: Mapping[str, TagState] = field(default_factory=dict)
     fields: tuple[FieldState, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
     proposed_digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
