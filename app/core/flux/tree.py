@@ -11,6 +11,7 @@ from app.core.flux.objects import Automation, FluxKustomization, Policy
 from app.core.flux.overridden import report_overridden
 from app.core.flux.reach import Area, Reach, folder_of
 from app.core.flux.reading import Unreadable
+from app.core.flux.rendering import Read, Rendering
 from app.core.flux.roots import Entry, derive_roots, find_entries
 from app.core.flux.written import ScannedFile
 from app.core.manifests.markers import MarkedField, RefusedMarker
@@ -35,6 +36,12 @@ class FluxTree:
     def reaches(self, kustomization: FluxKustomization, file: str) -> bool:
         """Tell whether this Kustomization itself applies a file, not only another Kustomization that does."""
         return kustomization.is_here and file in self._builds[kustomization.path]
+
+    def rendering_of(self, kustomization: FluxKustomization, read: Read) -> Rendering:
+        """How this Kustomization, which is of this repository, renders files; `read` reads files of the commit."""
+        top = self._reach.top_of(kustomization.path)
+        area = self._reach.of_kustomize_file(top) if top else self._builds[kustomization.path]
+        return Rendering(kustomization, top, area, self._reach.named_by(), read)
 
     def find_kustomization(self, *, root: str | None, namespace: str, name: str) -> FluxKustomization | None:
         """The Kustomization of that name that a root reaches, or that makes the folder a root.

@@ -1,6 +1,6 @@
 """Fields that no marker names: `.fluxbridge.yaml` says where they stand. What every kind of them has in common."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from app.core.images import ImageReference, InvalidImage
@@ -99,7 +99,7 @@ class DeclaredField:
     is_text: bool = True
     is_optional: bool = False
     is_missing: bool = False
-    neighbours: tuple[Neighbour, ...] = ()
+    neighbours: tuple[Neighbour, ...] = field(default=(), compare=False)
 
     def holds(self, text: str) -> bool:
         """Tell whether the place has this very string already, or another way to write the same image."""

@@ -73,6 +73,13 @@ def neighbours_of(file: YamlFile, starts: Sequence[int]) -> Mapping[int, tuple[N
     return {start: found for start, found in beside.items() if found}
 
 
+def way_to(file: YamlFile, start: int) -> tuple[tuple[Step, ...], Scalar] | None:
+    """The way from the top of its document to the value at this byte, and the value."""
+    places = _Places(file, [start])
+    places.look()
+    return places.found.get(start)
+
+
 def neighbours_of_key(file: YamlFile, mapping: MappingNode, key: str) -> tuple[Neighbour, ...]:
     """What would decide in place of a key that a mapping does not have yet."""
     return tuple(_of_mapping(file, mapping, key))
