@@ -15,6 +15,7 @@ from app.services.explain_policy import Question, explain_policy
 from tests.cli.console import Console
 from tests.cli.folders import TAG, WEB, Folder
 from tests.end_to_end.bridge import deployment, fleet, policy
+from tests.servers.bare_repository import BareRepository
 from tests.services.lanes import IMAGE, LANE, NOW, Lane, digest
 
 APP = '# {"$imagepolicy": "flux-system:app:tag"}'
@@ -668,3 +669,30 @@ def test_an_image_of_flux_takes_the_place_of_the_entry_of_its_name(tmp_path: Pat
 def test_an_image_of_flux_with_the_same_tag_overrides_nothing(tmp_path: Path, sqlite_database: Database) -> None:
     files = staging({"web.yaml": POD}) | with_spec(f"  images: [{{name: {IMAGE}, newTag: 1.1.0}}]\n")
     assert to_applied(tmp_path, sqlite_database, files).state == "applied"
+
+
+def test_check_names_all_of_these(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = f"fields:\n- {{policy: flux-system/app, files: apps/k.yaml, kustomization: {IMAGE}}}\n"
+    files = {
+        ".fluxbridge.yaml": rules,
+        "images/app.yaml": policy(),
+        "apps/beside.yaml": f"tag: 1.0.0 {APP}\ndigest: sha256:11\n",
+        "apps/k.yaml": kustomization_with(f"- name: frontend\n  newName: {IMAGE}\n"),
+        "apps/pointer.yaml": LFS,
+        "apps/secret.yaml": f"image: x:1 {REFERENCE}\n{SOPS}",
+        "apps/template.yaml": TEMPLATED,
+    }
+    BareRepository.create(tmp_path / "fleet.git").commit("main", files)
+    settings = tmp_path / "fluxbridge.yaml"
+    settings.write_text("config_repos: {fleet: {url: ./fleet.git, branch: main, forge: {kind: local}}}\n")
+    console = Console(capsys, monkeypatch)
+    console.use(settings)
+    told = console.run("check").out
+    assert "apps/beside.yaml:1: the tag with its marker is overridden by digest 'sha256:11' (line 2)" in told
+    assert "apps/k.yaml:3: fields.0 of .fluxbridge.yaml: images has no entry" in told
+    assert "apps/pointer.yaml:1: a Git LFS pointer: its content is not in Git" in told
+    assert "apps/secret.yaml:1: the marker is ignored: SOPS guards it by a checksum" in told
+    assert "apps/template.yaml:2: the marker is ignored: its value is a template" in told
+    assert "unused_policy" not in told

@@ -51,8 +51,13 @@ class _Places:
             way, node = waiting.pop()
             if isinstance(node, Scalar):
                 self._take(way, node)
-            else:
+            elif self._has_any(node):
                 waiting.extend(((*way, step), child) for step, child in _children(node))
+
+    def _has_any(self, node: Node) -> bool:
+        """Whether something that is wanted starts in a node."""
+        before = self.file.text.bytes_before
+        return bisect_left(self.wanted, before[node.outer_start]) < bisect_left(self.wanted, before[node.end] + 1)
 
     def _take(self, way: tuple[Step, ...], node: Scalar) -> None:
         """Note what starts in a scalar, at its first byte or within it."""
