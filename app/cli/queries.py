@@ -41,11 +41,18 @@ def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, 
             _build(one["build"]) if one["build"] else "-",
             f"#{one['pull_request']['number']}" if one["pull_request"] else one["origin"] or "-",
             one["merged_by"] or "-",
-            ", ".join(sorted({each["cluster"] for each in one["applied"] if each["state"] == "applied"})) or "-",
+            _applied_in(one["applied"]),
         )
         for one in found
     ]
     _print(found, rows, ("STAGE", "POLICY", "TAG", "BUILD", "PULL", "LET IN BY", "APPLIED IN"), as_json=as_json)
+
+
+def _applied_in(applications: Iterable[dict[str, Any]]) -> str:
+    """The clusters that have it; of one that has something else in its place that is said too."""
+    words = {"applied": "", "overridden": " (overridden)"}
+    found = {f"{each['cluster']}{words[each['state']]}" for each in applications if each["state"] in words}
+    return ", ".join(sorted(found)) or "-"
 
 
 def promotions(  # noqa: PLR0913 (one option a filter)

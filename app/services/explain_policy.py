@@ -144,7 +144,7 @@ def entries_of(
     held = tuple(holds.active(connection, found.lane_key))
     for stage in found.view.rules.stages:
         fields = [one for one in state.fields if one.stage == stage.name]
-        if fields:
+        if fields or stage.name in state.refused:
             within = found.systems.timing.build_within
             entry = Entry(stage=stage, holds=held, now=found.now, build_within=within)
             yield in_stage(state, stage, found.view.rules), fields, entry
@@ -296,7 +296,7 @@ def _warnings(found: FoundPolicy, state: PolicyState) -> Iterator[PolicyWarning]
     if found.view is not None:
         tree = found.view.tree
         fields = [one for one in tree.fields if one.policy == policy.name]
-        yield from warn_of_use(policy, fields, tree.automations)
+        yield from warn_of_use(policy, fields, tree.automations, is_refused=bool(state.refused))
         # One of these may be a marker that was meant for it.
         near = found.view.noticed_beside({one.file for one in fields}) if fields else tree.reports
         yield from islice(warn_of_markers(near), _MOST_MARKERS)

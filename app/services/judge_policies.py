@@ -152,14 +152,23 @@ def judge(
     by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
     for one, stage in view.staged:
         by_policy[str(one.policy)].append((one, stage))
+    refused: dict[str, dict[str, str]] = defaultdict(dict)
+    for kept_back, stage in view.refused:
+        refused[str(kept_back.policy)].setdefault(stage, str(kept_back))
     known = _Known(systems, knowledge, ready)
     near = _near_misses(view)
     states: list[PolicyState] = []
     for policy in view.tree.policies:
-        staged = by_policy.get(str(policy.name), [])
-        state = _judge_policy(policy, staged, view, texts, known)
+        name = str(policy.name)
+        staged = by_policy.get(name, [])
         files = dict.fromkeys(one.file for one, _ in staged)
-        states.append(replace(state, near_misses=tuple(report for file in files for report in near.get(file, ()))))
+        states.append(
+            replace(
+                _judge_policy(policy, staged, view, texts, known),
+                refused=refused.get(name, {}),
+                near_misses=tuple(report for file in files for report in near.get(file, ())),
+            )
+        )
     return tuple(states)
 
 

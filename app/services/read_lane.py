@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.core.flux.reach import KUSTOMIZE_FILES, folders_above
 from app.core.flux.scanning import is_manifest
-from app.core.flux.tree import About, Field, FluxTree, Report, assemble
+from app.core.flux.tree import About, Field, FluxTree, Refused, Report, assemble
 from app.core.manifests.links import explain_link
 from app.core.ports import ConfigRepository, TreeEntry
 from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, Stage
@@ -25,6 +25,7 @@ class LaneView:
     rules_problem: str | None
     tree: FluxTree
     staged: tuple[tuple[Field, str], ...]
+    refused: tuple[tuple[Refused, str], ...] = ()
     reports: tuple[Report, ...]
 
     def noticed_beside(self, files: Iterable[str]) -> tuple[Report, ...]:
@@ -55,6 +56,7 @@ def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rule
     tree = assemble(scans.of(repository, entries), roots=rules.roots, declared=declared)
     staged, unstaged = _by_stage(rules, tree.fields)
     reports = [*tree.reports, *_links(repository, entries), *unstaged, *_empty_paths(rules, entries, staged)]
+    refused = ((one, rules.stage_of(one.file)) for one in tree.refused)
     return LaneView(
         commit=commit,
         committed_at=repository.commit(commit).committed_at,
@@ -63,6 +65,7 @@ def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rule
         rules_problem=problem,
         tree=tree,
         staged=tuple(staged),
+        refused=tuple((one, stage.name) for one, stage in refused if stage is not None),
         reports=tuple(reports),
     )
 

@@ -172,7 +172,7 @@ def _policy_rows(state: LaneState, planned: Plan, lane: str, systems: Systems) -
     rows: list[PolicyRow] = []
     for one in state.policies:
         name = str(one.name)
-        stages = sorted({place.stage for place in one.fields})
+        stages = sorted({place.stage for place in one.fields} | one.refused.keys())
         said = [outcomes[name, stage] for stage in stages if (name, stage) in outcomes]
         rows.append(
             PolicyRow(
@@ -202,7 +202,7 @@ def _status(one: PolicyState) -> str:
         return f"barred: {only_barred_words(one.name, one.barred_tags)}"
     if one.selection is not None and not one.chosen_tags:
         return f"no selection: {one.selection.message}"
-    return "selected" if one.fields else "used by no field"
+    return "selected" if one.fields or one.refused else "used by no field"
 
 
 def _settle(

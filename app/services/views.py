@@ -134,7 +134,7 @@ class PullRequestLink(BaseModel):
 
 
 class ApplicationView(BaseModel):
-    """How one cluster's Kustomization fared with a promotion's content; `state` is applied or failed."""
+    """How one cluster's Kustomization fared with a promotion's content; `state` is applied, overridden or failed."""
 
     promotion: str
     cluster: str

@@ -25,6 +25,7 @@ class WarningKind(StrEnum):
     UNUSED_POLICY = "unused_policy"
     NEAR_MISS_MARKER = "near_miss_marker"
     SECOND_WRITER = "second_writer"
+    OVERRIDDEN_FIELD = "overridden_field"
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ def explain_stage(state: PolicyState, fields: Sequence[FieldState], entry: Entry
         untold=0,
         summary="",
     )
+    if entry.stage.name in state.refused:
+        return replace(told, summary=f"nothing is set: {state.refused[entry.stage.name]}")
     stuck = why_no_tag(state, fields)
     if stuck is not None:
         return replace(told, summary=stuck)

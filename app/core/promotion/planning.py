@@ -88,7 +88,7 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
     for policy in state.policies:
         for stage in state.rules.stages:
             fields = [one for one in policy.fields if one.stage == stage.name]
-            if fields:
+            if fields or stage.name in policy.refused:
                 planned.add((stage.name, str(policy.name)))
                 entry = Entry(stage=stage, holds=state.holds, now=now, build_within=build_within)
                 part = _plan_part(state, in_stage(policy, stage, state.rules), fields, entry)
@@ -106,15 +106,13 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
 def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldState], entry: Entry) -> _Part:
     name, stage = str(policy.name), entry.stage.name
     said = _said(policy, fields, stage)
-    stuck = policy.problem or why_no_tag(policy, fields)
-    if stuck is not None:
-        return _Part((replace(said, reason=stuck, is_blind=True),))
-    if policy.waits_for is not None:
-        return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for, is_blind=True),))
+    open_one = _open_pull_request(state, stage=stage, group=name)
+    kept_back = _kept_back(policy, fields, said, open_one)
+    if kept_back is not None:
+        return kept_back
     found = walk(policy, fields, entry)
     if found.needs_all:
         return _Part((), needs_all=True)
-    open_one = _open_pull_request(state, stage=stage, group=name)
     if found.waiting is not None:
         return _waiting_part(state, policy, fields, entry, found)
     if found.passed is None or not found.passed.changes:
@@ -122,6 +120,24 @@ def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldStat
         return _Part((*_refusals(found, said), _idle(policy, fields, found, said)), closure=closure)
     proposal = _propose(state, policy, fields, entry.stage, found.passed)
     return _Part((*_refusals(found, said), _proposed(proposal, said)), proposal=proposal)
+
+
+def _kept_back(
+    policy: PolicyState, fields: Sequence[FieldState], said: Outcome, open_one: OpenPullRequest | None
+) -> _Part | None:
+    """What stands in the way of any tag; where a field cannot be written, also of what is open."""
+    if policy.problem is not None:
+        return _Part((replace(said, reason=policy.problem, is_blind=True),))
+    why = policy.refused.get(said.stage)
+    if why is not None:
+        closure = Closure(open_one.number, why) if open_one else None
+        return _Part((replace(said, reason=why),), closure=closure)
+    stuck = why_no_tag(policy, fields)
+    if stuck is not None:
+        return _Part((replace(said, reason=stuck, is_blind=True),))
+    if policy.waits_for is not None:
+        return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for, is_blind=True),))
+    return None
 
 
 def _said(policy: PolicyState, fields: Sequence[FieldState], stage: str) -> Outcome:

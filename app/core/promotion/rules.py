@@ -13,6 +13,7 @@ from app.core.errors import Invalid
 from app.core.flux.declared import RULES_FILE as RULES_FILE
 from app.core.flux.declared import Declaration
 from app.core.flux.objects import Policy, PolicyName
+from app.core.manifests.stand_ins import explain_stand_in
 from app.core.promotion.declared_fields import MOST_WILDCARDS, StrictModel, WrittenField, WrittenPolicy
 from app.core.promotion.stage_paths import holds, literal_part
 
@@ -91,6 +92,9 @@ def read_rules(content: bytes | None) -> Rules:
         return Rules()
     if len(content) > _LARGEST_RULES:
         raise InvalidRules(f"larger than {_LARGEST_RULES // 1024} KiB")
+    stand_in = explain_stand_in(content)
+    if stand_in is not None:
+        raise InvalidRules(stand_in)
     try:
         document = YAML(typ="safe", pure=True).load(content)
     except _UNREADABLE as error:
