@@ -79,12 +79,27 @@ def gather(
                 _settle_push(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
             case TagDeleted():
                 _settle_deletion(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
-            case _:
+            case BranchMoved() | PullRequestChanged():
+                _settle_forge_event(fact, source, systems, found)
+            case RevisionApplied():
                 found.facts.append(fact)
         if len(parts[-1].facts) + len(parts[-1].looked) >= _PART:
             parts.append(Gathered())
         parts[-1].join(found)
     return parts
+
+
+def _settle_forge_event(
+    fact: BranchMoved | PullRequestChanged, source: Source, systems: Systems, found: Gathered
+) -> None:
+    """What a forge tells counts for our config repositories only: webhooks of an organisation tell of all there are."""
+    repos = list(systems.config_repos_at(fact.repository))
+    if any(map(source.may_report_on, repos)):
+        found.facts.append(fact)
+    elif repos:
+        found.ignored.append(f"source {source.name} may not speak for repository {fact.repository}")
+    else:
+        found.ignored.append(f"no config repository is {fact.repository}; was it renamed, or its forge.repository?")
 
 
 def _read_back(fact: BuildMentioned, systems: Systems, *, age: timedelta) -> BuildFinished:

@@ -1,0 +1,1 @@
+"""Trials: what the outside world did to it, each as what a user expects instead."""
