@@ -204,7 +204,10 @@ class PromotionDetails(PromotionView):
 
 
 class LaneView(BaseModel):
-    """The queue of one base branch; `due_at` None: nothing to do."""
+    """The queue of one base branch; `due_at` None: nothing to do.
+
+    `last_error` is why the last run was broken off, or else what it could not bring about.
+    """
 
     repo: str
     branch: str
