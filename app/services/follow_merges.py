@@ -92,17 +92,23 @@ class MergeNotes:
         return {policy: found[row.stage, policy] for policy in policies if (row.stage, policy) in found}
 
     def _merge_in_base(self, row: PullRequestRow, seen: PullRequestSeen | None) -> GitMerge | None:
-        """How a head of this pull request that is ours came into the base branch; None where it did not."""
+        """How a head of this pull request came into the base branch; None where it did not."""
         repository, base = self.run.repo.repository, self.own.base
         if self.run.claim.last_head == base:
             return None
         present = self.heads.get(row.branch)
         found = [present] if present is not None else [seen.head_sha if seen else None, row.head_sha]
         for head in filter(None, found):
-            is_ours = repository.has_commit(head) and self.own.of(head) is not None
-            if is_ours and repository.is_ancestor(head, base):
+            if repository.has_commit(head) and repository.is_ancestor(head, base) and self._is_to_merge(head):
                 return self._merge_of(head)
         return None
+
+    def _is_to_merge(self, head: str) -> bool:
+        """Ours, or a person's that came into the base since: who sets a branch back to the base merges nothing."""
+        last, repository = self.run.claim.last_head, self.run.repo.repository
+        if self.own.of(head) is not None:
+            return True
+        return last is not None and repository.has_commit(last) and not repository.is_ancestor(head, last)
 
     def _merge_of(self, head: str) -> GitMerge:
         """The commit that merged a head into the base branch; of a fast-forward nobody knows who pushed it."""

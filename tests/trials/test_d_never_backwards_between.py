@@ -1,21 +1,29 @@
 """What an open pull request carries is what its branch's head says: no death, late answer or new tag moves it back."""
 
+import random
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.core.errors import Unavailable
 from app.core.facts import BuildResult
+from app.core.promotion.branches import branch_name
+from app.db.database import Database
 from app.db.promotions import PromotionState
+from tests.faults.extent import IS_LONG, ROUNDS
 from tests.services.interruptions import Interrupted, break_off
-from tests.trials.crews import GATED, MIRA, Crew, Open
+from tests.trials.crews import GATED, MIRA, Crew, Open, crews
+from tests.trials.mortals import Life
 
-MERGED, SUPERSEDED, CLOSED = PromotionState.MERGED, PromotionState.SUPERSEDED, PromotionState.CLOSED
+MERGED, SUPERSEDED = PromotionState.MERGED, PromotionState.SUPERSEDED
+STEPS = 40 if IS_LONG else 12
+_BRANCH = branch_name(prefix="fluxbridge", base="main", stage="production", group="flux-system/app")
 
 
 # D12
-def _pushed_and_forgotten(here: Crew, tag: str) -> None:
+def _pushed_and_forgotten(here: Crew) -> None:
     """A run pushes a newer tag to a branch and is killed before it writes that down."""
     real = here.lane.repository
     here.lane.repository = Interrupted(real, "push", break_off, is_after=True)
@@ -23,7 +31,6 @@ def _pushed_and_forgotten(here: Crew, tag: str) -> None:
         here.lane.run()
     here.lane.repository = real
     here.lane.now += timedelta(hours=2)
-    del tag
 
 
 def _killed_after_pushing_1_2_0(crew: Open) -> tuple[Crew, int, str]:
@@ -32,7 +39,7 @@ def _killed_after_pushing_1_2_0(crew: Open) -> tuple[Crew, int, str]:
     pull = here.propose("1.1.0")
     here.build("1.2.0", number=2)
     here.lane.push("1.2.0")
-    _pushed_and_forgotten(here, "1.2.0")
+    _pushed_and_forgotten(here)
     assert here.tag_on(pull.head) == "1.2.0"
     return here, pull.number, pull.head
 
@@ -91,3 +98,15 @@ def test_opened_and_forgotten_and_merged_with_its_branch_deleted_keeps_its_numbe
     here.run()
     promotion = here.promotion("1.1.0")
     assert (promotion.state, promotion.pull_request, promotion.merged_by) == (MERGED, pull.number, MIRA)
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_however_often_runs_die_while_people_act_no_branch_goes_back_and_each_merge_is_known(
+    tmp_path: Path, database: Database, seed: int
+) -> None:
+    with crews(tmp_path, database, "local") as opened:
+        life = Life(opened(GATED), random.Random(seed), _BRANCH)  # noqa: S311 (the same life for the same seed)
+        for _ in range(STEPS):
+            life.step()
+        life.rest()
+        life.check()

@@ -58,6 +58,17 @@ def test_a_merge_that_the_forge_does_not_show_yet_is_known_by_its_author_and_the
     assert len(here.events("1.1.0")) == count
 
 
+@pytest.mark.parametrize("how", ["no-ff", "ff"])
+def test_a_branch_that_a_person_pushed_to_and_merged_with_git_is_merged_too(crew: Open, how: GitMergeKind) -> None:
+    here = crew()
+    pull = here.propose("1.1.0")
+    here.push_to(pull.head, {"mine.yaml": "a: 1\n"})
+    here.merge_by_git(pull.head, how)
+    here.run()
+    assert (here.promotion("1.1.0").state, here.promotion("1.1.0").pull_request) == (MERGED, pull.number)
+    assert (here.open_ones(), here.held()) == ([], [])
+
+
 # D2
 def test_however_many_were_closed_a_reopened_one_is_noticed(crew: Open) -> None:
     names = [f"app-{number:02}" for number in range(22)]
