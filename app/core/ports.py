@@ -175,6 +175,19 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GitMerge:
+    """How a head came into its base branch by git: `commit` merged it (the head itself: a fast-forward).
+
+    `by` is that commit's author, who has proven nothing to anybody.
+    """
+
+    head: str
+    commit: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestDraft:
     """A pull request to open, from `head` into `base`."""
 
@@ -210,7 +223,7 @@ class Forge(Protocol):
         """One pull request. Raises NotFound."""
 
     def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
-        """Open it; one that is already open from that head is returned instead."""
+        """Open it; one that is already open from that head into that base is returned instead."""
 
     def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
         """Replace title and body."""
@@ -220,6 +233,12 @@ class Forge(Protocol):
 
     def close_pull_request(self, number: int) -> PullRequest:
         """Close it; closing a closed one changes nothing."""
+
+    def notice_merge(self, number: int, merge: GitMerge) -> PullRequest:
+        """Take a merge by git into account, where nobody else does; a forge that sees it by itself shows what it saw.
+
+        It stays open where the forge has not seen it yet.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,10 +119,11 @@ class DeliveryContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedDelivery:
-    """A delivery that one worker may work off until its lease ends."""
+    """A delivery that one worker may work off until its lease ends; `kind` is that of its source when it was kept."""
 
     id: str
     source: str
+    kind: str
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
@@ -209,6 +210,7 @@ def claim_next(
     return ClaimedDelivery(
         id=row.id,
         source=row.source,
+        kind=row.kind,
         headers=row.headers,
         body=row.body,
         received_at=row.received_at,

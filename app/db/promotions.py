@@ -275,6 +275,18 @@ def page(
     return cut(rows, limit, lambda row: encode_cursor(row.id))
 
 
+def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
+    """Move what is known of a policy in a stage to the name that the stage has now."""
+    place = (promotions.c.lane == lane, promotions.c.stage == old, promotions.c.policy == policy)
+    connection.execute(update(promotions).where(*place).values(stage=new))
+
+
+def stages_of(connection: Connection, lane: str, policy: str) -> Sequence[str]:
+    """The stages in which a policy has moved, or wanted to."""
+    wanted = select(promotions.c.stage).where(promotions.c.lane == lane, promotions.c.policy == policy).distinct()
+    return list(connection.execute(wanted.order_by(promotions.c.stage)).scalars())
+
+
 def was_said(connection: Connection, lane: str, *, stage: str, policy: str, reason: str) -> bool:
     """Tell whether this is in a place's history since a pull request of it last ended: then it was about another."""
     event = promotion_events.promotion_events

@@ -92,7 +92,9 @@ def gather(
                 _settle_push(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
             case TagDeleted():
                 _settle_deletion(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
-            case _:
+            case BranchMoved() | PullRequestChanged():
+                _settle_forge_event(fact, source, systems, found)
+            case RevisionApplied():
                 found.facts.append(fact)
         if len(parts[-1].facts) + len(parts[-1].looked) >= _PART:
             parts.append(Gathered())
@@ -105,6 +107,19 @@ def _build_words(fact: BuildMentioned | BuildFinished, systems: Systems) -> str:
     named = fact.artifacts if isinstance(fact, BuildFinished) else ()
     images = ", ".join(f"{systems.known_as(one.image)}:{one.tag}" for one in named)
     return f"job {fact.job}" + (f", so not for {images}" if images else "")
+
+
+def _settle_forge_event(
+    fact: BranchMoved | PullRequestChanged, source: Source, systems: Systems, found: Gathered
+) -> None:
+    """What a forge tells counts for our config repositories only: webhooks of an organisation tell of all there are."""
+    repos = list(systems.config_repos_at(fact.repository))
+    if any(map(source.may_report_on, repos)):
+        found.facts.append(fact)
+    elif repos:
+        found.refuse(source, "config_repo", f"repository {fact.repository}")
+    else:
+        found.ignored.append(f"no config repository is {fact.repository}; was it renamed, or its forge.repository?")
 
 
 def _read_back(fact: BuildMentioned, systems: Systems, *, age: timedelta) -> BuildFinished:

@@ -58,8 +58,8 @@ class Interpreter:
 
     def _interpret(self, claim: ClaimedDelivery) -> None:
         source = self.systems.sources.get(claim.source)
-        if source is None:
-            self._finish(claim, DeliveryState.UNUSABLE, f"the source {claim.source} is no longer configured")
+        if source is None or source.kind != claim.kind:
+            self._finish(claim, DeliveryState.UNUSABLE, _why_unreadable(claim, source))
             return
         if "fluxbridge-truncated" in claim.headers:
             self._finish(
@@ -67,7 +67,7 @@ class Interpreter:
             )
             return
         request = WebhookRequest(headers=claim.headers, body=claim.body, query={})
-        parsed = SENDERS[source.kind].parse(request, source.origin)
+        parsed = SENDERS[claim.kind].parse(request, source.origin)
         now = self.clock()
         *parts, last = gather(parsed.facts, source, self.systems, received_at=claim.received_at, now=now)
         keys: set[str] = set()
@@ -105,6 +105,15 @@ class Interpreter:
             delay = min(max(timedelta(seconds=2 ** min(claim.tries, 9)), after), _LONGEST_DELAY)
             deliveries.postpone(connection, claim, due_at=now + delay, error=error[:2000], counts=counts)
             measures.add(connection, "retries", "delivery")
+
+
+def _why_unreadable(claim: ClaimedDelivery, source: Source | None) -> str:
+    """A delivery is read by the kind that it was kept with, and what its source speaks for only the settings say."""
+    now = "is no longer configured" if source is None else f"is of kind {source.kind} now"
+    return (
+        f"the source {claim.source} {now}; this was kept as one of kind {claim.kind}: "
+        "configure the source so again, and replay it"
+    )
 
 
 def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) -> str:

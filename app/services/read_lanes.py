@@ -95,7 +95,7 @@ def _lane(row: LaneRow) -> LaneView:
         due_at=row.due_at,
         is_running=row.owner is not None,
         attempts=row.attempts,
-        last_error=row.last_error,
+        last_error=row.last_error or row.problem,
         last_head=row.last_head,
         last_run_at=row.last_run_at,
         next_look_at=row.next_look_at,

@@ -58,9 +58,6 @@ def _record_place(
     for outcome in outcomes:
         if outcome.tag is None or outcome.standing in {Standing.CURRENT, Standing.HELD}:
             successor = successor or f"{outcome.tag or 'nothing'}: {outcome.reason}"
-            here = by_tag.get(outcome.tag or "")
-            if outcome.standing is Standing.CURRENT and here is not None and here.pull_request is not None:
-                told.add(here.tag)  # merged, and the forge has only to tell
             continue
         row = by_tag.get(outcome.tag)
         if outcome.standing is Standing.PROPOSED:
@@ -70,6 +67,8 @@ def _record_place(
             proposed = row.id
         elif outcome.standing is Standing.WAITING:
             _wait(run, connection, outcome, row)
+        elif outcome.standing is Standing.LEFT:
+            _leave(run, connection, outcome, row)
         else:
             _refuse(run, connection, outcome, row, is_first=not told)
         told.add(outcome.tag)
@@ -119,8 +118,21 @@ def _begin(run: LaneRun, connection: Connection, outcome: Outcome, reason: str) 
 def _wait(run: LaneRun, connection: Connection, outcome: Outcome, row: PromotionRow | None) -> None:
     if row is None:
         _begin(run, connection, outcome, outcome.reason)
-    elif row.state is not PromotionState.WAITING or row.reason != outcome.reason:
+    elif (row.state, row.reason, row.from_tag) != (
+        PromotionState.WAITING,
+        outcome.reason,
+        outcome.from_tag or row.from_tag,
+    ):
         _move(run, connection, row, outcome)
+
+
+def _leave(run: LaneRun, connection: Connection, outcome: Outcome, row: PromotionRow | None) -> None:
+    """What people took over stays proposed where it was; what is newer waits."""
+    if row is None:
+        if outcome.image:
+            _begin(run, connection, outcome, outcome.reason)
+    elif row.reason != outcome.reason:
+        promotions.move(connection, row.id, row.state, reason=outcome.reason, who=US, at=run.now())
 
 
 def _refuse(
@@ -146,5 +158,5 @@ def _move(run: LaneRun, connection: Connection, row: PromotionRow, outcome: Outc
         reason=outcome.reason,
         who=US,
         at=run.now(),
-        learned={"build_id": outcome.build_id, "digest": outcome.digest},
+        learned={"build_id": outcome.build_id, "digest": outcome.digest, "from_tag": outcome.from_tag},
     )

@@ -209,6 +209,7 @@ class LaneView(BaseModel):
     """The queue of one base branch; `due_at` None: nothing to do.
 
     `problems` are what the last run found to be mended: in rules that cannot be used, or in the paths of stages.
+    `last_error` is why the last run was broken off, or else what it could not bring about.
     """
 
     repo: str

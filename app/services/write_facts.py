@@ -19,7 +19,7 @@ from app.core.facts import (
     TagDeleted,
 )
 from app.core.images import ImageName, is_tag
-from app.core.promotion.branches import is_under
+from app.core.promotion.branches import is_of_base, is_under
 from app.db import builds, catalogue, lanes, pushed_heads, revisions, selections
 from app.services.gather import Gathered, Looked
 from app.services.keep_selections import keep_selections
@@ -148,10 +148,13 @@ class FactWriter:
         return keys
 
     def _pull_request(self, changed: PullRequestChanged) -> set[str]:
+        """The lane that it goes into, and the one that it is of, whatever base a person gave it."""
+        is_own = (changed.head_repository or "").casefold() == changed.repository.casefold()
         return {
-            lanes.key_of(repo.name, changed.base_branch)
+            lanes.key_of(repo.name, branch)
             for repo in self._repos_at(changed.repository)
-            if changed.base_branch in repo.branches
+            for branch in repo.branches
+            if branch == changed.base_branch or (is_own and is_of_base(repo.prefix, branch, changed.head_branch))
         }
 
     def _revision(self, applied: RevisionApplied) -> set[str]:
@@ -162,8 +165,7 @@ class FactWriter:
         return {lanes.key_of(repo.name, branch) for branch in repo.branches} if is_new else set()
 
     def _repos_at(self, forge_repository: str) -> Iterable[ConfigRepo]:
-        wanted = forge_repository.lower()
-        return (repo for repo in self.systems.config_repos.values() if repo.forge_repository.lower() == wanted)
+        return filter(self.source.may_report_on, self.systems.config_repos_at(forge_repository))
 
     def _lanes_of(self, image: ImageName) -> set[str]:
         return set(lanes.lanes_of_image(self.connection, image))

@@ -351,7 +351,8 @@ GITHUB = [
     pytest.param("push", branch_event("main", repository="acme/other"), {OTHER}, id="the other repository"),
     pytest.param("push", branch_event("main", repository="mallory/fleet"), set(), id="a fork"),
     pytest.param("pull_request", pull_request_event("main"), {MAIN}, id="a pull request"),
-    pytest.param("pull_request", pull_request_event("feature/x"), set(), id="a pull request elsewhere"),
+    pytest.param("pull_request", pull_request_event("feature/x", head="y"), set(), id="a pull request elsewhere"),
+    pytest.param("pull_request", pull_request_event("feature/x"), {MAIN}, id="one of ours that goes elsewhere now"),
     pytest.param("pull_request", pull_request_event("main", repository="mallory/fleet"), set(), id="one in a fork"),
 ]
 

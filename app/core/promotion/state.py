@@ -97,19 +97,26 @@ class PolicyState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenPullRequest:
-    """A pull request of ours that is open now, with the tag that it would bring for each policy."""
+    """A pull request of ours that is open now, with the tag that its branch's head would bring for each policy.
+
+    `left_because` is set where a person took it over: nothing is pushed to its branch, and it is not closed.
+    """
 
     number: int
     stage: str
     group: str
     tags: Mapping[str, str]
+    branch: str = ""
+    left_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneState:
     """What a lane run looks at: policies, fields, tags, builds, holds and open pull requests at the base head.
 
-    `began` tells since when a (stage, policy, tag) has been wanted: the oldest is proposed first.
+    `began` tells since when a (stage, policy, tag) has been wanted: the oldest is proposed first. `taken` are branches
+    that hold a person's work, each with the pull request that is open from it; `lent` are those from which one goes
+    into another base, with its number.
     """
 
     prefix: str
@@ -119,6 +126,8 @@ class LaneState:
     holds: tuple[Hold, ...] = ()
     open_pull_requests: tuple[OpenPullRequest, ...] = ()
     began: Mapping[tuple[str, str, str], datetime] = field(default_factory=dict)
+    taken: Mapping[str, int | None] = field(default_factory=dict)
+    lent: Mapping[str, int] = field(default_factory=dict)
     is_observing: bool = False
 
 
