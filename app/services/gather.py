@@ -56,7 +56,7 @@ class Gathered:
     ignored: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
 
-    def refuse(self, source: Source, limit: Literal["jobs", "images"], what: str) -> None:
+    def refuse(self, source: Source, limit: Literal["jobs", "images", "config_repo"], what: str) -> None:
         """Leave out what a source may not speak for."""
         self.limits.append(limit)
         self.ignored.append(f"source {source.name} may not speak for {what}")
