@@ -1,14 +1,23 @@
 """Follow Flux: which promotion became part of which cluster, by the content of the revision that Flux applied."""
 
-from collections.abc import Iterable
+from sqlalchemy import Connection
 
+from app.core.flux.objects import FluxKustomization
 from app.core.flux.tree import FluxTree
-from app.core.promotion.state import tag_in
-from app.db import applications, promotions, revisions
+from app.core.promotion.applying import ApplicationState, is_running
+from app.db import applications, deliveries, promotions, revisions
 from app.db.applications import NewApplication
 from app.db.revisions import RevisionRow
+from app.db.standings import Place
+from app.senders.flux_revision import parse_revision
+from app.services.expect_flux import tags_reached
 from app.services.lane_run import LaneRun
 from app.services.read_lane import LaneView, view_at
+
+_HELM = "a HelmRelease names no commit: let the Kustomization that has it wait for it, and follow that"
+_NO_COMMIT = (
+    "the revision names no commit: of an OCI artifact only `originRevision` does (flux push artifact --revision)"
+)
 
 
 def follow_flux(run: LaneRun, head: str) -> None:
@@ -20,59 +29,96 @@ def follow_flux(run: LaneRun, head: str) -> None:
 
 
 def _examine(run: LaneRun, row: RevisionRow, head: str) -> None:
-    repository = run.repo.repository
-    if row.commit is None or row.kind != "Kustomization":
-        _mark(run, row)
+    repository, branch = run.repo.repository, row.branch or _branch_in(row.revision)
+    if row.kind != "Kustomization" or row.commit is None:
+        _note(run, row, unused=_NO_COMMIT if row.kind == "Kustomization" else _HELM)
+    elif branch != run.claim.branch and branch in run.repo.branches:
         return
-    branch = row.revision.partition("@")[0]
-    if branch != run.claim.branch and branch in run.repo.branches:
-        return
-    if not repository.has_commit(row.commit) or not repository.is_ancestor(row.commit, head):
-        return
-    view = view_at(repository, run.scans, row.commit)
-    present = _present(view, row)
+    elif not repository.has_commit(row.commit) or not repository.is_ancestor(row.commit, head):
+        _note(run, row, unused=_not_on_base(run, row.commit, branch), is_examined=False)
+    else:
+        view = view_at(repository, run.scans, row.commit)
+        found = view.tree.find_kustomization(root=row.root or None, namespace=row.namespace, name=row.name)
+        if found is not None and found.is_here:
+            _record(run, row, row.commit, view, found)
+            _note(run, row, unused=None)
+        else:
+            _note(run, row, unused=_why_not_found(view.tree, row))
+
+
+def _branch_in(revision: str) -> str | None:
+    """The branch of a revision that was kept before its branch was."""
+    told = parse_revision(revision)
+    return told.pointer.removeprefix("refs/heads/") if told.commit and told.pointer else None
+
+
+def _not_on_base(run: LaneRun, commit: str, branch: str | None) -> str:
+    bases = " or ".join(run.repo.branches)
+    if branch is not None and branch not in run.repo.branches:
+        return f"no lane of {run.repo.name} is of {branch}, and commit {commit[:12]} is not on {bases}"
+    return f"commit {commit[:12]} is not on {run.claim.branch} of {run.repo.name}; it is looked at again once it is"
+
+
+def _record(run: LaneRun, row: RevisionRow, commit: str, view: LaneView, found: FluxKustomization) -> None:
+    present = tags_reached(view, found)
     with run.writing() as connection:
         for (stage, policy), tags in sorted(present.items()):
             if len(tags) != 1:
                 continue
-            promotion = promotions.latest_let_in(connection, run.lane, stage=stage, policy=policy, tag=min(tags))
-            if promotion is not None:
-                applications.record(
-                    connection,
-                    NewApplication(
-                        promotion_id=promotion.id,
-                        cluster=row.cluster,
-                        kustomization=f"{row.namespace}/{row.name}",
-                        state="failed" if row.is_failure else "applied",
-                        revision=row.revision,
-                        commit=row.commit,
-                        message=row.message,
-                        at=row.at,
-                    ),
-                    recorded_at=run.now(),
+            place = Place(run.lane, stage, policy, row.cluster, row.kustomization)
+            told = _told(connection, row, place, min(tags))
+            if told is not None:
+                promotion_id, state, message = told
+                new = NewApplication(
+                    promotion_id=promotion_id,
+                    cluster=row.cluster,
+                    kustomization=row.kustomization,
+                    state=state,
+                    revision=row.revision,
+                    commit=commit,
+                    message=message,
+                    at=row.began_at or row.at,
                 )
-    _mark(run, row)
+                applications.record(connection, new, recorded_at=run.now())
 
 
-def _mark(run: LaneRun, row: RevisionRow) -> None:
+def _told(connection: Connection, row: RevisionRow, place: Place, tag: str) -> tuple[str, ApplicationState, str] | None:
+    """The promotion that a result is about, where it stands then, and Flux's words.
+
+    Where no promotion brought the tag that the cluster has now, it is told of the one whose place it took.
+    """
+    state = revisions.state_told_of(row)
+    let_in = promotions.latest_let_in(connection, place.lane, stage=place.stage, policy=place.policy, tag=tag)
+    if let_in is not None:
+        return let_in.id, state, f"{row.reason}: {row.message}" if row.is_failure else row.message
+    ran = applications.running_at(connection, place)
+    if ran is None or not is_running(ran.state) or not is_running(state):
+        return None
+    return ran.promotion_id, ApplicationState.REPLACED, f"{tag} took its place, which no promotion brought"
+
+
+def _why_not_found(tree: FluxTree, row: RevisionRow) -> str:
+    name = f"Kustomization {row.kustomization}"
+    named = [one for one in tree.kustomizations if (one.namespace, one.name) == (row.namespace, row.name)]
+    inside = tree.brought_in(row.root or None)
+    reached = [one for one in inside if one in named]
+    if not named:
+        return f"no file of the repository declares {name}"
+    if not inside:
+        return f"the source's root {row.root!r} reaches no Kustomization; {named[0].file} declares {name}"
+    if not reached:
+        return f"the source's root {row.root!r} does not reach {named[0].file}, which declares {name}"
+    if len(reached) > 1:
+        return f"{', '.join(sorted(one.file for one in reached)[:3])} declare {name}: no single one can be followed"
+    return f"{name} builds nothing of this repository, or a path that only the cluster knows"
+
+
+def _note(run: LaneRun, row: RevisionRow, *, unused: str | None, is_examined: bool = True) -> None:
     # Without the lane's row: a delivery about the same revision takes the two the other way round.
+    if unused == row.unused and is_examined == row.is_examined:
+        return
     with run.database.transaction() as connection:
-        revisions.mark_examined(connection, row)
-
-
-def _present(view: LaneView, row: RevisionRow) -> dict[tuple[str, str], set[str]]:
-    """The tags that each stage and policy has in the files which the event's Kustomization reaches."""
-    found: dict[tuple[str, str], set[str]] = {}
-    reached = _reached(view.tree, row, {one.file for one, _ in view.staged})
-    for one, stage in view.staged:
-        tag = tag_in(one.marked.part, one.marked.text)
-        if tag is not None and one.file in reached:
-            found.setdefault((stage, str(one.policy)), set()).add(tag)
-    return found
-
-
-def _reached(tree: FluxTree, row: RevisionRow, files: Iterable[str]) -> set[str]:
-    kustomization = tree.find_kustomization(root=row.root or None, namespace=row.namespace, name=row.name)
-    if kustomization is None:
-        return set()
-    return {file for file in files if tree.reaches(kustomization, file)}
+        is_it = revisions.note_use(connection, row, is_examined=is_examined, unused=unused)
+        if is_it and unused != row.unused and row.delivery_id is not None:
+            said = f"ignored: {unused}" if unused is not None else "facts: RevisionApplied, looked at by now"
+            deliveries.learn_outcome(connection, row.delivery_id, said)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid, Refused, Unavailable
 from app.db import deliveries, measures
@@ -12,7 +14,7 @@ from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
 from app.services.gather import Gathered, gather
 from app.services.ready_policies import ReadyPolicies
-from app.services.systems import Clock, Systems
+from app.services.systems import Clock, Source, Systems
 from app.services.write_facts import FactWriter
 
 _MOST_TRIES = 8
@@ -73,15 +75,19 @@ class Interpreter:
             with self.database.transaction() as connection:
                 if not deliveries.still_owned(connection, claim):
                     raise LostDelivery(claim.id)
-                keys |= FactWriter(connection, self.systems, source, claim.id, now).write(part, self.ready)
+                keys |= self._writer(connection, source, claim, now).write(part, self.ready)
         with self.database.transaction() as connection:
-            keys |= FactWriter(connection, self.systems, source, claim.id, now).write(last, self.ready)
-            said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems), keys)
+            writer = self._writer(connection, source, claim, now)
+            keys |= writer.write(last, self.ready)
+            said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems, *writer.ignored), keys)
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
             if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
                 raise LostDelivery(claim.id)
         if keys:
             self.on_lanes_due()
+
+    def _writer(self, connection: Connection, source: Source, claim: ClaimedDelivery, now: datetime) -> FactWriter:
+        return FactWriter(connection, self.systems, source, claim.id, now, received_at=claim.received_at)
 
     def _finish(self, claim: ClaimedDelivery, state: DeliveryState, outcome: str) -> None:
         with self.database.transaction() as connection:

@@ -15,6 +15,7 @@ from app.core.facts import (
     ImagePushed,
     PullRequestChanged,
     RevisionApplied,
+    RevisionUnderway,
     TagDeleted,
 )
 from app.core.images import ImageName, is_tag
@@ -30,7 +31,8 @@ from app.services.systems import ConfigRepo, Source, Systems
 class FactWriter:
     """Writes facts of one source down within one transaction; collects the lanes and the tags that they concern.
 
-    `delivery_id` is None where no delivery brought them.
+    `delivery_id` is None where no delivery brought them; `received_at` is when it came (None: now). `ignored` tells
+    what is written down and counts for nothing.
     """
 
     connection: Connection
@@ -39,6 +41,8 @@ class FactWriter:
     delivery_id: str | None
     now: datetime
     touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
+    received_at: datetime | None = None
+    ignored: list[str] = field(default_factory=list)
 
     def write(self, gathered: Gathered, ready: ReadyPolicies) -> set[str]:
         """Write everything down, move the stored choices along and mark lanes due; returns their keys. Idempotent."""
@@ -69,8 +73,8 @@ class FactWriter:
                     keys |= self._branch(fact)
                 case PullRequestChanged():
                     keys |= self._pull_request(fact)
-                case RevisionApplied():
-                    keys |= self._revision(fact)
+                case RevisionApplied() | RevisionUnderway():
+                    keys |= self._told_by_flux(fact)
         for look in gathered.looked:
             self._note_look(look)
         # All of them, also where a later report of a build takes back what it said of an image that it names no more.
@@ -150,12 +154,34 @@ class FactWriter:
             if changed.base_branch in repo.branches
         }
 
-    def _revision(self, applied: RevisionApplied) -> set[str]:
+    def _told_by_flux(self, told: RevisionApplied | RevisionUnderway) -> set[str]:
         repo = self.systems.config_repos.get(self.source.config_repo or "")
         if repo is None:
+            self.ignored.append(f"source {self.source.name} names no config repository of this server")
             return set()
-        is_new = revisions.note(self.connection, applied, repo=repo.name, root=self.source.root, received_at=self.now)
-        return {lanes.key_of(repo.name, branch) for branch in repo.branches} if is_new else set()
+        match told:
+            case RevisionApplied():
+                return self._revision(told, repo)
+            case RevisionUnderway():
+                at, root = self.received_at or self.now, self.source.root
+                revisions.note_underway(self.connection, told, repo=repo.name, root=root, received_at=at)
+                return set()
+
+    def _revision(self, applied: RevisionApplied, repo: ConfigRepo) -> set[str]:
+        is_new = revisions.note(
+            self.connection,
+            applied,
+            repo=repo.name,
+            root=self.source.root,
+            received_at=self.received_at or self.now,
+            delivery_id=self.delivery_id,
+        )
+        if is_new:
+            return {lanes.key_of(repo.name, branch) for branch in repo.branches}
+        known = revisions.find(self.connection, applied)
+        if known is not None and known.unused is not None:
+            self.ignored.append(known.unused)
+        return set()
 
     def _repos_at(self, forge_repository: str) -> Iterable[ConfigRepo]:
         wanted = forge_repository.lower()

@@ -1,0 +1,1 @@
+"""Trials: what outsiders saw go wrong, and what is right."""
