@@ -128,10 +128,14 @@ private Map judged(List<Map> found, String until) {
 private Map applied(List<Map> promotions, Object clusters) {
     List<String> wanted = (clusters ?: [])*.toString()
     for (promotion in promotions) {
-        List there = promotion.in.findAll { !wanted || it.cluster in wanted }
+        List there = latest(promotion.in).findAll { !wanted || it.cluster in wanted }
         Map failed = there.find { it.state == 'failed' }
         if (failed) {
             return [why: "merged, but ${failed.cluster} failed to apply it: ${failed.message}".toString()]
+        }
+        Map other = there.find { it.state != 'applied' }
+        if (other) {
+            return [why: "merged, but in ${other.cluster} it is ${other.state}: ${other.message}".toString()]
         }
         List missing = wanted - there*.cluster
         if (!there || missing) {
@@ -139,4 +143,14 @@ private Map applied(List<Map> promotions, Object clusters) {
         }
     }
     return [state: 'applied']
+}
+
+/** How each Kustomization of each cluster stands: the history has the newest line last. */
+@NonCPS
+private List latest(List lines) {
+    Map last = [:]
+    for (line in lines) {
+        last["${line.cluster} ${line.kustomization}".toString()] = line
+    }
+    return last.values() as List
 }
