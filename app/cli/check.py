@@ -1,7 +1,7 @@
 """`fluxbridge check`: are the settings right, and does every system answer."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Annotated
@@ -18,7 +18,7 @@ from app.core.errors import FluxbridgeError, Invalid, NotFound
 from app.core.facts import BuildFinished
 from app.core.flux.tree import About, FluxTree
 from app.core.flux.warnings import warn_of_tree
-from app.db import held_back
+from app.db import held_back, policies
 from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.expect_flux import applying
@@ -31,6 +31,8 @@ from app.settings.models import Settings
 from app.settings.secrets import unreadable_secrets
 
 _TELLS_NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 sends no success: run 1.8.4 or later (docs/flux.md)"
+_BARRED = "barred: "
+_MOST_BARRED = 100
 _NOT_THERE = "fluxbridge/check"
 _Check = tuple[str, Callable[[], str]]
 
@@ -83,14 +85,22 @@ def _check_database(settings: Settings) -> str:
     try:
         with closing(open_database(settings)) as database, database.transaction() as connection:
             held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
+            barred = policies.page(connection, limit=_MOST_BARRED, status=_BARRED).items
+            told = [f"{one.file}: {one.namespace}/{one.name}: {one.status}" for one in barred]
     except DatabaseLocked:
         url = running_at(settings)
         if url is None:
             raise
         with reach() as api:
             held = [(each["name"], one) for each in api.get("/sweeps")["items"] for one in each["held"]]
-        return "\n".join([f"open in the server at {url}", *(f"WAITS {held_line(*one)}" for one in held)])
-    return "\n".join(["at this version's schema", *(f"WAITS {held_line(*one)}" for one in held)])
+            listed = api.get("/policies", status=_BARRED, limit=_MOST_BARRED)["items"]
+            told = [f"{one['file']}: {one['namespace']}/{one['name']}: {one['status']}" for one in listed]
+        return _lines(f"open in the server at {url}", held, told)
+    return _lines("at this version's schema", held, told)
+
+
+def _lines(first: str, held: Sequence[tuple[str, object]], told: Sequence[str]) -> str:
+    return "\n".join([first, *(f"WAITS {held_line(*one)}" for one in held), *(f"      {line}" for line in told)])
 
 
 def _answered(ask: Callable[[], BuildFinished | str | None]) -> str:
@@ -108,6 +118,7 @@ def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans, named: 
     """Read every base branch; `named` gets a repository of each registry that a policy names."""
     heads = repo.repository.fetch()
     told: list[str] = []
+    is_well = True
     for branch in repo.branches:
         if branch not in heads:
             raise MissingBranch(repo.name, branch)
@@ -115,11 +126,15 @@ def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans, named: 
         images = [systems.known_as(one.image) for one in view.tree.policies if one.image is not None]
         named.update({image.registry: image.path for image in images})
         told.append(f"{branch}: {len(view.tree.policies)} policies, {len(view.staged)} fields")
-        told += [f"\n      {one.file}:{one.line or 1}: {one.what}" for one in view.reports if one.about is About.OBJECT]
+        odd = [one for one in view.reports if one.about in (About.OBJECT, About.STAGE)]
+        told += [f"\n      {one.file}:{one.line or 1}: {one.what}" for one in odd]
+        is_well &= all(one.about is not About.STAGE for one in odd)
         if view.rules_problem is not None:
             raise RulesUnusable(repo.name, branch, view.rules_problem)
         told += [f"\n      {line}" for line in _policy_problems(view.tree, systems)]
         told += [f"\n      {one.place}: {one.message} ({one.kind})" for one in warn_of_tree(view.tree)]
+    if not is_well:
+        raise StagesUnclear(" ".join(told))
     return " ".join(told)
 
 
@@ -167,6 +182,10 @@ class RulesUnusable(Invalid):
 
     def __init__(self, repo: str, branch: str, problem: str) -> None:
         super().__init__(f"{repo}:{branch}: {problem}")
+
+
+class StagesUnclear(Invalid):
+    """Files may be in another stage than was meant: told with all else of the config repository."""
 
 
 class MissingBranch(NotFound):

@@ -9,9 +9,12 @@ from urllib.parse import quote
 
 import typer
 
+from app.cli.explaining_tags import names_tag, print_story
 from app.cli.reach import Api, reach
+from app.cli.terminal import printable, say, section
 from app.core.errors import Invalid, NotFound
 from app.services.explain_policy import explain_tags
+from app.services.explain_tag import TagStory
 from app.services.explanations import LeftOut, PolicyExplanation, StageExplanation, TagExplanation, TagsExplanation
 from app.services.views import PolicyDetails
 
@@ -34,6 +37,15 @@ class TwoQuestions(Invalid):
         super().__init__("--tags and --push answer two questions: give one of them")
 
 
+class NotOfATag(Invalid):
+    """An option about one policy was given for a tag."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text[:200]!r} is a tag, which is explained for every policy: leave out --tags, --push, --repo and --root"
+        )
+
+
 class UnreadableTags(Invalid):
     """The file with the tags cannot be used."""
 
@@ -49,7 +61,7 @@ class MissingTags(NotFound):
 
 
 def explain(  # noqa: PLR0913 (one option a question)
-    name: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The policy.")],
+    name: Annotated[str, typer.Argument(metavar="POLICY|IMAGE:TAG", help="The policy as NAMESPACE/NAME, or a tag.")],
     *,
     repo: Annotated[str | None, typer.Option(help="Its config repository, where the name is ambiguous.")] = None,
     root: Annotated[str | None, typer.Option(help="Its root, where the name is ambiguous.")] = None,
@@ -59,7 +71,16 @@ def explain(  # noqa: PLR0913 (one option a question)
     push: Annotated[str | None, typer.Option(metavar="IMAGE:TAG", help="Try out a push of this tag.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
 ) -> None:
-    """Show why a policy selects what it selects: the verdict on each tag, what gates and holds add, and warnings."""
+    """Show why a policy selects what it selects, or why a tag is or is not proposed.
+
+    Of a policy: the verdict on each tag, what gates and holds add, and warnings. Of a tag (IMAGE:TAG): who told of it,
+    and where it stands in every policy and stage of its image, from delivery to gate.
+    """
+    if names_tag(name):
+        if (repo, root, tags, push) != (None, None, None, None):
+            raise NotOfATag(name)
+        _explain_tag(name, as_json=as_json)
+        return
     if tags is not None and push is not None:
         raise TwoQuestions
     listed = None if tags is None else read_tags(tags)
@@ -69,6 +90,15 @@ def explain(  # noqa: PLR0913 (one option a question)
         typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
     else:
         _print(found)
+
+
+def _explain_tag(name: str, *, as_json: bool) -> None:
+    with reach() as api:
+        found = TagStory.model_validate(api.get("/images/tags/explain", tag=name))
+    if as_json:
+        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
+    else:
+        print_story(found)
 
 
 def read_tags(file: Path) -> Sequence[str]:
@@ -108,17 +138,17 @@ def _ask(api: Api, name: str, query: dict[str, str | None], listed: Sequence[str
 
 def _print(found: PolicyExplanation) -> None:
     root = f"{found.root}:" if found.root else ""
-    _say(f"{root}{found.namespace}/{found.name}", bold=True)
-    _say(f"  {found.image}, by {found.file} in {found.repo}:{found.branch}")
+    say(f"{root}{found.namespace}/{found.name}", bold=True)
+    say(f"  {found.image}, by {found.file} in {found.repo}:{found.branch}")
     if found.problem is not None:
-        _say(f"  cannot be used: {found.problem}", colour=typer.colors.RED)
+        say(f"  cannot be used: {found.problem}", colour=typer.colors.RED)
     if found.waits_for is not None:
-        _say(f"  waits: {found.waits_for}", colour=typer.colors.YELLOW)
+        say(f"  waits: {found.waits_for}", colour=typer.colors.YELLOW)
     if found.tags is not None:
         _print_tags(found.tags)
     _print_left_out(found.left_out)
     if found.stages:
-        _section("Stages")
+        section("Stages")
     for stage in found.stages:
         _print_stage(stage)
     _print_list("Warnings", [f"{one.place}: {one.message} ({one.kind})" for one in found.warnings])
@@ -127,73 +157,56 @@ def _print(found: PolicyExplanation) -> None:
 
 def _print_left_out(left_out: LeftOut) -> None:
     if left_out.gone:
-        _section(f"Gone from the registry, and so no candidates: {left_out.gone}")
+        section(f"Gone from the registry, and so no candidates: {left_out.gone}")
     if left_out.barred:
-        _section(f"No candidates, for only change requests or our own branches built them: {left_out.barred}")
-        _say(f"  {', '.join(left_out.barred_tags)}")
+        section(f"No candidates, for only change requests or our own branches built them: {left_out.barred}")
+        say(f"  {', '.join(left_out.barred_tags)}")
 
 
 def _print_list(title: str, lines: Sequence[str]) -> None:
     if lines:
-        _section(title)
+        section(title)
     for line in lines:
-        _say(f"  {line}", colour=typer.colors.YELLOW)
+        say(f"  {line}", colour=typer.colors.YELLOW)
 
 
 def _print_tags(tags: TagsExplanation) -> None:
     counts = ", ".join(f"{count} {_words(kind)}" for kind, count in tags.counts.items())
     typer.echo()
-    _say(tags.message, colour=typer.colors.GREEN if tags.tag is not None else typer.colors.RED)
+    say(tags.message, colour=typer.colors.GREEN if tags.tag is not None else typer.colors.RED)
     if tags.is_tie:
-        _say("Flux itself would take any of the equal ones, at random.", colour=typer.colors.YELLOW)
-    _say(f"{tags.total} tags{': ' if counts else ''}{counts}")
+        say("Flux itself would take any of the equal ones, at random.", colour=typer.colors.YELLOW)
+    say(f"{tags.total} tags{': ' if counts else ''}{counts}")
     if tags.asked is not None:
-        _section(f"{tags.asked.tag}: {_words(tags.asked.verdict)}: {tags.asked.reason}")
+        section(f"{tags.asked.tag}: {_words(tags.asked.verdict)}: {tags.asked.reason}")
     rows = [*tags.above, *([tags.chosen] if tags.chosen is not None else []), *tags.below]
     if rows:
-        _section("In the policy's order")
+        section("In the policy's order")
         _print_rows(rows)
     if tags.unplaced:
-        _section("Without a place in the order, for example")
+        section("Without a place in the order, for example")
         _print_rows(tags.unplaced)
 
 
 def _print_rows(rows: Sequence[TagExplanation]) -> None:
-    shown = [(_printable(one.tag), _words(one.verdict), one) for one in rows]
+    shown = [(printable(one.tag), _words(one.verdict), one) for one in rows]
     tag_width = max((len(tag) for tag, _, _ in shown), default=0)
     verdict_width = max((len(verdict) for _, verdict, _ in shown), default=0)
     for tag, verdict, one in shown:
         pointer = ">" if one.verdict == "chosen" else " "
         line = f"{pointer} {tag.ljust(tag_width)}  {verdict.ljust(verdict_width)}  {one.reason}"
-        _say(line, colour=_COLOURS.get(one.verdict, typer.colors.YELLOW))
+        say(line, colour=_COLOURS.get(one.verdict, typer.colors.YELLOW))
 
 
 def _print_stage(stage: StageExplanation) -> None:
     present = f" has {', '.join(stage.present)};" if stage.present else ""
-    _say(f"  {stage.stage}:{present} {stage.summary}")
+    say(f"  {stage.stage}:{present} {stage.summary}")
     for step in stage.steps:
         colour = _OUTCOMES.get(step.outcome, typer.colors.RED)
-        _say(f"      {step.tag}  {step.outcome}: {step.reason}", colour=colour)
+        say(f"      {step.tag}  {step.outcome}: {step.reason}", colour=colour)
     if stage.untold:
-        _say(f"      and {stage.untold} more")
+        say(f"      and {stage.untold} more")
 
 
 def _words(verdict: str) -> str:
     return verdict.replace("_", " ")
-
-
-def _section(title: str) -> None:
-    typer.echo()
-    _say(title, bold=True)
-
-
-def _say(text: str, *, bold: bool = False, colour: str | None = None) -> None:
-    """Write one line; where there is no terminal, without colours."""
-    typer.secho(_printable(text), bold=bold or None, fg=colour)
-
-
-def _printable(text: str) -> str:
-    """A text from outside for a terminal, which is not to obey its control characters."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

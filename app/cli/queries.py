@@ -10,6 +10,7 @@ import typer
 
 from app.cli.clusters import in_clusters, one_line
 from app.cli.reach import Api, reach
+from app.core.builds.runs import build_name
 from app.core.errors import NotFound
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
@@ -38,7 +39,7 @@ def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, 
             one["stage"],
             one["policy"],
             one["tag"] or "-",
-            _build(one),
+            _named(one),
             f"#{one['pull_request']['number']}" if one["pull_request"] else one["origin"] or "-",
             one["merged_by"] or "-",
             in_clusters(one["applied"], one["tag"]),
@@ -48,9 +49,9 @@ def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, 
     _print(found, rows, ("STAGE", "POLICY", "TAG", "BUILD", "PULL", "LET IN BY", "APPLIED IN"), as_json=as_json)
 
 
-def _build(one: Any) -> str:
+def _named(one: Any) -> str:
     """The build of a stage's tag, and whether something speaks against that tag."""
-    named = f"{one['build']['job']} #{one['build']['number']}" if one["build"] else "-"
+    named = _build(one["build"]) if one["build"] else "-"
     return f"{named} (doubtful: {one_line(one['doubtful'])})" if one["doubtful"] else named
 
 
@@ -130,6 +131,8 @@ def status(*, as_json: _AsJson = False) -> None:
         for one in lanes
     ]
     _table(rows, ("LANE", "STATE", "LAST RUN", "NEXT RUN", "FAILURES", "LAST ERROR"))
+    for lane, problem in ((one, problem) for one in lanes for problem in one["problems"]):
+        typer.echo(f"{_lane_name(lane)}: to be mended: {' '.join(problem.split())}")
 
 
 def _numbers(found: Any) -> Iterator[tuple[str, str]]:
@@ -140,6 +143,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     yield "pull requests", f"{found['open_pull_requests']} open"
     yield "lanes due", _with_age(f"{found['lanes_due']} of {found['lanes']}", "longest", found["oldest_due_s"])
     yield "retries", _counts(found["retries"])
+    yield "ignored", _counts(_limits(found["ignored"]))
     yield "sweeps", _counts(found["sweeps"])
     yield "sweeps found", _counts(found["sweep_found"])
     yield "held back", str(found["held_back"] or "none")
@@ -159,6 +163,12 @@ def _troubles(found: Any) -> Iterator[str]:
     for one in found["unused"]:
         more = f" and {one['count'] - 1} more" if one["count"] > 1 else ""
         yield f"flux, unused   {one['cluster']}: {one['object']}{more}: {one_line(one['why'])}"
+
+
+def _limits(ignored: dict[str, int]) -> dict[str, int]:
+    """By source and limit, as `ci:jobs`, in words."""
+    parts = ((label.rpartition(":"), count) for label, count in ignored.items())
+    return {f"beyond {limit} of source {source}": count for (source, _, limit), count in parts}
 
 
 def _with_age(told: str, name: str, age_s: float) -> str:
@@ -234,6 +244,10 @@ def _print_plan(lane: Any, one: Any | None) -> None:
         typer.echo(f"  {each['stage']}/{each['policy']}: {each['standing']}{tag}: {each['reason']}")
     for each in one["noticed"]:
         typer.echo(f"  noticed {each['file']}:{each['line'] or 1}: {each['what']}")
+
+
+def _build(build: Any) -> str:
+    return build_name(build["job"], build["number"], run=build["run"])
 
 
 def _lane_name(lane: Any) -> str:

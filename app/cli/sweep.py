@@ -39,6 +39,7 @@ def _lines(report: Any, *, is_dry: bool) -> Iterator[str]:
     yield from (f"  {told}" for told in report["told"])
     for held in report["held"]:
         yield f"  WAITS {held_line(name, held)}"
+    yield from (f"  LEFT OUT {left_out}" for left_out in report["left_out"])
     yield from (f"  FAILED {failure}" for failure in report["failures"])
 
 

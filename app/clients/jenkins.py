@@ -29,6 +29,7 @@ from app.core.facts import BuildFinished
 from app.core.ports import BuildSeen
 
 _REFUSALS = frozenset({401, 403})
+_OWN_HEADERS = ("x-jenkins", "x-hudson")
 
 
 class NoSuchBuild(NotFound):
@@ -85,7 +86,8 @@ Reading = Callable[[str, str], bytes | None]
 class Jenkins:
     """One Jenkins controller, read with python-jenkins.
 
-    Each call has a client of its own: a crumb is bound to its session, so a kept one goes stale. Redirects are not
+    Each call has a client of its own. Nothing but GETs is sent, so no crumb is asked for. What does not show itself as
+    Jenkins' own answer is a proxy's, and says nothing of what Jenkins has (JenkinsUnavailable). Redirects are not
     followed and the environment (proxies, .netrc) is not read: only the configured host is contacted. A request takes
     no longer than twice `timeout_s`; after one without an answer nothing is asked for a while (JenkinsSilent).
     """
@@ -109,15 +111,18 @@ class Jenkins:
         self._ca_file, self._proxy = ca_file, proxy
         self._rests = Rests(silence=JenkinsSilent, resting=self._resting, clock=clock)
 
-    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
+    def newest_builds(
+        self, patterns: Sequence[str], *, on_left_out: Callable[[str, str], None] = lambda _name, _why: None
+    ) -> Mapping[str, int]:
         """The jobs whose full names match one of the patterns, each with the number of its newest build (0: none yet).
 
         Patterns are a shell's, `*` also over `/`. The walk begins in the folders that they name and enters only those
-        that can hold a match; what our account may not see is left out. A full list or an error: JenkinsRefused,
+        that can hold a match; what our account may not see is left out. What has a name that is not taken is told to
+        `on_left_out`, with the reason. A full list or an error: JenkinsRefused,
         JenkinsUnavailable, InvalidJobName, JobTreeTooLarge.
         """
         with self._reading("no folder of jobs") as read:
-            found = find_jobs(self._name, patterns, partial(_list_folder, read))
+            found = find_jobs(self._name, patterns, partial(_list_folder, read), on_left_out)
         if found is None:
             raise JenkinsRefused(
                 self._name,
@@ -187,7 +192,6 @@ class Jenkins:
             with closing(client._session):  # noqa: SLF001 - python-jenkins has no other way to close, or to set these
                 yield partial(self._read, client)
         except ValueError as error:
-            # Also what python-jenkins raises where a crumb is no JSON.
             raise JenkinsUnavailable(self._name, f"{_odd_answer(error, otherwise)}; check its url") from error
 
     def _read(self, client: jenkins.Jenkins, path: str, tree: str) -> bytes | None:
@@ -195,8 +199,10 @@ class Jenkins:
         request = requests.Request("GET", place, params={"tree": tree})
         with self._asking():
             try:
-                answer = client.jenkins_open_stream(request)
-            except jenkins.NotFoundException:
+                answer = client.jenkins_open_stream(request, add_crumb=False)
+            except jenkins.NotFoundException as error:
+                if not _is_of_jenkins(error):
+                    raise
                 return None
         body: bytes = answer.content
         return body
@@ -230,12 +236,8 @@ class Jenkins:
             return JenkinsRefused(
                 self._name, "it redirects elsewhere; set its url to where it really is, and a user and token"
             )
-        if status in _REFUSALS:
-            return JenkinsRefused(
-                self._name, f"it answered {status}; check user and token, and that they may read this job (Job/Read)"
-            )
         if status is not None:
-            return JenkinsUnavailable(self._name, f"answered {status}")
+            return self._explain_status(status, is_own=_is_of_jenkins(error))
         if isinstance(error, jenkins.TimeoutException | requests.Timeout):
             return JenkinsSilent(self._name, f"did not answer within {self._timeout_s} s")
         if isinstance(error, requests.exceptions.SSLError):
@@ -244,15 +246,40 @@ class Jenkins:
             )
         return JenkinsSilent(self._name, f"cannot be reached ({type(error).__name__})")
 
+    def _explain_status(self, status: int, *, is_own: bool) -> JenkinsRefused | JenkinsUnavailable:
+        if not is_own:
+            return JenkinsUnavailable(
+                self._name,
+                f"answered {status}, but not as Jenkins does (without X-Jenkins): the proxy before it has none "
+                "just now, or its url is wrong",
+            )
+        if status in _REFUSALS:
+            return JenkinsRefused(
+                self._name, f"it answered {status}; check user and token, and that they may read this job (Job/Read)"
+            )
+        return JenkinsUnavailable(self._name, f"answered {status}")
+
     def _resting(self, left: timedelta) -> JenkinsSilent:
         return JenkinsSilent(self._name, "did not answer when it was last asked: it is left alone", retry_after=left)
 
 
 def _status(error: Exception) -> int | None:
-    """The HTTP status behind an error: python-jenkins puts it into a text only, but raises while handling it."""
+    """The HTTP status behind an error; None where there was no answer."""
+    answer = _answer(error)
+    return answer.status_code if answer is not None else None
+
+
+def _is_of_jenkins(error: Exception) -> bool:
+    """Tell whether the answer behind an error is Jenkins' own: each of these has its version in a header."""
+    answer = _answer(error)
+    return answer is not None and any(name.lower().startswith(_OWN_HEADERS) for name in answer.headers)
+
+
+def _answer(error: Exception) -> requests.Response | None:
+    """The HTTP answer behind an error: python-jenkins puts it into a text only, but raises while handling it."""
     for candidate in (error, error.__context__):
         if isinstance(candidate, requests.HTTPError):
-            return candidate.response.status_code
+            return candidate.response
     return None
 
 

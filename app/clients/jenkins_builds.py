@@ -9,16 +9,16 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from app.core.builds.change_requests import Cause, find_change_request
 from app.core.facts import BuildFinished, BuildResult, TestCounts
 
 # A whole answer can be megabytes: `buildsByBranchName` of a long-lived job holds every branch.
 TREE = (
     "building,result,number,timestamp,duration,url,"
-    "actions[_class,parameters[name,value],remoteUrls,lastBuiltRevision[SHA1,branch[SHA1,name]],"
-    "buildsByBranchName[*[buildNumber,revision[SHA1]]],failCount,skipCount,totalCount]"
+    "actions[_class,parameters[name,value],causes[_class,shortDescription],remoteUrls,lastBuiltRevision[SHA1,branch[SHA1,name]],"
+    "buildsByBranchName[*[buildNumber,revision[SHA1,branch[name]]]],failCount,skipCount,totalCount]"
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_CHANGE_JOB = re.compile(r"(?:PR|MR)-([0-9]{1,18})(?:-head|-merge)?")
 _BRANCH_PREFIX = re.compile(r"(?:refs/)?remotes/[^/]+/|origin/|refs/heads/")
 _TAG_PREFIX = "refs/tags/"
 _NO_BRANCH = frozenset({"", "detached", "HEAD"})
@@ -61,11 +61,19 @@ class Parameter(BaseModel):
     value: object = None
 
 
+class CauseAnswer(BaseModel):
+    """Why a build was started."""
+
+    kind: str = Field("", alias="_class")
+    words: str | None = Field(None, alias="shortDescription")
+
+
 class Action(BaseModel):
     """One of the things that plugins attached to a build: parameters, a checkout, test results or nothing."""
 
     kind: str = Field("", alias="_class")
     parameters: Annotated[list[Parameter], BeforeValidator(_list_or_empty)] = []
+    causes: Annotated[list[CauseAnswer | None], BeforeValidator(_list_or_empty)] = []
     remote_urls: Annotated[list[str], BeforeValidator(_list_or_empty)] = Field([], alias="remoteUrls")
     last_built: Revision | None = Field(None, alias="lastBuiltRevision")
     builds_by_branch: Annotated[dict[str, BranchBuild | None], BeforeValidator(_mapping_or_empty)] = Field(
@@ -94,6 +102,8 @@ class _Checkout:
     commit: str | None = None
     ref: str = ""
     git_url: str | None = None
+    others: tuple[str, ...] = ()
+    """Further names of what was checked out."""
 
     @property
     def branch(self) -> str | None:
@@ -126,7 +136,9 @@ def to_fact(answer: BuildAnswer, *, controller: str, job: str, number: int) -> B
         branch=checkout.branch,
         git_tag=checkout.tag,
         git_url=checkout.git_url,
-        change_id=_change_id(job, parameters),
+        change_id=find_change_request(
+            job, refs=(checkout.ref, *checkout.others), parameters=parameters, causes=_causes(actions)
+        ),
         tests=next((counts for counts in map(_tests, actions) if counts), None),
         parameters=parameters,
     )
@@ -149,11 +161,15 @@ def _checkout(action: Action, number: int) -> _Checkout:
     url = _without_userinfo(action.remote_urls[0]) if action.remote_urls else None
     for ref, built in action.builds_by_branch.items():
         if built and built.build_number == number and built.revision:
-            return _Checkout(_commit(built.revision), ref, url)
+            return _Checkout(_commit(built.revision), ref, url, _names(built.revision))
     if action.last_built is None:
         return _Checkout(git_url=url)
-    names = [branch.name for branch in action.last_built.branch if branch.name]
-    return _Checkout(_commit(action.last_built), names[0] if names else "", url)
+    names = _names(action.last_built)
+    return _Checkout(_commit(action.last_built), names[0] if names else "", url, names[1:])
+
+
+def _names(revision: Revision) -> tuple[str, ...]:
+    return tuple(branch.name for branch in revision.branch if branch.name)
 
 
 def _commit(revision: Revision) -> str | None:
@@ -170,13 +186,12 @@ def _without_userinfo(url: str) -> str:
 
 def _parameters(actions: Sequence[Action]) -> Mapping[str, str]:
     given = [parameter for action in actions for parameter in action.parameters]
-    return {each.name: each.value for each in given if each.name and isinstance(each.value, str)}
+    texts = {each.name: str(each.value) if type(each.value) is int else each.value for each in given if each.name}
+    return {name: value for name, value in texts.items() if isinstance(value, str)}
 
 
-def _change_id(job: str, parameters: Mapping[str, str]) -> str | None:
-    """The number of the change request that was built: branch sources name such jobs PR-12, PR-12-merge or MR-12."""
-    named = _CHANGE_JOB.fullmatch(job.rpartition("/")[2])
-    return named[1] if named else parameters.get("CHANGE_ID") or None
+def _causes(actions: Sequence[Action]) -> Sequence[Cause]:
+    return [Cause(one.kind, one.words or "") for action in actions for one in action.causes if one is not None]
 
 
 def _tests(action: Action) -> TestCounts | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from app.clients.jenkins_builds import TREE, BuildAnswer
-from app.clients.jenkins_paths import is_job_name
+from app.core.builds.job_names import job_name_problem
 from app.core.errors import Refused
 
 PAGE = 100
@@ -74,11 +74,17 @@ def builds_tree(start: int, size: int) -> str:
     return f"allBuilds[{TREE}]{{{start},{start + size}}}"
 
 
-def find_jobs(controller: str, patterns: Sequence[str], list_folder: ListFolder) -> Mapping[str, int] | None:
+def find_jobs(
+    controller: str,
+    patterns: Sequence[str],
+    list_folder: ListFolder,
+    on_left_out: Callable[[str, str], None] = lambda _name, _why: None,
+) -> Mapping[str, int] | None:
     """The jobs whose full names match, each with its newest build (0: none), from folders that can hold one.
 
-    The walk begins in the folders that the patterns name and enters no other. None: not one of these is shown.
-    Raises JobTreeTooLarge, and what `list_folder` raises.
+    What has a name that is not taken is told to `on_left_out`, with the reason. The walk begins in the folders that the
+    patterns name and enters no other. None: not one of these is shown. Raises JobTreeTooLarge, and what `list_folder`
+    raises.
     """
     starts = sorted({_folder_named_by(pattern) for pattern in patterns})
     waiting, known = deque(starts), set(starts)
@@ -90,7 +96,7 @@ def find_jobs(controller: str, patterns: Sequence[str], list_folder: ListFolder)
             is_shown, pages_left = True, pages_left - 1
             if pages_left < 0:
                 raise JobTreeTooLarge(controller)
-            items = dict(_named(folder, page))
+            items = dict(_named(folder, page, on_left_out))
             found |= {name: _newest(item) for name, item in items.items() if item.jobs is None}
             folders = {name for name, item in items.items() if item.jobs is not None and _can_hold(name, patterns)}
             waiting.extend(sorted(folders - known))
@@ -107,12 +113,19 @@ def _pages(folder: str, list_folder: ListFolder) -> Iterator[Sequence[Item | Non
         start += PAGE
 
 
-def _named(folder: str, page: Sequence[Item | None]) -> Iterator[tuple[str, Item]]:
+def _named(
+    folder: str, page: Sequence[Item | None], on_left_out: Callable[[str, str], None]
+) -> Iterator[tuple[str, Item]]:
     """What a page holds by full name, as JOB_NAME has it: a branch's own `/` is `%2F` in Jenkins' name of it."""
     for item in page:
-        name = "" if item is None else f"{folder}/{item.name}" if folder else item.name
-        if item is not None and "/" not in item.name and is_job_name(name):
+        if item is None:
+            continue
+        name = f"{folder}/{item.name}" if folder else item.name
+        problem = "its own name has a slash" if "/" in item.name else job_name_problem(name)
+        if problem is None:
             yield name, item
+        else:
+            on_left_out(name, problem)
 
 
 def _newest(job: Item) -> int:

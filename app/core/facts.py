@@ -159,8 +159,3 @@ Fact = (
     | RevisionApplied
     | RevisionUnderway
 )
-
-
-def not_after(at: datetime, receipt: datetime) -> datetime:
-    """A time that a sender names, which never counts beyond our receipt of it."""
-    return min(at, receipt)

@@ -3,7 +3,7 @@
 Every method may raise `Unavailable` (try later) or `Refused` (an operator must act) unless it says otherwise.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -175,6 +175,19 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GitMerge:
+    """How a head came into its base branch by git: `commit` merged it (the head itself: a fast-forward).
+
+    `by` is that commit's author, who has proven nothing to anybody.
+    """
+
+    head: str
+    commit: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestDraft:
     """A pull request to open, from `head` into `base`."""
 
@@ -210,7 +223,7 @@ class Forge(Protocol):
         """One pull request. Raises NotFound."""
 
     def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
-        """Open it; one that is already open from that head is returned instead."""
+        """Open it; one that is already open from that head into that base is returned instead."""
 
     def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
         """Replace title and body."""
@@ -220,6 +233,12 @@ class Forge(Protocol):
 
     def close_pull_request(self, number: int) -> PullRequest:
         """Close it; closing a closed one changes nothing."""
+
+    def notice_merge(self, number: int, merge: GitMerge) -> PullRequest:
+        """Take a merge by git into account, where nobody else does; a forge that sees it by itself shows what it saw.
+
+        It stays open where the forge has not seen it yet.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +292,13 @@ class BuildSeen:
 class Jenkins(Protocol):
     """One Jenkins controller."""
 
-    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
+    def newest_builds(
+        self, patterns: Sequence[str], *, on_left_out: Callable[[str, str], None] = lambda _name, _why: None
+    ) -> Mapping[str, int]:
         """The jobs of which a pattern matches the full name (`*` also over `/`), with their newest numbers.
 
-        A job without builds has 0. Folders are walked, as far as our account may read them.
+        A job without builds has 0. Folders are walked, as far as our account may read them. What has a name that is
+        not taken is told to `on_left_out`, with the reason.
         """
 
     def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 
 from sqlalchemy import (
     JSON,
@@ -70,6 +71,9 @@ deliveries = Table(
 )
 
 
+_LOOKED_THROUGH = 5_000
+IGNORED = "ignored"
+"""How the outcome of a delivery begins whose source may not speak for something that it told of."""
 # Bodies may be megabytes: a page of rows must not carry a hundred of them.
 _WITHOUT_CONTENT = select(*(column for column in deliveries.c if column.name not in {"headers", "body"}))
 
@@ -115,10 +119,11 @@ class DeliveryContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedDelivery:
-    """A delivery that one worker may work off until its lease ends."""
+    """A delivery that one worker may work off until its lease ends; `kind` is that of its source when it was kept."""
 
     id: str
     source: str
+    kind: str
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
@@ -205,6 +210,7 @@ def claim_next(
     return ClaimedDelivery(
         id=row.id,
         source=row.source,
+        kind=row.kind,
         headers=row.headers,
         body=row.body,
         received_at=row.received_at,
@@ -339,6 +345,13 @@ def page(
         wanted = wanted.where(deliveries.c.state == state)
     rows = [_row(row) for row in connection.execute(wanted)]
     return cut(rows, limit, lambda row: encode_cursor(row.id))
+
+
+def mentioning(connection: Connection, text: str, *, limit: int) -> Sequence[DeliveryRow]:
+    """Of the newest few thousand deliveries those whose outcome or last error names a text, newest first."""
+    newest = connection.execute(_WITHOUT_CONTENT.order_by(deliveries.c.id.desc()).limit(_LOOKED_THROUGH))
+    named = (row for row in newest if text in (row.outcome or "") or text in (row.error or ""))
+    return [_row(row) for row in islice(named, limit)]
 
 
 def counts_by_state(connection: Connection) -> dict[str, int]:

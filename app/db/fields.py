@@ -29,7 +29,10 @@ fields = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRow:
-    """A field at the base head; `spec_hash` is that of the policy's spec under which its text came there."""
+    """A field at the base head; `image` is the one that its text is of.
+
+    `spec_hash` is that of the policy's spec under which its text came there; empty while that could choose nothing.
+    """
 
     lane: str
     stage: str

@@ -67,6 +67,12 @@ def active(connection: Connection, lane: str) -> Sequence[Hold]:
     ]
 
 
+def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
+    """Move what is known of a policy in a stage to the name that the stage has now."""
+    place = (holds.c.lane == lane, holds.c.stage == old, holds.c.policy == policy)
+    connection.execute(update(holds).where(*place).values(stage=new))
+
+
 def lift_of_pull_request(connection: Connection, lane: str, number: int, *, at: datetime) -> None:
     """Lift what closing a pull request held: somebody reopened it."""
     connection.execute(

@@ -294,7 +294,7 @@ _PULL_REQUESTS = Watched(
 )
 
 _BUILDS = Watched(
-    called="build", table=builds, keys=(builds.c.id,), laws=(_earlier(builds, "controller", "job", "number"),)
+    called="build", table=builds, keys=(builds.c.id,), laws=(_earlier(builds, "controller", "job", "number", "run"),)
 )
 
 _PUSHES = Watched(called="push", table=pushes, keys=(pushes.c.id,), laws=(_earlier(pushes, "image", "tag", "digest"),))

@@ -49,6 +49,7 @@ lanes = Table(
     Column("last_run_at", Instant),
     Column("next_look_at", Instant),
     Column("plan", SafeText),
+    Column("problem", SafeText),
     Index("ix_lanes_due_at", "due_at"),
 )
 
@@ -62,7 +63,10 @@ lane_images = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRow:
-    """A lane as it stands; `due_at` None means idle."""
+    """A lane as it stands; `due_at` None means idle.
+
+    `last_error` is why its last run was broken off, `problem` what the last that was not could not bring about.
+    """
 
     key: str
     repo: str
@@ -80,6 +84,7 @@ class LaneRow:
     last_run_at: datetime | None
     next_look_at: datetime | None
     plan: str | None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +200,7 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
     next_look_at: datetime | None,
     last_head: str | None,
     plan: str,
+    problem: str | None = None,
     is_settled: bool = True,
 ) -> bool:
     """End a run; due again at once after the quiet time when something was wanted meanwhile.
@@ -218,6 +224,7 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
         last_run_at=now,
         next_look_at=next_look_at,
         plan=storable(plan),
+        problem=storable(problem) if problem is not None else None,
         due_at=now + quiet if is_wanted_again else next_look_at,
         first_at=now if is_wanted_again else None,
     )

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import JSON, Column, Connection, Index, Table, delete, insert, select
 from sqlalchemy.engine import Row
 
+from app.core.images import ImageName
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.tables import SafeString, SafeText, metadata, storable
 
@@ -65,6 +66,13 @@ def find(connection: Connection, namespace: str, name: str) -> Sequence[PolicyRo
     """Every policy of this namespace and name, in any lane and root."""
     wanted = select(policies).where(policies.c.namespace == namespace, policies.c.name == name)
     return [_row(row) for row in connection.execute(wanted.order_by(policies.c.lane, policies.c.root))]
+
+
+def of_repository(connection: Connection, image: ImageName, *, limit: int) -> Sequence[PolicyRow]:
+    """The policies that choose from a repository, under its registry's own host, by lane and name."""
+    order = (policies.c.lane, policies.c.root, policies.c.namespace, policies.c.name)
+    wanted = select(policies).where(policies.c.repository == str(image)).order_by(*order).limit(limit)
+    return [_row(row) for row in connection.execute(wanted)]
 
 
 def repositories(connection: Connection) -> Sequence[str]:

@@ -199,6 +199,14 @@ def latest(connection: Connection, lane: str, *, stage: str, policy: str, tag: s
     return _first(connection, _of(lane, stage, policy).where(promotions.c.tag == tag))
 
 
+def of_tag(connection: Connection, lane: str, *, policy: str, tag: str, limit: int) -> Sequence[PromotionRow]:
+    """A policy's promotions of one tag in all stages, newest first."""
+    wanted = select(promotions).where(
+        promotions.c.lane == lane, promotions.c.policy == storable(policy), promotions.c.tag == tag
+    )
+    return [_row(row) for row in connection.execute(wanted.order_by(promotions.c.id.desc()).limit(limit))]
+
+
 def latest_merged(connection: Connection, lane: str, *, stage: str, policy: str) -> PromotionRow | None:
     """What was let in last: the newest promotion that is merged, by the order of merging."""
     event = promotion_events.promotion_events
@@ -276,6 +284,18 @@ def page(
         wanted = wanted.where(promotions.c.updated_at < filters.until)
     rows = [_row(row) for row in connection.execute(wanted)]
     return cut(rows, limit, lambda row: encode_cursor(row.id))
+
+
+def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
+    """Move what is known of a policy in a stage to the name that the stage has now."""
+    place = (promotions.c.lane == lane, promotions.c.stage == old, promotions.c.policy == policy)
+    connection.execute(update(promotions).where(*place).values(stage=new))
+
+
+def stages_of(connection: Connection, lane: str, policy: str) -> Sequence[str]:
+    """The stages in which a policy has moved, or wanted to."""
+    wanted = select(promotions.c.stage).where(promotions.c.lane == lane, promotions.c.policy == policy).distinct()
+    return list(connection.execute(wanted.order_by(promotions.c.stage)).scalars())
 
 
 def was_said(connection: Connection, lane: str, *, stage: str, policy: str, reason: str) -> bool:

@@ -8,7 +8,6 @@ from sqlalchemy import JSON, Column, Connection, Index, Integer, Table, func, in
 from sqlalchemy.engine import Row
 
 from app.core.ports import PullRequestState
-from app.db.holds import holds
 from app.db.tables import Instant, SafeString, SafeText, metadata
 
 pull_requests = Table(
@@ -36,7 +35,8 @@ pull_requests = Table(
 class PullRequestRow:
     """A pull request of ours; `tags` maps each policy to the tag that it brings.
 
-    `text_hash` stands for the title and body that we wrote last.
+    `text_hash` stands for the title and body that we wrote last. `ended_by` is None of a merge that only Git shows yet.
+    One without tags was given another base by a person, and is theirs since.
     """
 
     lane: str
@@ -68,26 +68,33 @@ def open_in(connection: Connection, lane: str) -> Sequence[PullRequestRow]:
     return [_row(row) for row in connection.execute(wanted.order_by(pull_requests.c.number))]
 
 
-def held_in(connection: Connection, lane: str, *, limit: int) -> Sequence[PullRequestRow]:
-    """Closed ones whose hold is still active, newest first: a person may reopen them."""
-    active = select(holds.c.pull_request).where(holds.c.lane == lane, holds.c.lifted_at.is_(None))
-    wanted = (
-        select(pull_requests)
-        .where(
-            pull_requests.c.lane == lane,
-            pull_requests.c.state == PullRequestState.CLOSED,
-            pull_requests.c.number.in_(active),
-        )
-        .order_by(pull_requests.c.number.desc())
-        .limit(limit)
+def merged_untold(connection: Connection, lane: str) -> Sequence[PullRequestRow]:
+    """Those of which Git shows that they were merged, while the forge has not told by whom."""
+    wanted = select(pull_requests).where(
+        pull_requests.c.lane == lane,
+        pull_requests.c.state == PullRequestState.MERGED,
+        pull_requests.c.ended_by.is_(None),
     )
-    return [_row(row) for row in connection.execute(wanted)]
+    return [_row(row) for row in connection.execute(wanted.order_by(pull_requests.c.number))]
+
+
+def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
+    """Move what is known of a policy in a stage to the name that the stage has now."""
+    place = (pull_requests.c.lane == lane, pull_requests.c.stage == old, pull_requests.c.group == policy)
+    connection.execute(update(pull_requests).where(*place).values(stage=new))
 
 
 def find(connection: Connection, lane: str, number: int) -> PullRequestRow | None:
     """One pull request."""
     wanted = select(pull_requests).where(pull_requests.c.lane == lane, pull_requests.c.number == number)
     row = connection.execute(wanted).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def with_head(connection: Connection, lane: str, sha: str) -> PullRequestRow | None:
+    """The newest one whose head was this commit when it was written down last."""
+    wanted = select(pull_requests).where(pull_requests.c.lane == lane, pull_requests.c.head_sha == sha)
+    row = connection.execute(wanted.order_by(pull_requests.c.number.desc()).limit(1)).one_or_none()
     return _row(row) if row is not None else None
 
 

@@ -1,6 +1,6 @@
 """Pushed heads: every commit that we were about to push to a branch of ours, written down before the push."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -43,6 +43,19 @@ def find(connection: Connection, lane: str, sha: str) -> PushedHead | None:
     wanted = select(pushed_heads).where(pushed_heads.c.lane == lane, pushed_heads.c.sha == sha)
     row = connection.execute(wanted).one_or_none()
     return PushedHead(**row._mapping) if row is not None else None  # noqa: SLF001 (SQLAlchemy's public name for it)
+
+
+def among(connection: Connection, lane: str, shas: Iterable[str]) -> Mapping[str, PushedHead]:
+    """Those of some commits that are ours, by commit; there are as many as branches at most."""
+    wanted = select(pushed_heads).where(pushed_heads.c.lane == lane, pushed_heads.c.sha.in_(sorted(set(shas))))
+    return {row.sha: PushedHead(**row._mapping) for row in connection.execute(wanted)}  # noqa: SLF001 (SQLAlchemy's public name for it)
+
+
+def of_branch(connection: Connection, lane: str, branch: str) -> Sequence[PushedHead]:
+    """Everything that we were about to push to a branch, newest first."""
+    wanted = select(pushed_heads).where(pushed_heads.c.lane == lane, pushed_heads.c.branch == branch)
+    rows = connection.execute(wanted.order_by(pushed_heads.c.recorded_at.desc(), pushed_heads.c.sha))
+    return [PushedHead(**row._mapping) for row in rows]  # noqa: SLF001 (SQLAlchemy's public name for it)
 
 
 def has(connection: Connection, lane: str, sha: str) -> bool:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Table, select, update
 from sqlalchemy.engine import Row
 
-from app.core.facts import RevisionApplied, RevisionUnderway, not_after
+from app.core.facts import RevisionApplied, RevisionUnderway
 from app.core.promotion.applying import ApplicationState, state_told
+from app.core.receipt import bounded
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
 
 _LONGEST_MESSAGE = 2000
@@ -103,8 +104,8 @@ def note(  # noqa: PLR0913 (what was told, by which source, when)
         "is_failure": applied.is_failure,
         "reason": storable(applied.reason),
         "message": storable(applied.message)[:_LONGEST_MESSAGE],
-        "at": not_after(applied.at, received_at),
-        "began_at": not_after(applied.at, received_at),
+        "at": bounded(applied.at, received_at),
+        "began_at": bounded(applied.at, received_at),
         "received_at": received_at,
         "delivery_id": delivery_id,
     }
@@ -120,7 +121,7 @@ def note(  # noqa: PLR0913 (what was told, by which source, when)
 
 def _news(known: RevisionRow, values: dict[str, object]) -> Mapping[str, object]:
     """What an event changes; `is_examined` is among it where its content must be compared."""
-    at, received_at = not_after(known.at, known.received_at), known.received_at
+    at, received_at = bounded(known.at, known.received_at), known.received_at
     is_older = (values["at"], values["received_at"]) < (at, received_at)
     is_same_revision = known.revision == values["revision"]
     learned = {name: values[name] for name in ("commit", "branch", "delivery_id")}
@@ -142,7 +143,7 @@ def note_underway(
     connection: Connection, told: RevisionUnderway, *, repo: str, root: str, received_at: datetime
 ) -> None:
     """Write down that Flux works on a revision or waits with it; what it last applied stays as it is."""
-    at = not_after(told.at, received_at)
+    at = bounded(told.at, received_at)
     values: dict[str, object] = {
         "underway_reason": storable(told.reason),
         "underway_message": storable(told.message)[:_LONGEST_MESSAGE],

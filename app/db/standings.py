@@ -102,6 +102,13 @@ def of_policy(connection: Connection, lane: str, *, stage: str, policy: str) -> 
     return [_row(row) for row in connection.execute(wanted.order_by(standings.c.cluster, standings.c.kustomization))]
 
 
+def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
+    """Move what is known of a policy in a stage to the name that the stage has now."""
+    here = (standings.c.lane == lane, standings.c.policy == policy)
+    connection.execute(delete(standings).where(*here, standings.c.stage == new))
+    connection.execute(update(standings).where(*here, standings.c.stage == old).values(stage=new))
+
+
 def _values(place: Place, expected: Expected | None, known: StandingRow | None) -> dict[str, object]:
     return {
         **_key(place),

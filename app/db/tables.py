@@ -72,6 +72,11 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
+def to_the_millisecond(at: datetime | None) -> datetime | None:
+    """A time as the database gives it back."""
+    return None if at is None else _EPOCH + timedelta(milliseconds=milliseconds(at))
+
+
 def insert_absent(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
     """Insert a row unless its key is taken, also by a transaction that runs beside this one; false when it is."""
     one = _absent(connection, table).values(dict(values)).returning(*table.primary_key)

@@ -77,13 +77,22 @@ class _Report(BaseModel):
     job: JobName
     build_number: PositiveNumber
     build_url: OptionalLine = None
-    result: Literal["SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED"]
+    result: Literal["SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED", "UNKNOWN"]
+    started_at: Instant | None = None
     finished_at: Instant | None = None
     git: _Git | None = None
     images: list[JsonValue] | None = None
     charts: list[JsonValue] | None = None
     tests: _Tests | None = None
     parameters: dict[str, str] | None = None
+
+    def outcome(self) -> BuildResult:
+        """The result; `unknown` of a build that still runs, which any later report replaces.
+
+        The shared library once wrote NOT_BUILT for these, with a `finished_at` that is null.
+        """
+        is_running = self.result == "NOT_BUILT" and "finished_at" in self.model_fields_set and self.finished_at is None
+        return BuildResult.UNKNOWN if is_running else BuildResult(self.result)
 
 
 def verify(request: WebhookRequest, keys: Keys, now: datetime) -> None:
@@ -116,8 +125,9 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
         controller=origin.named("jenkins"),
         job=report.job,
         number=report.build_number,
-        result=BuildResult(report.result),
+        result=report.outcome(),
         url=without_credentials(url) if url else None,
+        started_at=report.started_at,
         finished_at=report.finished_at,
         commit=commit,
         branch=git.branch,

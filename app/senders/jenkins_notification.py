@@ -5,8 +5,9 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel
 
+from app.core.builds.job_names import job_name_problem
 from app.core.facts import BuildMentioned
-from app.senders.payload import PAYLOAD, Line, OptionalLine, PositiveNumber, is_job_name, read_body
+from app.senders.payload import PAYLOAD, Line, OptionalLine, PositiveNumber, read_body
 from app.senders.proofs import verify_token_or_basic
 from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
 from app.senders.web_addresses import lies_under
@@ -60,8 +61,9 @@ def job_of(url: str) -> str:
         names = []
     is_path_of_jobs = len(steps) % 2 == 0 and set(steps[::2]) == {"job"} and not any("/" in name for name in names)
     job = "/".join(names)
-    if not is_path_of_jobs or not is_job_name(job) or not job.isprintable():
-        raise Unusable(f"url: {url[:200]!r} is no path of a job such as job/folder/job/app/")
+    problem = job_name_problem(job) if is_path_of_jobs else "names stand between job/ and /"
+    if problem is not None:
+        raise Unusable(f"url: {url[:200]!r} is no path of a job such as job/folder/job/app/: {problem}")
     return job
 
 

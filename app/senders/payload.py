@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
+from app.core.builds.job_names import job_name_problem
 from app.senders.instants import parse_instant
 from app.senders.sender import MOST_BYTES, Unusable, WebhookRequest
 from app.senders.strict_json import read_json
@@ -17,7 +18,6 @@ _LONGEST_LINE = 1000
 _MOST_REASONS = 3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_BUILD_JOB = re.compile(r"[^/]+(?:/[^/]+)*")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -42,11 +42,6 @@ def is_commit(text: str) -> bool:
     return _COMMIT.fullmatch(text) is not None
 
 
-def is_job_name(text: str) -> bool:
-    """Tell whether this is a Jenkins JOB_NAME: names between single `/`, none of them `.` or `..`."""
-    return _BUILD_JOB.fullmatch(text) is not None and not {".", ".."} & set(text.split("/"))
-
-
 def _place(location: Sequence[int | str]) -> str:
     path = ".".join(str(step)[:60] for step in location)
     return f"{path!r}: " if path else ""
@@ -67,8 +62,9 @@ def _empty_is_absent(value: object) -> object:
 
 
 def _job_name(text: str) -> str:
-    if not is_job_name(text):
-        raise ValueError("must be a JOB_NAME such as folder/app/main, without leading, trailing or double slashes")
+    problem = job_name_problem(text)
+    if problem is not None:
+        raise ValueError(f"must be a JOB_NAME such as folder/app/main: {problem}")
     return text
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator
 
-from app.core.flux.tree import Report
+from app.core.flux.tree import About, Report
 from app.core.promotion.planning import Plan
 from app.core.promotion.proposals import Proposal
 from app.core.promotion.texts import title
@@ -25,7 +25,7 @@ class PlannedChange(BaseModel):
 
 
 class PlannedProposal(BaseModel):
-    """A pull request that should exist."""
+    """A pull request that should exist. `from_image` is the image that it moves away from, where that is another."""
 
     stage: str
     policy: Told
@@ -33,6 +33,7 @@ class PlannedProposal(BaseModel):
     title: Told
     image: Told
     from_tag: str | None
+    from_image: Told | None = None
     tag: str
     digest: str | None
     reasons: list[Told]
@@ -59,11 +60,12 @@ class PlannedClosure(BaseModel):
 
 
 class Noticed(BaseModel):
-    """Something in the config repository that people should look at."""
+    """Something in the config repository that people should look at; `is_error` where it is to be mended first."""
 
     file: Told
     line: int | None
     what: Told
+    is_error: bool = False
 
 
 class PlanDescription(BaseModel):
@@ -75,6 +77,12 @@ class PlanDescription(BaseModel):
     closures: list[PlannedClosure] = []
     outcomes: list[PlannedOutcome] = []
     noticed: list[Noticed] = []
+
+    @property
+    def problems(self) -> list[str]:
+        """What is to be mended before the lane does all that it should."""
+        errors = [f"{one.file}:{one.line or 1}: {one.what}" for one in self.noticed if one.is_error]
+        return [*([self.problem] if self.problem else []), *errors]
 
 
 def describe(
@@ -101,7 +109,9 @@ def describe(
             )
             for one in planned.outcomes
         ],
-        noticed=[Noticed(file=one.file, line=one.line, what=one.what) for one in reports],
+        noticed=[
+            Noticed(file=one.file, line=one.line, what=one.what, is_error=one.about is About.STAGE) for one in reports
+        ],
     )
 
 
@@ -113,6 +123,7 @@ def _proposal(one: Proposal, *, is_put_off: bool) -> PlannedProposal:
         title=title(one),
         image=one.move.image,
         from_tag=one.move.from_tag,
+        from_image=one.move.from_image,
         tag=one.move.tag,
         digest=one.move.digest,
         reasons=list(one.move.reasons),

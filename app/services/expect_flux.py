@@ -73,21 +73,11 @@ def _hindrance(one: FluxKustomization, source: WrittenSource | None) -> str | No
 
 
 def _tags_of_builds(view: LaneView) -> Mapping[str | None, _Tags]:
-    """What `tags_reached` gives for each folder that a Kustomization builds, with one look at each field."""
+    """The tags that each stage and policy has in the files which the build of a folder reaches, by folder."""
     builds = view.tree.builds()
     found: dict[str | None, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
     for one, stage in view.staged:
         tag = tag_in(one.marked.part, one.marked.text)
         for folder in builds.holding(one.file) if tag is not None else ():
             found[folder][stage, str(one.policy)].add(tag or "")
-    return found
-
-
-def tags_reached(view: LaneView, kustomization: FluxKustomization) -> _Tags:
-    """The tags that each stage and policy has in the files which a Kustomization reaches."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for one, stage in view.staged:
-        tag = tag_in(one.marked.part, one.marked.text)
-        if tag is not None and view.tree.reaches(kustomization, one.file):
-            found[stage, str(one.policy)].add(tag)
     return found

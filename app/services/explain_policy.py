@@ -1,8 +1,10 @@
 """Explain a policy: the verdict on each tag that matters, what gates and holds add, and what Flux is silent about."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -15,12 +17,13 @@ from app.core.policies.explaining import MOST_ON_A_SIDE, explain
 from app.core.policies.selection import compile_policy
 from app.core.policies.stored import read_spec
 from app.core.policies.warnings import PolicyWarning, warn
+from app.core.promotion.consent import in_stage, only_barred_words
 from app.core.promotion.explaining import explain_stage
 from app.core.promotion.gates import TagState, is_admissible
 from app.core.promotion.rules import Rules
-from app.core.promotion.state import PolicyState
+from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.walk import Entry
-from app.db import holds, lanes
+from app.db import deliveries, holds, lanes
 from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.describe_plan import PlanDescription
@@ -34,6 +37,7 @@ from app.services.systems import Systems
 from app.services.views import PolicyDetails
 
 _MOST_MARKERS = 20
+_MOST_LEFT_OUT = 5
 _UNKNOWN_SPEC = "its spec is not known; the next run of its lane writes it down"
 
 
@@ -66,7 +70,7 @@ class Question:
 
 
 @dataclass(slots=True)
-class _Found:
+class FoundPolicy:
     """What is known of the policy in question; `view` is None where its commit cannot be read on this machine."""
 
     details: PolicyDetails
@@ -94,17 +98,18 @@ def explain_policy(
         details = find_policy(
             connection, namespace=question.namespace, name=question.name, repo=question.repo, root=question.root
         )
-        lane = lanes.find(connection, lanes.key_of(details.repo, details.branch))
-    found = _Found(details, lane, systems, scans, now)
     pushed = None if question.push is None else _pushed_tag(question.push, details, systems)
-    # Reading the mirror runs git, which no transaction waits for.
-    found.view = _view(found)
-    state = _with_push(_state(database, found), pushed, now)
+    found, state = find_state(database, systems, details, scans=scans, now=now)
+    state = _with_push(state, pushed, now)
     with database.transaction() as connection:
         stages = list(_stages(connection, found, state))
+        if state.barred_tags:
+            found.notes.append(only_barred_words(state.name, state.barred_tags))
+        if pushed is not None:
+            found.notes += _left_out_reports(connection, found, pushed)
     return PolicyExplanation(
         **_named(details),
-        commit=lane.last_head if lane is not None else None,
+        commit=found.lane.last_head if found.lane is not None else None,
         problem=state.problem,
         waits_for=state.waits_for,
         tags=_tags(state, pushed),
@@ -113,6 +118,36 @@ def explain_policy(
         warnings=[WarningView.of(one) for one in _warnings(found, state)],
         notes=found.notes,
     )
+
+
+def find_state(
+    database: Database, systems: Systems, details: PolicyDetails, *, scans: Scans, now: datetime
+) -> tuple[FoundPolicy, PolicyState]:
+    """A policy with all its tags, by what the database knows now and its lane's last run saw."""
+    with database.transaction() as connection:
+        lane = lanes.find(connection, lanes.key_of(details.repo, details.branch))
+    found = FoundPolicy(details, lane, systems, scans, now)
+    # Reading the mirror runs git, which no transaction waits for.
+    found.view = _view(found)
+    return found, _state(database, found)
+
+
+def entries_of(
+    connection: Connection, found: FoundPolicy, state: PolicyState
+) -> Iterator[tuple[PolicyState, Sequence[FieldState], Entry]]:
+    """A policy as each stage that has a field of it sees it, with those fields and what the walk asks besides.
+
+    None where nothing is walked; the policy's commit has to be on this machine.
+    """
+    if found.view is None or state.selection is None or state.waits_for is not None:
+        return
+    held = tuple(holds.active(connection, found.lane_key))
+    for stage in found.view.rules.stages:
+        fields = [one for one in state.fields if one.stage == stage.name]
+        if fields or stage.name in state.refused:
+            within = found.systems.timing.build_within
+            entry = Entry(stage=stage, holds=held, now=found.now, build_within=within)
+            yield in_stage(state, stage, found.view.rules), fields, entry
 
 
 def explain_tags(details: PolicyDetails, tags: Iterable[str], *, now: datetime) -> PolicyExplanation:
@@ -143,7 +178,7 @@ def _pushed_tag(push: str, details: PolicyDetails, systems: Systems) -> str:
     return reference.tag
 
 
-def _view(found: _Found) -> LaneView | None:
+def _view(found: FoundPolicy) -> LaneView | None:
     """The config repository at the commit of the lane's last run, if the mirror on this machine has it."""
     repo = found.systems.config_repos.get(found.details.repo)
     commit = found.lane.last_head if found.lane is not None else None
@@ -156,7 +191,7 @@ def _view(found: _Found) -> LaneView | None:
         return None
 
 
-def _state(database: Database, found: _Found) -> PolicyState:
+def _state(database: Database, found: FoundPolicy) -> PolicyState:
     """The policy with its tags; from the mirror with its fields, else from what its lane's last run wrote down."""
     name = PolicyName(found.details.root, found.details.namespace, found.details.name)
     view = found.view or _empty_view(found.now)
@@ -203,7 +238,10 @@ def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyS
     if pushed not in tags or tags[pushed].is_gone:
         tags[pushed] = TagState(tag=pushed, digest=None, first_seen_at=now)
     candidates = {pushed, *(state.selection.verdicts if state.selection is not None else ())}
-    return replace(state, tags=tags, selection=state.compiled.select(candidates))
+    with_changes = state.with_changes
+    if with_changes is not None:
+        with_changes = state.compiled.select({pushed, *with_changes.verdicts})
+    return replace(state, tags=tags, selection=state.compiled.select(candidates), with_changes=with_changes)
 
 
 def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
@@ -219,20 +257,28 @@ def _left_out(state: PolicyState) -> LeftOut:
     return LeftOut(gone=len(state.tags) - len(present), barred=len(barred), barred_tags=barred[-MOST_ON_A_SIDE:])
 
 
-def _stages(connection: Connection, found: _Found, state: PolicyState) -> Iterator[StageExplanation]:
+def _left_out_reports(connection: Connection, found: FoundPolicy, pushed: str) -> Iterator[str]:
+    """What told of this tag and did not count, as its source may not speak for it."""
+    try:
+        image = found.systems.known_as(ImageName.parse(found.details.image))
+    except InvalidImage:
+        return
+    named = re.compile(rf"{re.escape(f'{image}:{pushed}')}(?![A-Za-z0-9_.-])")
+    for row in deliveries.mentioning(connection, f"{image}:{pushed}", limit=_MOST_LEFT_OUT):
+        outcome = row.outcome or ""
+        if outcome.startswith(deliveries.IGNORED) and named.search(outcome):
+            yield f"delivery {row.id} of {row.received_at:%Y-%m-%d %H:%M} UTC: {outcome[:500]}"
+
+
+def _stages(connection: Connection, found: FoundPolicy, state: PolicyState) -> Iterator[StageExplanation]:
     """The walk into each stage; without the config repository what the lane's last run told of it."""
     if found.view is None:
         yield from _told_stages(found, str(state.name))
-        return
-    held = tuple(holds.active(connection, found.lane_key))
-    for stage in found.view.rules.stages:
-        fields = [one for one in state.fields if one.stage == stage.name]
-        if fields and state.selection is not None and state.waits_for is None:
-            entry = Entry(stage=stage, holds=held, now=found.now, build_within=found.systems.timing.build_within)
-            yield StageExplanation.of(explain_stage(state, fields, entry))
+    for staged, fields, entry in entries_of(connection, found, state):
+        yield StageExplanation.of(explain_stage(staged, fields, entry))
 
 
-def _told_stages(found: _Found, name: str) -> Iterator[StageExplanation]:
+def _told_stages(found: FoundPolicy, name: str) -> Iterator[StageExplanation]:
     if found.lane is None or found.lane.plan is None:
         return
     found.notes.append("what gates and holds add is as the lane's last run told it")
@@ -241,7 +287,7 @@ def _told_stages(found: _Found, name: str) -> Iterator[StageExplanation]:
             yield StageExplanation.told(one)
 
 
-def _warnings(found: _Found, state: PolicyState) -> Iterator[PolicyWarning]:
+def _warnings(found: FoundPolicy, state: PolicyState) -> Iterator[PolicyWarning]:
     policy = state.policy
     if policy.spec is not None:
         seen = None if state.selection is None else (state.selection, found.now)
@@ -250,7 +296,7 @@ def _warnings(found: _Found, state: PolicyState) -> Iterator[PolicyWarning]:
     if found.view is not None:
         tree = found.view.tree
         fields = [one for one in tree.fields if one.policy == policy.name]
-        yield from warn_of_use(policy, fields, tree.automations)
-        if not fields:
-            # One of these may be the marker that was meant for it.
-            yield from list(warn_of_markers(tree))[:_MOST_MARKERS]
+        yield from warn_of_use(policy, fields, tree.automations, is_refused=bool(state.refused))
+        # One of these may be a marker that was meant for it.
+        near = found.view.noticed_beside({one.file for one in fields}) if fields else tree.reports
+        yield from islice(warn_of_markers(near), _MOST_MARKERS)

@@ -1,17 +1,22 @@
 """Follow Flux: which promotion became part of which cluster, by the content of the revision that Flux applied."""
 
+from collections.abc import Mapping, Sequence
+
 from sqlalchemy import Connection
 
+from app.core.flux.fields import Field
 from app.core.flux.objects import FluxKustomization
+from app.core.flux.rendering import Override
 from app.core.flux.tree import FluxTree
 from app.core.promotion.applying import ApplicationState, is_running
+from app.core.promotion.state import tag_in
 from app.db import applications, deliveries, promotions, revisions
 from app.db.applications import NewApplication
 from app.db.revisions import RevisionRow
 from app.db.standings import Place
 from app.senders.flux_revision import parse_revision
-from app.services.expect_flux import tags_reached
 from app.services.lane_run import LaneRun
+from app.services.overrides import decisive, overrides_of
 from app.services.read_lane import LaneView, view_at
 
 _HELM = "a HelmRelease names no commit: let the Kustomization that has it wait for it, and follow that"
@@ -60,13 +65,16 @@ def _not_on_base(run: LaneRun, commit: str, branch: str | None) -> str:
 
 
 def _record(run: LaneRun, row: RevisionRow, commit: str, view: LaneView, found: FluxKustomization) -> None:
-    present = tags_reached(view, found)
+    present = _present(view, found)
+    fields = [one for tags in present.values() for held in tags.values() for one in held]
+    overrides = overrides_of(run.repo.repository, view, found, fields) if fields else {}
     with run.writing() as connection:
         for (stage, policy), tags in sorted(present.items()):
             if len(tags) != 1:
                 continue
+            [(tag, held)] = tags.items()
             place = Place(run.lane, stage, policy, row.cluster, row.kustomization)
-            told = _told(connection, row, place, min(tags))
+            told = _told(connection, row, place, tag, [each for one in held for each in overrides.get(one, ())])
             if told is not None:
                 promotion_id, state, message = told
                 new = NewApplication(
@@ -82,19 +90,36 @@ def _record(run: LaneRun, row: RevisionRow, commit: str, view: LaneView, found: 
                 applications.record(connection, new, recorded_at=run.now())
 
 
-def _told(connection: Connection, row: RevisionRow, place: Place, tag: str) -> tuple[str, ApplicationState, str] | None:
-    """The promotion that a result is about, where it stands then, and Flux's words.
+def _told(
+    connection: Connection, row: RevisionRow, place: Place, tag: str, overrides: Sequence[Override]
+) -> tuple[str, ApplicationState, str] | None:
+    """The promotion that a result is about, where it stands then, and the words for it.
 
     Where no promotion brought the tag that the cluster has now, it is told of the one whose place it took.
     """
     state = revisions.state_told_of(row)
     let_in = promotions.latest_let_in(connection, place.lane, stage=place.stage, policy=place.policy, tag=tag)
     if let_in is not None:
+        override = decisive(overrides, digest=let_in.digest) if is_running(state) else None
+        if override is not None:
+            return let_in.id, ApplicationState.OVERRIDDEN, f"overridden by {override.what}"
         return let_in.id, state, f"{row.reason}: {row.message}" if row.is_failure else row.message
     ran = applications.running_at(connection, place)
     if ran is None or not is_running(ran.state) or not is_running(state):
         return None
     return ran.promotion_id, ApplicationState.REPLACED, f"{tag} took its place, which no promotion brought"
+
+
+def _present(view: LaneView, kustomization: FluxKustomization) -> Mapping[tuple[str, str], Mapping[str, list[Field]]]:
+    """The tags that each stage and policy has in the files which a Kustomization reaches, with the fields of each."""
+    found: dict[tuple[str, str], dict[str, list[Field]]] = {}
+    files = {one.file for one, _ in view.staged}
+    reached = {file for file in files if view.tree.reaches(kustomization, file)}
+    for one, stage in view.staged:
+        tag = tag_in(one.marked.part, one.marked.text)
+        if tag is not None and one.file in reached:
+            found.setdefault((stage, str(one.policy)), {}).setdefault(tag, []).append(one)
+    return found
 
 
 def _why_not_found(tree: FluxTree, row: RevisionRow) -> str:

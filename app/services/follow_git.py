@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from app.core.ports import Commit
 from app.core.promotion.state import PolicyState
-from app.db import fields, promotions
+from app.db import fields, promotions, pull_requests, pushed_heads
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.services.hold import hold_reverted
 from app.services.lane_run import LaneRun
@@ -16,13 +17,17 @@ from app.services.read_lane import LaneView
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """A stage's tag for one policy that is not the one we last knew there; `newest` is what was let in last."""
+    """A stage's tag for one policy that is not the one we last knew there; `newest` is what was let in last.
+
+    `image` is the one that the new tag is of.
+    """
 
     stage: str
     state: PolicyState
     old: str
     new: str
     file: str
+    image: str
     newest: PromotionRow | None
 
 
@@ -36,10 +41,7 @@ def follow_git(run: LaneRun, view: LaneView, states: tuple[PolicyState, ...]) ->
         return
     with run.database.transaction() as connection:
         moves = _moves(run, connection, states)
-        proposed = [row for row in promotions.open_in(connection, run.lane) if row.pull_request is not None]
     for moved in moves:
-        if _is_only_to_be_noticed(run, moved, proposed, view.commit):
-            continue
         _note_move(run, moved, last=last, head=view.commit)
 
 
@@ -74,39 +76,33 @@ def _moved(
         if was is None or new is None or not (has_left or before):
             continue
         if has_left or (was in before and was not in tags):
-            return _Moved(stage, state, was, new, file, newest)
+            return _Moved(stage, state, was, new, file, _image(state, file, new), newest)
     return None
 
 
-def _is_only_to_be_noticed(run: LaneRun, moved: _Moved, proposed: Sequence[PromotionRow], head: str) -> bool:
-    """Our own head is in the base branch and the forge has not told of the merge yet."""
-    repository = run.repo.repository
-    return any(
-        (row.stage, row.policy, row.tag) == (moved.stage, str(moved.state.name), moved.new)
-        and row.head_sha is not None
-        and repository.has_commit(row.head_sha)
-        and repository.is_ancestor(row.head_sha, head)
-        for row in proposed
-    )
+def _image(state: PolicyState, file: str, tag: str) -> str:
+    others = (one.other_image for one in state.fields if (one.field.file, one.tag) == (file, tag))
+    return next(filter(None, others), state.policy.image_text)
 
 
 def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> None:
     policy, now, newest = str(moved.state.name), run.now(), moved.newest
     repository = run.repo.repository
     is_known = repository.has_commit(last)  # a rewritten base branch and a fresh mirror: it is nowhere any more
-    commits = repository.commits_between(last, head, paths=[moved.file], limit=1) if is_known else ()
+    commits = repository.commits_between(last, head, paths=[moved.file]) if is_known else ()
     who = commits[0].author if commits else "unknown"
     commit = commits[0].sha if commits else head
     with run.writing() as connection:
         if newest is not None and _is_backwards(moved):
             _note_revert(run, connection, newest, who=who, commit=commit)
+        ours = _ours_among(run, connection, commits, policy=policy, tag=moved.new)
         promotion = promotions.begin(
             connection,
             NewPromotion(
                 lane=run.lane,
                 stage=moved.stage,
                 policy=policy,
-                image=moved.state.policy.image_text,
+                image=moved.image,
                 tag=moved.new,
                 digest=None,
                 from_tag=moved.old,
@@ -127,15 +123,30 @@ def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> None:
                 "merged_by": who,
                 "merged_at": commits[0].committed_at if commits else now,
                 "merge_commit": commit,
+                **ours,
             },
         )
 
 
+def _ours_among(
+    run: LaneRun, connection: Connection, commits: Sequence[Commit], *, policy: str, tag: str
+) -> Mapping[str, object]:
+    """The pull request of ours whose head came along, though it was not open any more: merged by hand all the same."""
+    heads = pushed_heads.among(connection, run.lane, (one.sha for one in commits))
+    for sha, head in heads.items():
+        row = pull_requests.with_head(connection, run.lane, sha)
+        if row is not None and head.tags.get(policy) == tag:
+            return {"pull_request": row.number, "branch": row.branch, "head_sha": sha}
+    return {}
+
+
 def _is_backwards(moved: _Moved) -> bool:
-    compiled = moved.state.compiled
-    if moved.newest is not None and moved.new == moved.newest.from_tag:
-        return True
-    return compiled is not None and (compiled.compare(moved.new, moved.old) or 0) < 0
+    """Back to what was there before, or down in the policy's order, in which a tag of another image has no place."""
+    compiled, newest = moved.state.compiled, moved.newest
+    is_back = newest is not None and moved.new == newest.from_tag
+    if newest is not None and newest.image != moved.image:
+        return is_back and moved.image != moved.state.policy.image_text
+    return is_back or (compiled is not None and (compiled.compare(moved.new, moved.old) or 0) < 0)
 
 
 def _note_revert(run: LaneRun, connection: Connection, promotion: PromotionRow, *, who: str, commit: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from app.core.errors import NotFound, Unavailable
 from app.core.facts import (
@@ -19,6 +20,7 @@ from app.core.facts import (
     TagDeleted,
 )
 from app.core.images import ImageName, InvalidImage, is_digest, is_tag
+from app.core.receipt import no_later_than
 from app.services.systems import Source, Systems
 
 _PART = 100
@@ -47,17 +49,27 @@ class Looked:
 
 @dataclass(slots=True)
 class Gathered:
-    """Facts that count, what the registries say now, and what was left out with the reason."""
+    """Facts that count, what the registries say now, and what was left out with the reason.
+
+    `limits` are the limits of the source that something was left out for: `jobs` or `images`, once for each thing.
+    """
 
     facts: list[Settled] = field(default_factory=list)
     looked: list[Looked] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+
+    def refuse(self, source: Source, limit: Literal["jobs", "images"], what: str) -> None:
+        """Leave out what a source may not speak for."""
+        self.limits.append(limit)
+        self.ignored.append(f"source {source.name} may not speak for {what}")
 
     def join(self, other: "Gathered") -> None:
         """Take in what was gathered besides."""
         self.facts += other.facts
         self.looked += other.looked
         self.ignored += other.ignored
+        self.limits += other.limits
 
 
 def gather(
@@ -69,25 +81,48 @@ def gather(
     system cannot be asked.
     """
     parts = [Gathered()]
-    for fact in facts:
-        found = Gathered()
+    for told in facts:
+        found, fact = Gathered(), no_later_than(received_at, told)
         match fact:
             case BuildMentioned() | BuildFinished() if not source.may_report_job(fact.job):
-                found.ignored.append(f"source {source.name} may not speak for job {fact.job}")
+                found.refuse(source, "jobs", _build_words(fact, systems))
             case BuildMentioned():
-                settle_build(_read_back(fact, systems, age=now - received_at), source, systems, found)
+                read_back = _read_back(fact, systems, age=now - received_at)
+                settle_build(no_later_than(now, read_back), source, systems, found)
             case BuildFinished():
                 settle_build(fact, source, systems, found)
             case ImagePushed():
                 _settle_push(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
             case TagDeleted():
                 _settle_deletion(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
-            case _:
+            case BranchMoved() | PullRequestChanged():
+                _settle_forge_event(fact, source, systems, found)
+            case RevisionApplied():
                 found.facts.append(fact)
         if len(parts[-1].facts) + len(parts[-1].looked) >= _PART:
             parts.append(Gathered())
         parts[-1].join(found)
     return parts
+
+
+def _build_words(fact: BuildMentioned | BuildFinished, systems: Systems) -> str:
+    """A job, with the images that its build would have counted for."""
+    named = fact.artifacts if isinstance(fact, BuildFinished) else ()
+    images = ", ".join(f"{systems.known_as(one.image)}:{one.tag}" for one in named)
+    return f"job {fact.job}" + (f", so not for {images}" if images else "")
+
+
+def _settle_forge_event(
+    fact: BranchMoved | PullRequestChanged, source: Source, systems: Systems, found: Gathered
+) -> None:
+    """What a forge tells counts for our config repositories only: webhooks of an organisation tell of all there are."""
+    repos = list(systems.config_repos_at(fact.repository))
+    if any(map(source.may_report_on, repos)):
+        found.facts.append(fact)
+    elif repos:
+        found.refuse(source, "config_repo", f"repository {fact.repository}")
+    else:
+        found.ignored.append(f"no config repository is {fact.repository}; was it renamed, or its forge.repository?")
 
 
 def _read_back(fact: BuildMentioned, systems: Systems, *, age: timedelta) -> BuildFinished:
@@ -131,7 +166,7 @@ def settle_build(build: BuildFinished, source: Source, systems: Systems, found: 
     for named in build.artifacts:
         artifact = replace(named, image=systems.known_as(named.image))
         if not source.may_report_image(artifact.image):
-            found.ignored.append(f"source {source.name} may not speak for image {artifact.image}")
+            found.refuse(source, "images", f"image {artifact.image}:{artifact.tag}")
             continue
         kept.append(artifact)
         _look(artifact.image, artifact.tag, systems, found)
@@ -140,7 +175,7 @@ def settle_build(build: BuildFinished, source: Source, systems: Systems, found: 
 
 def _settle_push(push: ImagePushed, source: Source, systems: Systems, found: Gathered) -> None:
     if not source.may_report_image(push.image):
-        found.ignored.append(f"source {source.name} may not speak for image {push.image}")
+        found.refuse(source, "images", f"image {push.image}:{push.tag}")
         return
     found.facts.append(push)
     _look(push.image, push.tag, systems, found)
@@ -149,7 +184,7 @@ def _settle_push(push: ImagePushed, source: Source, systems: Systems, found: Gat
 def _settle_deletion(deletion: TagDeleted, source: Source, systems: Systems, found: Gathered) -> None:
     """A deletion counts once the registry no longer has the tag: the sender is a hint like any other."""
     if not source.may_report_image(deletion.image):
-        found.ignored.append(f"source {source.name} may not speak for image {deletion.image}")
+        found.refuse(source, "images", f"image {deletion.image}{f':{deletion.tag}' if deletion.tag else ''}")
     elif deletion.tag is not None:
         _look(deletion.image, deletion.tag, systems, found, is_deletion=True)
     elif _is_still_there(deletion, systems):

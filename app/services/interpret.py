@@ -1,5 +1,6 @@
 """Interpret a kept delivery: write its facts down and mark the lanes that they concern, in one transaction."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,8 +58,8 @@ class Interpreter:
 
     def _interpret(self, claim: ClaimedDelivery) -> None:
         source = self.systems.sources.get(claim.source)
-        if source is None:
-            self._finish(claim, DeliveryState.UNUSABLE, f"the source {claim.source} is no longer configured")
+        if source is None or source.kind != claim.kind:
+            self._finish(claim, DeliveryState.UNUSABLE, _why_unreadable(claim, source))
             return
         if "fluxbridge-truncated" in claim.headers:
             self._finish(
@@ -66,7 +67,7 @@ class Interpreter:
             )
             return
         request = WebhookRequest(headers=claim.headers, body=claim.body, query={})
-        parsed = SENDERS[source.kind].parse(request, source.origin)
+        parsed = SENDERS[claim.kind].parse(request, source.origin)
         now = self.clock()
         *parts, last = gather(parsed.facts, source, self.systems, received_at=claim.received_at, now=now)
         keys: set[str] = set()
@@ -83,11 +84,13 @@ class Interpreter:
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
             if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
                 raise LostDelivery(claim.id)
+            for limit, count in sorted(Counter(limit for part in (*parts, last) for limit in part.limits).items()):
+                measures.add(connection, "ignored", f"{source.name}:{limit}", count)
         if keys:
             self.on_lanes_due()
 
     def _writer(self, connection: Connection, source: Source, claim: ClaimedDelivery, now: datetime) -> FactWriter:
-        return FactWriter(connection, self.systems, source, claim.id, now, received_at=claim.received_at)
+        return FactWriter(connection, self.systems, source, claim.id, now, claim.received_at)
 
     def _finish(self, claim: ClaimedDelivery, state: DeliveryState, outcome: str) -> None:
         with self.database.transaction() as connection:
@@ -105,7 +108,17 @@ class Interpreter:
             measures.add(connection, "retries", "delivery")
 
 
+def _why_unreadable(claim: ClaimedDelivery, source: Source | None) -> str:
+    """A delivery is read by the kind that it was kept with, and what its source speaks for only the settings say."""
+    now = "is no longer configured" if source is None else f"is of kind {source.kind} now"
+    return (
+        f"the source {claim.source} {now}; this was kept as one of kind {claim.kind}: "
+        "configure the source so again, and replay it"
+    )
+
+
 def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) -> str:
+    """What became of a delivery; what its source may not speak for comes first, for it is what people look for."""
     whole = Gathered()
     for part in parts:
         whole.join(part)
@@ -113,5 +126,6 @@ def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) 
     said = [f"facts: {', '.join(told)}" if told else "no facts"]
     said += [f"lanes: {', '.join(sorted(keys))}"] if keys else []
     left_out = [*whole.ignored, *ignored]
-    said += [f"ignored: {'; '.join(left_out)}"] if left_out else []
+    if left_out:
+        said.insert(0 if whole.limits else len(said), f"{deliveries.IGNORED}: {'; '.join(left_out)}")
     return ". ".join(said)[:2000]

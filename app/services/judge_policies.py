@@ -7,21 +7,25 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from app.core.flux.objects import Policy
-from app.core.flux.tree import Field
+from app.core.flux.tree import About, Field, Report
 from app.core.images import ImageName
 from app.core.policies.advance import Standing, advance, chosen_only, standing_among
 from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
 from app.core.policies.spec import PolicySpec
+from app.core.promotion.consent import barred_by_changes, is_candidate
 from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState, PolicyState, tag_in
-from app.db import catalogue, fields, selections
+from app.core.promotion.text_images import other_images
+from app.db import build_reports, catalogue, fields, selections
 from app.db.database import Database
-from app.services.keep_selections import is_candidate, states_of_all, states_of_tags
+from app.services.keep_selections import states_of_all, states_of_tags
 from app.services.read_lane import LaneView
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, Systems
 
 _MOST_EVALUATIONS = 3
+_MOST_BARRED = 10
+_NO_SPEC = "none"
 _UNKNOWN = Selection(
     tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
 )
@@ -65,9 +69,25 @@ class Judge:
         with self.database.transaction() as connection:
             texts = read_texts(connection, lane)
         states = judge(view, self.systems, knowledge, texts, self.ready)
-        unknown = {str(one.name) for one in states if one.selection == _UNKNOWN}
+        unknown = {str(one.name) for one in states if one.selection == _UNKNOWN or _consents(one, view)}
+        unknown |= self._seemingly_empty(states, knowledge)
         in_full = {one.name: one for one in (self.in_full(view, lane, unknown) if unknown else ())}
         return tuple(in_full.get(one.name, one) for one in states)
+
+    def _seemingly_empty(self, states: Sequence[PolicyState], knowledge: Knowledge) -> set[str]:
+        """The policies that choose nothing from an image of which change requests were built: is that why?"""
+        found: set[str] = set()
+        for one in states:
+            image = self.systems.known_as(one.policy.image) if one.policy.image is not None else None
+            known = knowledge.get(image) if image is not None else None
+            if image is None or known is None or known.standings is None or one.policy.spec is None:
+                continue
+            standing = known.standings.get(one.policy.spec.fingerprint())
+            if standing is not None and standing.tag is None:
+                with self.database.transaction() as connection:
+                    if build_reports.are_of_change_requests(connection, image):
+                        found.add(str(one.name))
+        return found
 
     def in_full(self, view: LaneView, lane: str, names: Collection[str]) -> tuple[PolicyState, ...]:
         """These policies of a view with all their tags."""
@@ -132,11 +152,33 @@ def judge(
     by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
     for one, stage in view.staged:
         by_policy[str(one.policy)].append((one, stage))
+    refused: dict[str, dict[str, str]] = defaultdict(dict)
+    for kept_back, stage in view.refused:
+        refused[str(kept_back.policy)].setdefault(stage, str(kept_back))
+    known = _Known(systems, knowledge, ready)
+    near = _near_misses(view)
     states: list[PolicyState] = []
     for policy in view.tree.policies:
-        staged = by_policy.get(str(policy.name), [])
-        states.append(_judge_policy(policy, staged, view, texts, _Known(systems, knowledge, ready)))
+        name = str(policy.name)
+        staged = by_policy.get(name, [])
+        files = dict.fromkeys(one.file for one, _ in staged)
+        states.append(
+            replace(
+                _judge_policy(policy, staged, view, texts, known),
+                refused=refused.get(name, {}),
+                near_misses=tuple(report for file in files for report in near.get(file, ())),
+            )
+        )
     return tuple(states)
+
+
+def _near_misses(view: LaneView) -> Mapping[str, Sequence[Report]]:
+    """What looks like a marker and sets nothing, by file."""
+    found: dict[str, list[Report]] = defaultdict(list)
+    for report in view.tree.reports:
+        if report.about in (About.MARKER, About.POLICY_OF_MARKER):
+            found[report.file].append(report)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +218,9 @@ def _judge_policy(
     policy: Policy, staged: Sequence[tuple[Field, str]], view: LaneView, texts: Texts, known: _Known
 ) -> PolicyState:
     compiled, problem = _compile(policy, known.ready)
+    states = _field_states(policy, staged, texts, known.systems, is_usable=compiled is not None)
     if compiled is None or policy.image is None or policy.spec is None:
-        return PolicyState(policy=policy, problem=problem, fields=tuple(FieldState(one, st) for one, st in staged))
-    states = tuple(_field_state(policy, one, stage, texts) for one, stage in staged)
+        return PolicyState(policy=policy, problem=problem, fields=states)
     image = known.systems.known_as(policy.image)
     if known.systems.registry_of(image) is None:
         return PolicyState(policy=policy, compiled=compiled, waits_for="registry not configured", fields=states)
@@ -186,16 +228,34 @@ def _judge_policy(
     if knowledge is None:
         return PolicyState(policy=policy, compiled=compiled, waits_for="catalogue not listed", fields=states)
     tags = dict(knowledge.tags)
-    in_git = {one.tag for one in states if one.tag is not None}
+    in_git = {one.own_tag for one in states if one.own_tag is not None}
     for tag in in_git - tags.keys():
         tags[tag] = TagState(tag=tag, digest=None, first_seen_at=view.committed_at)
     # What is in Git is a candidate whoever built it.
     present = {tag for tag in in_git if not tags[tag].is_gone}
-    if knowledge.standings is None:
-        selection = compiled.select({tag for tag, one in tags.items() if is_candidate(one)} | present)
-    else:
-        selection = _choice(compiled, knowledge.standings.get(policy.spec.fingerprint()), present)
-    return PolicyState(policy=policy, compiled=compiled, selection=selection, tags=tags, fields=states)
+    state = PolicyState(policy=policy, compiled=compiled, tags=tags, fields=states)
+    if knowledge.standings is not None:
+        return replace(state, selection=_choice(compiled, knowledge.standings.get(policy.spec.fingerprint()), present))
+    return _select_among_all(state, compiled, present, view)
+
+
+def _select_among_all(state: PolicyState, compiled: CompiledPolicy, present: set[str], view: LaneView) -> PolicyState:
+    """What a policy selects, with and without the tags of change requests, and whether it matches these only."""
+    candidates = {tag for tag, one in state.tags.items() if is_candidate(one)}
+    barred = barred_by_changes(state.tags)
+    is_empty = bool(barred) and compiled.select(candidates).tag is None
+    return replace(
+        state,
+        selection=compiled.select(candidates | present),
+        with_changes=compiled.select(candidates | barred | present) if _consents(state, view) else None,
+        barred_tags=compiled.select(barred).ranked[:_MOST_BARRED] if is_empty else (),
+    )
+
+
+def _consents(state: PolicyState, view: LaneView) -> bool:
+    """Whether tags of change requests may enter one of the stages of a policy."""
+    stages = {one.stage for one in state.fields}
+    return any(view.rules.takes_change_requests(one, state.name) for one in view.rules.stages if one.name in stages)
 
 
 def _choice(compiled: CompiledPolicy, standing: Standing | None, present: Collection[str]) -> Selection:
@@ -216,11 +276,32 @@ def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | Non
 
 def spec_hash(policy: Policy) -> str:
     """What a text in Git came under: the policy's spec and the image that it names."""
-    return f"{policy.spec.fingerprint() if policy.spec else 'none'}:{policy.image_text}"
+    return f"{policy.spec.fingerprint() if policy.spec else _NO_SPEC}:{policy.image_text}"
 
 
-def _field_state(policy: Policy, one: Field, stage: str, texts: Texts) -> FieldState:
-    known = texts.get((str(policy.name), one.file, one.marked.text), set())
+def image_of(spec_hash: str) -> str:
+    """The image that a text came under; empty where there was no policy that could choose anything."""
+    fingerprint, _, image = spec_hash.partition(":")
+    return "" if fingerprint == _NO_SPEC else image
+
+
+def _came_under(policy: Policy, one: Field, texts: Texts, *, is_usable: bool) -> str | None:
+    """The hash of what a text came under: the present one where no run has seen it, none while that chooses nothing."""
+    known = {one for one in texts.get((str(policy.name), one.file, one.marked.text), set()) if image_of(one)}
     present = spec_hash(policy)
-    came_under = present if not known or present in known else min(known)
-    return FieldState(one, stage, is_same_spec=came_under == present, came_under=came_under)
+    if not known:
+        return present if is_usable else None
+    return present if present in known else min(known)
+
+
+def _field_states(
+    policy: Policy, staged: Sequence[tuple[Field, str]], texts: Texts, systems: Systems, *, is_usable: bool
+) -> tuple[FieldState, ...]:
+    came = {one: _came_under(policy, one, texts, is_usable=is_usable) for one, _ in staged}
+    before = {one: image_of(spec) for one, spec in came.items() if spec is not None}
+    others = other_images(list(came), policy, came_under=before, known_as=systems.known_as)
+    present = (None, spec_hash(policy))
+    return tuple(
+        FieldState(one, stage, is_same_spec=came[one] in present, came_under=came[one], other_image=others.get(one))
+        for one, stage in staged
+    )

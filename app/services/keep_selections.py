@@ -10,8 +10,9 @@ from app.core.images import ImageName
 from app.core.policies.advance import Standing, advance, retract
 from app.core.policies.spec import InvalidPolicy, PolicySpec
 from app.core.policies.stored import read_spec
-from app.core.promotion.gates import BuildReport, TagState, is_admissible
-from app.db import builds, catalogue, selections
+from app.core.promotion.consent import is_candidate
+from app.core.promotion.gates import BuildReport, TagState
+from app.db import build_reports, catalogue, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database
 from app.services.ready_policies import ReadyPolicies
@@ -44,11 +45,6 @@ def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageNa
             selections.store(connection, image, spec, standing)
 
 
-def is_candidate(state: TagState) -> bool:
-    """Tell whether policies may choose a tag: it is there, and not only our own or change requests' builds made it."""
-    return not state.is_gone and is_admissible(state)
-
-
 def states_of_tags(
     connection: Connection, image: ImageName, tags: Iterable[str], *, is_history_wanted: bool = True
 ) -> dict[str, TagState]:
@@ -58,7 +54,7 @@ def states_of_tags(
     """
     known = catalogue.tags_named(connection, image, tags)
     digests = {one.tag: one.digest for one in known}
-    return _join(known, builds.reports_on(connection, image, digests, is_history_wanted=is_history_wanted))
+    return _join(known, build_reports.reports_on(connection, image, digests, is_history_wanted=is_history_wanted))
 
 
 def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:
@@ -74,7 +70,7 @@ def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:
     after, are_more = 0, True
     while are_more:
         with database.transaction() as connection:
-            told, after = builds.reports_after(connection, image, after, limit=_PAGE)
+            told, after = build_reports.reports_after(connection, image, after, limit=_PAGE)
         reports += told
         are_more = len(told) == _PAGE
     return _join(known, reports)

@@ -22,9 +22,8 @@ def learn_digests(run: LaneRun, states: Sequence[PolicyState]) -> bool:
     has_learned = False
     asked: set[tuple[ImageName, str]] = set()
     silent: set[str] = set()
-    for state in states:
-        selected = state.selection.tag if state.selection is not None else None
-        if selected is None or state.policy.image is None or not _is_wanted(state, selected, run.now()):
+    for state, selected in [(one, tag) for one in states for tag in one.chosen_tags]:
+        if state.policy.image is None or not _is_wanted(state, selected, run.now()):
             continue
         image = run.systems.known_as(state.policy.image)
         if (image, selected) in asked or image.registry in silent:
@@ -85,11 +84,10 @@ def _is_wanted(state: PolicyState, tag: str, now: datetime) -> bool:
 
 
 def _next_look_at(state: PolicyState) -> datetime | None:
-    tag = state.selection.tag if state.selection is not None else None
-    if tag is None or not state.fields or state.policy.digest_reflection != "Always":
+    if not state.fields or state.policy.digest_reflection != "Always":
         return None
-    looked_at = state.tags[tag].looked_at or state.tags[tag].first_seen_at
-    return looked_at + _interval(state)
+    looked = [state.tags[tag].looked_at or state.tags[tag].first_seen_at for tag in state.chosen_tags]
+    return min(looked) + _interval(state) if looked else None
 
 
 def _interval(state: PolicyState) -> timedelta:

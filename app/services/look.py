@@ -53,6 +53,7 @@ class Look:
     told: list[str] = field(default_factory=list)
     held: list[HeldBack] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def now(self) -> datetime:
         """The present time."""
@@ -63,6 +64,11 @@ class Look:
         self.found += count
         if count and len(self.told) < _MOST_TOLD:
             self.told.append(what)
+
+    def leave_out(self, what: str) -> None:
+        """Tell what was not taken in, and why: nothing failed, and another look finds it so again."""
+        if len(self.left_out) < _MOST_TOLD and what not in self.left_out:
+            self.left_out.append(what)
 
     @contextmanager
     def attempt(self, what: str) -> Iterator[None]:
@@ -162,9 +168,18 @@ class Look:
     @property
     def error(self) -> str | None:
         """What went wrong, for people; None: nothing."""
-        if not self.failures:
-            return None
-        more = len(self.failures) - _MOST_FAILURES_TOLD
-        shown = [one[:300] for one in self.failures[:_MOST_FAILURES_TOLD]]
-        shown += [f"and {more} more"] if more > 0 else []
-        return f"{len(self.failures)} failed: {'; '.join(shown)}"
+        return _first_few(self.failures, "failed")
+
+    @property
+    def remark(self) -> str | None:
+        """What went wrong or was left out, for people; None: nothing."""
+        return "; ".join(filter(None, [self.error, _first_few(self.left_out, "left out")])) or None
+
+
+def _first_few(told: Sequence[str], how: str) -> str | None:
+    if not told:
+        return None
+    more = len(told) - _MOST_FAILURES_TOLD
+    shown = [one[:300] for one in told[:_MOST_FAILURES_TOLD]]
+    shown += [f"and {more} more"] if more > 0 else []
+    return f"{len(told)} {how}: {'; '.join(shown)}"

@@ -1,7 +1,7 @@
 """Propose: commits in the mirror, one push of many branches, and a pull request for each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -31,8 +31,6 @@ from app.services.hold import hold_closed
 from app.services.lane_run import US, LaneRun
 from app.services.proposal_commits import CannotEdit, ProposalCommits
 from app.services.read_lane import LaneView
-
-_THEIRS = "a person pushed to this branch, so it is theirs: Fluxbridge leaves it alone from here on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +80,8 @@ class Proposer:
     view: LaneView
     heads: Mapping[str, str]
     open_pulls: Mapping[int, PullRequestSeen]
+    kept_back: dict[str, str] = field(default_factory=dict)
+    """Why what was planned could not be done, by the promotion's id."""
 
     @property
     def commits(self) -> ProposalCommits:
@@ -96,9 +96,16 @@ class Proposer:
         for draft in drafts:
             result = results.get(draft.proposal.branch, PushResult(PushOutcome.DONE))
             is_settled &= self._open(draft, result)
+        if planned.closures and self._has_base_moved():
+            return False
         for closure in planned.closures:
             is_settled &= self._close(closure)
         return is_settled
+
+    def _has_base_moved(self) -> bool:
+        """Whether somebody merged meanwhile, perhaps what is to be closed: a forge may tell that later than git."""
+        present = self.run.repo.repository.remote_branches()
+        return present.get(self.run.claim.branch) != self.view.commit
 
     def _drafts(self, proposals: Sequence[Proposal], ids: Mapping[tuple[str, str], str]) -> list[Draft]:
         """The commits of all proposals, written at once."""
@@ -115,9 +122,6 @@ class Proposer:
     def _want(self, proposal: Proposal, promotion_id: str, contents: Mapping[str, bytes]) -> _Wanted | None:
         pull, ended = self._pulls_from(proposal.branch)
         remote_head = self.heads.get(proposal.branch)
-        if remote_head is not None and not self._is_ours(remote_head):
-            self._leave_to_people(proposal, promotion_id, pull)
-            return None
         parent = self.commits.parent_of(proposal, pull, remote_head)
         try:
             commit = self.commits.draft(proposal, promotion_id, parent, contents)
@@ -166,43 +170,6 @@ class Proposer:
         open_one = next((pull.seen for pull in into_base if pull.state is PullRequestState.OPEN), None)
         return open_one, found
 
-    def _is_ours(self, head: str) -> bool:
-        """One of our pushed heads, or the forge's own "update branch" merge of one with the base branch."""
-        if self._is_pushed(head):
-            return True
-        parents = self.run.repo.repository.commit(head).parents
-        ours = [parent for parent in parents if self._is_pushed(parent)]
-        others = [parent for parent in parents if parent not in ours]
-        if len(parents) != 2 or len(ours) != 1:
-            return False
-        repository = self.run.repo.repository
-        return repository.is_ancestor(others[0], self.view.commit) and self._is_plain_merge(head, ours[0], others[0])
-
-    def _is_pushed(self, sha: str) -> bool:
-        with self.run.database.transaction() as connection:
-            return pushed_heads.has(connection, self.run.lane, sha)
-
-    def _is_plain_merge(self, head: str, ours: str, base: str) -> bool:
-        """Every file is one of the parents': who resolved something by hand has put work into the branch."""
-        there, left, right = (self.run.repo.repository.tree(commit) for commit in (head, ours, base))
-        paths = there.keys() | left.keys() | right.keys()
-        return all(there.get(path) in (left.get(path), right.get(path)) for path in paths)
-
-    def _leave_to_people(self, proposal: Proposal, promotion_id: str, pull: PullRequestSeen | None) -> None:
-        """A branch that a person pushed to is theirs; its pull request is told so once."""
-        with self.run.writing() as connection:
-            row = promotions.find(connection, promotion_id)
-            is_told = promotions.was_said(
-                connection, self.run.lane, stage=proposal.stage, policy=proposal.group, reason=_THEIRS
-            )
-            if row is not None and row.reason != _THEIRS:
-                is_in_it = pull is not None and row.pull_request == pull.number
-                state = PromotionState.PROPOSED if is_in_it else PromotionState.WAITING
-                promotions.move(connection, promotion_id, state, reason=_THEIRS, who=US, at=self.run.now())
-        if pull is not None and not is_told:
-            wanted = f"{proposal.move.image}:{proposal.move.tag}"
-            self.run.repo.forge.comment(pull.number, f"{_THEIRS}. It would propose {texts.code(wanted)} here.")
-
     def _keep_back(self, promotion_id: str, reason: str) -> None:
         """A proposal that cannot be made waits, and says why; the others go on."""
         with self.run.writing() as connection:
@@ -211,6 +178,7 @@ class Proposer:
                 promotions.move(
                     connection, promotion_id, PromotionState.WAITING, reason=reason, who=US, at=self.run.now()
                 )
+        self.kept_back[promotion_id] = reason
         self.run.notes.append(reason)
 
     def _was_refused_by_people(self, wanted: _Wanted, commit: str) -> bool:
@@ -278,7 +246,7 @@ class Proposer:
             proposal,
             build_url=self._build_url(proposal),
             builds=self._builds(draft),
-            noticed=self.view.reports_in(proposal.stage),
+            noticed=self.view.noticed_beside(proposal.files),
         )
         text_hash = sha256(f"{title}\n\n{body}".encode()).hexdigest()
         known = self._recorded(draft.pull)
@@ -332,11 +300,12 @@ class Proposer:
                 ),
             )
             row = promotions.find(connection, draft.promotion_id)
-            is_new = row is None or (row.state, row.pull_request, row.head_sha, row.digest) != (
+            is_new = row is None or (row.state, row.pull_request, row.head_sha, row.digest, row.from_tag) != (
                 PromotionState.PROPOSED,
                 pull.number,
                 draft.commit,
                 proposal.move.digest or row.digest,
+                proposal.move.from_tag or row.from_tag,
             )
             if is_new:
                 promotions.move(
@@ -351,6 +320,7 @@ class Proposer:
                         "branch": proposal.branch,
                         "head_sha": draft.commit,
                         "digest": proposal.move.digest,
+                        "from_tag": proposal.move.from_tag,
                         "build_id": proposal.move.build.build_id if proposal.move.build else None,
                     },
                 )
@@ -366,20 +336,23 @@ class Proposer:
             latencies.note(connection, now - came)
 
     def _close(self, closure: Closure) -> bool:
-        """Close one of ours; false when its head is merged already and the forge only has to notice."""
+        """Close one of ours; false when somebody was quicker, or may have been.
+
+        The base branch may have its tag because it was just merged, squashed or rebased, and the forge is about to
+        tell: whether it is so shows at the next look.
+        """
         if closure.number not in self.open_pulls:
             return True
+        if closure.is_in_base and self.run.claim.last_head != self.view.commit:
+            return False
         pull = self.run.repo.forge.pull_request(closure.number)
         if pull.state is not PullRequestState.OPEN:
-            return False
-        repository = self.run.repo.repository
-        if repository.has_commit(pull.head_sha) and repository.is_ancestor(pull.head_sha, self.view.commit):
             return False
         closed = self.run.repo.forge.close_pull_request(closure.number)
         if closed.state is PullRequestState.MERGED:
             return False
-        if self.heads.get(pull.head) == pull.head_sha and self._is_ours(pull.head_sha):
-            repository.push([BranchUpdate(pull.head, None, pull.head_sha)])
+        if self.heads.get(pull.head) == pull.head_sha:
+            self.run.repo.repository.push([BranchUpdate(pull.head, None, pull.head_sha)])
         with self.run.writing() as connection:
             row = pull_requests.find(connection, self.run.lane, closure.number)
             if row is not None:

@@ -104,6 +104,7 @@ def _build(row: BuildRow) -> BuildView:
         controller=row.controller,
         job=row.job,
         number=row.number,
+        run=row.told_run,
         result=row.result,
         url=row.url,
         commit=row.commit,

@@ -9,7 +9,17 @@ from sqlalchemy import Connection
 from app.core.facts import BuildResult
 from app.core.images import ImageName, InvalidImage
 from app.core.promotion.gates import TagState, deciding_build
-from app.db import applications, builds, catalogue, fields, lanes, promotion_events, promotions, pull_requests
+from app.db import (
+    applications,
+    build_reports,
+    builds,
+    catalogue,
+    fields,
+    lanes,
+    promotion_events,
+    promotions,
+    pull_requests,
+)
 from app.db.lanes import LaneRow
 from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
@@ -172,7 +182,7 @@ class _StageReader:
         known = catalogue.find_tag(self.connection, name, tag)
         if known is None:
             return None
-        reports = builds.reports_on(self.connection, name, {tag: known.digest}, is_history_wanted=False)
+        reports = build_reports.reports_on(self.connection, name, {tag: known.digest}, is_history_wanted=False)
         return TagState(
             tag=tag,
             digest=known.digest,
@@ -191,7 +201,7 @@ def _doubt(present: TagState | None) -> str | None:
     build = deciding_build(present)
     if build is None or build.result is BuildResult.SUCCESS:
         return None
-    return f"build {build.job} #{build.number} ended {build.result}"
+    return f"build {build.name} ended {build.result}"
 
 
 def _promotion(connection: Connection, row: PromotionRow, clusters: StandingReader) -> PromotionView:
@@ -224,7 +234,7 @@ def _build_link(connection: Connection, build_id: str) -> BuildLink | None:
     row = builds.find(connection, build_id)
     if row is None:
         return None
-    return BuildLink(id=row.id, job=row.job, number=row.number, url=row.url, result=row.result)
+    return BuildLink(id=row.id, job=row.job, number=row.number, run=row.told_run, url=row.url, result=row.result)
 
 
 def _pull_request(connection: Connection, row: PromotionRow) -> PullRequestLink | None:

@@ -1,14 +1,16 @@
 """Read a lane at its base head: rules, Flux's objects and fields."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.core.flux.reach import KUSTOMIZE_FILES, folders_above
 from app.core.flux.scanning import is_manifest
-from app.core.flux.tree import Field, FluxTree, Report, assemble
+from app.core.flux.tree import About, Field, FluxTree, Refused, Report, assemble
 from app.core.manifests.links import explain_link
 from app.core.ports import ConfigRepository, TreeEntry
-from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules
+from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, Stage
+from app.core.promotion.stage_paths import holds, is_narrow
 from app.services.scans import Scans
 
 
@@ -23,12 +25,27 @@ class LaneView:
     rules_problem: str | None
     tree: FluxTree
     staged: tuple[tuple[Field, str], ...]
+    refused: tuple[tuple[Refused, str], ...] = ()
     reports: tuple[Report, ...]
 
-    def reports_in(self, stage: str) -> tuple[Report, ...]:
-        """What a person should look at in the files of one stage, and in the rules."""
-        staged = ((one, self.rules.stage_of(one.file)) for one in self.reports)
-        return tuple(one for one, its in staged if one.file == RULES_FILE or (its is not None and its.name == stage))
+    def noticed_beside(self, files: Iterable[str]) -> tuple[Report, ...]:
+        """What to look at for who changes these files: what is odd in their folders, kustomizations and the rules."""
+        folders = {_folder(file) for file in files}
+        kustomize = {path for folder in folders for path in self._kustomize_files_of(folder)}
+        kept = kustomize | {RULES_FILE}
+        return tuple(one for one in self.reports if one.file in kept or _folder(one.file) in folders)
+
+    def _kustomize_files_of(self, folder: str) -> Iterator[str]:
+        """The kustomization files of the nearest folder, this one or above it, that has any."""
+        for above in folders_above(f"{folder}/"):
+            found = [path for name in KUSTOMIZE_FILES if (path := f"{above}/{name}".lstrip("/")) in self.entries]
+            if found:
+                yield from found
+                return
+
+
+def _folder(file: str) -> str:
+    return file.rpartition("/")[0]
 
 
 def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rules_required: bool = False) -> LaneView:
@@ -37,14 +54,9 @@ def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rule
     rules, problem = _rules_at(repository, scans, entries, are_rules_required=are_rules_required)
     declared = scans.declared.of(repository, entries, rules)
     tree = assemble(scans.of(repository, entries), roots=rules.roots, declared=declared)
-    staged: list[tuple[Field, str]] = []
-    reports = [*tree.reports, *_links(repository, entries)]
-    for one in tree.fields:
-        stage = rules.stage_of(one.file)
-        if stage is None:
-            reports.append(Report(one.file, one.marked.line, f"sets {one.policy}, but is in no stage: not edited"))
-        else:
-            staged.append((one, stage.name))
+    staged, unstaged = _by_stage(rules, tree.fields)
+    reports = [*tree.reports, *_links(repository, entries), *unstaged, *_empty_paths(rules, entries, staged)]
+    refused = ((one, rules.stage_of(one.file)) for one in tree.refused)
     return LaneView(
         commit=commit,
         committed_at=repository.commit(commit).committed_at,
@@ -53,8 +65,50 @@ def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rule
         rules_problem=problem,
         tree=tree,
         staged=tuple(staged),
+        refused=tuple((one, stage.name) for one, stage in refused if stage is not None),
         reports=tuple(reports),
     )
+
+
+def _by_stage(rules: Rules, fields: Iterable[Field]) -> tuple[list[tuple[Field, str]], list[Report]]:
+    """The fields that are in one stage, and reports on the others."""
+    staged: list[tuple[Field, str]] = []
+    reports: list[Report] = []
+    stages: dict[str, tuple[Stage, ...]] = {}
+    for one in fields:
+        held = stages.get(one.file)
+        held = stages[one.file] = rules.stages_of(one.file) if held is None else held
+        if len(held) == 1:
+            staged.append((one, held[0].name))
+        elif not held:
+            reports.append(Report(one.file, one.marked.line, f"sets {one.policy}, but is in no stage: not edited"))
+        else:
+            names = " and ".join(stage.name for stage in held)
+            what = f"sets {one.policy}, but the stages {names} claim it alike: not edited; make one of the paths longer"
+            reports.append(Report(one.file, one.marked.line, what, About.STAGE))
+    return staged, reports
+
+
+def _empty_paths(
+    rules: Rules, entries: Mapping[str, TreeEntry], staged: Iterable[tuple[Field, str]]
+) -> Iterator[Report]:
+    """Paths of stages that hold nothing: the files that were meant may be in another stage, behind other gates."""
+    if not rules.has_declared_stages:
+        return
+    stage_of = {one.file: stage for one, stage in staged}
+    for stage in rules.stages:
+        for path in stage.paths:
+            # Most paths hold a field, which is soon found; only for the others all files are gone through.
+            held = [file for file in stage_of if holds(path, file)]
+            if not held and not any(holds(path, file) for file in entries):
+                what = f"stages.{stage.name}.paths: no file of the repository matches {path!r}"
+                yield Report(RULES_FILE, None, what, About.STAGE)
+            elif held and is_narrow(path) and all(stage_of[file] != stage.name for file in held):
+                what = (
+                    f"stages.{stage.name}.paths: all that {path!r} matches is in other stages, such as {held[0]} in "
+                    f"{stage_of[held[0]]}: make it longer before its first wildcard"
+                )
+                yield Report(RULES_FILE, None, what, About.STAGE)
 
 
 def _links(repository: ConfigRepository, entries: Mapping[str, TreeEntry]) -> Iterator[Report]:

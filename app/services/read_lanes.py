@@ -78,7 +78,7 @@ def policy(connection: Connection, *, namespace: str, name: str, repo: str | Non
         raise NoSuchPolicy(namespace, name)
     if len(found) > 1:
         raise AmbiguousPolicy(namespace, name, [f"{row.lane}, root {row.root!r}" for row in found])
-    return PolicyDetails(**_policy(found[0]).model_dump(), spec=json.loads(found[0].spec))
+    return policy_details(found[0])
 
 
 def _find(connection: Connection, repo: str, branch: str) -> LaneRow:
@@ -95,15 +95,21 @@ def _lane(row: LaneRow) -> LaneView:
         due_at=row.due_at,
         is_running=row.owner is not None,
         attempts=row.attempts,
-        last_error=row.last_error,
+        last_error=row.last_error or row.problem,
         last_head=row.last_head,
         last_run_at=row.last_run_at,
         next_look_at=row.next_look_at,
+        problems=PlanDescription.model_validate_json(row.plan).problems if row.plan is not None else [],
     )
 
 
 def _repo(row: PolicyRow) -> str:
     return row.lane.partition(":")[0]
+
+
+def policy_details(row: PolicyRow) -> PolicyDetails:
+    """A policy with its spec, as its lane's last run saw it."""
+    return PolicyDetails(**_policy(row).model_dump(), spec=json.loads(row.spec))
 
 
 def _policy(row: PolicyRow) -> PolicyView:

@@ -55,9 +55,9 @@ class Status(BaseModel):
     """Deliveries, lanes, promotions and sweeps in numbers; ages in seconds, 0 where nothing waits.
 
     `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `sweeps` (by name and
-    outcome) and `sweep_found` are counted over all processes since the database was made. `applications` counts how
-    clusters stand with what was let in last; `troubles` are the first of those that are not as they should be, `unused`
-    what Flux told that counts for nothing.
+    outcome), `sweep_found` and `ignored` (what a source may not speak for, by source and limit) are counted over all
+    processes since the database was made. `applications` counts how clusters stand with what was let in last;
+    `troubles` are the first of those that are not as they should be, `unused` what Flux told that counts for nothing.
     """
 
     deliveries: dict[str, int]
@@ -71,6 +71,7 @@ class Status(BaseModel):
     promotions: dict[str, int]
     open_pull_requests: int
     retries: dict[str, int]
+    ignored: dict[str, int]
     sweeps: dict[str, int]
     sweep_found: dict[str, int]
     held_back: int
@@ -106,6 +107,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         promotions={state: moved[state] for state in PromotionState},
         open_pull_requests=open_pulls,
         retries={"delivery": 0, "lane": 0} | counted.get("retries", {}),
+        ignored=counted.get("ignored", {}),
         sweeps=counted.get("sweeps", {}),
         sweep_found=counted.get("sweep_found", {}),
         held_back=held,

@@ -29,7 +29,7 @@ class HeldView(BaseModel):
 
 
 class SweepView(BaseModel):
-    """A sweep; `schedule` is a cron expression in UTC or `never`.
+    """A sweep; `schedule` is a cron expression in UTC or `never`, `last_error` what failed or was left out.
 
     `next_at` is null where only a person starts it, and where each process runs it for itself.
     """
@@ -46,19 +46,30 @@ class SweepView(BaseModel):
 
 
 class SweepReport(BaseModel):
-    """What one run of a sweep found; in a dry run, what it would take in. `told` may leave some out."""
+    """What one run of a sweep found; in a dry run, what it would take in. `told` may leave some out.
+
+    `left_out` is what cannot be taken in, with the reason; nothing failed.
+    """
 
     name: str
     found: int
     told: list[str]
     held: list[HeldView]
     failures: list[str]
+    left_out: list[str]
 
     @classmethod
     def of(cls, look: Look) -> "SweepReport":
         """The same for people and programs."""
         held = [HeldView.of(one) for one in look.held]
-        return cls(name=look.sweep, found=look.found, told=look.told, held=held, failures=look.failures)
+        return cls(
+            name=look.sweep,
+            found=look.found,
+            told=look.told,
+            held=held,
+            failures=look.failures,
+            left_out=look.left_out,
+        )
 
 
 def list_sweeps(connection: Connection, systems: Systems) -> Listing[SweepView]:

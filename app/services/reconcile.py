@@ -1,27 +1,31 @@
 """Reconcile a lane: look at its whole present state and make Git agree with the facts."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from app.core.errors import Refused
-from app.core.ports import PullRequestSeen
+from app.core.flux.tree import Report
+from app.core.promotion.consent import only_barred_words
+from app.core.promotion.leaving import MOVED, PUSHED
 from app.core.promotion.planning import Plan, plan
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
 from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests, selections
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow, PromotionState
+from app.db.pull_requests import PullRequestRow
 from app.services.backoff import backoff
 from app.services.describe_plan import describe
 from app.services.expect_flux import remember_expected
 from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
-from app.services.follow_up import follow_pull_requests
-from app.services.judge_policies import spec_hash
+from app.services.follow_renames import follow_renames, orphans
+from app.services.follow_up import Followed, follow_pull_requests
 from app.services.lane_run import LaneRun, LostLane
 from app.services.learn_digests import learn_digests, next_look_at_digests
+from app.services.leave_to_people import not_told_yet, tell_left
 from app.services.propose import Proposer
 from app.services.read_lane import LaneView, view_at
 from app.services.record_plan import record_outcomes
@@ -39,47 +43,52 @@ class NoBaseBranch(Refused):
 
 def reconcile(run: LaneRun) -> None:
     """Run the lane once and settle it. Raises LostLane when another worker took it over."""
-    heads = run.repo.repository.fetch()
-    open_pulls, is_behind = follow_pull_requests(run, heads)
-    while is_behind:
-        heads = run.repo.repository.fetch()
-        open_pulls, is_behind = follow_pull_requests(run, heads)
-    head = heads.get(run.claim.branch)
-    if head is None:
-        raise NoBaseBranch(run.repo.name, run.claim.branch)
+    heads, followed = _follow(run)
+    head = heads[run.claim.branch]
     view = view_at(run.repo.repository, run.scans, head, are_rules_required=run.repo.are_rules_required)
     if view.rules_problem is not None:
         _settle(run, view, None, look_at=None)
         return
     _remember_images(run, view)
+    follow_renames(run, view)
     policies_seen = run.judge.by_stored_choice(view, run.lane)
     follow_git(run, view, policies_seen)
     follow_flux(run, head)
     if learn_digests(run, policies_seen):
         policies_seen = run.judge.by_stored_choice(view, run.lane)
-    state = read_state(run, view, policies_seen)
+    state = read_state(run, view, policies_seen, followed)
     planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
     if planned.unsettled:
         state = _with_all_tags(state, run.judge.in_full(view, run.lane, planned.unsettled))
         planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
-    is_settled = _carry_out(run, view, planned, heads, open_pulls)
+    planned, is_settled = _carry_out(run, view, planned, heads, followed)
     looks = [planned.next_look_at, next_look_at_digests(state.policies, run.now())]
     if not is_settled:
         looks.append(run.now() + backoff(run.claim.attempts))
-    if state.open_pull_requests or state.holds or planned.proposals:
+    if state.open_pull_requests or planned.proposals or followed.lent:
         looks.append(run.now() + run.systems.timing.look_at_pull_requests)
     _remember(run, view, state, planned)
     _drop_unused_selections(run)
-    _settle(run, view, planned, look_at=min(filter(None, looks), default=None), is_settled=is_settled)
+    look_at = min(filter(None, looks), default=None)
+    noticed = (*view.reports, *orphans(view, state.holds))
+    _settle(run, view, planned, look_at=look_at, noticed=noticed, is_settled=is_settled)
 
 
-def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> LaneState:
+def _follow(run: LaneRun) -> tuple[Mapping[str, str], Followed]:
+    """The branches as they are now, and how our pull requests stand on just these. Raises NoBaseBranch."""
+    while True:
+        heads = run.repo.repository.fetch()
+        if run.claim.branch not in heads:
+            raise NoBaseBranch(run.repo.name, run.claim.branch)
+        followed = follow_pull_requests(run, heads)
+        if not followed.is_behind:
+            return heads, followed
+
+
+def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...], followed: Followed) -> LaneState:
     """Everything that `plan` needs: the policies, and what people and we have open, held or wanted."""
     with run.database.transaction() as connection:
-        pulls = [
-            OpenPullRequest(number=row.number, stage=row.stage, group=row.group, tags=row.tags)
-            for row in pull_requests.open_in(connection, run.lane)
-        ]
+        rows = pull_requests.open_in(connection, run.lane)
         open_ones = promotions.open_in(connection, run.lane)
         held = tuple(holds.active(connection, run.lane))
     return LaneState(
@@ -88,10 +97,31 @@ def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...]) -> L
         rules=view.rules,
         policies=_with_proposed_digests(seen, open_ones),
         holds=held,
-        open_pull_requests=tuple(pulls),
+        open_pull_requests=tuple(_open_one(row, followed) for row in rows if row.number in followed.open),
         began={(row.stage, row.policy, row.tag): row.began_at for row in open_ones},
+        taken=_taken(followed),
+        lent=followed.lent,
         is_observing=run.repo.is_observing,
     )
+
+
+def _open_one(row: PullRequestRow, followed: Followed) -> OpenPullRequest:
+    """What it carries is what its branch's head says, not what was about to be written down of it."""
+    head = followed.carried.get(row.branch)
+    is_taken = head is None and row.branch in followed.carried
+    return OpenPullRequest(
+        number=row.number,
+        stage=row.stage,
+        group=row.group,
+        tags=head.tags if head is not None and row.tags else row.tags,
+        branch=row.branch,
+        left_because=MOVED if not row.tags else PUSHED if is_taken else None,
+    )
+
+
+def _taken(followed: Followed) -> Mapping[str, int | None]:
+    numbers = {seen.head: number for number, seen in followed.listed.items()}
+    return {branch: numbers.get(branch) for branch, head in followed.carried.items() if head is None}
 
 
 def _with_proposed_digests(seen: Iterable[PolicyState], open_ones: Iterable[PromotionRow]) -> tuple[PolicyState, ...]:
@@ -113,10 +143,17 @@ def _with_all_tags(state: LaneState, known_in_full: Iterable[PolicyState]) -> La
 
 
 def _carry_out(
-    run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], open_pulls: Mapping[int, PullRequestSeen]
-) -> bool:
+    run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], followed: Followed
+) -> tuple[Plan, bool]:
+    """Returns the plan without what could not be done, and whether nothing of it has to be tried again."""
+    untold = not_told_yet(run, planned.left)
     ids = record_outcomes(run, planned)
-    return Proposer(run, view, heads, open_pulls).carry_out(planned, ids)
+    proposer = Proposer(run, view, heads, followed.open)
+    is_settled = proposer.carry_out(planned, ids)
+    tell_left(run, untold)
+    return planned.without(
+        {place: proposer.kept_back[one] for place, one in ids.items() if one in proposer.kept_back}
+    ), is_settled
 
 
 def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> None:
@@ -155,12 +192,12 @@ def _field_rows(state: LaneState, view: LaneView, now: datetime, lane: str) -> l
             lane=lane,
             stage=place.stage,
             policy=str(one.name),
-            image=one.policy.image_text,
+            image=place.other_image or one.policy.image_text,
             file=place.field.file,
             line=place.field.marked.line,
             text=place.field.marked.text,
             tag=place.tag,
-            spec_hash=place.came_under or spec_hash(one.policy),
+            spec_hash=place.came_under or "",
             commit=view.commit,
             seen_at=now,
         )
@@ -174,7 +211,7 @@ def _policy_rows(state: LaneState, planned: Plan, lane: str, systems: Systems) -
     rows: list[PolicyRow] = []
     for one in state.policies:
         name = str(one.name)
-        stages = sorted({place.stage for place in one.fields})
+        stages = sorted({place.stage for place in one.fields} | one.refused.keys())
         said = [outcomes[name, stage] for stage in stages if (name, stage) in outcomes]
         rows.append(
             PolicyRow(
@@ -187,7 +224,7 @@ def _policy_rows(state: LaneState, planned: Plan, lane: str, systems: Systems) -
                 repository=str(systems.known_as(one.policy.image)) if one.policy.image is not None else None,
                 spec=one.policy.spec.as_json() if one.policy.spec is not None else "{}",
                 stages=stages,
-                selected_tag=one.selection.tag if one.selection is not None else None,
+                selected_tag=next(reversed(one.chosen_tags), None),
                 status=_status(one),
                 reason="; ".join(f"{outcome.stage}: {outcome.standing}, {outcome.reason}" for outcome in said),
             )
@@ -200,26 +237,43 @@ def _status(one: PolicyState) -> str:
         return f"problem: {one.problem}"
     if one.waits_for is not None:
         return f"waiting: {one.waits_for}"
-    if one.selection is not None and one.selection.tag is None:
+    if one.barred_tags and one.with_changes is None:
+        return f"barred: {only_barred_words(one.name, one.barred_tags)}"
+    if one.selection is not None and not one.chosen_tags:
         return f"no selection: {one.selection.message}"
-    return "selected" if one.fields else "used by no field"
+    return "selected" if one.fields or one.refused else "used by no field"
 
 
-def _settle(
-    run: LaneRun, view: LaneView, planned: Plan | None, *, look_at: datetime | None, is_settled: bool = True
+def _settle(  # noqa: PLR0913 (what the run leaves behind, all named)
+    run: LaneRun,
+    view: LaneView,
+    planned: Plan | None,
+    *,
+    look_at: datetime | None,
+    noticed: Sequence[Report] = (),
+    is_settled: bool = True,
 ) -> None:
-    described = describe(view.commit, planned, reports=view.reports, problem=view.rules_problem)
-    timing = run.systems.timing
+    described = describe(view.commit, planned, reports=noticed or view.reports, problem=view.rules_problem)
     with run.database.transaction() as connection:
         is_mine = lanes.settle(
             connection,
             run.claim,
             now=run.now(),
-            quiet=timing.quiet,
+            quiet=run.systems.timing.quiet,
             next_look_at=look_at,
             last_head=view.commit if view.rules_problem is None else run.claim.last_head,
             plan=described.model_dump_json(),
+            problem=view.rules_problem or _problem(planned),
             is_settled=is_settled,
         )
     if not is_mine:
         raise LostLane(run.lane)
+
+
+def _problem(planned: Plan | None) -> str | None:
+    """What people should hear of first: how much could not be done, and why the first of it."""
+    kept = planned.kept_back if planned is not None else ()
+    if not kept:
+        return None
+    more = f" (and {len(kept) - 1} more: see the plan)" if len(kept) > 1 else ""
+    return f"{kept[0][:1000]}{more}"

@@ -1,7 +1,7 @@
 """Record a plan: promotions begin, wait, are refused or superseded; each change of standing is an event."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -28,7 +28,7 @@ def record_outcomes(run: LaneRun, planned: Plan) -> dict[tuple[str, str], str]:
         for row in promotions.open_in(connection, run.lane):
             open_rows[row.stage, row.policy].append(row)
     ids: dict[tuple[str, str], str] = {}
-    known = [place for place, outcomes in by_place.items() if not any(map(_is_left_alone, outcomes))]
+    known = [place for place, outcomes in by_place.items() if not any(one.is_blind for one in outcomes)]
     for some in _few(known):
         with run.writing() as connection:
             for place in some:
@@ -47,18 +47,10 @@ def _few(places: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]
     return (places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE))
 
 
-def _is_left_alone(outcome: Outcome) -> bool:
-    return outcome.standing is Standing.STUCK or _is_blind(outcome)
-
-
-def _is_blind(outcome: Outcome) -> bool:
-    """Nothing is known of the tags yet, so what was open stays as it was."""
-    return outcome.standing is Standing.WAITING and outcome.tag is None
-
-
 def _record_place(
-    run: LaneRun, connection: Connection, outcomes: Iterable[Outcome], rows: list[PromotionRow]
+    run: LaneRun, connection: Connection, outcomes: Sequence[Outcome], rows: Sequence[PromotionRow]
 ) -> str | None:
+    rows = _of_its_image(run, connection, outcomes, rows)
     by_tag = {row.tag: row for row in rows}
     proposed: str | None = None
     told: set[str] = set()
@@ -66,9 +58,6 @@ def _record_place(
     for outcome in outcomes:
         if outcome.tag is None or outcome.standing in {Standing.CURRENT, Standing.HELD}:
             successor = successor or f"{outcome.tag or 'nothing'}: {outcome.reason}"
-            here = by_tag.get(outcome.tag or "")
-            if outcome.standing is Standing.CURRENT and here is not None and here.pull_request is not None:
-                told.add(here.tag)  # merged, and the forge has only to tell
             continue
         row = by_tag.get(outcome.tag)
         if outcome.standing is Standing.PROPOSED:
@@ -78,6 +67,8 @@ def _record_place(
             proposed = row.id
         elif outcome.standing is Standing.WAITING:
             _wait(run, connection, outcome, row)
+        elif outcome.standing is Standing.LEFT:
+            _leave(run, connection, outcome, row)
         else:
             _refuse(run, connection, outcome, row, is_first=not told)
         told.add(outcome.tag)
@@ -93,6 +84,18 @@ def _record_place(
                 at=run.now(),
             )
     return proposed
+
+
+def _of_its_image(
+    run: LaneRun, connection: Connection, outcomes: Sequence[Outcome], rows: Sequence[PromotionRow]
+) -> Sequence[PromotionRow]:
+    """The open promotions of the policy's image; those of the one that it had before end, though a tag be the same."""
+    image = outcomes[0].image
+    for row in rows:
+        if row.image != image:
+            reason = f"the policy chooses from {image} now"
+            promotions.move(connection, row.id, PromotionState.SUPERSEDED, reason=reason, who=US, at=run.now())
+    return [row for row in rows if row.image == image]
 
 
 def _begin(run: LaneRun, connection: Connection, outcome: Outcome, reason: str) -> PromotionRow:
@@ -115,8 +118,21 @@ def _begin(run: LaneRun, connection: Connection, outcome: Outcome, reason: str) 
 def _wait(run: LaneRun, connection: Connection, outcome: Outcome, row: PromotionRow | None) -> None:
     if row is None:
         _begin(run, connection, outcome, outcome.reason)
-    elif row.state is not PromotionState.WAITING or row.reason != outcome.reason:
+    elif (row.state, row.reason, row.from_tag) != (
+        PromotionState.WAITING,
+        outcome.reason,
+        outcome.from_tag or row.from_tag,
+    ):
         _move(run, connection, row, outcome)
+
+
+def _leave(run: LaneRun, connection: Connection, outcome: Outcome, row: PromotionRow | None) -> None:
+    """What people took over stays proposed where it was; what is newer waits."""
+    if row is None:
+        if outcome.image:
+            _begin(run, connection, outcome, outcome.reason)
+    elif row.reason != outcome.reason:
+        promotions.move(connection, row.id, row.state, reason=outcome.reason, who=US, at=run.now())
 
 
 def _refuse(
@@ -142,5 +158,5 @@ def _move(run: LaneRun, connection: Connection, row: PromotionRow, outcome: Outc
         reason=outcome.reason,
         who=US,
         at=run.now(),
-        learned={"build_id": outcome.build_id, "digest": outcome.digest},
+        learned={"build_id": outcome.build_id, "digest": outcome.digest, "from_tag": outcome.from_tag},
     )

@@ -133,7 +133,7 @@ class Sweeps:
             return False
         now = self.clock()
         with self.database.transaction() as connection:
-            schedules.note(connection, name, started_at=began, ended_at=now, found=look.found, error=look.error)
+            schedules.note(connection, name, started_at=began, ended_at=now, found=look.found, error=look.remark)
             _count(connection, look)
         next_at = self._next_after(look, now)
         if next_at is not None:
@@ -171,7 +171,7 @@ class Sweeps:
                 now=now,
                 next_at=None if claim.name in OF_EACH_PROCESS else self._next_after(look, now),
                 found=look.found,
-                error=look.error,
+                error=look.remark,
             )
             if is_mine:
                 _count(connection, look)

@@ -1,6 +1,6 @@
 """The systems that services talk to, as they were composed from the settings: ports and what was said of each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -37,6 +37,10 @@ class Source:
     def may_report_image(self, image: ImageName) -> bool:
         """Tell whether this source may speak for an image."""
         return not self.images or any(fnmatchcase(str(image), pattern) for pattern in self.images)
+
+    def may_report_on(self, repo: "ConfigRepo") -> bool:
+        """Tell whether this source may speak for the branches and pull requests of a config repository."""
+        return self.config_repo in {None, repo.name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,11 @@ class Systems:
         """The image under its registry's own host, where it was written with an alias."""
         host = self.aliases.get(image.registry)
         return ImageName(host, image.path) if host else image
+
+    def config_repos_at(self, forge_repository: str) -> Iterator[ConfigRepo]:
+        """The config repositories that are this repository of a forge, whose names differ in more than case."""
+        wanted = forge_repository.casefold()
+        return (repo for repo in self.config_repos.values() if repo.forge_repository.casefold() == wanted)
 
     def registry_of(self, image: ImageName) -> Registry | None:
         """The registry that holds an image; None where its host is not configured."""

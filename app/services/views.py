@@ -45,12 +45,13 @@ class ArtifactView(BaseModel):
 
 
 class BuildView(BaseModel):
-    """A finished Jenkins build."""
+    """A finished Jenkins build; `run` where several have its number, as the job was deleted and made anew."""
 
     id: str
     controller: str
     job: str
     number: int
+    run: int | None
     result: str
     url: str | None
     commit: str | None
@@ -115,11 +116,12 @@ class PolicyDetails(PolicyView):
 
 
 class BuildLink(BaseModel):
-    """Which build it was."""
+    """Which build it was; `run` where several have its number."""
 
     id: str
     job: str
     number: int
+    run: int | None
     url: str | None
     result: str
 
@@ -234,7 +236,11 @@ class PromotionDetails(PromotionView):
 
 
 class LaneView(BaseModel):
-    """The queue of one base branch; `due_at` None: nothing to do."""
+    """The queue of one base branch; `due_at` None: nothing to do.
+
+    `problems` are what the last run found to be mended: in rules that cannot be used, or in the paths of stages.
+    `last_error` is why the last run was broken off, or else what it could not bring about.
+    """
 
     repo: str
     branch: str
@@ -245,3 +251,4 @@ class LaneView(BaseModel):
     last_head: str | None
     last_run_at: datetime | None
     next_look_at: datetime | None
+    problems: list[str] = []

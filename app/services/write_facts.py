@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import unquote
 
 from sqlalchemy import Connection
 
+from app.core.builds.change_requests import change_request_of
 from app.core.facts import (
     Artifact,
     BranchMoved,
@@ -19,7 +20,7 @@ from app.core.facts import (
     TagDeleted,
 )
 from app.core.images import ImageName, is_tag
-from app.core.promotion.branches import is_under
+from app.core.promotion.branches import is_of_base, is_under
 from app.db import builds, catalogue, lanes, pushed_heads, revisions, selections
 from app.services.gather import Gathered, Looked
 from app.services.keep_selections import keep_selections
@@ -31,8 +32,8 @@ from app.services.systems import ConfigRepo, Source, Systems
 class FactWriter:
     """Writes facts of one source down within one transaction; collects the lanes and the tags that they concern.
 
-    `delivery_id` is None where no delivery brought them; `received_at` is when it came (None: now). `ignored` tells
-    what is written down and counts for nothing.
+    `delivery_id` is None where no delivery brought them. `received_at` is when they were heard of, or asked for.
+    `ignored` tells what is written down and counts for nothing.
     """
 
     connection: Connection
@@ -40,8 +41,8 @@ class FactWriter:
     source: Source
     delivery_id: str | None
     now: datetime
+    received_at: datetime
     touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
-    received_at: datetime | None = None
     ignored: list[str] = field(default_factory=list)
 
     def write(self, gathered: Gathered, ready: ReadyPolicies) -> set[str]:
@@ -90,16 +91,18 @@ class FactWriter:
 
     def _builds(self, told: Iterable[BuildFinished]) -> Iterator[Artifact]:
         """Record builds, in an order that two transactions share; gives all that they named, now or before."""
-        for build in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
-            builds.record(
+        for one in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
+            build = replace(one, change_id=change_request_of(one))
+            recorded = builds.record(
                 self.connection,
                 build,
                 is_ours=self._is_ours(build),
                 source=self.source.name,
                 delivery_id=self.delivery_id,
                 now=self.now,
+                received_at=self.received_at,
             )
-            yield from builds.named_by(self.connection, build)
+            yield from builds.artifacts_of(self.connection, recorded.build_id)
 
     def _touch_build(self, artifact: Artifact) -> None:
         """What a build says counts for the tag that it named and for every tag of that digest."""
@@ -148,10 +151,13 @@ class FactWriter:
         return keys
 
     def _pull_request(self, changed: PullRequestChanged) -> set[str]:
+        """The lane that it goes into, and the one that it is of, whatever base a person gave it."""
+        is_own = (changed.head_repository or "").casefold() == changed.repository.casefold()
         return {
-            lanes.key_of(repo.name, changed.base_branch)
+            lanes.key_of(repo.name, branch)
             for repo in self._repos_at(changed.repository)
-            if changed.base_branch in repo.branches
+            for branch in repo.branches
+            if branch == changed.base_branch or (is_own and is_of_base(repo.prefix, branch, changed.head_branch))
         }
 
     def _told_by_flux(self, told: RevisionApplied | RevisionUnderway) -> set[str]:
@@ -163,7 +169,7 @@ class FactWriter:
             case RevisionApplied():
                 return self._revision(told, repo)
             case RevisionUnderway():
-                at, root = self.received_at or self.now, self.source.root
+                at, root = self.received_at, self.source.root
                 revisions.note_underway(self.connection, told, repo=repo.name, root=root, received_at=at)
                 return set()
 
@@ -173,7 +179,7 @@ class FactWriter:
             applied,
             repo=repo.name,
             root=self.source.root,
-            received_at=self.received_at or self.now,
+            received_at=self.received_at,
             delivery_id=self.delivery_id,
         )
         if is_new:
@@ -184,8 +190,7 @@ class FactWriter:
         return set()
 
     def _repos_at(self, forge_repository: str) -> Iterable[ConfigRepo]:
-        wanted = forge_repository.lower()
-        return (repo for repo in self.systems.config_repos.values() if repo.forge_repository.lower() == wanted)
+        return filter(self.source.may_report_on, self.systems.config_repos_at(forge_repository))
 
     def _lanes_of(self, image: ImageName) -> set[str]:
         return set(lanes.lanes_of_image(self.connection, image))

@@ -71,8 +71,8 @@ class GitHubSource(Section):
     secret: Secrets
     """The secret that the webhook was made with."""
     config_repo: Name | None = None
-    """The one entry under `config_repos` that the source may speak for. Without it, the repository that the event
-    names.
+    """The one entry under `config_repos` that the source may speak for; what it tells of others is ignored. Without it,
+    the repository that the event names.
     """
 
 

@@ -87,6 +87,13 @@ def _counters(status: Status) -> Iterator[Metric]:
     for kind, count in status.retries.items():
         retries.add_metric([kind], count)
     yield retries
+    ignored = CounterMetricFamily(
+        "fluxbridge_ignored", "What a source reported beyond its limits", labels=["source", "limit"]
+    )
+    for label, count in status.ignored.items():
+        source, _, limit = label.rpartition(":")
+        ignored.add_metric([source, limit], count)
+    yield ignored
     sweeps = CounterMetricFamily("fluxbridge_sweeps", "Sweeps that ended", labels=["sweep", "outcome"])
     for label, count in status.sweeps.items():
         name, _, outcome = label.rpartition(":")

@@ -53,7 +53,7 @@ private Map report(Map args) {
     if (args.result && finishedAt == null) {
         finishedAt = instant(currentBuild.startTimeInMillis + currentBuild.duration)
     }
-    String body = bodyOf(args, told, finishedAt)
+    String body = bodyOf(args, told, instant(currentBuild.startTimeInMillis), finishedAt)
     String source = args.source ?: env.FLUXBRIDGE_SOURCE ?: 'ci'
     String url = fluxbridgeHttp.address(args.url ?: env.FLUXBRIDGE_URL, "webhooks/${source}")
     Map answer = deliver(url, body, args.credentialsId ?: env.FLUXBRIDGE_CREDENTIALS ?: 'fluxbridge')
@@ -115,7 +115,7 @@ private String instant(long millis) {
 }
 
 @NonCPS
-private String bodyOf(Map args, Map told, String finishedAt) {
+private String bodyOf(Map args, Map told, String startedAt, String finishedAt) {
     onlyKnown('', args, [
         'result', 'image', 'tag', 'digest', 'images', 'charts', 'tests', 'parameters', 'scm', 'commit',
         'url', 'source', 'credentialsId', 'prefix', 'failOnError',
@@ -132,7 +132,7 @@ private String bodyOf(Map args, Map told, String finishedAt) {
     // The bytes are ASCII: what is not is escaped, so nothing on the way can read them in another encoding.
     return JsonOutput.toJson([
         schema: 1, source: 'jenkins', job: told.job, build_number: told.number, build_url: line(told.url),
-        result: resultOf(args.result), finished_at: args.result ? finishedAt : null,
+        result: resultOf(args.result), started_at: startedAt, finished_at: args.result ? finishedAt : null,
         git: [
             url: line(told.gitUrl?.replaceFirst(/^([a-z+]+:\/\/)[^\/@]*@/, '$1')), commit: line(told.commit),
             branch: branchOf(told), tag: line(told.tagName), change_id: line(told.changeId),
@@ -154,8 +154,8 @@ private String branchOf(Map told) {
 @NonCPS
 private String resultOf(Object given) {
     // A build that still runs has no result yet, and must pass no gate that asks for one.
-    String result = given ? given.toString() : 'NOT_BUILT'
-    if (!(result in ['SUCCESS', 'UNSTABLE', 'FAILURE', 'NOT_BUILT', 'ABORTED'])) {
+    String result = given ? given.toString() : 'UNKNOWN'
+    if (!(result in ['SUCCESS', 'UNSTABLE', 'FAILURE', 'NOT_BUILT', 'ABORTED', 'UNKNOWN'])) {
         throw new IllegalArgumentException("`result` is ${result}: give currentBuild.currentResult")
     }
     return result

@@ -129,9 +129,10 @@ private Map applied(List<Map> promotions, Object clusters) {
     List<String> wanted = (clusters ?: [])*.toString()
     for (promotion in promotions) {
         List there = latest(promotion.in).findAll { !wanted || it.cluster in wanted }
-        Map failed = there.find { it.state == 'failed' }
+        Map failed = there.find { it.state in ['failed', 'overridden'] }
         if (failed) {
-            return [why: "merged, but ${failed.cluster} failed to apply it: ${failed.message}".toString()]
+            String how = failed.state == 'failed' ? 'failed to apply it' : 'runs something else'
+            return [why: "merged, but ${failed.cluster} ${how}: ${failed.message}".toString()]
         }
         Map other = there.find { it.state != 'applied' }
         if (other) {

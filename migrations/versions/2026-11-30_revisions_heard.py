@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "revisions_heard"
-down_revision = "sweeps"
+down_revision = "lane_problem"
 branch_labels = None
 depends_on = None
 

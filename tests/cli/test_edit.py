@@ -111,7 +111,6 @@ def test_a_named_policy_without_a_field_is_told_by_the_exit_code(folder: Folder)
         pytest.param("broken.yaml", "a: b\nc: [\n", 2, id="broken"),
         pytest.param("broken.yaml", f"a: [\nimage: web:1 {WEB}\n", 2, id="broken with a marker"),
         pytest.param("chart/templates/a.yaml", "a: b\n{{- if .x }}\nc: d\n{{ end }}\n", 3, id="template"),
-        pytest.param("chart/templates/a.yaml", f"a: {{{{ .x }}}}\nimage: web:1 {WEB}\n", 2, id="template, marked"),
         pytest.param("near.yaml", f"a: b\n{WEB}\nimage: web:1\n", 2, id="marker above an entry"),
         pytest.param("near.yaml", "image: web:1 # {'$imagepolicy': 'flux-system:web'}\n", 1, id="single quotes"),
         pytest.param("latin.yaml", "a: b\n", 1, id="not UTF-8"),

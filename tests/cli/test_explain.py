@@ -131,3 +131,23 @@ def test_a_file_that_holds_no_tags_is_told(tmp_path: Path, content: str, said: s
 )
 def test_a_question_that_cannot_be_answered_is_told(arguments: list[str], said: str) -> None:
     assert said in _refused(*arguments)
+
+
+@pytest.mark.usefixtures("asking")
+def test_a_tag_is_told_from_delivery_to_gate() -> None:
+    told = _told("registry.acme.example/team/app:1.1.0")
+    assert told.splitlines()[0].endswith("/team/app:1.1.0")
+    assert told.splitlines()[1].startswith("  known since ")
+    assert "pushed as sha256:" in told
+    assert "(registry, delivery " in told
+    assert "images:flux-system/app in fleet:main selects 1.1.0" in told
+    assert "  staging: there: the base branch has it" in told
+    assert "  production: waits: no build has reported" in told
+    assert "staging: merged #1: " in told
+    assert json.loads(_told("registry.acme.example/team/app:1.1.0", "--json"))["tag"] == "1.1.0"
+
+
+@pytest.mark.usefixtures("asking")
+@pytest.mark.parametrize("option", [("--push", "app:1"), ("--repo", "fleet"), ("--root", "images"), ("--tags", "f")])
+def test_a_tag_takes_no_option_of_a_policy(option: tuple[str, str]) -> None:
+    assert "leave out --tags, --push, --repo and --root" in _refused("registry.acme.example/team/app:1.1.0", *option)

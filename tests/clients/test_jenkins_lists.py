@@ -346,10 +346,10 @@ def test_what_breaks_in_the_middle_gives_no_part_of_the_list(filled: JenkinsServ
         client.newest_builds(["acme/*"])
 
 
-def test_lists_are_read_with_an_account_and_crumbs_in_one_session() -> None:
+def test_lists_are_read_with_an_account_and_without_crumbs() -> None:
     with JenkinsServer(account=("bridge", "t0ken"), has_crumbs=True) as server:
         server.put_build("acme/app/main", build_body(7))
         client = Jenkins("main", server.url, user="bridge", token=lambda: "t0ken")
         assert client.newest_builds(["*"]) == {"acme/app/main": 7}
-        assert len([each for each in server.requests if "crumb" in each.target]) == 1
+        assert not [each for each in server.requests if "crumb" in each.target]
         assert numbers(client.builds_after("acme/app/main", 0, limit=9)) == [7]

@@ -104,14 +104,17 @@ def test_only_an_open_one_can_be_merged(local: LocalWorld, state: str) -> None:
         local.forge.merge(number, by="bob")
 
 
-def test_one_without_its_branch_cannot_be_merged_and_keeps_its_last_head(local: LocalWorld) -> None:
+def test_who_deletes_its_branch_closes_it_and_it_keeps_its_last_head(local: LocalWorld) -> None:
     number = opened(local).number
     newest = local.push(HEAD, {"web.yaml": "tag: 1.3.0\n"})
     local.forge.pull_request(number)
     local.delete_branch(HEAD)
-    assert local.forge.pull_request(number).head_sha == newest
     with pytest.raises(Conflict, match="lacks its branch"):
         local.forge.merge(number, by="alice")
+    shown = local.forge.pull_request(number)
+    assert (shown.head_sha, shown.state, shown.closed_by) == (newest, PullRequestState.CLOSED, "unknown")
+    local.push(HEAD, {"web.yaml": "tag: 1.3.0\n"})
+    assert local.forge.open_pull_requests(prefix="fluxbridge") == []
 
 
 def test_the_head_of_a_deleted_branch_survives_garbage_collection(local: LocalWorld) -> None:

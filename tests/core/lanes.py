@@ -14,6 +14,7 @@ from app.core.promotion.holds import Hold, HoldKind
 from app.core.promotion.planning import Plan, plan
 from app.core.promotion.rules import Rules, read_rules
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
+from app.core.promotion.text_images import other_images
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 POLICY = "flux-system/app"
@@ -111,8 +112,9 @@ class Lane:
         return plan(self.state(), NOW + after)
 
     def _policy(self, policy: Policy, tree: FluxTree, rules: Rules) -> PolicyState:
+        others = other_images([one for one in tree.fields if one.policy == policy.name], policy)
         fields = tuple(
-            FieldState(one, stage.name, is_same_spec=not self.changed_spec)
+            FieldState(one, stage.name, is_same_spec=not self.changed_spec, other_image=others.get(one))
             for one in tree.fields
             if one.policy == policy.name and (stage := rules.stage_of(one.file)) is not None
         )
@@ -122,8 +124,8 @@ class Lane:
         compiled = compile_policy(policy.spec)
         known = {one.tag: one for one in self.tags}
         for one in fields:
-            if one.tag is not None and one.tag not in known:
-                known[one.tag] = tag_state(one.tag)
+            if one.own_tag is not None and one.own_tag not in known:
+                known[one.own_tag] = tag_state(one.own_tag)
         selection = compiled.select([tag for tag, one in known.items() if not one.is_gone])
         return PolicyState(
             policy=policy,

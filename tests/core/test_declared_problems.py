@@ -50,7 +50,7 @@ def _set(content: str, field: DeclaredField, new: str) -> str:
         pytest.param("b: &x {tag: 1}\na: *x\n", _at("a.tag"), 2, "a is what stands at &x", id="alias"),
         pytest.param("b: &x {tag: 1}\na: {<<: *x}\n", _at("a.tag"), 2, "with << into a", id="merge key"),
         pytest.param("a: {tag: '{{ .tag }}'}\n", _at("a.tag"), 1, "is a template", id="templated value"),
-        pytest.param("a: {{ x }}\nb: {tag: 1}\n", _at("b.tag"), 2, "the file is a template", id="template"),
+        pytest.param("b: 1\na: {tag: {{ x }}}\n", _at("a.tag"), 2, "is a template", id="template without quotes"),
         pytest.param("a: {tag: !!int 1}\n", _at("a.tag"), 1, "explicit type", id="explicit type"),
         pytest.param("kind: A\n", _at("spec.tag", kind="HelmRelease"), 1, "no HelmRelease", id="no such object"),
         pytest.param(

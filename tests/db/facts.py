@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
 from app.core.promotion.gates import BuildReport
-from app.db import builds, catalogue
+from app.db import build_reports, catalogue
 from app.db.deliveries import NewDelivery
 from app.db.inbox import Inbox
 
@@ -50,7 +50,7 @@ def record_listing(
 
 def reports_of(connection: Connection, image: ImageName) -> Sequence[BuildReport]:
     """Every report that names an image."""
-    return builds.reports_after(connection, image, 0, limit=10_000)[0]
+    return build_reports.reports_after(connection, image, 0, limit=10_000)[0]
 
 
 def keep_now(inbox: Inbox, new: NewDelivery) -> str:

@@ -128,7 +128,7 @@ def test_pages_filter_by_job_result_and_image(database: Database) -> None:
 
 def _record(database: Database, one: BuildFinished, *, is_ours: bool = False) -> bool:
     with database.transaction() as connection:
-        return builds.record(connection, one, is_ours=is_ours, source="ci", delivery_id="d1", now=NOW + MINUTE)
+        return builds.record(connection, one, is_ours=is_ours, source="ci", delivery_id="d1", now=NOW + MINUTE).is_news
 
 
 def _all(database: Database) -> list[BuildRow]:

@@ -123,15 +123,15 @@ def test_a_pull_request_is_known_as_it_was_last_seen(database: Database) -> None
         assert pull_requests.find(connection, OTHER_LANE, 7) is None
 
 
-def test_closed_pull_requests_are_watched_while_their_hold_stands(database: Database) -> None:
-    closed = replace(PULL, state=PullRequestState.CLOSED)
+def test_a_merge_that_only_git_shows_is_one_of_which_the_forge_has_to_tell(database: Database) -> None:
+    merged = replace(PULL, state=PullRequestState.MERGED, ended_at=NOW)
     with database.transaction() as connection:
-        pull_requests.upsert(connection, closed)
-        assert list(pull_requests.held_in(connection, LANE, limit=9)) == []
-        holds.add(connection, LANE, HOLD, pull_request=7)
-        assert list(pull_requests.held_in(connection, LANE, limit=9)) == [closed]
-        holds.lift_of_pull_request(connection, LANE, 7, at=NOW + MINUTE)
-        assert list(pull_requests.held_in(connection, LANE, limit=9)) == []
+        pull_requests.upsert(connection, PULL)
+        assert list(pull_requests.merged_untold(connection, LANE)) == []
+        pull_requests.upsert(connection, merged)
+        assert list(pull_requests.merged_untold(connection, LANE)) == [merged]
+        pull_requests.upsert(connection, replace(merged, ended_by="mira"))
+        assert list(pull_requests.merged_untold(connection, LANE)) == []
 
 
 def test_a_hold_stands_until_it_is_lifted(database: Database) -> None:

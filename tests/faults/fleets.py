@@ -51,7 +51,7 @@ class Fleet:
     def push(self, app: str, tag: str, *, made: str = "first", result: str = "SUCCESS") -> list[Message]:
         """Push an image; the registry tells of it, and the build that made it."""
         digest = self.put(app, tag, made=made)
-        self.newest[app] = max(self.newest[app], tag, key=_version)
+        self.newest[app] = max(self.newest[app], tag, key=version)
         self._builds += 1
         body, headers = registry_event(f"team/{app}", tag, digest, host=self.registry.host)
         image = f"registry.acme.example/team/{app}"
@@ -102,5 +102,6 @@ def tag_in(text: str) -> str:
     return line.split("#")[0].strip().rpartition(":")[2]
 
 
-def _version(tag: str) -> tuple[int, ...]:
+def version(tag: str) -> tuple[int, ...]:
+    """A tag in its order."""
     return tuple(map(int, tag.split(".")))

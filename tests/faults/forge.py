@@ -25,6 +25,8 @@ class WatchedGitHub(GitHubServer):
         self.on_asked: Callable[[str, str], None] = lambda _method, _path: None
         self.on_acted: Callable[[Exchange], None] = lambda _exchange: None
         self.on_git: Callable[[], None] = lambda: None
+        self.pushed: list[tuple[str, str, str]] = []
+        """Each branch that anyone pushed, with its commits before and after, in order."""
         self._http.handle_error = lambda *_: None  # type: ignore[method-assign] # clients that were killed leave
         git.on_request = lambda: self.on_git()  # noqa: PLW0108 (looked up at each call: tests replace it)
 
@@ -36,6 +38,12 @@ class WatchedGitHub(GitHubServer):
         count = super().note_exchange(exchange)
         self.on_acted(exchange)
         return count
+
+    def note_push(self, lines: str, pusher: str) -> None:
+        for line in lines.splitlines():
+            before, after, ref = line.split(" ", 2)
+            self.pushed.append((ref.removeprefix("refs/heads/"), before, after))
+        super().note_push(lines, pusher)
 
     @property
     def git_requests(self) -> Sequence[GitRequest]:

@@ -4,49 +4,21 @@ A long run: `FLUXBRIDGE_FAULT_ROUNDS=50 uv run pytest -n0 tests/faults`.
 """
 
 import random
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import make_url
 
 from tests.faults.extent import IS_LONG, ROUNDS, SEED, timeout
+from tests.faults.moments import Moment
 from tests.faults.worlds import World, world
 
 pytestmark = timeout
-_LATEST_S = 4
 # What may happen when it is killed, and up to how many times before.
 _MOMENTS = [("acknowledged", 12), ("git", 8), ("asked", 20), ("acted", 20)]
 _READY_S = 3
 # What a git command that was killed leaves in its repository.
 _STALE_LOCKS = ("HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "refs/heads/main.lock")
-
-
-class Moment:
-    """The n-th time that something happens from now on: then `strike` is called, once, where it happens."""
-
-    def __init__(self, kind: str, count: int, strike: Callable[[], None]) -> None:
-        self._kind, self._left, self._strike = kind, count, strike
-        self._lock = threading.Lock()
-        self.has_come = threading.Event()
-
-    def note(self, kind: str) -> None:
-        with self._lock:
-            if kind != self._kind or self.has_come.is_set():
-                return
-            self._left -= 1
-            if self._left > 0:
-                return
-            self._strike()
-            self.has_come.set()
-
-    def wait(self) -> None:
-        """Wait for it; where it does not come, any moment is as good."""
-        if not self.has_come.wait(_LATEST_S):
-            with self._lock:
-                if not self.has_come.is_set():
-                    self._strike()
-                    self.has_come.set()
 
 
 def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(

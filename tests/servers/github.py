@@ -18,7 +18,7 @@ from tests.servers.github_api import Answer, Asked, RestApi
 from tests.servers.github_bodies import Bodies
 from tests.servers.github_checks import Exchange, problems
 from tests.servers.github_limits import HourlyLimit
-from tests.servers.github_pulls import NOWHERE, MergeMethod, PullEvent, PullRequests, PushEvent
+from tests.servers.github_pulls import NOWHERE, MergeMethod, Pull, PullEvent, PullRequests, PushEvent
 from tests.servers.github_webhooks import FIRST_HOOK, Webhook, WebhookDelivery, WebhookPost
 
 _BASE = "/api/v3"
@@ -140,6 +140,22 @@ class GitHubServer:
 
     def close(self, number: int, *, by: str) -> None:
         self._pulls.close(number, by=by)
+
+    def retarget(self, number: int, base: str, *, by: str) -> None:
+        """Give a pull request another base branch."""
+        self._pulls.retarget(number, base, by=by)
+
+    def notice(self, branch: str, before: str | None, *, by: str) -> None:
+        """Draw the conclusions from a branch that was moved in the repository itself, as GitHub does a moment later."""
+        self._pulls.moved(PushEvent(branch, before or NOWHERE, self.repository.head(branch) or NOWHERE, by))
+
+    def shown(self, number: int) -> Pull:
+        """A pull request as its page shows it."""
+        return self._pulls.find(number)
+
+    def every(self) -> list[Pull]:
+        """Every pull request, newest first."""
+        return self._pulls.every()
 
     def reopen(self, number: int, *, by: str) -> None:
         self._pulls.reopen(number, by=by)

@@ -138,6 +138,14 @@ class PullRequests:
             pull.title, pull.body = title, body
             self._announce("edited", pull, by)
 
+    def retarget(self, number: int, base: str, *, by: str) -> None:
+        """Give it another base branch, which must be there."""
+        with self._lock:
+            pull = self.find(number)
+            self._require_branch(base)
+            pull.base = base
+            self._announce("edited", pull, by)
+
     def close(self, number: int, *, by: str) -> None:
         """Close it; one that is not open stays as it is."""
         with self._lock:

@@ -30,11 +30,12 @@ class SeenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """An answer to give instead of the right one."""
+    """An answer to give instead of the right one; `is_proxy`: it is not Jenkins that answers."""
 
     status: int
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_proxy: bool = False
 
 
 def build_body(
@@ -207,7 +208,8 @@ def _answering_for(jenkins: JenkinsServer) -> type[BaseHTTPRequestHandler]:
         def _send(self, answer: Odd) -> None:
             content = answer.body.encode()
             self.send_response(answer.status)
-            for name, value in {"X-Jenkins": "2.516.3", **answer.headers}.items():
+            own = {} if answer.is_proxy else {"X-Jenkins": "2.516.3"}
+            for name, value in {**own, **answer.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

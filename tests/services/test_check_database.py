@@ -232,7 +232,7 @@ def test_a_build_that_is_there_twice_is_told(database: Database) -> None:
     _break(database, "DELETE FROM build_artifacts")
     _without_constraints(database, "builds")
     _copy(database, "builds", "'ffff'")
-    _tells(database, "one-of-controller-job-number", "build ffff")
+    _tells(database, "one-of-controller-job-number-run", "build ffff")
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_an_image_that_a_parameter_names_beyond_the_source_is_left_out(
     jenkins.put_build("team/app", build_body(7, parameters=named))
     gathered = settle(systems, MENTIONED)
     assert built(gathered).artifacts == ()
-    assert gathered.ignored == [f"source ci may not speak for image {registry.host}/payroll/app"]
+    assert gathered.ignored == [f"source ci may not speak for image {registry.host}/payroll/app:1.1.0"]
 
 
 def test_a_build_that_jenkins_does_not_show_is_unknown(systems: Systems) -> None:

@@ -13,10 +13,11 @@ from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
 from app.core.policies.advance import ENGINE, standing_among
 from app.core.policies.spec import Alphabetical, Numerical, PolicySpec, SemVer, TagFilter
+from app.core.promotion.consent import is_candidate
 from app.db import builds, catalogue, selections
 from app.db.database import Database
 from app.services.judge_policies import Judge
-from app.services.keep_selections import is_candidate, keep_selections, states_of_all
+from app.services.keep_selections import keep_selections, states_of_all
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Systems
 from tests.db.facts import record_listing

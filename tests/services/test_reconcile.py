@@ -15,6 +15,7 @@ from app.db import holds, promotion_events, pushed_heads
 from app.db.database import Database
 from app.db.promotion_events import Link
 from app.db.promotions import PromotionState
+from app.services.follow_up import Followed
 from app.services.lane_run import LostLane
 from app.services.read_lane import view_at
 from app.services.reconcile import NoBaseBranch, read_state, reconcile
@@ -185,7 +186,7 @@ def test_merged_before_a_newer_tag_was_pushed_the_older_one_is_what_was_let_in(l
     lane.push("1.2.0")
     run = lane.claim()
     view = view_at(lane.repository, lane.scans, lane.config.head("main") or "")
-    state = read_state(run, view, run.judge.by_stored_choice(view, run.lane))
+    state = read_state(run, view, run.judge.by_stored_choice(view, run.lane), Followed({}, {}, {}, {}))
     record_outcomes(run, plan(state, lane.now))
     forge.merge(number, by="mira")
     lane.now += timedelta(hours=2)

@@ -95,6 +95,7 @@ def test_once_the_base_has_moved_each_is_asked_for_conflicts(lane: Lane, forge: 
 def test_a_new_proposal_asks_once_for_the_pull_requests_that_its_branch_had(lane: Lane, forge: Watched) -> None:
     lane.config.commit("main", {f"apps/{stage}/app.yaml": deployment("1.1.0") for stage in STAGES})
     lane.run()
+    lane.run()
     lane.push("1.3.0")
     asked = forge.during(lane)
     assert asked.count("find_pull_requests") == len(STAGES)

@@ -107,7 +107,9 @@ def test_a_merge_while_a_newer_tag_is_being_pushed_keeps_both(lane: Lane) -> Non
     assert lane.config.text(left.head, "apps/app.yaml") == deployment("1.2.0")
 
 
-def test_a_merge_that_the_forge_does_not_tell_yet_is_waited_for(lane: Lane, database: Database) -> None:
+def test_a_merge_that_the_forge_does_not_tell_yet_is_known_from_git_and_written_once(
+    lane: Lane, database: Database
+) -> None:
     forge: Any = lane.forge
     lane.push("1.1.0")
     lane.run()
@@ -115,7 +117,7 @@ def test_a_merge_that_the_forge_does_not_tell_yet_is_waited_for(lane: Lane, data
     forge.merge(pull.number, by="mira")
     lane.forge = _Behind(forge, pull)
     lane.run()
-    assert _states(lane) == {"1.1.0": PromotionState.PROPOSED}
+    assert _states(lane) == {"1.1.0": PromotionState.MERGED}
     lane.forge = forge
     lane.run()
     (promotion,) = lane.promotions()

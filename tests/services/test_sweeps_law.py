@@ -12,10 +12,11 @@ from app.core.facts import BuildResult
 from app.core.images import ImageName
 from app.core.policies.advance import standing_among
 from app.core.policies.selection import compile_policy
+from app.core.promotion.consent import is_candidate
 from app.db import builds, lanes, selections
 from app.db.collections import METADATA
 from app.db.database import Database
-from app.services.keep_selections import is_candidate, states_of_all
+from app.services.keep_selections import states_of_all
 from tests.db.facts import reports_of
 from tests.services.sweeping import BuiltJenkins, ShownRegistry, built, held, name_in_policies, sweep
 from tests.services.webhooks import (

@@ -17,6 +17,7 @@ from app.core.policies.advance import standing_among
 from app.core.policies.selection import compile_policy
 from app.core.policies.spec import Alphabetical, PolicySpec, SemVer
 from app.core.ports import Registry
+from app.core.promotion.consent import is_candidate
 from app.db import builds, catalogue, deliveries, lanes, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database
@@ -25,7 +26,7 @@ from app.demo.registry import DemoRegistry
 from app.senders.sender import Keys, Origin
 from app.services.interpret import Interpreter
 from app.services.judge_policies import Judge
-from app.services.keep_selections import is_candidate, states_of_all
+from app.services.keep_selections import states_of_all
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import ConfigRepo, Source, Systems
 from tests.db.facts import reports_of

@@ -1,1 +1,1 @@
-"""Trials: what outsiders saw go wrong, and what is right."""
+"""What trials with real systems found, each as a user would say it, and what could go wrong beside it."""

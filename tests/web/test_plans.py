@@ -30,6 +30,7 @@ VALUES = {
     "stage": "production",
     "state": "waiting",
     "status": "waiting",
+    "tag": f"{IMAGE}:1.1.0",
     "until": "2027-01-01T00:00:00Z",
 }
 # It is there to go through the whole database, a stretch at a time.

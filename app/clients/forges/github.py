@@ -41,7 +41,7 @@ from app.clients.forges.github_errors import (
 from app.clients.forges.github_limits import Limits
 from app.clients.forges.github_pages import PAGE, read_pages
 from app.core.errors import FluxbridgeError
-from app.core.ports import PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _API_VERSION = "2022-11-28"
 _PULLS = TypeAdapter(list[ListedPull])
@@ -169,6 +169,11 @@ class GitHub:
             if self._read(pull).outcome is PullRequestState.OPEN:
                 pull.edit(state="closed")
             return self._shown(repository, number)
+
+    def notice_merge(self, number: int, merge: GitMerge) -> PullRequest:
+        """Show it as it is: GitHub sees by itself, a moment later, that its head came into its base."""
+        del merge
+        return self.pull_request(number)
 
     @contextmanager
     def asking(self, number: int | None = None, *, permission: str = _PULL_REQUESTS) -> Iterator[Repository]:

@@ -1,6 +1,6 @@
 """The local forge: pull requests inside a bare repository on this machine, merged with git, no server needed."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from app.clients.forges.local_pulls import (
 from app.clients.git_command import GitCommand, GitFailed, checked_branch
 from app.clients.git_trees import commit_tree, signature
 from app.core.errors import Conflict, NotFound, Refused, Unavailable
-from app.core.ports import PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _ATTEMPTS = 20
 
@@ -77,7 +77,7 @@ class LocalForge:
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch, in any state, newest first."""
-        snapshot = take_snapshot(self._git)
+        snapshot = self._look()
         return self._shown(snapshot, (number for number, pull in snapshot.pulls.items() if pull.head == head))
 
     def recent_pull_requests(self, *, prefix: str, limit: int) -> Sequence[PullRequestSeen]:
@@ -85,7 +85,7 @@ class LocalForge:
 
         A push to its branch changes no pull request here.
         """
-        snapshot = take_snapshot(self._git)
+        snapshot = self._look()
         newest = sorted(snapshot.pulls.items(), key=lambda one: (one[1].last_changed_at, one[0]), reverse=True)
         return [
             PullRequestSeen(number, pull.state, pull.head, snapshot.head_sha(number), pull.base)
@@ -95,7 +95,7 @@ class LocalForge:
 
     def open_pull_requests(self, *, prefix: str) -> Sequence[PullRequestSeen]:
         """Those that are open from branches below `prefix`/."""
-        snapshot = take_snapshot(self._git)
+        snapshot = self._look()
         return [
             PullRequestSeen(number, pull.state, pull.head, snapshot.head_sha(number), pull.base)
             for number, pull in snapshot.pulls.items()
@@ -104,20 +104,23 @@ class LocalForge:
 
     def list_pull_requests(self, *, state: PullRequestState | None = None) -> Sequence[PullRequest]:
         """All pull requests, or those in one state, newest first."""
-        snapshot = take_snapshot(self._git)
+        snapshot = self._look()
         return self._shown(snapshot, (n for n, pull in snapshot.pulls.items() if state in {None, pull.state}))
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request. Raises UnknownPullRequest."""
-        snapshot = take_snapshot(self._git)
+        snapshot = self._look()
         _pull(snapshot, number)
         return self._show(snapshot, number)
 
     def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
-        """Open it; one that is already open from that head is returned instead. Raises CannotOpenPullRequest."""
+        """Open it; one that is already open from that head into that base is returned instead.
+
+        Raises CannotOpenPullRequest.
+        """
         for _attempt in range(_ATTEMPTS):
             snapshot = take_snapshot(self._git)
-            if (present := _open_from(snapshot, draft.head)) is not None:
+            if (present := _open_from(snapshot, draft.head, into=draft.base)) is not None:
                 return self._show(snapshot, present)
             # Two that open at once want the same number: one gets it, the other looks again.
             number = snapshot.next_number
@@ -169,11 +172,39 @@ class LocalForge:
 
         return self._change(number, reopened)
 
+    def retarget(self, number: int, *, base: str) -> PullRequest:
+        """Give it another base branch; one that is not open stays as it is."""
+        new = checked_branch(base)
+
+        def moved(_: Snapshot, pull: Pull) -> Pull:
+            return pull.model_copy(update={"base": new}) if pull.state is PullRequestState.OPEN else pull
+
+        return self._change(number, moved)
+
+    def notice_merge(self, number: int, merge: GitMerge) -> PullRequest:
+        """Show as merged what somebody merged with git and pushed, also one that was closed before."""
+        changes = {"merged_by": merge.by, "merged_at": merge.at, "merge_commit": merge.commit}
+
+        def merged(_: Snapshot, pull: Pull) -> Pull:
+            if pull.state is PullRequestState.MERGED:
+                return pull
+            return pull.model_copy(update={"state": PullRequestState.MERGED, **changes})
+
+        return self._change(number, merged)
+
     def merge(self, number: int, *, by: str) -> PullRequest:
-        """Merge it with a merge commit; base and pull request move together. Raises PullRequestNotReady."""
+        """Merge it with a merge commit; base and pull request move together. Raises PullRequestNotReady.
+
+        Who moves refs beside others may be told that it failed although it did not: what our own commit merged is done.
+        """
+        ours: set[str] = set()
         for _attempt in range(_ATTEMPTS):
             snapshot = take_snapshot(self._git)
-            if move_refs(self._git, *self._merge_moves(snapshot, number, by)):
+            if _pull(snapshot, number).merge_commit in ours:
+                return self.pull_request(number)
+            commit, moves = self._merge_moves(snapshot, number, by, done=ours)
+            ours.add(commit)
+            if move_refs(self._git, *moves):
                 return self.pull_request(number)
         raise RepositoryBusy(self._git.path)
 
@@ -191,6 +222,18 @@ class LocalForge:
         shown = self._git.run("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/fluxbridge").text
         return {name: sha for name, _, sha in (line.partition(" ") for line in shown.splitlines())}
 
+    def _look(self) -> Snapshot:
+        """Everything as it is now; whoever deleted the branch of an open one has closed it."""
+        snapshot = take_snapshot(self._git)
+        lost = [
+            number
+            for number, pull in snapshot.pulls.items()
+            if pull.state is PullRequestState.OPEN and snapshot.branch(pull.head) is None
+        ]
+        for number in lost:
+            self.close(number, by="unknown")
+        return take_snapshot(self._git) if lost else snapshot
+
     def _change(self, number: int, change: Callable[[Snapshot, Pull], Pull]) -> PullRequest:
         for _attempt in range(_ATTEMPTS):
             snapshot = take_snapshot(self._git)
@@ -203,27 +246,34 @@ class LocalForge:
                 return self.pull_request(number)
         raise RepositoryBusy(self._git.path)
 
-    def _merge_moves(self, snapshot: Snapshot, number: int, by: str) -> list[RefMove]:
+    def _merge_moves(
+        self, snapshot: Snapshot, number: int, by: str, *, done: Collection[str]
+    ) -> tuple[str, list[RefMove]]:
+        """The merge commit and all that moves with it; one of `done` that is in the base already is not made again."""
         pull = _pull(snapshot, number)
         head, base = snapshot.branch(pull.head), snapshot.branch(pull.base)
         if pull.state is not PullRequestState.OPEN:
             raise PullRequestNotReady(number, f"is {pull.state}; only an open one can be merged")
         if head is None or base is None:
             raise PullRequestNotReady(number, f"lacks its branch {pull.base if head else pull.head}; push it again")
-        tree = self._merged_tree(base, head)
-        if tree is None:
-            raise PullRequestNotReady(number, f"conflicts with {pull.base}; update {pull.head} first")
         now = self._clock()
-        message = f"Merge pull request {number} from {pull.head}\n\n{pull.title}"
-        commit = commit_tree(self._git, tree, (base, head), message=message, by=signature((by, f"{by}@localhost"), now))
+        commit = base if base in done else self._merge_commit(number, pull, (base, head), (by, now))
         changes = {"state": PullRequestState.MERGED, "merged_by": by, "merged_at": now, "merge_commit": commit}
         merged = pull.model_copy(update={**changes, "changed_at": now})
-        return [
+        return commit, [
             RefMove(f"{HEADS}{pull.base}", commit, base),
             RefMove(f"{HEADS}{pull.head}", head, head),
             self._state_move(snapshot, number, merged),
             RefMove(head_ref(number), head, snapshot.refs[head_ref(number)]),
         ]
+
+    def _merge_commit(self, number: int, pull: Pull, parents: tuple[str, str], by: tuple[str, datetime]) -> str:
+        tree = self._merged_tree(*parents)
+        if tree is None:
+            raise PullRequestNotReady(number, f"conflicts with {pull.base}; update {pull.head} first")
+        who, now = by
+        message = f"Merge pull request {number} from {pull.head}\n\n{pull.title}"
+        return commit_tree(self._git, tree, parents, message=message, by=signature((who, f"{who}@localhost"), now))
 
     def _merged_tree(self, base: str, head: str) -> str | None:
         """The tree of a merge; None: the two conflict, or have no history in common."""
@@ -300,9 +350,9 @@ def _pull(snapshot: Snapshot, number: int) -> Pull:
     return snapshot.pulls[number]
 
 
-def _open_from(snapshot: Snapshot, head: str) -> int | None:
-    is_open = (n for n, pull in snapshot.pulls.items() if pull.head == head and pull.state is PullRequestState.OPEN)
-    return next(is_open, None)
+def _open_from(snapshot: Snapshot, head: str, *, into: str) -> int | None:
+    wanted = (head, into, PullRequestState.OPEN)
+    return next((n for n, pull in snapshot.pulls.items() if (pull.head, pull.base, pull.state) == wanted), None)
 
 
 def _head_move(snapshot: Snapshot, number: int) -> RefMove:
@@ -316,5 +366,5 @@ def _require_reopenable(snapshot: Snapshot, number: int) -> None:
         raise PullRequestNotReady(number, "is merged; open a new one")
     if snapshot.branch(pull.head) is None:
         raise PullRequestNotReady(number, f"lacks its branch {pull.head}; push it again first")
-    if (other := _open_from(snapshot, pull.head)) is not None:
+    if (other := _open_from(snapshot, pull.head, into=pull.base)) is not None:
         raise PullRequestNotReady(number, f"gave its branch to pull request {other}; close that one first")

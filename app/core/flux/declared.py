@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from app.core.flux.fields import Field, Report
+from app.core.flux.fields import Field, Refused, Report
 from app.core.flux.globs import PathList
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.reading import Unreadable
-from app.core.images import ImageReference
+from app.core.images import ImageReference, InvalidImage
 from app.core.manifests.declared import Containers, DeclaredField, FieldScan, Selector
-from app.core.manifests.places import Miss, Part
+from app.core.manifests.places import Miss, Part, Refusal
 
 RULES_FILE = ".fluxbridge.yaml"
 
@@ -62,30 +62,44 @@ class NamedPolicies(Protocol):
         """The policy that a field in a file means. Raises Unreadable where that is none, or not clear."""
 
 
-def join_declared(
-    marked: Sequence[Field], declared: Declared, policies: NamedPolicies
-) -> tuple[tuple[Field, ...], list[Report]]:
-    """All fields in the order of files, and what is wrong with declarations.
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """All fields in the order of files, those that are there and cannot be written, and what is wrong."""
+
+    fields: tuple[Field, ...]
+    refused: tuple[Refused, ...]
+    reports: tuple[Report, ...]
+
+
+def join_declared(marked: Sequence[Field], declared: Declared, policies: NamedPolicies) -> Joined:
+    """Put marked and declared fields together.
 
     A place that two declarations, or a marker and a declaration, give to different policies is reported and no field;
     nor is then anything else that those declarations set in the file, for an image is set as a whole or not at all.
     What a pattern of files matches need not all have something to set, as long as one of the files has.
     """
     fields = list(marked)
+    refused: list[Refused] = []
     reports: list[Report] = []
     for declaration, scans in _by_declaration(declared):
-        found, odd = _found_by(declaration, scans, policies)
-        fields += found
-        reports += odd
+        for one in _found_by(declaration, scans, policies):
+            match one:
+                case Field():
+                    fields.append(one)
+                case Refused():
+                    refused.append(one)
+                case Report():
+                    reports.append(one)
     by_file: dict[str, list[Field]] = defaultdict(list)
     for field in fields:
         by_file[field.file].append(field)
     kept: list[Field] = []
     for file in sorted(by_file):
-        whole, odd = _without_conflicts(file, by_file[file])
+        whole, taken, odd = _without_conflicts(file, by_file[file])
         kept += whole
+        refused += taken
         reports += odd
-    return tuple(kept), reports
+    return Joined(tuple(kept), tuple(refused), tuple(reports))
 
 
 def _by_declaration(declared: Declared) -> Iterator[tuple[Declaration, Sequence[DeclaredScan]]]:
@@ -98,31 +112,28 @@ def _by_declaration(declared: Declared) -> Iterator[tuple[Declaration, Sequence[
 
 def _found_by(
     declaration: Declaration, scans: Sequence[DeclaredScan], policies: NamedPolicies
-) -> tuple[list[Field], list[Report]]:
+) -> Iterator[Field | Refused | Report]:
     """The fields of one declaration in all files, and what is wrong with it."""
     if not scans:
         files = " or ".join(declaration.files)
-        return [], [Report(RULES_FILE, None, f"{declaration.key}: no file of the repository matches {files}")]
-    fields: list[Field] = []
-    reports: list[Report] = []
+        yield Report(RULES_FILE, None, f"{declaration.key}: no file of the repository matches {files}")
+    has_any = False
     missed: list[_Missed] = []
     for one in scans:
         for found in _fields_of(one, policies):
             match found:
-                case Field():
-                    fields.append(found)
-                case Report():
-                    reports.append(found)
                 case _Missed() if one.file in declaration.files:
                     what = f"{declaration.key} of {RULES_FILE}: {found.what}"
-                    reports.append(Report(found.file, found.line, what))
+                    yield Report(found.file, found.line, what)
                 case _Missed():
                     missed.append(found)
-    if missed and not fields:
+                case Field() | Refused() | Report():
+                    has_any |= not isinstance(found, Report)
+                    yield found
+    if missed and not has_any:
         first = f"{missed[0].file}: {missed[0].what}"
         what = f"{declaration.key}: no file that its pattern matches has anything to set: {first}"
-        reports.append(Report(RULES_FILE, None, what))
-    return fields, reports
+        yield Report(RULES_FILE, None, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +145,7 @@ class _Missed:
     what: str
 
 
-def _fields_of(one: DeclaredScan, policies: NamedPolicies) -> Iterator[Field | Report | _Missed]:
+def _fields_of(one: DeclaredScan, policies: NamedPolicies) -> Iterator[Field | Refused | Report | _Missed]:
     declaration, file = one.declaration, one.file
     try:
         policy = policies.meant_by(declaration.namespace, declaration.policy, file)
@@ -144,6 +155,8 @@ def _fields_of(one: DeclaredScan, policies: NamedPolicies) -> Iterator[Field | R
     for problem in one.scan.problems:
         if not isinstance(problem, Miss):
             yield Report(file, problem.line, f"{declaration.key} of {RULES_FILE}: {problem.what}")
+            if isinstance(problem, Refusal) and policy is not None and _is_meant(policy, declaration, problem):
+                yield Refused(policy.name, file, problem.line, problem.what)
         elif policy is not None:
             yield _Missed(file, problem.line, problem.what)
     if policy is None:
@@ -161,6 +174,16 @@ def _why_none(policy: Policy, one: DeclaredScan) -> str:
     if isinstance(one.declaration.selector, Containers):
         return f"no container has the image {policy.image}"
     return f"only a digest stands there, and {policy.name} reflects none"
+
+
+def _is_meant(policy: Policy, declaration: Declaration, refusal: Refusal) -> bool:
+    """Whether a value that is not written is a policy's: of containers only one that has its image."""
+    if not isinstance(declaration.selector, Containers):
+        return True
+    try:
+        return policy.image is not None and ImageReference.parse(refusal.text).name == policy.image
+    except InvalidImage:
+        return False
 
 
 def _is_for(policy: Policy, field: DeclaredField) -> bool:
@@ -193,8 +216,8 @@ def _meeting(fields: Sequence[Field]) -> Iterator[list[Field]]:
 _Owner: TypeAlias = tuple[PolicyName, Selector | int]
 
 
-def _without_conflicts(file: str, fields: Sequence[Field]) -> tuple[list[Field], list[Report]]:
-    """The fields of one file that are set for sure, and one report for each conflict of the same owners."""
+def _without_conflicts(file: str, fields: Sequence[Field]) -> tuple[list[Field], list[Refused], list[Report]]:
+    """The fields of one file that are set for sure, and for each conflict of the same owners what it takes away."""
     clear: list[list[Field]] = []
     conflicts: dict[frozenset[_Owner], list[Field]] = {}
     for same in _meeting(fields):
@@ -203,7 +226,7 @@ def _without_conflicts(file: str, fields: Sequence[Field]) -> tuple[list[Field],
         else:
             conflicts.setdefault(frozenset(map(_owner, same)), same)
     if not conflicts:
-        return [same[0] for same in clear], []
+        return [same[0] for same in clear], [], []
     owners = [frozenset(map(_owner, same)) for same in clear]
     taken_away = frozenset[_Owner]().union(*conflicts)
     kept = [same[0] for same, by in zip(clear, owners, strict=True) if taken_away.isdisjoint(by)]
@@ -211,7 +234,12 @@ def _without_conflicts(file: str, fields: Sequence[Field]) -> tuple[list[Field],
         _conflict(file, same, takes_more=not all(between.isdisjoint(by) for by in owners))
         for between, same in conflicts.items()
     ]
-    return kept, reports
+    refused = [
+        Refused(policy, file, report.line, report.what)
+        for report, between in zip(reports, conflicts, strict=True)
+        for policy in sorted({policy for policy, _ in between})
+    ]
+    return kept, refused, reports
 
 
 def _owner(field: Field) -> _Owner:

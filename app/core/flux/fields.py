@@ -16,11 +16,32 @@ class Field:
     marked: AnyField
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A place that a policy would set and that cannot be written, which keeps its other fields in the stage back.
+
+    What is wrong with it is among the reports too.
+    """
+
+    policy: PolicyName
+    file: str
+    line: int | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line or 1}: {self.why}"
+
+
 class About(StrEnum):
-    """What a report is about: a marker that is none, one whose policy is not clear, or anything else."""
+    """What a report is about: a marker that is none, one whose policy is not clear, an overridden field, or other.
+
+    What is wrong with the paths of stages is an error, for a file may be in another stage than was meant.
+    """
 
     MARKER = "marker"
     POLICY_OF_MARKER = "policy_of_marker"
+    OVERRIDDEN = "overridden"
+    STAGE = "stage"
     OBJECT = "object"
 
 

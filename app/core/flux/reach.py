@@ -108,6 +108,18 @@ class Reach:
         """What one kustomization.yaml names, directly or through others."""
         return self._follow(folders=(), files=(path,), is_deep=False)
 
+    def top_of(self, folder: str) -> str:
+        """The kustomization.yaml of a folder itself; empty where it has none."""
+        return next(iter(self._inside.get(folder, ())), "")
+
+    def named_by(self) -> Mapping[str, Sequence[str]]:
+        """The kustomization.yaml files that name each file themselves."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for path in sorted(self.kustomize):
+            for target in dict.fromkeys(self._targets(path, self.kustomize[path].names)):
+                found[target].append(path)
+        return found
+
     def _follow(self, *, folders: Iterable[str], files: Iterable[str], is_deep: bool) -> Area:
         waiting_folders, waiting_files = set(folders), set(files)
         seen_folders: set[str] = set()

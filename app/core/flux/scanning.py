@@ -13,6 +13,7 @@ from app.core.manifests.documents import Value, read_documents
 from app.core.manifests.markers import find_markers
 from app.core.manifests.parsing import Unparsable, decode
 from app.core.manifests.places import Problem
+from app.core.manifests.stand_ins import explain_stand_in
 
 __all__ = ["ScannedFile", "is_kustomize_file", "is_manifest", "scan_file"]
 
@@ -38,6 +39,9 @@ def is_kustomize_file(path: str) -> bool:
 
 def scan_file(path: str, content: bytes) -> ScannedFile:
     """Read one file, whose path counts only by `is_kustomize_file`. Never raises: what is wrong is in the result."""
+    stand_in = explain_stand_in(content)
+    if stand_in is not None:
+        return ScannedFile(problems=(Problem(1, stand_in),))
     markers = find_markers(content)
     is_kustomize = is_kustomize_file(path)
     if not is_kustomize and not _FLUX_OBJECT.search(content):

@@ -15,15 +15,15 @@ from app.core.flux.written import (
     WrittenRepository,
     WrittenSource,
 )
-from app.core.manifests.markers import MarkedField, Marker, MarkerScan
-from app.core.manifests.places import Part, Problem
+from app.core.manifests.markers import MarkedField, Marker, MarkerScan, RefusedMarker
+from app.core.manifests.places import Neighbour, Part, Problem
 from app.core.policies.spec import Alphabetical, Numerical, PolicySpec, SemVer, TagFilter
 
 _RECORDS: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
         ScannedFile,
-        *(MarkerScan, MarkedField, Marker, Problem),
+        *(MarkerScan, MarkedField, RefusedMarker, Marker, Neighbour, Problem),
         *(WrittenPolicy, WrittenRepository, WrittenAutomation),
         *(WrittenKustomization, WrittenSource, KustomizeFile),
         *(PolicySpec, SemVer, Alphabetical, Numerical, TagFilter),

@@ -4,16 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.core.flux.declared import Declared, join_declared
-from app.core.flux.fields import About, Field, Report
+from app.core.flux.fields import About, Field, Refused, Report
 from app.core.flux.namespaces import Namespaces
 from app.core.flux.naming import Policies, Roots, find_policies
 from app.core.flux.objects import Automation, FluxKustomization, Policy
+from app.core.flux.overridden import report_overridden
 from app.core.flux.reach import Area, Holders, Reach, folder_of
 from app.core.flux.reading import Unreadable
+from app.core.flux.rendering import Read, Rendering
 from app.core.flux.roots import Entry, derive_roots, find_entries
 from app.core.flux.written import ScannedFile, WrittenSource
+from app.core.manifests.markers import MarkedField, RefusedMarker
 
-__all__ = ["About", "Field", "FluxTree", "Report", "assemble"]
+__all__ = ["About", "Field", "FluxTree", "Refused", "Report", "assemble"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,7 @@ class FluxTree:
 
     policies: tuple[Policy, ...]
     fields: tuple[Field, ...]
+    refused: tuple[Refused, ...]
     reports: tuple[Report, ...]
     kustomizations: tuple[FluxKustomization, ...]
     automations: tuple[Automation, ...]
@@ -33,6 +37,12 @@ class FluxTree:
     def reaches(self, kustomization: FluxKustomization, file: str) -> bool:
         """Tell whether this Kustomization itself applies a file, not only another Kustomization that does."""
         return kustomization.is_here and file in self._builds[kustomization.path]
+
+    def rendering_of(self, kustomization: FluxKustomization, read: Read) -> Rendering:
+        """How this Kustomization, which is of this repository, renders files; `read` reads files of the commit."""
+        top = self._reach.top_of(kustomization.path)
+        area = self._reach.of_kustomize_file(top) if top else self._builds[kustomization.path]
+        return Rendering(kustomization, top, area, self._reach.named_by(), read)
 
     def find_kustomization(self, *, root: str | None, namespace: str, name: str) -> FluxKustomization | None:
         """The Kustomization of that name that a root reaches, or that makes the folder a root.
@@ -81,13 +91,14 @@ def assemble(
     builds = {entry.folder: reach.of_build(entry.folder) for entry in entries if entry.folder is not None}
     namespaces = Namespaces(reach, entries, builds)
     policies = find_policies(files, areas, namespaces, declared.policies)
-    marked, unmet = _fields(files, policies)
-    fields, undone = join_declared(marked, declared, policies)
+    marked, refused, unmet = _fields(files, policies)
+    joined = join_declared(marked, declared, policies)
     kustomizations, unnamed = _kustomizations(entries, areas, namespaces)
-    reports = [*_problems(files), *unmet, *undone, *unnamed]
+    reports = [*_problems(files), *unmet, *joined.reports, *unnamed, *report_overridden(joined.fields)]
     return FluxTree(
         policies=policies.all,
-        fields=fields,
+        fields=joined.fields,
+        refused=(*refused, *joined.refused),
         reports=tuple(sorted(reports, key=lambda report: (report.file, report.line or 0, report.what))),
         kustomizations=kustomizations,
         automations=tuple(_automations(files, namespaces)),
@@ -107,18 +118,24 @@ def _reach(files: Mapping[str, ScannedFile], entries: Sequence[Entry]) -> Reach:
     return Reach(entries=folders, kustomize=kustomize)
 
 
-def _fields(files: Mapping[str, ScannedFile], policies: Policies) -> tuple[tuple[Field, ...], list[Report]]:
+def _fields(files: Mapping[str, ScannedFile], policies: Policies) -> tuple[list[Field], list[Refused], list[Report]]:
     fields: list[Field] = []
+    refused: list[Refused] = []
     unmet: list[Report] = []
     for path in sorted(files):
-        for marked in files[path].markers.fields:
+        markers = files[path].markers
+        found: tuple[MarkedField | RefusedMarker, ...] = (*markers.fields, *markers.refused)
+        for marked in found:
             try:
-                fields.append(
-                    Field(policies.meant_by(marked.marker.namespace, marked.marker.policy, path).name, path, marked)
-                )
+                policy = policies.meant_by(marked.marker.namespace, marked.marker.policy, path).name
             except Unreadable as error:
                 unmet.append(Report(path, marked.line, str(error), About.POLICY_OF_MARKER))
-    return tuple(fields), unmet
+                continue
+            if isinstance(marked, RefusedMarker):
+                refused.append(Refused(policy, path, marked.line, marked.why))
+            else:
+                fields.append(Field(policy, path, marked))
+    return fields, refused, unmet
 
 
 def _kustomizations(

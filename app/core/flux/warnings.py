@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from app.core.flux.objects import Automation, Policy, PolicyName
+from app.core.flux.overridden import report_overridden
 from app.core.flux.reach import is_below
-from app.core.flux.tree import About, Field, FluxTree
+from app.core.flux.tree import About, Field, FluxTree, Report
 from app.core.policies.warnings import PolicyWarning, WarningKind, warn
 
 _KINDS = {About.MARKER: WarningKind.NEAR_MISS_MARKER, About.POLICY_OF_MARKER: WarningKind.UNKNOWN_POLICY}
@@ -13,34 +14,42 @@ _KINDS = {About.MARKER: WarningKind.NEAR_MISS_MARKER, About.POLICY_OF_MARKER: Wa
 
 def warn_of_tree(tree: FluxTree) -> tuple[PolicyWarning, ...]:
     """Everything that can be warned of without knowing any tag: markers first, then policy by policy."""
-    found = list(warn_of_markers(tree))
+    found = list(warn_of_markers(tree.reports))
     fields: dict[PolicyName, list[Field]] = defaultdict(list)
     for one in tree.fields:
         fields[one.policy].append(one)
+    refused = {one.policy for one in tree.refused}
     for policy in tree.policies:
         if policy.spec is not None and policy.problem is None:
             found += warn(policy.spec, place=policy.file, digest_reflection=policy.digest_reflection)
-        found += warn_of_use(policy, fields[policy.name], tree.automations)
+        found += warn_of_use(policy, fields[policy.name], tree.automations, is_refused=policy.name in refused)
     return tuple(found)
 
 
-def warn_of_markers(tree: FluxTree) -> Iterator[PolicyWarning]:
+def warn_of_markers(reports: Iterable[Report]) -> Iterator[PolicyWarning]:
     """Warn of markers that name no single policy, and of what looks like a marker and is none."""
-    for report in tree.reports:
+    for report in reports:
         if report.about in _KINDS:
             place = report.file if report.line is None else f"{report.file}:{report.line}"
             yield PolicyWarning(_KINDS[report.about], place, report.what)
 
 
-def warn_of_use(policy: Policy, fields: Sequence[Field], automations: Iterable[Automation]) -> Iterator[PolicyWarning]:
-    """Warn of a usable policy without fields, and of automations of Flux that write its fields as well."""
-    if not fields and policy.problem is None:
+def warn_of_use(
+    policy: Policy, fields: Sequence[Field], automations: Iterable[Automation], *, is_refused: bool = False
+) -> Iterator[PolicyWarning]:
+    """Warn of a usable policy without fields, of fields that something else decides, and of a second writer.
+
+    `is_refused`: it has some that cannot be written, which others tell.
+    """
+    if not fields and policy.problem is None and not is_refused:
         marker = f'{{"$imagepolicy": "{policy.name.namespace}:{policy.name.name}"}}'
         yield PolicyWarning(
             WarningKind.UNUSED_POLICY,
             policy.file,
             f"nothing uses {policy.name}: put the comment # {marker} behind an image, or remove the policy",
         )
+    for report in report_overridden(fields):
+        yield PolicyWarning(WarningKind.OVERRIDDEN_FIELD, f"{report.file}:{report.line}", report.what)
     for automation in automations:
         if not automation.is_suspended and automation.namespace == policy.name.namespace:
             yield from _second_writer(automation, policy, fields)

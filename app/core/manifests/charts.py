@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from app.core.manifests.chart_lock import Dependency, UnreadableDependency, helm_2_digest, lock_digest
 from app.core.manifests.declared import ChartDependency, DeclaredField, FieldScan
 from app.core.manifests.documents import read_documents
-from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode, YamlFile, read_yaml
+from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode
 from app.core.manifests.parsing import Unparsable
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.scalars import Scalar
 from app.core.manifests.setting import CannotSet, set_scalars
+from app.core.manifests.stand_ins import explain_stand_in
+from app.core.manifests.yaml_files import YamlFile, read_yaml
 from app.core.policies.semver_ranges import SemVerRange
 from app.core.policies.spec import InvalidPolicy
 from app.core.policies.verdicts import quoted
@@ -192,6 +194,8 @@ def _read(content: bytes) -> _Dependencies:
         values = read_documents(file.text.characters)
     except Unparsable as error:
         raise _Unusable(error.line, str(error)) from error
+    if file.seals:
+        raise _Unusable(1, f"the file is not edited: {file.seals[0].why}")
     if len(file.documents) != 1 or not isinstance(file.documents[0], MappingNode) or not isinstance(values[0], dict):
         raise _Unusable(1, "the file is not one document with keys")
     top, value = file.documents[0], values[0].get("dependencies")
@@ -231,6 +235,9 @@ def _read_lock(chart: Chart, listed: _Dependencies) -> _Lock | None:
         raise _Unusable(1, f"{name} is no regular file that can be read and edited: put the lock file itself there")
     if chart.lock is None:
         return None
+    stand_in = explain_stand_in(chart.lock)
+    if stand_in is not None:
+        raise _Unusable(1, f"the lock file cannot be used: it is {stand_in}")
     try:
         locked = _read(chart.lock)
     except _Unusable as error:

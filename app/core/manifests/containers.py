@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from app.core.images import ImageReference, InvalidImage
 from app.core.manifests.declared import Containers, DeclaredField, FieldScan
 from app.core.manifests.field_paths import Every, Key, Step
-from app.core.manifests.nodes import MappingNode, YamlFile
+from app.core.manifests.nodes import MappingNode
 from app.core.manifests.places import Miss, Part, Problem
 from app.core.manifests.scalars import Scalar
+from app.core.manifests.yaml_files import YamlFile
 from app.core.manifests.yaml_paths import Found, follow, scalar_field
 
 _TEMPLATE = ("spec", "template", "spec")

@@ -1,12 +1,12 @@
 """Fields that no marker names: `.fluxbridge.yaml` says where they stand. What every kind of them has in common."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from app.core.images import ImageReference, InvalidImage
 from app.core.manifests.field_paths import FieldPath
 from app.core.manifests.markers import MarkedField
-from app.core.manifests.places import Part, Problem
+from app.core.manifests.places import Neighbour, Part, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class DeclaredField:
     `where` is the place in words of the format (`images[app].newTag`, `image.tag`). `start` and `end` are the bytes
     of the file that are replaced; they are equal where something is to be put in, and `text` is empty then. With a
     pattern they enclose only the group. `is_optional`: set only where the policy has something for it. `is_missing`:
-    its key is to be added too.
+    its key is to be added too. `neighbours` decide in its place.
     """
 
     selector: Selector
@@ -99,6 +99,7 @@ class DeclaredField:
     is_text: bool = True
     is_optional: bool = False
     is_missing: bool = False
+    neighbours: tuple[Neighbour, ...] = field(default=(), compare=False)
 
     def holds(self, text: str) -> bool:
         """Tell whether the place has this very string already, or another way to write the same image."""

@@ -1,7 +1,9 @@
 """Finds declared fields in files of every format, and sets fields of any kind, all of a file together or none."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from posixpath import basename
 from typing import TypeAlias
 
@@ -17,16 +19,18 @@ from app.core.manifests.declared import AnyField, ChartDependency, DeclaredField
 from app.core.manifests.env_fields import find_env_fields, set_env_fields
 from app.core.manifests.json_fields import find_json_fields, set_json_fields
 from app.core.manifests.markers import MarkedField
-from app.core.manifests.nodes import YamlFile, read_yaml
 from app.core.manifests.parsing import Unparsable
-from app.core.manifests.places import Part, Problem
+from app.core.manifests.places import Neighbour, Part, Problem
 from app.core.manifests.setting import CannotSet
+from app.core.manifests.stand_ins import explain_stand_in
 from app.core.manifests.yaml_fields import find_in_yaml, set_in_yaml
+from app.core.manifests.yaml_files import YamlFile, read_yaml
 
 Settings: TypeAlias = Sequence[tuple[AnyField, str]]
 Contents: TypeAlias = Mapping[str, bytes]
 _Place: TypeAlias = tuple[Selector, str, Part]
 
+_DIGEST_BEHIND = re.compile(rb"@(sha256:[0-9a-f]{64})")
 _NOT_YAML = (JsonPath, EnvKey, ChartDependency)
 _OF_ITS_CHART = Problem(1, "a lock file changes only with its chart: declare the chart's `dependency` instead")
 
@@ -45,8 +49,10 @@ def find_declared(
     `unreadable` are those of files_beside that are there but are no regular files. Never raises: what cannot be used
     is a problem of the result.
     """
-    if is_lock_file(path):
-        return (FieldScan(problems=(_OF_ITS_CHART,)),) * len(selectors)
+    stand_in = explain_stand_in(contents[path])
+    if is_lock_file(path) or stand_in:
+        problem = Problem(1, stand_in) if stand_in else _OF_ITS_CHART
+        return (FieldScan(problems=(problem,)),) * len(selectors)
     parsed: YamlFile | Problem | None = None
     scans: list[FieldScan] = []
     for selector in selectors:
@@ -62,7 +68,20 @@ def find_declared(
                 scans.append(
                     FieldScan(problems=(parsed,)) if isinstance(parsed, Problem) else find_in_yaml(parsed, selector)
                 )
-    return tuple(scans)
+    return tuple(_with_digests_behind(contents[path], scan) for scan in scans)
+
+
+def _with_digests_behind(content: bytes, scan: FieldScan) -> FieldScan:
+    """What was found in a file, where a pattern picks a tag out of `name:tag@digest` with the digest beside it."""
+    return FieldScan(tuple(_with_digest_behind(content, one) for one in scan.fields), scan.problems)
+
+
+def _with_digest_behind(content: bytes, field: DeclaredField) -> DeclaredField:
+    behind = _DIGEST_BEHIND.match(content, field.end)
+    if behind is None or field.part is not Part.TAG or field.is_missing:
+        return field
+    digest = Neighbour("the digest behind it", field.line, behind.start(1), behind[1].decode())
+    return replace(field, neighbours=(*field.neighbours, digest))
 
 
 def edit_file(

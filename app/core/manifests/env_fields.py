@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from app.core.manifests.declared import DeclaredField, EnvKey, FieldScan
 from app.core.manifests.excerpts import NoExcerpt, find_excerpt
 from app.core.manifests.parsing import Unparsable, decode
-from app.core.manifests.places import Miss, Problem
+from app.core.manifests.places import Miss, Problem, Refusal
+from app.core.manifests.seals import why_sealed_lines
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.splicing import Splice, splice
 from app.core.policies.verdicts import quoted
@@ -54,10 +55,11 @@ def find_env_fields(content: bytes, selector: EnvKey) -> FieldScan:
     line = _line(content, found[-1].start)
     if len(found) > 1:
         before = _line(content, found[-2].start)
-        return _problem(line, f"{selector.key} is set on line {before} already: keep one of the two")
+        return _refusal(line, f"{selector.key} is set on line {before} already: keep one of the two")
     (one,) = found
-    if one.problem:
-        return _problem(line, f"{selector.key} is not edited: {one.problem}")
+    why = one.problem or why_sealed_lines(content, content[one.start : one.end])
+    if why:
+        return _refusal(line, f"{selector.key} is not edited: {why}")
     start, end = one.start, one.end
     if selector.pattern is not None:
         try:
@@ -158,6 +160,10 @@ def _values(content: bytes, new: Sequence[Splice]) -> list[tuple[str, bytes]]:
 
 def _problem(line: int, what: str) -> FieldScan:
     return FieldScan(problems=(Problem(line, what),))
+
+
+def _refusal(line: int, what: str) -> FieldScan:
+    return FieldScan(problems=(Refusal(line, what),))
 
 
 def _line(content: bytes, position: int) -> int:

@@ -7,10 +7,11 @@ follows the comma, on a line of its own where its neighbours have one. `write_ed
 import re
 from collections.abc import Iterable, Sequence
 
-from app.core.manifests.nodes import MappingNode, Node, SequenceNode, YamlFile, last_event
+from app.core.manifests.nodes import MappingNode, Node, SequenceNode, last_event
 from app.core.manifests.quoting import write_double_quoted, write_plain, write_single_quoted
 from app.core.manifests.scalars import Meaning, Scalar, scalar_meaning
 from app.core.manifests.setting import CannotSet, Edit
+from app.core.manifests.yaml_files import YamlFile
 
 Pairs = Sequence[tuple[str, str]]
 

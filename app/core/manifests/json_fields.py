@@ -13,14 +13,16 @@ from typing import NoReturn, TypeAlias
 from app.core.errors import Invalid
 from app.core.manifests.declared import DeclaredField, FieldScan, JsonPath, YamlPath
 from app.core.manifests.documents import NotText
-from app.core.manifests.nodes import MappingNode, Node, SequenceNode, YamlFile
+from app.core.manifests.nodes import MappingNode, Node, SequenceNode
 from app.core.manifests.parsing import Text, Unparsable, decode
 from app.core.manifests.places import Problem
 from app.core.manifests.quoting import write_double_quoted
 from app.core.manifests.scalars import Meaning, Outline, Place, Scalar
+from app.core.manifests.seals import seals_in
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.splicing import Splice, splice
-from app.core.manifests.yaml_paths import find_at_path
+from app.core.manifests.yaml_files import YamlFile
+from app.core.manifests.yaml_paths import find_at_path, with_neighbours
 from app.core.policies.verdicts import quoted
 
 _DEEPEST = 200
@@ -45,7 +47,7 @@ def find_json_fields(content: bytes, selector: JsonPath) -> FieldScan:
         file = read_json(content)
     except UnreadableJson as error:
         return FieldScan(problems=(Problem(error.line, str(error)),))
-    found = find_at_path(file, YamlPath(selector.path, selector.part, selector.pattern))
+    found = with_neighbours(file, find_at_path(file, YamlPath(selector.path, selector.part, selector.pattern)))
     return FieldScan(tuple(replace(one, selector=selector) for one in found.fields), found.problems)
 
 
@@ -90,7 +92,8 @@ def read_json(content: bytes) -> YamlFile:
         raise UnreadableJson(str(error) if isinstance(error, ValueError) else _TOO_DEEP, line=1) from error
     root, scalars = _nodes(text)
     shape = tuple(_shape(value))
-    return YamlFile(text, Outline(scalars, (), shape, has_only_mappings=True), (root,), is_template=False)
+    outline = Outline(scalars, (), shape, has_only_mappings=True)
+    return YamlFile(text, outline, (root,), seals_in(text.characters, (root,)))
 
 
 def _refuse(constant: str) -> NoReturn:

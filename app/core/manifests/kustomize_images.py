@@ -8,14 +8,18 @@ and a digest that is there is always a field.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.core.images import is_digest
+from app.core.images import ImageName, InvalidImage, is_digest
 from app.core.manifests.declared import DeclaredField, FieldScan, KustomizationImage
 from app.core.manifests.inserting import Pairs, add_items, add_list, add_pairs, fill_list
-from app.core.manifests.nodes import MappingNode, SequenceNode, YamlFile
-from app.core.manifests.places import Miss, Part, Problem
+from app.core.manifests.nodes import MappingNode, SequenceNode
+from app.core.manifests.overriding import neighbours_of_key
+from app.core.manifests.places import Miss, Part, Problem, Refusal
 from app.core.manifests.scalars import Scalar
+from app.core.manifests.seals import why_sealed
 from app.core.manifests.setting import CannotSet, Edit, write_edits
+from app.core.manifests.yaml_files import YamlFile
 from app.core.manifests.yaml_paths import scalar_field, together
+from app.core.policies.verdicts import quoted
 
 _KEYS = {Part.NAME: "newName", Part.TAG: "newTag", Part.DIGEST: "digest"}
 _IMAGES = "images"
@@ -71,8 +75,8 @@ def _place(file: YamlFile, name: str) -> _Place | Problem:
     if len(tops) != 1 or not isinstance(tops[0], MappingNode) or not _is_kustomization(tops[0]):
         return Miss(1, "the file is no kustomization: declare kustomize's own files, of one document")
     top = tops[0]
-    if top.is_merged or file.is_template:
-        return Problem(1, f"{_IMAGES} is not edited: the file is a template or takes keys from elsewhere with <<")
+    if top.is_merged:
+        return Refusal(1, f"{_IMAGES} is not edited: the file takes keys from elsewhere with <<")
     match top.find(_IMAGES):
         case []:
             return _Place(top)
@@ -82,17 +86,40 @@ def _place(file: YamlFile, name: str) -> _Place | Problem:
             return _Place(top, blank)
         case found:
             what = "no list" if len(found) == 1 else f"written {len(found)} times: keep one of them"
-            return Problem(file.line_of(found[-1]), f"{_IMAGES} is {what}")
+            return Refusal(file.line_of(found[-1]), f"{_IMAGES} is {what}")
 
 
 def _entry(file: YamlFile, top: MappingNode, images: SequenceNode, name: str) -> _Place | Problem:
     entries = [item for item in images.items if isinstance(item, MappingNode) and not item.is_merged]
     if len(entries) < len(images.items):
-        return Problem(file.line_of(images), f"{_IMAGES} has items that are not written out here as mappings")
+        return Refusal(file.line_of(images), f"{_IMAGES} has items that are not written out here as mappings")
     named = [entry for entry in entries if entry.text("name") == name]
     if len(named) > 1:
-        return Problem(file.line_of(named[1]), f"{_IMAGES} has {len(named)} entries named {name}: keep one of them")
-    return _Place(top, images, named[0] if named else None)
+        return Refusal(file.line_of(named[1]), f"{_IMAGES} has {len(named)} entries named {name}: keep one of them")
+    return _Place(top, images, named[0]) if named else _meant_otherwise(file, entries, name) or _Place(top, images)
+
+
+def _meant_otherwise(file: YamlFile, entries: Sequence[MappingNode], name: str) -> Problem | None:
+    """That another entry is for the image of this name: one more entry would not be what is meant."""
+    for entry in entries:
+        other = entry.text("name")
+        if _same_name(entry.text("newName"), name):
+            does = "gives this image by its newName"
+        elif _same_name(other, name):
+            does = "is for the same image"
+        else:
+            continue
+        what = f"the entry {quoted(other)} {does}: declare {other} in place of {name}"
+        return Problem(file.line_of(entry), f"{_IMAGES} has no entry {quoted(name)}, and {what}")
+    return None
+
+
+def _same_name(one: str, other: str) -> bool:
+    """Whether two texts name one repository, however it is written."""
+    try:
+        return ImageName.parse(one) == ImageName.parse(other)
+    except InvalidImage:
+        return False
 
 
 def _is_kustomization(top: MappingNode) -> bool:
@@ -113,24 +140,43 @@ def _field(file: YamlFile, selector: KustomizationImage, place: _Place, part: Pa
     found = place.entry.find(_KEYS[part]) if place.entry is not None else []
     match found:
         case []:
-            try:
-                edit = _sample(file, selector.name, place, part)
-                write_edits(file.text, file.outline, [edit])
-            except CannotSet as error:
-                return Problem(error.line, str(error))
-            start = file.text.bytes_before[edit.start]
-            line = file.text.line_of(edit.start)
-            return DeclaredField(
-                selector, part, where, start, start, line, "", is_optional=is_optional, is_missing=True
-            )
+            return _missing_field(file, selector, place, part, where)
         case [Scalar() as scalar]:
             is_optional &= not is_digest(scalar.value)
             return scalar_field(file, selector, scalar, part, where, is_optional=is_optional)
         case [one]:
-            return Problem(file.line_of(one), f"{where} is not a single value")
+            return Refusal(file.line_of(one), f"{where} is not a single value")
         case [_, again, *_]:
-            return Problem(file.line_of(again), f"{where} is written {len(found)} times: keep one of them")
-    return Problem(1, f"{where} is not a single value")
+            return Refusal(file.line_of(again), f"{where} is written {len(found)} times: keep one of them")
+    return Refusal(1, f"{where} is not a single value")
+
+
+def _missing_field(
+    file: YamlFile, selector: KustomizationImage, place: _Place, part: Part, where: str
+) -> DeclaredField | Problem:
+    """The field that a key would be, where it would be put."""
+    around = place.entry or place.top
+    sealed = why_sealed(file.seals, around)
+    if sealed is not None:
+        return Refusal(file.line_of(around), f"{where} is not added: {sealed}")
+    try:
+        edit = _sample(file, selector.name, place, part)
+        write_edits(file.text, file.outline, [edit])
+    except CannotSet as error:
+        return Refusal(error.line, str(error))
+    start = file.text.bytes_before[edit.start]
+    return DeclaredField(
+        selector,
+        part,
+        where,
+        start,
+        start,
+        file.text.line_of(edit.start),
+        "",
+        is_optional=part is Part.DIGEST and not selector.parts,
+        is_missing=True,
+        neighbours=neighbours_of_key(file, place.entry, _KEYS[part]) if place.entry is not None else (),
+    )
 
 
 def _sample(file: YamlFile, name: str, place: _Place, part: Part) -> Edit:

@@ -7,29 +7,41 @@ Source: image-automation-controller's setters. A marker is a comment that is a J
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from app.core.manifests.comments import Comment, attach, find_comments, gaps
-from app.core.manifests.parsing import Text, Unparsable, decode
-from app.core.manifests.places import Part, Problem
-from app.core.manifests.scalars import Outline, Scalar, outline
+from app.core.manifests.comments import Comment, attach, find_comments
+from app.core.manifests.overriding import neighbours_of
+from app.core.manifests.parsing import Unparsable
+from app.core.manifests.places import Neighbour, Part, Problem
+from app.core.manifests.scalars import BLOCK_STYLES, Scalar
+from app.core.manifests.seals import why_sealed
 from app.core.manifests.setting import CannotSet, Edit, edit_scalar, write_edits
+from app.core.manifests.yaml_files import YamlFile, read_yaml
 
 _KEY = "$imagepolicy"
 _WORTH_PARSING = re.compile(rb"imagepolicy", re.IGNORECASE)
 _MEANT_AS_MARKER = re.compile(r"""["'$]imagepolicy["']?\s*:""", re.IGNORECASE)
+_WORTH_PARSING_TEXT = re.compile(_WORTH_PARSING.pattern.decode(), re.IGNORECASE)
 _COMMENT_LINE = re.compile(r"#.*")
+# A line of YAML behind a `#`, with its marker: how people pin an image for a while.
+_COMMENTED_OUT = re.compile(r"""#[#\s]*(?:-\s+)?(?:[^\s#{"'][^#]*|["'][^"']*["']\s*:.*?)\s#\s*\{""")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _ODD_SEPARATOR = re.compile(r"\n---[^\S\n]*[^\s#]")
 
 _MISWRITTEN = (
     'this is no marker that Flux reads: write {"$imagepolicy": "namespace:policy"}, with :tag, :name or :digest '
     "inside the quotes where only that part is wanted, and nothing else in the comment"
 )
+_TEMPLATE = "the marker is ignored: its value is a template ({{)"
 _MISPLACED = (
     "this marker belongs to no value: put it behind the value, on the same line, where no other comment stands "
     "(or, in a list, alone on the line above the item)"
+)
+_INSIDE = (
+    "this marker stands inside of a text, where Flux reads none: nothing sets it; take the text apart into values of "
+    "their own, or declare the place in the fields of .fluxbridge.yaml"
 )
 
 
@@ -51,7 +63,8 @@ class MarkedField:
     """A scalar with a marker.
 
     `start` and `end` are bytes of the file and enclose the scalar as written, quotes included; `line` counts from 1;
-    `text` is its value now. `is_text` is false where YAML reads the value as a number, a boolean or null.
+    `text` is its value now. `is_text` is false where YAML reads the value as a number, a boolean or null. `neighbours`
+    decide in its place.
     """
 
     marker: Marker
@@ -60,6 +73,7 @@ class MarkedField:
     line: int
     text: str
     is_text: bool = True
+    neighbours: tuple[Neighbour, ...] = ()
 
     @property
     def part(self) -> Part:
@@ -72,11 +86,21 @@ class MarkedField:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedMarker:
+    """A marker that names a policy, on a value that cannot be set; `why` is among the problems of its scan too."""
+
+    marker: Marker
+    line: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class MarkerScan:
     """The marked fields of one file in order, and what looks like a marker and is none that can be used."""
 
     fields: tuple[MarkedField, ...] = ()
     problems: tuple[Problem, ...] = ()
+    refused: tuple[RefusedMarker, ...] = ()
 
 
 def find_markers(content: bytes) -> MarkerScan:
@@ -84,10 +108,9 @@ def find_markers(content: bytes) -> MarkerScan:
     if not _WORTH_PARSING.search(content):
         return MarkerScan()
     try:
-        text = decode(content)
-        return _scan(text, outline(text.characters))
+        return _scan(read_yaml(content))
     except Unparsable as error:
-        return MarkerScan(problems=_unparsable(content, error))
+        return _unparsable(content, error)
 
 
 def set_fields(content: bytes, new_texts: Mapping[int, str]) -> bytes:
@@ -99,67 +122,124 @@ def set_fields(content: bytes, new_texts: Mapping[int, str]) -> bytes:
     if not new_texts:
         return content
     try:
-        text = decode(content)
-        before = outline(text.characters)
+        file = read_yaml(content)
     except Unparsable as error:
         raise CannotSet(error.line, "the file cannot be parsed") from error
-    edited = write_edits(text, before, edit_markers(text, before, new_texts))
-    return content[: text.bytes_before[0]] + edited.encode()
+    edited = write_edits(file.text, file.outline, edit_markers(file, new_texts))
+    return content[: file.text.bytes_before[0]] + edited.encode()
 
 
-def edit_markers(text: Text, before: Outline, new_texts: Mapping[int, str]) -> list[Edit]:
+def edit_markers(file: YamlFile, new_texts: Mapping[int, str]) -> list[Edit]:
     """The edits that give marked fields of a parsed file new texts, as in set_fields. Raises CannotSet."""
-    marked = {field.start: field for field in _scan(text, before).fields}
+    text = file.text
+    marked = {field.start: field for field in _scan(file).fields}
     for start in new_texts.keys() - marked.keys():
         raise CannotSet(text.line_of(bisect_left(text.bytes_before, start)), "no marked field starts there any more")
-    scalars = {text.bytes_before[scalar.start]: scalar for scalar in before.scalars}
+    scalars = {text.bytes_before[scalar.start]: scalar for scalar in file.outline.scalars}
     return [
-        edit_scalar(text, before, scalars[start], new)
+        edit_scalar(text, file.outline, scalars[start], new)
         for start, new in new_texts.items()
         if not marked[start].holds(new)
     ]
 
 
-def _scan(text: Text, found: Outline) -> MarkerScan:
-    comments = find_comments(text.characters, found.scalars)
-    meant = [comment for comment in comments if _MEANT_AS_MARKER.search(comment.text)]
-    refusal = _refusal(text, found) if meant else None
+def _scan(file: YamlFile) -> MarkerScan:
+    text, scalars = file.text, file.outline.scalars
+    comments = find_comments(text.characters, scalars)
+    meant = [comment for comment in comments if _is_meant(text.characters, comment)]
+    refusal = _refusal(file) if meant else None
     if refusal:
-        return MarkerScan(problems=tuple(Problem(text.line_of(comment.start), refusal) for comment in meant))
-    owners = attach(text.characters, found.scalars, comments)
-    results = [_read(text, comment, owners.get(comment)) for comment in comments]
-    fields = [result for result in results if isinstance(result, MarkedField)]
-    problems = [result for result in results if isinstance(result, Problem)]
-    return MarkerScan(tuple(sorted(fields, key=lambda field: field.start)), tuple(problems))
+        return _as_scan(_refused(comment.text, text.line_of(comment.start), refusal) for comment in meant)
+    owners = attach(text.characters, scalars, comments)
+    read = (_read(file, comment, owners.get(comment)) for comment in comments)
+    scan = _as_scan([*read, *_inside_scalars(file)])
+    beside = neighbours_of(file, [field.start for field in scan.fields])
+    fields = (replace(field, neighbours=beside.get(field.start, ())) for field in scan.fields)
+    return replace(
+        scan,
+        fields=tuple(sorted(fields, key=lambda field: field.start)),
+        problems=tuple(sorted(scan.problems, key=lambda problem: problem.line)),
+    )
 
 
-def _refusal(text: Text, found: Outline) -> str | None:
+def _as_scan(results: Iterable[MarkedField | RefusedMarker | Problem | None]) -> MarkerScan:
+    found = list(results)
+    told = (Problem(one.line, one.why) if isinstance(one, RefusedMarker) else one for one in found)
+    return MarkerScan(
+        tuple(one for one in found if isinstance(one, MarkedField)),
+        tuple(one for one in told if isinstance(one, Problem)),
+        tuple(one for one in found if isinstance(one, RefusedMarker)),
+    )
+
+
+def _refused(comment: str, line: int, why: str) -> RefusedMarker | Problem:
+    """What becomes of a comment that is meant as a marker where none counts: it still tells whose field is there."""
+    marker = _read_marker(comment)
+    return Problem(line, why) if marker is None else RefusedMarker(marker, line, why)
+
+
+def _refusal(file: YamlFile) -> str | None:
     """Why no marker of a file counts, although it parses."""
-    if not found.has_only_mappings:
+    if not file.outline.has_only_mappings:
         return "the marker is ignored: Flux skips a file with a document that is no mapping"
-    if _ODD_SEPARATOR.search(text.characters):
+    if _ODD_SEPARATOR.search(file.text.characters):
         return "the marker is ignored: Flux skips a file with more than a comment behind `---`"
-    for start, end in gaps(text.characters, found.scalars):
-        if "{{" in _COMMENT_LINE.sub("", text.characters[start:end]):
-            return "the marker is ignored: the file is a template ({{ outside of quotes)"
-    if any("{{" in scalar.value for scalar in found.scalars if not scalar.style):
-        return "the marker is ignored: the file is a template ({{ outside of quotes)"
     return None
 
 
-def _read(text: Text, comment: Comment, scalar: Scalar | None) -> MarkedField | Problem | None:
+def _read(file: YamlFile, comment: Comment, scalar: Scalar | None) -> MarkedField | RefusedMarker | Problem | None:
+    text = file.text
     line = text.line_of(comment.start)
     marker = _read_marker(comment.text)
     if marker is None:
-        return Problem(line, _MISWRITTEN) if _MEANT_AS_MARKER.search(comment.text) else None
+        return Problem(line, _MISWRITTEN) if _is_meant(text.characters, comment) else None
     if scalar is None:
-        return Problem(line, _MISPLACED)
-    if "{{" in scalar.value:
-        return Problem(line, "the marker is ignored: its value is a template ({{)")
-    if scalar.tag is not None and not scalar.is_text:
-        return Problem(line, "the marker is ignored: its value has an explicit type; remove the !! tag")
+        return (
+            RefusedMarker(marker, line, _TEMPLATE) if _is_behind_template(file, comment) else Problem(line, _MISPLACED)
+        )
+    why = _why_refused(file, scalar)
+    if why is not None:
+        return RefusedMarker(marker, line, why)
     start, end = text.bytes_before[scalar.start], text.bytes_before[scalar.end]
     return MarkedField(marker, start, end, text.line_of(scalar.start), scalar.value, scalar.is_text)
+
+
+def _is_meant(characters: str, comment: Comment) -> bool:
+    """Tell whether a comment may be meant as a marker: a line that is commented out as a whole is not."""
+    before = characters[characters.rfind("\n", 0, comment.start) + 1 : comment.start]
+    is_line = not before.strip()
+    return _MEANT_AS_MARKER.search(comment.text) is not None and not (is_line and _COMMENTED_OUT.match(comment.text))
+
+
+def _inside_scalars(file: YamlFile) -> Iterator[Problem]:
+    """Markers in the content of scalars: of block scalars, of quoted texts, of YAML or JSON within YAML."""
+    text = file.text
+    for scalar in file.outline.scalars:
+        written = text.characters[scalar.start : scalar.end]
+        if not _WORTH_PARSING_TEXT.search(written) or not _MEANT_AS_MARKER.search(scalar.value):
+            continue
+        # A block scalar's own comment stands in its header and is none of its content.
+        header = written.find("\n") if scalar.style in BLOCK_STYLES else 0
+        first = text.line_of(scalar.start + max(header, 0))
+        for line, content in enumerate(written[max(header, 0) :].split("\n"), start=first):
+            if _WORTH_PARSING_TEXT.search(content) and not _COMMENTED_OUT.match(content.lstrip(" \t'\"")):
+                yield Problem(line, _INSIDE)
+
+
+def _why_refused(file: YamlFile, scalar: Scalar) -> str | None:
+    """Why a value with a marker cannot be set."""
+    if "{{" in scalar.value:
+        return _TEMPLATE
+    if scalar.tag is not None and not scalar.is_text:
+        return "the marker is ignored: its value has an explicit type; remove the !! tag"
+    sealed = why_sealed(file.seals, scalar)
+    return None if sealed is None else f"the marker is ignored: {sealed}"
+
+
+def _is_behind_template(file: YamlFile, comment: Comment) -> bool:
+    """Whether a comment stands behind `{{ … }}` without quotes, which YAML takes for mappings."""
+    line_start = file.text.characters.rfind("\n", 0, comment.start) + 1
+    return "{{" in _QUOTED.sub("", file.text.characters[line_start : comment.start])
 
 
 def _read_marker(comment: str) -> Marker | None:
@@ -181,15 +261,16 @@ def _read_marker(comment: str) -> Marker | None:
     return Marker(namespace, policy, part)
 
 
-def _unparsable(content: bytes, error: Unparsable) -> tuple[Problem, ...]:
-    meant = list(_lines_meant_as_markers(content.decode("utf-8", errors="replace")))
-    kind = "a template" if b"{{" in content else "not valid YAML"
-    what = f"the marker is ignored: the file is {kind}; {error}"
-    return tuple(Problem(line, what) for line in meant)
+def _unparsable(content: bytes, error: Unparsable) -> MarkerScan:
+    """Of a template the markers still tell whose fields are there; what a broken file means nobody knows."""
+    is_template = b"{{" in content
+    what = f"the marker is ignored: the file is {'a template' if is_template else 'not valid YAML'}; {error}"
+    meant = _lines_meant_as_markers(content.decode("utf-8", errors="replace"))
+    return _as_scan(_refused(comment, line, what) if is_template else Problem(line, what) for line, comment in meant)
 
 
-def _lines_meant_as_markers(characters: str) -> Iterator[int]:
+def _lines_meant_as_markers(characters: str) -> Iterator[tuple[int, str]]:
     for line, written in enumerate(characters.split("\n"), start=1):
         comment = _COMMENT_LINE.search(written)
-        if comment and _MEANT_AS_MARKER.search(comment.group()):
-            yield line
+        if comment and _MEANT_AS_MARKER.search(comment.group()) and not _COMMENTED_OUT.match(written.lstrip()):
+            yield line, comment.group()

@@ -22,7 +22,7 @@ from app.core.manifests.quoting import is_string
 _PROPERTIES = re.compile(r"(?:[&!]\S*|#[^\n]*|\s+)*")
 _COLON = re.compile(r"[ \t]*:")
 BLOCK_STYLES = ("|", ">")
-_NOTHING = ("", "~", "null", "Null", "NULL")
+NOTHING = ("", "~", "null", "Null", "NULL")
 
 Meaning: TypeAlias = tuple[object, ...]
 
@@ -128,7 +128,7 @@ def outline_of(characters: str, events: Sequence[Event]) -> Outline:
                 scalars.append(scalar)
             else:
                 blanks.append(_behind_colon(characters, scalar, scalars[-1:]))
-        is_empty = scalar is not None and not scalar.style and scalar.value in _NOTHING
+        is_empty = scalar is not None and not scalar.style and scalar.value in NOTHING
         has_only_mappings &= place is not Place.ROOT or isinstance(event, MappingStartEvent) or is_empty
         shape.append(_meaning(event, scalar))
     return Outline(tuple(scalars), tuple(blanks), tuple(shape), has_only_mappings)

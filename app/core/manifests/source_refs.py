@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from app.core.manifests.declared import DeclaredField, FieldScan, SourceRef
 from app.core.manifests.field_paths import Key
-from app.core.manifests.nodes import MappingNode, YamlFile
-from app.core.manifests.places import Miss, Part, Problem
+from app.core.manifests.nodes import MappingNode
+from app.core.manifests.places import Miss, Part, Problem, Refusal
+from app.core.manifests.yaml_files import YamlFile
 from app.core.manifests.yaml_paths import Found, field_of_key, follow, is_object, together
 
 _REF = (Key("spec"), Key("ref"))
@@ -41,7 +42,7 @@ def _fields_of(file: YamlFile, selector: SourceRef, top: MappingNode) -> Iterato
         return
     pin = next((key for key in _PINS[selector.kind] if ref.find(key)), None)
     if pin is not None:
-        yield Problem(line, f"spec.ref.{pin} is set, which counts before a tag: remove it")
+        yield Refusal(line, f"spec.ref.{pin} is set, which counts before a tag: remove it")
         return
     yield from together(
         one for key, part in _PARTS.items() for one in field_of_key(file, selector, ref, key, part=part, steps=_REF)

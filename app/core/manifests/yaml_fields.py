@@ -9,19 +9,23 @@ from app.core.manifests.containers import find_containers
 from app.core.manifests.declared import Containers, DeclaredField, FieldScan, KustomizationImage, SourceRef, YamlPath
 from app.core.manifests.kustomize_images import add_missing, find_kustomization_image
 from app.core.manifests.markers import edit_markers
-from app.core.manifests.nodes import YamlFile, read_yaml
 from app.core.manifests.parsing import Unparsable
 from app.core.manifests.partial_text import edit_excerpts
 from app.core.manifests.scalars import Scalar
 from app.core.manifests.setting import CannotSet, Edit, edit_scalar, write_edits
 from app.core.manifests.source_refs import find_source_ref
-from app.core.manifests.yaml_paths import find_at_path
+from app.core.manifests.yaml_files import YamlFile, read_yaml
+from app.core.manifests.yaml_paths import find_at_path, with_neighbours
 
 YamlSelector: TypeAlias = KustomizationImage | YamlPath | SourceRef | Containers
 
 
 def find_in_yaml(file: YamlFile, selector: YamlSelector) -> FieldScan:
-    """Find the fields that a declaration names in a parsed file."""
+    """Find the fields that a declaration names in a parsed file, each with what decides in its place."""
+    return with_neighbours(file, _find(file, selector))
+
+
+def _find(file: YamlFile, selector: YamlSelector) -> FieldScan:
     match selector:
         case KustomizationImage():
             return find_kustomization_image(file, selector)
@@ -47,7 +51,7 @@ def set_in_yaml(content: bytes, declared: Mapping[DeclaredField, str], marked: M
         raise CannotSet(error.line, "the file cannot be parsed") from error
     edits = _edits(file, declared)
     if marked:
-        edits += edit_markers(file.text, file.outline, marked)
+        edits += edit_markers(file, marked)
     edited = write_edits(file.text, file.outline, edits)
     return content[: file.text.bytes_before[0]] + edited.encode()
 

@@ -1,16 +1,19 @@
 """Follows declared paths through YAML, and makes fields of the scalars and image mappings that they lead to."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.core.images import is_digest
 from app.core.manifests.declared import DeclaredField, FieldScan, Selector, YamlPath
 from app.core.manifests.excerpts import NoExcerpt
 from app.core.manifests.field_paths import Every, Index, Key, Named, Step, join_steps
-from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode, YamlFile
+from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode
+from app.core.manifests.overriding import neighbours_of
 from app.core.manifests.partial_text import excerpt_of, has_excerpt
-from app.core.manifests.places import Miss, Part, Problem
+from app.core.manifests.places import Miss, Part, Problem, Refusal
 from app.core.manifests.scalars import Scalar
+from app.core.manifests.seals import why_sealed
+from app.core.manifests.yaml_files import YamlFile
 from app.core.policies.verdicts import quoted
 
 _PARTS = {
@@ -78,7 +81,7 @@ def follow(
     """Every node that the steps lead to from here, and why they lead nowhere: a Miss where nothing stands there."""
     if isinstance(node, AliasNode):
         what = f"{join_steps(done) or 'the document'} is what stands at &{node.name}: declare the place where that is"
-        yield Problem(file.line_of(node), what)
+        yield Refusal(file.line_of(node), what)
     elif not steps:
         yield Found(node, done)
     else:
@@ -88,7 +91,7 @@ def follow(
             yield Miss(file.line_of(node), _why_nothing(node, step, done))
         elif isinstance(step, Key) and len(children) > 1:
             where = join_steps((*done, step))
-            yield Problem(file.line_of(children[-1][1]), f"{where} is written {len(children)} times: keep one of them")
+            yield Refusal(file.line_of(children[-1][1]), f"{where} is written {len(children)} times: keep one of them")
         else:
             for taken, child in children:
                 yield from follow(file, child, tuple(rest), (*done, taken))
@@ -143,6 +146,8 @@ def _why_nothing(node: Node, step: Step, done: tuple[Step, ...]) -> str:
 
 def _fields_at(file: YamlFile, selector: YamlPath, found: Found) -> list[DeclaredField | Problem]:
     wrong = Miss if selector.path.steps[-1] == Every() else Problem
+    if _is_template(file, found.node):
+        return [Refusal(file.line_of(found.node), f"{found.where} is not edited: its value is a template ({{{{)")]
     match found.node:
         case Scalar() as scalar:
             part = selector.part or (_usual_part(found.steps) if selector.pattern is None else Part.TAG)
@@ -188,7 +193,7 @@ def field_of_key(  # noqa: PLR0913 - what a field is made of
                 is_optional = part is Part.DIGEST and not is_digest(scalar.value)
                 yield scalar_field(file, selector, scalar, part, one.where, is_optional=is_optional)
             case Found(node, _):
-                yield Problem(file.line_of(node), f"{one.where} is not a single value")
+                yield Refusal(file.line_of(node), f"{one.where} is not a single value")
             case Miss():
                 pass
             case Problem():
@@ -208,19 +213,16 @@ def scalar_field(  # noqa: PLR0913 - what a field is made of
     """The field that a scalar is, or what its pattern picks out of it, or why it is none."""
     line = file.line_of(scalar)
     start, end, text = scalar.start, scalar.end, scalar.value
-    if file.is_template:
-        return Problem(line, f"{where} is not edited: the file is a template ({{{{ outside of quotes)")
     if pattern is not None and not has_excerpt(pattern, text):
         return Miss(line, f"{where} is not edited: the pattern {pattern!r} is not found in the value")
-    if "{{" in text:
-        return Problem(line, f"{where} is not edited: its value is a template ({{{{)")
-    if scalar.tag is not None and not scalar.is_text:
-        return Problem(line, f"{where} is not edited: its value has an explicit type; remove the !! tag")
+    why = _why_refused(file, scalar)
+    if why is not None:
+        return Refusal(line, f"{where} is not edited: {why}", text)
     if pattern is not None:
         try:
             start, end = excerpt_of(file.text, scalar, pattern)
         except NoExcerpt as error:
-            return Problem(line, f"{where} is not edited: {error}")
+            return Refusal(line, f"{where} is not edited: {error}", text)
         text = file.text.characters[start:end]
         line = file.text.line_of(start)
     before = file.text.bytes_before
@@ -228,3 +230,25 @@ def scalar_field(  # noqa: PLR0913 - what a field is made of
     return DeclaredField(
         selector, part, where, before[start], before[end], line, text, is_text=is_text, is_optional=is_optional
     )
+
+
+def with_neighbours(file: YamlFile, scan: FieldScan) -> FieldScan:
+    """What was found in a file, each field with what decides in its place."""
+    found = neighbours_of(file, [one.start for one in scan.fields if not one.is_missing])
+    if not found:
+        return scan
+    fields = (one if one.is_missing else replace(one, neighbours=found.get(one.start, ())) for one in scan.fields)
+    return FieldScan(tuple(fields), scan.problems)
+
+
+def _why_refused(file: YamlFile, scalar: Scalar) -> str | None:
+    if "{{" in scalar.value:
+        return "its value is a template ({{)"
+    if scalar.tag is not None and not scalar.is_text:
+        return "its value has an explicit type; remove the !! tag"
+    return why_sealed(file.seals, scalar)
+
+
+def _is_template(file: YamlFile, node: Node) -> bool:
+    """Whether a node is `{{ … }}` without quotes, which YAML takes for mappings."""
+    return isinstance(node, MappingNode) and file.text.characters.startswith("{{", node.outer_start)

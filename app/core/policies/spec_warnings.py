@@ -99,12 +99,30 @@ def _of_group(group: Group) -> Iterator[Finding]:
             yield about_dotless(part, f"the bound {quoted(one.text)}")
         if one.wildcard is Wildcard.MAJOR:
             yield from _of_wildcard(one)
+        if opening is None and is_prerelease(one.bound):
+            yield _about_prereleases(one)
         if one.operator == "<" and opening is not None and not is_prerelease(one.bound):
             yield Finding(
                 WarningKind.OPEN_UPPER_BOUND,
                 f"{quoted(opening.text)} lets prereleases in, also those of the version that {quoted(one.text)} is to "
                 f"keep out: write {quoted(one.text.partition('+')[0] + '-0')}",
             )
+
+
+def _about_prereleases(comparator: Comparator) -> Finding:
+    """A bound that closes a range and is a prerelease: one bound of a group lets in the prereleases of all of it."""
+    mended = "leave it out" if comparator.operator == "!=" else f"write {quoted(_without_prerelease(comparator))}"
+    return Finding(
+        WarningKind.PRERELEASES_BY_BOUND,
+        f"{quoted(comparator.text)} lets in the prereleases of the whole range: {mended}, or, where they are wanted, "
+        "write the lower bound with -0",
+    )
+
+
+def _without_prerelease(comparator: Comparator) -> str:
+    """The bound by its release, which it stays below."""
+    version = comparator.text.removeprefix(comparator.operator).strip().partition("-")[0]
+    return f"{comparator.operator if comparator.wildcard else '<'}{version}"
 
 
 def _of_wildcard(comparator: Comparator) -> Iterator[Finding]:

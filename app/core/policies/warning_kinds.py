@@ -15,6 +15,7 @@ class WarningKind(StrEnum):
     LARGE_NUMBER = "large_number"
     PRERELEASE_WITHOUT_DOT = "prerelease_without_dot"
     OPEN_UPPER_BOUND = "open_upper_bound"
+    PRERELEASES_BY_BOUND = "prereleases_by_bound"
     WILDCARD_BOUND = "wildcard_bound"
     FIXED_TAG_WITHOUT_DIGEST = "fixed_tag_without_digest"
     TWO_PART_TAGS = "two_part_tags"
@@ -24,6 +25,7 @@ class WarningKind(StrEnum):
     UNUSED_POLICY = "unused_policy"
     NEAR_MISS_MARKER = "near_miss_marker"
     SECOND_WRITER = "second_writer"
+    OVERRIDDEN_FIELD = "overridden_field"
 
 
 @dataclass(frozen=True, slots=True)

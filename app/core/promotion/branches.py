@@ -19,9 +19,23 @@ def branch_name(*, prefix: str, base: str, stage: str, group: str) -> str:
     return "/".join([prefix, written_part(base), written_part(stage), written_part(group)])
 
 
+def branch_beside(*, prefix: str, base: str, stage: str, group: str, number: int) -> str:
+    """Name the branch that a group takes while its own serves a pull request into another base, by that one's number.
+
+    >>> branch_beside(prefix="fluxbridge", base="main", stage="all", group="app", number=7)
+    'fluxbridge/main/all/app-beside-7-eebf8c2a'
+    """
+    return branch_name(prefix=prefix, base=base, stage=stage, group=f"{group} beside {number}")
+
+
 def is_under(prefix: str, branch: str) -> bool:
     """Tell whether a branch carries our prefix."""
     return branch.startswith(f"{prefix}/")
+
+
+def is_of_base(prefix: str, base: str, branch: str) -> bool:
+    """Tell whether a branch is one that we would make for this base branch."""
+    return branch.startswith(f"{prefix}/{written_part(base)}/")
 
 
 def written_part(name: str) -> str:

@@ -38,7 +38,7 @@ from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, 
 _CHART_SCHEME = "oci://"
 _CHART_VERSION = FieldPath.parse("spec.chart.spec.version")
 _VALUES = FieldPath.parse("spec.values")
-_MOST_WILDCARDS = 20
+MOST_WILDCARDS = 20
 _KUSTOMIZE_PARTS = {"newTag": Part.TAG, "newName": Part.NAME, "digest": Part.DIGEST}
 
 
@@ -72,8 +72,8 @@ def _pattern(written: object) -> str:
 def _glob(written: str) -> str:
     if not {"", ".", ".."}.isdisjoint(written.split("/")):
         raise ValueError("files are named from the top of the repository, as apps/**/values.yaml, without ./ and ../")
-    if written.count("*") + written.count("?") > _MOST_WILDCARDS:
-        raise ValueError(f"files has more than {_MOST_WILDCARDS} of * and ? in one pattern: write several")
+    if written.count("*") + written.count("?") > MOST_WILDCARDS:
+        raise ValueError(f"files has more than {MOST_WILDCARDS} of * and ? in one pattern: write several")
     return written
 
 

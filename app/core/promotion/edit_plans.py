@@ -5,18 +5,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import Invalid
-from app.core.flux.declared import Declared, DeclaredScan, declared_files, join_declared
-from app.core.flux.fields import Field, Report
+from app.core.flux.declared import Declared, DeclaredScan, Joined, declared_files, join_declared
+from app.core.flux.fields import Field, Refused, Report
 from app.core.flux.objects import Policy, PolicyName
+from app.core.flux.overridden import report_overridden
 from app.core.flux.scanning import is_manifest
 from app.core.images import ImageName
 from app.core.manifests.charts import version_of_tag, without_stale_archives
 from app.core.manifests.declared import AnyField, DeclaredField
 from app.core.manifests.editing import edit_file, files_beside, find_declared
-from app.core.manifests.markers import MarkerScan, find_markers
+from app.core.manifests.markers import Marker, MarkerScan, find_markers
 from app.core.manifests.parsing import Unparsable, decode, read_events
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.setting import CannotSet
+from app.core.manifests.stand_ins import explain_stand_in
 from app.core.promotion.rules import Rules
 from app.core.promotion.selections import Selected
 
@@ -74,14 +76,16 @@ def plan_edits(
     in a marker; that there is an ImagePolicy of that name is not asked.
     """
     unread = frozenset(paths) - files.keys()
-    fields, reports = _find(files, unread, selections, rules or Rules())
+    joined = _find(files, unread, selections, rules or Rules())
     by_file: dict[str, list[Field]] = defaultdict(list)
-    for one in fields:
-        if _key(one) in selections:
+    for one in joined.fields:
+        if _key(one.policy) in selections:
             by_file[one.file].append(one)
     found = [_Found(path, some, _together(path, files), unread) for path, some in sorted(by_file.items())]
-    seen = {_key(one) for one in fields}
+    refused = {_key(one.policy): str(one) for one in reversed(joined.refused)}
+    seen = refused.keys() | {_key(one.policy) for one in joined.fields}
     unset = dict.fromkeys(selections.keys() - seen, "no field of this policy was found")
+    unset |= {policy: why for policy, why in refused.items() if policy in selections}
     edits = _edit(found, selections, unset)
     changes = [
         FieldEdit(one.path, field.line, policy, field.text, new)
@@ -89,19 +93,21 @@ def plan_edits(
         for policy, field, new in one.settings(selections, selections.keys() - unset.keys())
         if not field.holds(new)
     ]
-    return EditPlan(tuple(edits), tuple(changes), tuple(reports), dict(sorted(unset.items())))
+    return EditPlan(tuple(edits), tuple(changes), joined.reports, dict(sorted(unset.items())))
 
 
 def _find(
     files: Mapping[str, bytes], unread: Collection[str], selections: Mapping[str, Selected], rules: Rules
-) -> tuple[tuple[Field, ...], list[Report]]:
-    """All fields, marked and declared, and what a person should look at."""
+) -> Joined:
+    """All fields, marked and declared, those that cannot be written, and what a person should look at."""
     marked: list[Field] = []
+    refused: list[Refused] = []
     reports: list[Report] = []
     for path in filter(is_manifest, files):
         scan = _scan(files[path])
         reports += (Report(path, problem.line, problem.what) for problem in scan.problems)
-        marked += (Field(PolicyName("", one.marker.namespace, one.marker.policy), path, one) for one in scan.fields)
+        marked += (Field(_named(one.marker), path, one) for one in scan.fields)
+        refused += (Refused(_named(one.marker), path, one.line, one.why) for one in scan.refused)
     scans: list[DeclaredScan] = []
     archives = [path for path in (*files, *unread) if path.endswith(".tgz")]
     for path, declarations in declared_files(rules.declarations, sorted(files)).items():
@@ -110,12 +116,20 @@ def _find(
         usable = [without_stale_archives(path, scan, archives) for scan in found]
         scans += (DeclaredScan(one, path, scan) for one, scan in zip(declarations, usable, strict=True))
     declared = Declared(rules.policies, rules.declarations, tuple(scans))
-    fields, odd = join_declared(marked, declared, _Named(selections))
-    return fields, [*reports, *odd]
+    joined = join_declared(marked, declared, _Named(selections))
+    reports += (*joined.reports, *report_overridden(joined.fields))
+    return Joined(joined.fields, (*refused, *joined.refused), tuple(reports))
+
+
+def _named(marker: Marker) -> PolicyName:
+    return PolicyName("", marker.namespace, marker.policy)
 
 
 def _scan(content: bytes) -> MarkerScan:
     """The fields that Flux's markers name. A file that cannot be parsed is a problem, with markers or without."""
+    stand_in = explain_stand_in(content)
+    if stand_in is not None:
+        return MarkerScan(problems=(Problem(1, stand_in),))
     scan = find_markers(content)
     if scan.fields or scan.problems:
         return scan
@@ -146,8 +160,8 @@ class _Named:
         )
 
 
-def _key(field: Field) -> str:
-    return f"{field.policy.namespace}:{field.policy.name}"
+def _key(policy: PolicyName) -> str:
+    return f"{policy.namespace}:{policy.name}"
 
 
 def _together(path: str, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
@@ -169,9 +183,10 @@ class _Found:
         """The fields of these policies with their new texts. Raises NoDigest."""
         chosen = set(policies)
         for one in self.fields:
-            text = _text_for(self.path, one.marked, selections[_key(one)]) if _key(one) in chosen else None
+            key = _key(one.policy)
+            text = _text_for(self.path, one.marked, selections[key]) if key in chosen else None
             if text is not None:
-                yield _key(one), one.marked, text
+                yield key, one.marked, text
 
     def edited(self, selections: Mapping[str, Selected], policies: Iterable[str]) -> Mapping[str, bytes]:
         """The contents that change when the fields of these policies are set. Raises CannotSet, NoDigest."""
@@ -180,7 +195,7 @@ class _Found:
 
     def policies(self) -> set[str]:
         """The policies that have a field here."""
-        return {_key(one) for one in self.fields}
+        return {_key(one.policy) for one in self.fields}
 
 
 def _edit(found: Sequence[_Found], selections: Mapping[str, Selected], unset: dict[str, str]) -> list[FileEdit]:

@@ -1,10 +1,11 @@
 """What gates and holds add to a policy's choice in one stage, told step by step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from app.core.promotion.gates import GateAnswer, TagState
+from app.core.promotion.present import why_moved, why_no_tag
 from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.walk import Entry, Walk, candidates_for, walk
 
@@ -47,16 +48,29 @@ class ExplainedStage:
 
 def explain_stage(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> ExplainedStage:
     """Walk a policy's candidates into one stage and tell what was met."""
+    told = ExplainedStage(
+        stage=entry.stage.name,
+        present=tuple(dict.fromkeys(one.shown for one in fields if one.shown is not None)),
+        fields=tuple(f"{one.field.file}:{one.field.marked.line}" for one in fields[:MOST_STEPS]),
+        steps=(),
+        untold=0,
+        summary="",
+    )
+    if entry.stage.name in state.refused:
+        return replace(told, summary=f"nothing is set: {state.refused[entry.stage.name]}")
+    stuck = why_no_tag(state, fields)
+    if stuck is not None:
+        return replace(told, summary=stuck)
     found = walk(state, fields, entry)
     failed = [_step(tag, StepKind.FAIL, answer) for tag, answer in found.failed]
     end = _end(state, fields, found)
-    return ExplainedStage(
-        stage=entry.stage.name,
-        present=tuple(dict.fromkeys(one.tag for one in fields if one.tag is not None)),
-        fields=tuple(f"{one.field.file}:{one.field.marked.line}" for one in fields[:MOST_STEPS]),
+    summary, moved = _summary(state, found, end), why_moved(state, fields)
+    is_there = bool(end) and end[0].kind is StepKind.THERE
+    return replace(
+        told,
         steps=(*failed[:MOST_STEPS], *end),
         untold=max(0, len(failed) - MOST_STEPS) + found.skipped,
-        summary=_summary(state, found, end),
+        summary=summary if moved is None or is_there else f"{moved}; {summary}",
     )
 
 

@@ -1,10 +1,11 @@
 """What a tag must pass to enter a stage: each gate answers pass, wait or fail, with its reason."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from app.core.builds.runs import build_name
 from app.core.facts import BuildResult
 
 
@@ -30,7 +31,8 @@ class GateAnswer:
 class BuildReport:
     """That a finished build named an image: one row for each tag and digest it named.
 
-    `is_barred` marks builds of change requests and of our own branches, which never make a tag a candidate.
+    `is_barred` marks builds of change requests and of our own branches, which make no tag a candidate; `is_of_change`
+    those among them that were of a change request only. `has_twins`: its number has several runs.
     """
 
     build_id: str
@@ -43,6 +45,16 @@ class BuildReport:
     started_at: datetime | None
     finished_at: datetime | None
     recorded_at: datetime
+    controller: str = ""
+    run: int = 1
+    life: int = 1
+    has_twins: bool = False
+    is_of_change: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people call the build; its run where another one has its number."""
+        return build_name(self.job, self.number, run=self.run if self.has_twins else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +78,13 @@ def is_admissible(tag: TagState) -> bool:
     return not named or any(not report.is_barred for report in named)
 
 
+def with_consent(tag: TagState) -> TagState:
+    """A tag where builds of change requests count as any other; those of our own branches never do."""
+    return replace(
+        tag, reports=tuple(replace(one, is_barred=not one.is_of_change and one.is_barred) for one in tag.reports)
+    )
+
+
 def build_gate(tag: TagState, *, now: datetime, build_within: timedelta) -> GateAnswer:
     """`build: success`: the newest finished build that reported this digest must have succeeded (DESIGN 5)."""
     deciding = deciding_build(tag)
@@ -74,7 +93,7 @@ def build_gate(tag: TagState, *, now: datetime, build_within: timedelta) -> Gate
         if now >= until:
             return GateAnswer(Verdict.FAIL, f"no build reported it within {_minutes(build_within)} of its push")
         return GateAnswer(Verdict.WAIT, f"no build has reported {_digest_words(tag)} yet", look_at=until)
-    name = f"build {deciding.job} #{deciding.number}"
+    name = f"build {deciding.name}"
     if deciding.result is BuildResult.SUCCESS:
         return GateAnswer(Verdict.PASS, f"{name} ended SUCCESS", build_id=deciding.build_id)
     return GateAnswer(Verdict.FAIL, f"{name} ended {deciding.result}", build_id=deciding.build_id)
@@ -104,7 +123,19 @@ def _names_tag_in_its_run(report: BuildReport, tag: TagState) -> bool:
 
 
 def _newest(reports: Iterable[BuildReport]) -> BuildReport | None:
-    return max(reports, key=lambda r: (r.finished_at or r.recorded_at, r.number, r.build_id), default=None)
+    """Within a job the last by life and number; of these, one a job, the one of which we heard last.
+
+    No sender's clock decides: of each job the newest is taken first, for a mixed comparison of two would be no order.
+    """
+    by_job: dict[tuple[str, str], BuildReport] = {}
+    for report in reports:
+        job = (report.controller, report.job)
+        by_job[job] = max(by_job.get(job, report), report, key=_place_in_job)
+    return max(by_job.values(), key=lambda r: (r.recorded_at, r.build_id), default=None)
+
+
+def _place_in_job(report: BuildReport) -> tuple[int, int, int, datetime, str]:
+    return report.life, report.number, report.run, report.recorded_at, report.build_id
 
 
 def _digest_words(tag: TagState) -> str:

@@ -1,16 +1,19 @@
 """`plan`: from the whole state of a lane to the pull requests that should exist, and why. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.core.promotion.branches import branch_name
-from app.core.promotion.gates import GateAnswer, TagState, Verdict, deciding_build
-from app.core.promotion.proposals import Change, Move, Proposal, changes_for
+from app.core.promotion.branches import branch_beside, branch_name
+from app.core.promotion.consent import in_stage, only_barred_words
+from app.core.promotion.gates import GateAnswer, TagState, deciding_build
+from app.core.promotion.leaving import PUSHED, Left
+from app.core.promotion.present import other_image, present_tag, why_moved, why_no_tag
+from app.core.promotion.proposals import Change, Move, Proposal
 from app.core.promotion.rules import Stage
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
-from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_gates, candidates_for, walk
+from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_one, candidates_for, walk
 
 
 class Standing(StrEnum):
@@ -22,11 +25,15 @@ class Standing(StrEnum):
     REFUSED = "refused"
     HELD = "held"
     STUCK = "stuck"
+    LEFT = "left to people"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the plan says of one policy in one stage, about one tag where there is one."""
+    """What the plan says of one policy in one stage, about one tag where there is one.
+
+    `is_blind` tells that nothing could be decided, so that what is open stays as it is.
+    """
 
     stage: str
     policy: str
@@ -37,30 +44,50 @@ class Outcome:
     digest: str | None = None
     from_tag: str | None = None
     build_id: str | None = None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """A pull request of ours that should no longer be open."""
+    """A pull request of ours that should no longer be open; `is_in_base`: what it carries is there already."""
 
     number: int
     reason: str
+    is_in_base: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What should be, from a lane's present state: pull requests, closures and where each policy stands.
 
-    `put_off` are proposals that the lane's limit or `mode: observe` keeps back. `unsettled` names the policies of
+    `put_off` are proposals that the lane's limit or `mode: observe` keeps back, or that could not be carried out, which
+    `kept_back` says why. `unsettled` names the policies of
     which more than the chosen tag has to be known: with them in full the plan is to be made again.
     """
 
     proposals: tuple[Proposal, ...] = ()
     put_off: tuple[Proposal, ...] = ()
     closures: tuple[Closure, ...] = ()
+    left: tuple[Left, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     next_look_at: datetime | None = None
     unsettled: frozenset[str] = frozenset()
+    kept_back: tuple[str, ...] = ()
+
+    def without(self, kept_back: Mapping[tuple[str, str], str]) -> "Plan":
+        """What is left of it once some proposals, by stage and group, turned out not to be possible, and why."""
+        return replace(
+            self,
+            proposals=tuple(one for one in self.proposals if (one.stage, one.group) not in kept_back),
+            put_off=(*self.put_off, *(one for one in self.proposals if (one.stage, one.group) in kept_back)),
+            outcomes=tuple(
+                replace(one, standing=Standing.WAITING, reason=kept_back[one.stage, one.policy])
+                if one.standing is Standing.PROPOSED and (one.stage, one.policy) in kept_back
+                else one
+                for one in self.outcomes
+            ),
+            kept_back=tuple(kept_back.values()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +97,7 @@ class _Part:
     outcomes: tuple[Outcome, ...]
     proposal: Proposal | None = None
     closure: Closure | None = None
+    left: Left | None = None
     look_at: datetime | None = None
     needs_all: bool = False
 
@@ -82,39 +110,88 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
     for policy in state.policies:
         for stage in state.rules.stages:
             fields = [one for one in policy.fields if one.stage == stage.name]
-            if fields:
+            if fields or stage.name in policy.refused:
                 planned.add((stage.name, str(policy.name)))
                 entry = Entry(stage=stage, holds=state.holds, now=now, build_within=build_within)
-                part = _plan_part(state, policy, fields, entry)
-                parts.append(part)
+                part = _plan_part(state, in_stage(policy, stage, state.rules), fields, entry)
+                parts.append(_without_what_is_theirs(state, part, stage=stage.name, group=str(policy.name)))
                 if part.needs_all:
                     unsettled.add(str(policy.name))
-    orphans = [
-        Closure(pull.number, "its policy or its fields are no longer on the base branch")
-        for pull in state.open_pull_requests
-        if (pull.stage, pull.group) not in planned
+    parts += [_orphan(pull) for pull in state.open_pull_requests if (pull.stage, pull.group) not in planned]
+    return replace(_within_limits(state, parts), unsettled=frozenset(unsettled))
+
+
+def _orphan(pull: OpenPullRequest) -> _Part:
+    gone = "its policy or its fields are no longer on the base branch"
+    if pull.left_because is None:
+        return _Part((), closure=Closure(pull.number, gone))
+    why = pull.left_because
+    said = Outcome(stage=pull.stage, policy=pull.group, standing=Standing.LEFT, reason=why)
+    outcomes = tuple(replace(said, policy=policy, tag=tag) for policy, tag in sorted(pull.tags.items()))
+    left = Left(number=pull.number, stage=pull.stage, group=pull.group, why=why) if outcomes else None
+    return _Part(outcomes, left=left)
+
+
+def _without_what_is_theirs(state: LaneState, part: _Part, *, stage: str, group: str) -> _Part:
+    """A place whose branch or pull request a person took over is left to them, whatever was to be done there."""
+    open_one = _open_pull_request(state, stage=stage, group=group)
+    why = open_one.left_because if open_one is not None else None
+    branch = _branch_of(state, stage=stage, group=group)
+    if why is None and branch in state.taken:
+        why = PUSHED
+    is_idle = part.proposal is None and part.closure is None
+    if why is None or (is_idle and all(one.standing is Standing.STUCK or one.tag is None for one in part.outcomes)):
+        return part
+    outcomes = [
+        replace(one, standing=Standing.LEFT, reason=why) if one.standing is Standing.PROPOSED else one
+        for one in part.outcomes
     ]
-    return replace(_within_limits(state, parts, orphans), unsettled=frozenset(unsettled))
+    carried = open_one.tags.get(group) if open_one is not None else None
+    if carried is not None and carried not in {one.tag for one in outcomes}:
+        said = replace(outcomes[0], standing=Standing.LEFT, reason=why)
+        outcomes.append(replace(said, tag=carried, digest=None, build_id=None))
+    is_told = any(one.standing is Standing.LEFT for one in outcomes)
+    number = open_one.number if open_one is not None else state.taken.get(branch)
+    wanted = f"{part.proposal.move.image}:{part.proposal.move.tag}" if part.proposal is not None else None
+    left = Left(number=number, stage=stage, group=group, why=why, wanted=wanted) if number and is_told else None
+    return _Part(tuple(outcomes), left=left, look_at=part.look_at)
 
 
 def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldState], entry: Entry) -> _Part:
     name, stage = str(policy.name), entry.stage.name
     said = _said(policy, fields, stage)
-    if policy.problem is not None:
-        return _Part((replace(said, reason=policy.problem),))
-    if policy.waits_for is not None:
-        return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for),))
+    open_one = _open_pull_request(state, stage=stage, group=name)
+    kept_back = _kept_back(policy, fields, said, open_one)
+    if kept_back is not None:
+        return kept_back
     found = walk(policy, fields, entry)
     if found.needs_all:
         return _Part((), needs_all=True)
-    open_one = _open_pull_request(state, stage=stage, group=name)
     if found.waiting is not None:
         return _waiting_part(state, policy, fields, entry, found)
     if found.passed is None or not found.passed.changes:
-        closure = Closure(open_one.number, _why_closed(found, open_one.tags.get(name))) if open_one else None
-        return _Part((*_refusals(found, said), _idle(policy, found, said)), closure=closure)
+        closure = _closure(found, open_one, open_one.tags.get(name)) if open_one else None
+        return _Part((*_refusals(found, said), _idle(policy, fields, found, said)), closure=closure)
     proposal = _propose(state, policy, fields, entry.stage, found.passed)
     return _Part((*_refusals(found, said), _proposed(proposal, said)), proposal=proposal)
+
+
+def _kept_back(
+    policy: PolicyState, fields: Sequence[FieldState], said: Outcome, open_one: OpenPullRequest | None
+) -> _Part | None:
+    """What stands in the way of any tag; where a field cannot be written, also of what is open."""
+    if policy.problem is not None:
+        return _Part((replace(said, reason=policy.problem, is_blind=True),))
+    why = policy.refused.get(said.stage)
+    if why is not None:
+        closure = Closure(open_one.number, why) if open_one else None
+        return _Part((replace(said, reason=why),), closure=closure)
+    stuck = why_no_tag(policy, fields)
+    if stuck is not None:
+        return _Part((replace(said, reason=stuck, is_blind=True),))
+    if policy.waits_for is not None:
+        return _Part((replace(said, standing=Standing.WAITING, reason=policy.waits_for, is_blind=True),))
+    return None
 
 
 def _said(policy: PolicyState, fields: Sequence[FieldState], stage: str) -> Outcome:
@@ -124,14 +201,14 @@ def _said(policy: PolicyState, fields: Sequence[FieldState], stage: str) -> Outc
         standing=Standing.STUCK,
         reason="",
         image=policy.policy.image_text,
-        from_tag=_present(fields),
+        from_tag=present_tag(fields),
     )
 
 
 def _waiting_part(
     state: LaneState, policy: PolicyState, fields: Sequence[FieldState], entry: Entry, found: Walk
 ) -> _Part:
-    """While a newer tag waits, an open proposal whose own tag still passes stays as it is."""
+    """While a newer tag waits, an open proposal stays as it is, unless its own tag fails: it never goes down."""
     assert found.waiting is not None  # noqa: S101 (the caller has looked)
     tag, answer = found.waiting
     said = replace(
@@ -149,23 +226,15 @@ def _waiting_part(
     candidates = candidates_for(policy, fields)
     if present not in candidates.tags and not candidates.is_whole:
         return _Part((), needs_all=True)
-    kept = _still_passing(policy, fields, entry, present) if present in candidates.tags else None
-    if kept is None:
-        closure = Closure(open_one.number, "its tag no longer passes the gates")
-        return _Part(outcomes, closure=closure, look_at=found.look_at)
-    proposal = _propose(state, policy, fields, entry.stage, kept)
-    return _Part((*outcomes, _proposed(proposal, said)), proposal=proposal, look_at=found.look_at)
-
-
-def _still_passing(policy: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str | None) -> Passed | None:
-    if tag is None or tag not in policy.tags:
-        return None
-    known = policy.tags[tag]
-    answer = ask_gates(as_written(policy, fields, known), entry)
-    changes = changes_for(policy, fields, known)
-    if answer.verdict is not Verdict.PASS or not isinstance(changes, tuple) or not changes:
-        return None
-    return Passed(known, answer, changes)
+    kept = ask_one(policy, fields, entry, present) if present and present in candidates.tags else None
+    if isinstance(kept, Passed) and kept.changes:
+        proposal = _propose(state, policy, fields, entry.stage, kept)
+        return _Part((*outcomes, _proposed(proposal, said)), proposal=proposal, look_at=found.look_at)
+    if isinstance(kept, Passed):
+        waits = replace(said, reason=kept.answer.reason, tag=present, digest=None)
+        return _Part(outcomes if present == tag.tag else (*outcomes, waits), look_at=found.look_at)
+    closure = Closure(open_one.number, "its tag no longer passes the gates")
+    return _Part(outcomes, closure=closure, look_at=found.look_at)
 
 
 def _propose(
@@ -175,14 +244,15 @@ def _propose(
     return Proposal(
         stage=stage.name,
         group=group,
-        branch=branch_name(prefix=state.prefix, base=state.base, stage=stage.name, group=group),
+        branch=_branch_of(state, stage=stage.name, group=group),
         move=Move(
             policy=policy.name,
             image=policy.policy.image_text,
-            from_tag=_present(fields),
+            from_tag=present_tag(fields),
+            from_image=other_image(fields),
             tag=passed.tag.tag,
             digest=as_written(policy, fields, passed.tag).digest,
-            reasons=(_chosen_words(policy, passed.tag), passed.answer.reason),
+            reasons=_reasons(policy, fields, passed),
             build=deciding_build(as_written(policy, fields, passed.tag)),
             is_gated_on_build=passed.answer.build_id is not None,
             decided_at=_decided_at(passed.tag, passed.answer),
@@ -190,6 +260,11 @@ def _propose(
         changes=_in_file_order(passed.changes),
         labels=stage.labels,
     )
+
+
+def _reasons(policy: PolicyState, fields: Sequence[FieldState], passed: Passed) -> tuple[str, ...]:
+    moved = why_moved(policy, fields)
+    return (*([moved] if moved else []), _chosen_words(policy, passed.tag), passed.answer.reason)
 
 
 def _chosen_words(policy: PolicyState, tag: TagState) -> str:
@@ -207,12 +282,22 @@ def _in_file_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda change: (change.field.file, change.field.marked.start)))
 
 
-def _present(fields: Sequence[FieldState]) -> str | None:
-    return next((one.tag for one in fields if one.tag is not None), None)
-
-
 def _open_pull_request(state: LaneState, *, stage: str, group: str) -> OpenPullRequest | None:
-    return next((pull for pull in state.open_pull_requests if (pull.stage, pull.group) == (stage, group)), None)
+    """The one that is open for a place; one that is ours before one that people took over."""
+    found = [pull for pull in state.open_pull_requests if (pull.stage, pull.group) == (stage, group)]
+    return min(found, key=lambda pull: (pull.left_because is not None, pull.number), default=None)
+
+
+def _branch_of(state: LaneState, *, stage: str, group: str) -> str:
+    """The branch of a place: the one that its pull request is open from, else the one of its name that is free."""
+    open_one = _open_pull_request(state, stage=stage, group=group)
+    if open_one is not None and open_one.branch:
+        return open_one.branch
+    branch = branch_name(prefix=state.prefix, base=state.base, stage=stage, group=group)
+    while branch in state.lent:
+        number = state.lent[branch]
+        branch = branch_beside(prefix=state.prefix, base=state.base, stage=stage, group=group, number=number)
+    return branch
 
 
 def _proposed(proposal: Proposal, said: Outcome) -> Outcome:
@@ -241,20 +326,27 @@ def _refusals(found: Walk, said: Outcome) -> tuple[Outcome, ...]:
     )
 
 
-def _idle(policy: PolicyState, found: Walk, said: Outcome) -> Outcome:
+def _idle(policy: PolicyState, fields: Sequence[FieldState], found: Walk, said: Outcome) -> Outcome:
     if found.held is not None:
         reason = f"{found.held.why}, by {found.held.who}"
         return replace(said, standing=Standing.HELD, reason=reason, tag=found.held.tags[0])
+    if policy.barred_tags:
+        reason = only_barred_words(policy.name, policy.barred_tags)
+        return replace(said, standing=Standing.CURRENT, reason=reason, tag=said.from_tag)
     if found.passed is not None:
         return replace(said, standing=Standing.CURRENT, reason="the stage has it", tag=found.passed.tag.tag)
     selection = policy.selection
-    if selection is not None and selection.tag is None:
-        return replace(said, standing=Standing.CURRENT, reason=selection.message, tag=said.from_tag)
-    return replace(said, standing=Standing.CURRENT, reason=_why_nothing(found), tag=said.from_tag)
+    why = selection.message if selection is not None and selection.tag is None else _why_nothing(found)
+    moved = why_moved(policy, fields)
+    if moved is not None:
+        return replace(said, standing=Standing.STUCK, reason=f"{moved}; {why}")
+    return replace(said, standing=Standing.CURRENT, reason=why, tag=said.from_tag)
 
 
-def _why_closed(found: Walk, tag: str | None) -> str:
-    return next((answer.reason for failed, answer in found.failed if failed.tag == tag), _why_nothing(found))
+def _closure(found: Walk, open_one: OpenPullRequest, tag: str | None) -> Closure:
+    why = next((answer.reason for failed, answer in found.failed if failed.tag == tag), None)
+    has_tag = found.passed is not None and found.passed.tag.tag == tag
+    return Closure(open_one.number, why or _why_nothing(found), is_in_base=why is None and has_tag)
 
 
 def _why_nothing(found: Walk) -> str:
@@ -267,9 +359,9 @@ def _why_nothing(found: Walk) -> str:
     return "no candidate passes" if found.failed else "the policy has no newer candidate"
 
 
-def _within_limits(state: LaneState, parts: Sequence[_Part], orphans: Sequence[Closure]) -> Plan:
+def _within_limits(state: LaneState, parts: Sequence[_Part]) -> Plan:
     """Open at most `limits.open` pull requests at once, those first that were wanted first."""
-    closing = [part.closure for part in parts if part.closure is not None] + list(orphans)
+    closing = [part.closure for part in parts if part.closure is not None]
     staying = {pull.number for pull in state.open_pull_requests} - {closure.number for closure in closing}
     new = [part for part in parts if part.proposal is not None and not _is_open(state, part.proposal)]
     room = 0 if state.is_observing else max(0, state.rules.open_limit - len(staying))
@@ -282,6 +374,7 @@ def _within_limits(state: LaneState, parts: Sequence[_Part], orphans: Sequence[C
         proposals=tuple(part.proposal for part in done if part.proposal is not None and not state.is_observing),
         put_off=tuple(part.proposal for part in parts if id(part) in left_out and part.proposal is not None),
         closures=() if state.is_observing else tuple(closing),
+        left=() if state.is_observing else tuple(part.left for part in done if part.left is not None),
         outcomes=tuple(outcome for part in done for outcome in part.outcomes),
         next_look_at=min(looks, default=None),
     )

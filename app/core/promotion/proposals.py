@@ -7,7 +7,6 @@ from datetime import datetime
 
 from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
-from app.core.images import ImageReference, InvalidImage
 from app.core.manifests.charts import version_of_tag
 from app.core.manifests.places import Part
 from app.core.promotion.gates import BuildReport, TagState
@@ -28,6 +27,7 @@ class Move:
 
     `build` is the build that counts for the tag, where one is known; it decided only if `is_gated_on_build`.
     `decided_at` is the newest fact that decided it: when we first saw the push, or recorded the gate's build.
+    `from_image` is the image that it moves away from, where that is another.
     """
 
     policy: PolicyName
@@ -39,6 +39,14 @@ class Move:
     build: BuildReport | None
     is_gated_on_build: bool
     decided_at: datetime
+    from_image: str | None = None
+
+    @property
+    def was(self) -> str | None:
+        """What it moves away from: a tag, with its image where that is another."""
+        if self.from_image is None:
+            return self.from_tag
+        return f"{self.from_image}:{self.from_tag}" if self.from_tag else self.from_image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,7 @@ def digest_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) 
         return None
     if reflection == "IfNotPresent":
         for some in (fields, state.fields):
-            kept = _written_digests(state, some, tag.tag)
+            kept = _written_digests(some, tag.tag)
             if kept:
                 return tag.digest if tag.digest in kept else min(kept)
         if tag.tag in state.proposed_digests:
@@ -98,29 +106,20 @@ def digest_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) 
     return tag.digest
 
 
-def _written_digests(state: PolicyState, fields: Sequence[FieldState], tag: str) -> set[str]:
+def _written_digests(fields: Sequence[FieldState], tag: str) -> set[str]:
     """The digests in Git that stand beside a tag of the policy's own image: in one text, or in fields of one file."""
     named: dict[str, set[str | None]] = defaultdict(set)
     others: set[str] = set()
     for one in fields:
         if one.tag is not None:
             named[one.field.file].add(one.tag)
-        if _names_another_image(state, one):
+        if one.other_image is not None:
             others.add(one.field.file)
     return {
         digest
         for one in fields
         if named[one.field.file] == {tag} and one.field.file not in others and (digest := one.digest) is not None
     }
-
-
-def _names_another_image(state: PolicyState, one: FieldState) -> bool:
-    if one.field.marked.part not in (Part.REFERENCE, Part.NAME) or not one.field.marked.text:
-        return False
-    try:
-        return ImageReference.parse(one.field.marked.text).name != state.policy.image
-    except InvalidImage:
-        return False
 
 
 def _text_for(state: PolicyState, field: Field, tag: TagState, digest: str | None) -> str | CannotWrite:

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.core.errors import Invalid
 from app.core.flux.declared import RULES_FILE as RULES_FILE
 from app.core.flux.declared import Declaration
-from app.core.flux.objects import Policy
-from app.core.promotion.declared_fields import StrictModel, WrittenField, WrittenPolicy
+from app.core.flux.objects import Policy, PolicyName
+from app.core.manifests.stand_ins import explain_stand_in
+from app.core.promotion.declared_fields import MOST_WILDCARDS, StrictModel, WrittenField, WrittenPolicy
+from app.core.promotion.stage_paths import holds, literal_part
 
 ONLY_STAGE = "all"
 _DEFAULT_OPEN_LIMIT = 10
@@ -32,12 +35,16 @@ class InvalidRules(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """An environment: the paths that belong to it and what a tag needs to enter."""
+    """An environment: the paths (folders, files or patterns) that belong to it and what a tag needs to enter.
+
+    `takes_change_requests` is what it says of tags that only builds of change requests made; None: nothing.
+    """
 
     name: str
     paths: tuple[str, ...] = ()
     requires_build: bool = False
     labels: tuple[str, ...] = ()
+    takes_change_requests: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Rules:
     """What a lane's config repository asks for. With no stages declared every field is in the stage `all`.
 
     `declarations` are fields without markers, `policies` those that stand here instead of in objects of Flux.
+    `change_requests_for` are patterns of policies that may take tags which only builds of change requests made.
     """
 
     roots: tuple[str, ...] = ()
@@ -53,22 +61,29 @@ class Rules:
     open_limit: int = _DEFAULT_OPEN_LIMIT
     declarations: tuple[Declaration, ...] = ()
     policies: tuple[Policy, ...] = ()
+    change_requests_for: tuple[str, ...] = ()
+
+    def takes_change_requests(self, stage: Stage, policy: PolicyName) -> bool:
+        """Tell whether a policy may take tags of change requests in a stage: a stage's own word beats any pattern."""
+        if stage.takes_change_requests is not None:
+            return stage.takes_change_requests
+        names = (str(policy), f"{policy.namespace}/{policy.name}")
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.change_requests_for)
+
+    def stages_of(self, file: str) -> tuple[Stage, ...]:
+        """The stages with the longest path that holds this file: none, one, or several that have equal claims to it."""
+        if not self.has_declared_stages:
+            return self.stages[:1]
+        claims = [
+            (len(literal_part(path)), stage) for stage in self.stages for path in stage.paths if holds(path, file)
+        ]
+        longest = max((length for length, _ in claims), default=0)
+        return tuple({stage.name: stage for length, stage in claims if length == longest}.values())
 
     def stage_of(self, file: str) -> Stage | None:
-        """Return the stage with the longest path that holds this file; None where no stage does."""
-        if not self.has_declared_stages:
-            return self.stages[0]
-        held = [(len(path), stage) for stage in self.stages for path in stage.paths if is_below(file, path)]
-        return max(held, key=lambda pair: pair[0])[1] if held else None
-
-
-def is_below(file: str, path: str) -> bool:
-    """Tell whether a file is this path or lies below it.
-
-    >>> is_below("apps/staging/app.yaml", "apps/staging"), is_below("apps/staging2/app.yaml", "apps/staging")
-    (True, False)
-    """
-    return path in {"", file} or file.startswith(f"{path}/")
+        """The one stage that holds this file; None where none does, or several alike."""
+        held = self.stages_of(file)
+        return held[0] if len(held) == 1 else None
 
 
 def read_rules(content: bytes | None) -> Rules:
@@ -77,6 +92,9 @@ def read_rules(content: bytes | None) -> Rules:
         return Rules()
     if len(content) > _LARGEST_RULES:
         raise InvalidRules(f"larger than {_LARGEST_RULES // 1024} KiB")
+    stand_in = explain_stand_in(content)
+    if stand_in is not None:
+        raise InvalidRules(stand_in)
     try:
         document = YAML(typ="safe", pure=True).load(content)
     except _UNREADABLE as error:
@@ -92,8 +110,37 @@ _Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f][^\x00-\x1f]*$"
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
+_Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:*?\[\]!-]+$", max_length=520)]
+_NOT_YET = ("jobs", "branches", "tests", "parameters")
+
+
+def _long_form(written: object) -> object:
+    """`build: success` is short for a mapping that asks for nothing else."""
+    if written == "success":
+        return {}
+    if not isinstance(written, dict):
+        raise ValueError("Input should be 'success', or a mapping with result and change_requests")  # noqa: TRY004 - pydantic takes a ValueError for a mistake
+    early = [key for key in _NOT_YET if key in written]
+    if early:
+        raise ValueError(f"{', '.join(early)} cannot be asked for yet: leave them out, so that nothing seems gated")
+    return written
+
+
+class _Build(StrictModel):
+    result: list[Literal["SUCCESS"]] = Field(default=["SUCCESS"], min_length=1, max_length=1)
+    change_requests: Literal["allow", "bar"] | None = None
+
+
 class _Requires(StrictModel):
-    build: Literal["success"] | None = None
+    build: Annotated[_Build, BeforeValidator(_long_form)] | None = None
+
+    def takes_change_requests(self) -> bool | None:
+        said = self.build.change_requests if self.build is not None else None
+        return None if said is None else said == "allow"
+
+
+class _ChangeRequests(StrictModel):
+    allow: list[_Pattern] = Field(default_factory=list, max_length=1000)
 
 
 class _WrittenStage(StrictModel):
@@ -111,6 +158,7 @@ class _WrittenRules(StrictModel):
     stages: dict[_Name, _WrittenStage] = Field(default_factory=dict)
     limits: _Limits = _Limits()
     update: Literal["always"] = "always"
+    change_requests: _ChangeRequests = _ChangeRequests()
     fields: list[WrittenField] = Field(default_factory=list, max_length=1000)
     policies: list[WrittenPolicy] = Field(default_factory=list, max_length=10_000)
 
@@ -119,9 +167,10 @@ def _rules(written: _WrittenRules) -> Rules:
     stages = tuple(
         Stage(
             name,
-            paths=tuple(_clean(path) for path in stage.paths),
+            paths=tuple(_clean_glob(path) for path in stage.paths),
             requires_build=stage.requires.build is not None,
             labels=tuple(stage.labels),
+            takes_change_requests=stage.requires.takes_change_requests(),
         )
         for name, stage in written.stages.items()
     )
@@ -133,6 +182,7 @@ def _rules(written: _WrittenRules) -> Rules:
         open_limit=written.limits.open,
         declarations=tuple(one.declaration(number) for number, one in enumerate(written.fields)),
         policies=tuple(one.as_policy() for one in written.policies),
+        change_requests_for=tuple(written.change_requests.allow),
     )
 
 
@@ -149,6 +199,12 @@ def _clean(path: str) -> str:
     if ".." in segments:
         raise InvalidRules(f"the path {path!r} leaves the repository")
     return "/".join(segments)
+
+
+def _clean_glob(path: str) -> str:
+    if path.count("*") + path.count("?") > MOST_WILDCARDS:
+        raise InvalidRules(f"the path {path[:100]!r} has more than {MOST_WILDCARDS} of * and ?: write several")
+    return _clean(path)
 
 
 def _explain(error: ValidationError) -> list[str]:

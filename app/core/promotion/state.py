@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.core.errors import Invalid
 from app.core.flux.objects import Policy, PolicyName
-from app.core.flux.tree import Field
+from app.core.flux.tree import Field, Report
 from app.core.images import ImageReference, is_tag
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy, Selection
@@ -15,6 +15,7 @@ from app.core.promotion.holds import Hold
 from app.core.promotion.rules import Rules
 
 _OF_TAG = (Part.TAG, Part.VERSION)
+_SILENT_ON_TAGS = (Part.NAME, Part.DIGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,16 @@ class FieldState:
     """A field with the stage it belongs to.
 
     `is_same_spec` is false when the policy's spec has changed since the field's present text was first seen there;
-    `came_under` is the hash of the spec of then, None for a text that no run has seen yet.
+    `came_under` is the hash of the spec of then, None for a text that no run has seen yet. `other_image` is the image
+    that the text is of, as written, where that is not the policy's: a tag of another image is neither before nor after
+    any of the policy's, and no candidate.
     """
 
     field: Field
     stage: str
     is_same_spec: bool = True
     came_under: str | None = None
+    other_image: str | None = None
 
     @property
     def tag(self) -> str | None:
@@ -40,12 +44,30 @@ class FieldState:
         """The digest that the field's text names."""
         return digest_in(self.field.marked.part, self.field.marked.text)
 
+    @property
+    def own_tag(self) -> str | None:
+        """The tag of the policy's own image that the field's text names."""
+        return self.tag if self.other_image is None else None
+
+    @property
+    def shown(self) -> str | None:
+        """The tag that it has, with the image where that is another; None where it names no tag."""
+        return f"{self.other_image}:{self.tag}" if self.other_image and self.tag else self.tag
+
+    def has(self, tag: str) -> bool:
+        """Tell whether nothing that the field's text says of the tag is against it: names and digests say nothing."""
+        return self.field.marked.part in _SILENT_ON_TAGS or self.own_tag == tag
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyState:
     """A policy with all that decides about it. `waits_for` is set while its repository is not known in full.
 
-    `proposed_digests` are the digests, by tag, that open pull requests of ours would bring.
+    `refused` says by stage why none of its fields there is set: one of them cannot be. `proposed_digests` are the
+    digests, by tag, that open pull requests of ours would bring. `with_changes` is what it selects where tags of change
+    requests may enter, None where no stage of its takes them. `barred_tags` are examples of the tags that it matches,
+    where only builds of change requests made all of these. `near_misses` are what the files of its fields have that
+    looks like a marker and sets nothing.
     """
 
     policy: Policy
@@ -55,7 +77,17 @@ class PolicyState:
     waits_for: str | None = None
     tags: Mapping[str, TagState] = field(default_factory=dict)
     fields: tuple[FieldState, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
     proposed_digests: Mapping[str, str] = field(default_factory=dict)
+    with_changes: Selection | None = None
+    barred_tags: tuple[str, ...] = ()
+    near_misses: tuple[Report, ...] = ()
+
+    @property
+    def chosen_tags(self) -> tuple[str, ...]:
+        """What it selects, in whichever stage."""
+        chosen = (one.tag for one in (self.selection, self.with_changes) if one is not None)
+        return tuple(dict.fromkeys(tag for tag in chosen if tag is not None))
 
     @property
     def name(self) -> PolicyName:
@@ -65,19 +97,26 @@ class PolicyState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenPullRequest:
-    """A pull request of ours that is open now, with the tag that it would bring for each policy."""
+    """A pull request of ours that is open now, with the tag that its branch's head would bring for each policy.
+
+    `left_because` is set where a person took it over: nothing is pushed to its branch, and it is not closed.
+    """
 
     number: int
     stage: str
     group: str
     tags: Mapping[str, str]
+    branch: str = ""
+    left_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneState:
     """What a lane run looks at: policies, fields, tags, builds, holds and open pull requests at the base head.
 
-    `began` tells since when a (stage, policy, tag) has been wanted: the oldest is proposed first.
+    `began` tells since when a (stage, policy, tag) has been wanted: the oldest is proposed first. `taken` are branches
+    that hold a person's work, each with the pull request that is open from it; `lent` are those from which one goes
+    into another base, with its number.
     """
 
     prefix: str
@@ -87,6 +126,8 @@ class LaneState:
     holds: tuple[Hold, ...] = ()
     open_pull_requests: tuple[OpenPullRequest, ...] = ()
     began: Mapping[tuple[str, str, str], datetime] = field(default_factory=dict)
+    taken: Mapping[str, int | None] = field(default_factory=dict)
+    lent: Mapping[str, int] = field(default_factory=dict)
     is_observing: bool = False
 
 

@@ -24,6 +24,8 @@ def title(proposal: Proposal) -> str:
     move = proposal.move
     app = move.image.rsplit("/", 1)[-1]
     where = "" if proposal.stage == ONLY_STAGE else f" in {proposal.stage}"
+    if move.from_image is not None:
+        return one_line(f"Promote {app}: {move.was} to {move.image}:{move.tag}{where}")[:250]
     came = f"{move.from_tag} to " if move.from_tag and move.from_tag != move.tag else "to "
     return one_line(f"Promote {app} {came}{move.tag}{where}")[:250]
 
@@ -37,7 +39,7 @@ def commit_message(proposal: Proposal, *, promotion_id: str) -> str:
         f"Policy: {move.policy}",
     ]
     if move.is_gated_on_build and move.build is not None:
-        trailers.insert(2, f"Build: {move.build.job} #{move.build.number}")
+        trailers.insert(2, f"Build: {move.build.name}")
     return "\n".join([title(proposal), "", *(one_line(trailer) for trailer in trailers)]) + "\n"
 
 
@@ -51,18 +53,18 @@ def body(
     """The body of the pull request: what moves, why, by which build, and which bytes change.
 
     `builds` is how the folders that hold the changes build, None where that was not asked for; `noticed` is what a
-    person should look at in the stage's files.
+    person should look at beside the edited files.
     """
     move = proposal.move
     rows = [
         ("Image", code(f"{move.image}:{move.tag}")),
         ("Digest", code(move.digest) if move.digest else "not known"),
-        ("Now", code(move.from_tag) if move.from_tag else "nothing"),
+        ("Now", code(move.was) if move.was else "nothing"),
         ("Stage", code(proposal.stage)),
         ("Policy", code(str(move.policy))),
         ("Build", _build_words(move.build, build_url)),
     ]
-    jump = version_jump(move.from_tag, move.tag)
+    jump = version_jump(move.from_tag, move.tag) if move.from_image is None else None
     if jump:
         rows.insert(3, ("Version", jump))
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "", "Why:", ""]
@@ -71,7 +73,7 @@ def body(
     if builds is not None:
         lines += ["", "Builds (`kubectl kustomize`):", "", *_build_lines(builds)]
     if noticed:
-        lines += ["", "Not edited in this stage, and worth a look:", "", *_report_lines(noticed)]
+        lines += ["", "Not edited, beside these files, and worth a look:", "", *_report_lines(noticed)]
     lines += ["", "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."]
     return _fit(lines)
 
@@ -114,7 +116,7 @@ def code(text: str) -> str:
 def _build_words(build: BuildReport | None, url: str | None) -> str:
     if build is None:
         return "none has reported this digest"
-    name = code(f"{build.job} #{build.number} {build.result}")
+    name = code(f"{build.name} {build.result}")
     return f"[{name}]({url})" if url and _PLAIN_URL.fullmatch(url) else name
 
 

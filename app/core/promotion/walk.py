@@ -58,25 +58,48 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
     for tag in islice(candidates.tags, MOST_CANDIDATES):
         known = state.tags[tag]
         changes = changes_for(state, fields, known)
-        if changes == () or (isinstance(changes, CannotWrite) and _have_it(fields, tag)):
+        if changes == () or (isinstance(changes, CannotWrite) and have_it(fields, tag)):
             return Walk(passed=Passed(known, GateAnswer(Verdict.PASS, "it is there already"), ()), failed=tuple(failed))
         hold = _hold_on(tag, state, entry)
         if hold is not None:
             return Walk(held=hold, failed=tuple(failed))
-        answer = ask_gates(as_written(state, fields, known), entry)
-        if isinstance(changes, CannotWrite):
-            answer = _cannot(changes, entry)
-        elif answer.verdict is Verdict.PASS:
-            return Walk(passed=Passed(known, answer, changes), failed=tuple(failed))
-        if answer.verdict is Verdict.WAIT:
-            return Walk(waiting=(known, answer), failed=tuple(failed), look_at=answer.look_at)
-        failed.append((known, answer))
+        asked = _ask(state, fields, entry, known)
+        if isinstance(asked, Passed):
+            return Walk(passed=asked, failed=tuple(failed))
+        if asked.verdict is Verdict.WAIT:
+            return Walk(waiting=(known, asked), failed=tuple(failed), look_at=asked.look_at)
+        failed.append((known, asked))
     skipped = max(0, len(candidates.tags) - MOST_CANDIDATES)
     return Walk(failed=tuple(failed), skipped=skipped, needs_all=not candidates.is_whole)
 
 
-def _have_it(fields: Sequence[FieldState], tag: str) -> bool:
-    return all(one.tag in {None, tag} for one in fields)
+def ask_one(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str) -> Passed | GateAnswer | None:
+    """How one tag fares by itself, as the walk would ask; None where it is unknown or every field has it.
+
+    One that passes and cannot be written for now has no changes.
+    """
+    known = state.tags.get(tag)
+    changes = changes_for(state, fields, known) if known is not None else ()
+    if known is None or changes == ():
+        return None
+    if isinstance(changes, CannotWrite) and changes.is_for_now:
+        answer = ask_gates(as_written(state, fields, known), entry)
+        return Passed(known, replace(answer, reason=changes.reason), ()) if answer.verdict is Verdict.PASS else answer
+    return _ask(state, fields, entry, known)
+
+
+def _ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: TagState) -> Passed | GateAnswer:
+    """The gates first, but a tag that cannot be written does not pass whatever they say."""
+    changes = changes_for(state, fields, known)
+    if isinstance(changes, CannotWrite):
+        return _cannot(changes, entry)
+    answer = ask_gates(as_written(state, fields, known), entry)
+    return Passed(known, answer, changes) if answer.verdict is Verdict.PASS else answer
+
+
+def have_it(fields: Sequence[FieldState], tag: str) -> bool:
+    """Tell whether the fields of a stage have a tag already."""
+    return any(one.own_tag == tag for one in fields) and all(one.has(tag) for one in fields)
 
 
 def _cannot(changes: CannotWrite, entry: Entry) -> GateAnswer:
@@ -96,7 +119,8 @@ class Candidates:
 def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Candidates:
     """The tags that these fields may move to, down to and with the one that they have now.
 
-    Backwards is open only where the text came under another spec, its tag is gone, or the policy cannot order it.
+    Backwards is open only where the text came under another spec, its tag is gone, or the policy cannot order it, as it
+    cannot order those of another image.
     """
     if state.compiled is None or state.selection is None:
         return Candidates()
@@ -114,7 +138,7 @@ def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Ma
     """The best tag among those that must not be gone below; None where nothing binds."""
     floor: str | None = None
     for one in fields:
-        tag = one.tag
+        tag = one.own_tag
         if tag is None or not one.is_same_spec or _is_gone(tag, tags) or compiled.compare(tag, tag) is None:
             continue
         if floor is None or (compiled.compare(tag, floor) or 0) > 0:

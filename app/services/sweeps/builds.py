@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import partial
 
 from app.core.errors import NotFound
-from app.core.facts import BuildFinished
+from app.core.facts import BuildFinished, BuildResult
 from app.core.ports import BuildSeen, Jenkins
+from app.core.receipt import no_later_than
 from app.db import builds, held_back, sweep_marks
 from app.senders.sender import Keys, Origin
 from app.services.gather import Gathered, settle_build, with_named_image
@@ -23,6 +25,8 @@ _OWED = -1
 _MOST_STARTED_MEANWHILE = 100
 _AT_ONCE = 20
 _MARKS_AT_ONCE = 100
+_MOST_UNKNOWN = 100
+_UNKNOWN_FOR = timedelta(days=7)
 _KINDS = frozenset({"jenkins", "jenkins-notification"})
 
 
@@ -76,10 +80,37 @@ def sweep_builds(look: Look) -> None:
     for controller, patterns in sorted(look.systems.sweeps.jobs.items()):
         with look.attempt(f"jenkins.{controller}"):
             jenkins = look.systems.jenkins[controller]
-            newest = jenkins.newest_builds(patterns)
+            newest = jenkins.newest_builds(patterns, on_left_out=partial(_leave_out, look, controller))
             for pattern in patterns:
                 its = {job: number for job, number in newest.items() if _pattern_of(job, patterns) == pattern}
                 _look_at(look, _jobs(look, controller, jenkins, pattern, its))
+            _look_at_unknown(look, controller, jenkins, newest)
+
+
+def _leave_out(look: Look, controller: str, name: str, why: str) -> None:
+    look.leave_out(f"jenkins.{controller} {name[:200]!a}: {why}")
+
+
+def _look_at_unknown(look: Look, controller: str, jenkins: Jenkins, jobs: Mapping[str, int]) -> None:
+    """Ask again for builds that Jenkins could not show, also where the job was looked at beyond them."""
+    with look.database.transaction() as connection:
+        since = look.now() - _UNKNOWN_FOR
+        unknown = builds.unknown_since(connection, controller, since, limit=_MOST_UNKNOWN)
+
+    def look_at(job: str, number: int) -> None:
+        speaker = _speaker(look.systems, controller, job)
+        try:
+            build = jenkins.build(job, number) if speaker is not None else None
+        except NotFound:
+            return
+        if speaker is None or build is None or build.result is BuildResult.UNKNOWN:
+            return
+        if not look.is_dry:
+            _write(look, speaker, [build])
+        look.find(_told(job, [build]))
+
+    steps = {f"jenkins.{controller} {job} #{number}": partial(look_at, job, number) for job, number in unknown}
+    look.each(f"jenkins.{controller}", {what: step for what, step in steps.items() if step.args[0] in jobs})
 
 
 def _pattern_of(job: str, patterns: Sequence[str]) -> str | None:
@@ -149,10 +180,8 @@ def _news(look: Look, jobs: _Jobs, job: str) -> _News | None:
         seen = jobs.jenkins.builds_after(job, after, limit=limit)
     except NotFound:
         return None
-    numbers = [one.number for one in seen if one.build is not None]
     with look.database.transaction() as connection:
-        known = builds.known_numbers(connection, controller=jobs.controller, job=job, numbers=numbers)
-    new = [one.build for one in seen if one.build is not None and one.number not in known]
+        new = builds.untold(connection, [one.build for one in seen if one.build is not None])
     return _News(job, speaker, new, _mark(seen, newest))
 
 
@@ -176,14 +205,15 @@ def _take_in(look: Look, jobs: _Jobs, news: _News) -> None:
 
 def _write(look: Look, speaker: Source, new: Sequence[BuildFinished]) -> None:
     """Write builds of one job down, with what the registry says of their images; not those that came meanwhile."""
-    gathered = Gathered()
+    gathered, asked_at = Gathered(), look.now()
     for build in new:
-        settle_build(with_named_image(build), speaker, look.systems, gathered)
-    numbers = [build.number for build in new]
+        settle_build(with_named_image(no_later_than(asked_at, build)), speaker, look.systems, gathered)
+    for ignored in gathered.ignored:
+        look.leave_out(f"{new[0].job}: {ignored}")
     with look.database.transaction() as connection:
-        known = builds.known_numbers(connection, controller=new[0].controller, job=new[0].job, numbers=numbers)
-        facts = [fact for fact in gathered.facts if not (isinstance(fact, BuildFinished) and fact.number in known)]
-        writer = FactWriter(connection, look.systems, speaker, None, look.now())
+        still = {build.number for build in builds.untold(connection, new)}
+        facts = [fact for fact in gathered.facts if not isinstance(fact, BuildFinished) or fact.number in still]
+        writer = FactWriter(connection, look.systems, speaker, None, look.now(), asked_at)
         keys = writer.write(replace(gathered, facts=facts), look.ready)
     if keys:
         look.on_lanes_due()

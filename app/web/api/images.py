@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.services import read_facts
-from app.services.filters import Paging, TagFilters
+from app.services.explain_tag import TagStory, explain_tag_everywhere
+from app.services.filters import Line, Paging, TagFilters
 from app.services.views import ImageView, Listing, TagView
 from app.web.api.answers import INVALID
 from app.web.parts import Parts
@@ -25,3 +26,9 @@ def list_tags(parts: Parts, filters: Annotated[TagFilters, Query()]) -> Listing[
     """The tags of one repository; its name holds slashes and so is a parameter."""
     with parts.database.transaction() as connection:
         return read_facts.list_tags(connection, parts.systems, filters)
+
+
+@router.get("/tags/explain", responses=INVALID)
+def explain_tag(parts: Parts, tag: Line) -> TagStory:
+    """Why a tag, given as `image:tag`, is or is not proposed: in every policy of its image, from delivery to gate."""
+    return explain_tag_everywhere(parts.database, parts.systems, tag, scans=parts.scans, now=parts.clock())

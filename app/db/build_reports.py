@@ -1,0 +1,76 @@
+"""Reports: that a build named an image, as gates ask for it."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, select, true
+from sqlalchemy.engine import Row
+
+from app.core.facts import BuildResult
+from app.core.images import ImageName
+from app.core.promotion.gates import BuildReport
+from app.db.builds import artifacts, builds, has_twins
+from app.db.tables import lists_of
+
+
+def reports_after(
+    connection: Connection, image: ImageName, after: int, *, limit: int
+) -> tuple[Sequence[BuildReport], int]:
+    """Some of the reports on an image, as they came, and what to ask for the next ones `after`."""
+    is_next = and_(artifacts.c.image == str(image), artifacts.c.id > after)
+    rows = connection.execute(_reports(is_next).order_by(artifacts.c.id).limit(limit)).all()
+    return [_report(row) for row in rows], rows[-1].artifact_id if rows else after
+
+
+def reports_on(
+    connection: Connection, image: ImageName, tags: Mapping[str, str | None], *, is_history_wanted: bool = True
+) -> Sequence[BuildReport]:
+    """The builds that named one of some tags of an image, or the digest that such a tag names now (None: not known).
+
+    Without history those are left out that named such a tag with another digest than it has now: a tag that moves
+    with every build has many.
+    """
+    found: dict[tuple[str, str, str | None], BuildReport] = {}
+    is_current = true() if is_history_wanted else artifacts.c.digest == ""
+    conditions = [
+        *(artifacts.c.tag.in_(some) for some in lists_of(tag for tag in tags if not tags[tag])),
+        *(and_(artifacts.c.tag.in_(some), is_current) for some in lists_of(tag for tag in tags if tags[tag])),
+        *(artifacts.c.digest.in_(some) for some in lists_of(filter(None, tags.values()))),
+    ]
+    for condition in conditions:
+        for row in connection.execute(_reports(and_(artifacts.c.image == str(image), condition))):
+            one = _report(row)
+            found[one.build_id, one.tag, one.digest] = one
+    return list(found.values())
+
+
+def are_of_change_requests(connection: Connection, image: ImageName) -> bool:
+    """Tell whether a build of a change request named an image."""
+    named = select(artifacts.c.id).join(builds, artifacts.c.build_id == builds.c.id)
+    of_change = named.where(artifacts.c.image == str(image), builds.c.change_id.is_not(None), builds.c.change_id != "")
+    return connection.execute(of_change.limit(1)).first() is not None
+
+
+def _reports(are_wanted: ColumnElement[bool]) -> Select[tuple[object, ...]]:
+    named = (artifacts.c.tag, artifacts.c.digest, artifacts.c.recorded_at.label("named_at"))
+    wanted = select(builds, *named, artifacts.c.id.label("artifact_id"), has_twins)
+    return wanted.join(artifacts, artifacts.c.build_id == builds.c.id).where(are_wanted)
+
+
+def _report(row: Row[tuple[object, ...]]) -> BuildReport:
+    return BuildReport(
+        build_id=row.id,
+        controller=row.controller,
+        job=row.job,
+        number=row.number,
+        run=row.run,
+        has_twins=bool(row.has_twins),
+        life=row.life,
+        result=BuildResult(row.result),
+        tag=row.tag,
+        digest=row.digest or None,
+        is_barred=row.is_ours or bool(row.change_id),
+        is_of_change=bool(row.change_id) and not row.is_ours,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        recorded_at=row.named_at,
+    )

@@ -1,0 +1,232 @@
+"""Explain a tag: who told of it, what was left out, and where it stands in every policy and stage of its image."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
+from app.core.errors import Invalid
+from app.core.flux.objects import PolicyName
+from app.core.images import ImageName, ImageReference
+from app.core.policies.explaining import explain
+from app.core.promotion.explaining_tags import TagAnswer, explain_tag, why_no_candidate
+from app.core.promotion.state import PolicyState
+from app.db import build_reports, builds, catalogue, deliveries, policies, promotions
+from app.db.database import Database
+from app.db.policies import PolicyRow
+from app.db.promotions import PromotionRow
+from app.services.explain_policy import entries_of, find_state
+from app.services.explanations import Shown
+from app.services.read_lanes import policy_details
+from app.services.scans import Scans
+from app.services.systems import Systems
+
+_MOST_TOLD = 20
+_MOST_POLICIES = 100
+
+
+class NoTagNamed(Invalid):
+    """A tag is asked about by something that names none."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text[:300]!r} names no tag: write it as image:tag")
+
+
+class TellingView(BaseModel):
+    """One thing that was told of a tag, and by whom; `delivery` None: no webhook brought it."""
+
+    at: datetime
+    what: Shown
+    source: str
+    delivery: str | None
+
+
+class TagStageView(BaseModel):
+    """Where the tag stands in one stage.
+
+    `place`: there, enters, waits, refused, held, behind (another is first), lower (than what is there), no candidate.
+    `gates` is what the stage's gates say of it, whether its turn came or not.
+    """
+
+    stage: str
+    place: str
+    reason: Shown
+    gates: Shown | None
+
+    @classmethod
+    def of(cls, one: TagAnswer) -> "TagStageView":
+        """Put it into plain values."""
+        return cls(stage=one.stage, place=one.place, reason=one.reason, gates=one.gates)
+
+
+class TagPolicyView(BaseModel):
+    """What one policy makes of the tag; `kept_out` says why it is no candidate of the policy at all.
+
+    `stages` is empty where nothing can be said of them, and `notes` says why.
+    """
+
+    repo: str
+    branch: str
+    policy: str
+    selected_tag: str | None
+    verdict: Shown | None
+    kept_out: Shown | None
+    stages: list[TagStageView]
+    notes: list[Shown]
+
+
+class TagPromotionView(BaseModel):
+    """What became of the tag in one stage, as the history has it."""
+
+    id: str
+    repo: str
+    stage: str
+    policy: str
+    state: str
+    reason: Shown
+    pull_request: int | None
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: PromotionRow) -> "TagPromotionView":
+        """Put it into plain values."""
+        names = ("id", "repo", "stage", "policy", "state", "reason", "pull_request", "updated_at")
+        return cls(**{name: getattr(row, name) for name in names})
+
+
+class TagStory(BaseModel):
+    """Everything that is known of one tag. `left_out` are deliveries that were not taken at their word about its image.
+
+    `first_seen_at` None: nobody has told of it; `listed_at` None: its repository was never listed in full.
+    """
+
+    image: str
+    tag: str
+    digest: str | None
+    first_seen_at: datetime | None
+    looked_at: datetime | None
+    is_gone: bool
+    listed_at: datetime | None
+    told: list[TellingView]
+    left_out: list[TellingView]
+    policies: list[TagPolicyView]
+    promotions: list[TagPromotionView]
+    notes: list[Shown]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The tag in question, under its registry's own host."""
+
+    image: ImageName
+    tag: str
+    systems: Systems
+
+    @classmethod
+    def parse(cls, text: str, systems: Systems) -> "_Asked":
+        reference = ImageReference.parse(text)
+        if reference.tag is None:
+            raise NoTagNamed(text)
+        return cls(systems.known_as(reference.name), reference.tag, systems)
+
+
+def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, scans: Scans, now: datetime) -> TagStory:
+    """Explain `image:tag` by what the database knows now. No other system is asked.
+
+    Raises InvalidImage, NoTagNamed.
+    """
+    asked = _Asked.parse(text, systems)
+    with database.transaction() as connection:
+        known = catalogue.find_tag(connection, asked.image, asked.tag)
+        repository = catalogue.find_repository(connection, asked.image)
+        told = [*_pushes(connection, asked), *_builds(connection, asked, known.digest if known else None)]
+        left_out = list(_left_out(connection, asked))
+        rows = policies.of_repository(connection, asked.image, limit=_MOST_POLICIES)
+        names = policies.repositories(connection) if not rows else ()
+        moved = [one for row in rows for one in _promotions(connection, row, asked.tag)]
+    return TagStory(
+        image=str(asked.image),
+        tag=asked.tag,
+        digest=known.digest if known else None,
+        first_seen_at=known.first_seen_at if known else None,
+        looked_at=known.looked_at if known else None,
+        is_gone=known is not None and known.is_gone,
+        listed_at=repository.listed_at if repository else None,
+        told=sorted(told, key=lambda one: one.at),
+        left_out=left_out,
+        policies=[_of_policy(database, asked, row, scans=scans, now=now) for row in rows],
+        promotions=sorted(moved, key=lambda one: one.updated_at),
+        notes=list(_notes(asked, rows, names, is_told=known is not None)),
+    )
+
+
+def _pushes(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
+    for push in catalogue.pushes_of(connection, asked.image, asked.tag, limit=_MOST_TOLD):
+        what = f"pushed as {push.digest}" if push.digest else "pushed, no digest told"
+        yield TellingView(at=push.first_seen_at, what=what, source=push.source, delivery=push.delivery_id)
+
+
+def _builds(connection: Connection, asked: _Asked, digest: str | None) -> Iterator[TellingView]:
+    reports = build_reports.reports_on(connection, asked.image, {asked.tag: digest})
+    for report in sorted(reports, key=lambda one: one.recorded_at)[-_MOST_TOLD:]:
+        row = builds.find(connection, report.build_id)
+        if row is None:
+            continue
+        its = f" as {report.digest}" if report.digest else ""
+        barred = "; of a change request or of ours, so it makes no candidate" if report.is_barred else ""
+        what = f"build {report.name} {report.result} named {report.tag}{its}{barred}"
+        yield TellingView(at=report.recorded_at, what=what, source=row.source, delivery=row.delivery_id)
+
+
+def _left_out(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
+    """Deliveries of late that say something of the image and were not, or not yet, taken at their word."""
+    found = deliveries.mentioning(connection, str(asked.image), limit=_MOST_TOLD)
+    for row in found:
+        what = f"{row.state}: {row.error or row.outcome or ''}"
+        yield TellingView(at=row.received_at, what=what, source=row.source, delivery=row.id)
+
+
+def _promotions(connection: Connection, row: PolicyRow, tag: str) -> Iterator[TagPromotionView]:
+    name = PolicyName(row.root, row.namespace, row.name)
+    for one in promotions.of_tag(connection, row.lane, policy=str(name), tag=tag, limit=_MOST_TOLD):
+        yield TagPromotionView.of(one)
+
+
+def _of_policy(database: Database, asked: _Asked, row: PolicyRow, *, scans: Scans, now: datetime) -> TagPolicyView:
+    details = policy_details(row)
+    found, state = find_state(database, asked.systems, details, scans=scans, now=now)
+    with database.transaction() as connection:
+        entries = list(entries_of(connection, found, state))
+    stages = [explain_tag(staged, fields, entry, asked.tag) for staged, fields, entry in entries]
+    return TagPolicyView(
+        repo=details.repo,
+        branch=details.branch,
+        policy=str(state.name),
+        selected_tag=state.selection.tag if state.selection is not None else None,
+        verdict=_verdict(state, asked.tag),
+        kept_out=state.problem or state.waits_for or why_no_candidate(state, asked.tag),
+        stages=[TagStageView.of(one) for one in stages],
+        notes=[*found.notes, *([] if details.stages else ["no field in Git names the policy, so it proposes nothing"])],
+    )
+
+
+def _verdict(state: PolicyState, tag: str) -> str | None:
+    if state.policy.spec is None or state.selection is None:
+        return None
+    told = explain(state.policy.spec, state.selection, asked=tag).asked
+    return told.reason if told is not None else None
+
+
+def _notes(asked: _Asked, rows: Sequence[PolicyRow], names: Sequence[str], *, is_told: bool) -> Iterator[str]:
+    if asked.systems.registry_of(asked.image) is None:
+        yield f"no registry is configured for {asked.image.registry}, so its tags cannot be read: add it to registries"
+    if not is_told:
+        yield "nobody has told of this tag: no delivery, no build and no list of its repository"
+    if not rows:
+        nearest = get_close_matches(str(asked.image), names, n=3, cutoff=0.5)
+        yield f"no policy chooses from {asked.image}" + (f"; some do from {', '.join(nearest)}" if nearest else "")
+    if len(rows) == _MOST_POLICIES:
+        yield f"only the first {_MOST_POLICIES} policies of the image are told"

@@ -1,0 +1,64 @@
+"""Follow renames: what is known of a stage moves along when its fields are found under another stage name."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import Connection
+
+from app.core.flux.tree import Report
+from app.core.promotion.holds import Hold
+from app.core.promotion.rules import RULES_FILE
+from app.db import fields, holds, promotions, pull_requests, standings
+from app.services.lane_run import LaneRun
+from app.services.read_lane import LaneView
+
+Place = tuple[str, str]
+"""A stage and a policy."""
+
+
+def follow_renames(run: LaneRun, view: LaneView) -> None:
+    """Move holds, pull requests and history of a policy from a stage that is no more to the one that has its files."""
+    if run.claim.last_head in {None, view.commit}:
+        return
+    now = _files_of((stage, str(one.policy), one.file) for one, stage in view.staged)
+    names = {stage.name for stage in view.rules.stages}
+    with run.database.transaction() as connection:
+        then = _files_of((row.stage, row.policy, row.file) for row in fields.of(connection, run.lane))
+    moved = [
+        (old, new)
+        for old, files in sorted(then.items())
+        if old[0] not in names and (new := _new_name(old, files, now)) is not None
+    ]
+    for old, new in moved:
+        with run.writing() as connection:
+            if not _is_known(connection, run.lane, new):
+                for collection in (holds, pull_requests, promotions, standings):
+                    collection.rename_stage(connection, run.lane, policy=old[1], old=old[0], new=new[0])
+
+
+def orphans(view: LaneView, held: tuple[Hold, ...]) -> Iterator[Report]:
+    """Holds whose stage and policy are no longer on the base branch together: they stop nothing, and are told."""
+    present = {(stage, str(one.policy)) for one, stage in view.staged}
+    for one in held:
+        if (one.stage, one.policy) not in present:
+            what = f"{', '.join(one.tags)} of {one.policy} is held in {one.stage} by {one.who} ({one.why})"
+            yield Report(RULES_FILE, None, f"{what}, but no field of that policy is in a stage of that name")
+
+
+def _files_of(places: Iterator[tuple[str, str, str]]) -> Mapping[Place, frozenset[str]]:
+    found: dict[Place, set[str]] = defaultdict(set)
+    for stage, policy, file in places:
+        found[stage, policy].add(file)
+    return {place: frozenset(files) for place, files in found.items()}
+
+
+def _new_name(old: Place, files: frozenset[str], now: Mapping[Place, frozenset[str]]) -> Place | None:
+    """The one place that has the policy's files now."""
+    found = [place for place, theirs in now.items() if place[1] == old[1] and theirs == files]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_known(connection: Connection, lane: str, place: Place) -> bool:
+    """Whether something happened in a place already: two histories are not made one."""
+    stage, policy = place
+    return stage in promotions.stages_of(connection, lane, policy)

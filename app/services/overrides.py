@@ -1,0 +1,47 @@
+"""What decides in place of fields at a revision that Flux tells of, as far as Git shows it."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from app.core.flux.fields import Field
+from app.core.flux.objects import FluxKustomization
+from app.core.flux.overridden import overridden_beside
+from app.core.flux.rendering import Override
+from app.core.images import is_digest
+from app.core.ports import ConfigRepository
+from app.services.read_lane import LaneView
+
+
+def overrides_of(
+    repository: ConfigRepository, view: LaneView, kustomization: FluxKustomization, fields: Iterable[Field]
+) -> Mapping[Field, tuple[Override, ...]]:
+    """What overrides each of these fields, which this Kustomization reaches: its neighbours, and what renders it."""
+    rendering = view.tree.rendering_of(kustomization, _reading(repository, view))
+    found: dict[Field, list[Override]] = defaultdict(list)
+    for one, neighbour in overridden_beside(view.tree.fields):
+        what = f"{one.file}:{neighbour.line} {neighbour.where} '{neighbour.text}'"
+        found[one].append(Override(what, neighbour.text if is_digest(neighbour.text) else None))
+    for one in fields:
+        rendered = rendering.override_of(one)
+        if rendered is not None:
+            found[one].append(rendered)
+    return {one: tuple(overrides) for one, overrides in found.items()}
+
+
+def decisive(overrides: Iterable[Override], *, digest: str | None) -> Override | None:
+    """The first that decides on another image than the one with this digest."""
+    return next((one for one in overrides if digest is None or one.digest != digest), None)
+
+
+def _reading(repository: ConfigRepository, view: LaneView) -> Callable[[str], bytes | None]:
+    """Reads regular files of the view's commit, each once."""
+    known: dict[str, bytes | None] = {}
+
+    def read(path: str) -> bytes | None:
+        if path not in known:
+            entry = view.entries.get(path)
+            is_file = entry is not None and entry.is_regular
+            known[path] = repository.blobs([entry.blob])[entry.blob] if entry is not None and is_file else None
+        return known[path]
+
+    return read
