@@ -98,6 +98,7 @@ def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Sys
             lease=timedelta(seconds=settings.work.lease_s),
             lane_deadline=timedelta(seconds=settings.work.lane_deadline_s),
             build_within=timedelta(seconds=settings.build_within_s),
+            applied_within=timedelta(seconds=settings.applied_within_s),
         ),
         sweeps=_sweep_rules(settings),
         closers=(*(one.close for one in registries.values()), *(one.close for one in receivers.values())),

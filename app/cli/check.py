@@ -21,14 +21,16 @@ from app.core.flux.warnings import warn_of_tree
 from app.db import held_back, policies
 from app.db.database import DatabaseLocked
 from app.main import open_database
+from app.services.expect_flux import applying
 from app.services.read_lane import view_at
 from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
-from app.services.systems import ConfigRepo, Systems
+from app.services.systems import ConfigRepo, Source, Systems
 from app.settings.loading import settings_path
 from app.settings.models import Settings
 from app.settings.secrets import unreadable_secrets
 
+_TELLS_NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 sends no success: run 1.8.4 or later (docs/flux.md)"
 _BARRED = "barred: "
 _MOST_BARRED = 100
 _NOT_THERE = "fluxbridge/check"
@@ -71,6 +73,9 @@ def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
     for name, repo in systems.config_repos.items():
         yield f"config_repos.{name}.forge", partial(_check_forge, repo)
         yield f"config_repos.{name}", partial(_check_config_repo, repo, systems, scans, named)
+    for name, source in systems.sources.items():
+        if source.origin.cluster is not None:
+            yield f"sources.{name}", partial(_check_cluster, source, systems, scans)
     for host, registry in systems.registries.items():
         # Many registries deny what an account may not pull, whether it exists or not.
         yield f"registry {host}", partial(_answered, partial(registry.digest, named.get(host, _NOT_THERE), "none"))
@@ -133,12 +138,43 @@ def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans, named: 
     return " ".join(told)
 
 
+def _check_cluster(source: Source, systems: Systems, scans: Scans) -> str:
+    """See that the cluster's root reaches Kustomizations, and tell of what keeps Flux from applying or telling."""
+    repo = systems.config_repos[source.config_repo or ""]
+    heads = repo.repository.fetch()
+    told: list[str] = []
+    for branch in (one for one in repo.branches if one in heads):
+        view = view_at(repo.repository, scans, heads[branch], are_rules_required=repo.are_rules_required)
+        found = list(applying(view.tree, source, branch))
+        fields = {
+            one.file
+            for kustomization, _ in found
+            for one, _ in view.staged
+            if view.tree.reaches(kustomization, one.file)
+        }
+        told += [f"{branch}: {len(found)} Kustomizations, which reach fields in {len(fields)} files"] if found else []
+        told += [f"\n      {one.namespace}/{one.name}: {why}" for one, why in found if why is not None]
+    if not told:
+        raise RootReachesNothing(source, repo.name)
+    return f"{' '.join(told)}\n      {_TELLS_NO_SUCCESS}"
+
+
 def _policy_problems(tree: FluxTree, systems: Systems) -> Iterator[str]:
     for policy in tree.policies:
         if policy.problem is not None:
             yield f"{policy.file}: {policy.name}: {policy.problem}"
         elif policy.image is not None and systems.registry_of(systems.known_as(policy.image)) is None:
             yield f"{policy.file}: {policy.name}: the registry of {policy.image} is not among `registries`"
+
+
+class RootReachesNothing(Invalid):
+    """Nothing that a cluster tells can be followed: no Kustomization lies below its source's root."""
+
+    def __init__(self, source: Source, repo: str) -> None:
+        super().__init__(
+            f"root {source.root!r} reaches no Kustomization of {repo}: write the folder that "
+            f"`flux bootstrap --path` was given, or no event of cluster {source.origin.cluster} counts"
+        )
 
 
 class RulesUnusable(Invalid):

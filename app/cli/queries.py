@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 
+from app.cli.clusters import in_clusters, one_line
 from app.cli.reach import Api, reach
 from app.core.builds.runs import build_name
 from app.core.errors import NotFound
@@ -38,21 +39,20 @@ def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, 
             one["stage"],
             one["policy"],
             one["tag"] or "-",
-            _build(one["build"]) if one["build"] else "-",
+            _named(one),
             f"#{one['pull_request']['number']}" if one["pull_request"] else one["origin"] or "-",
             one["merged_by"] or "-",
-            _applied_in(one["applied"]),
+            in_clusters(one["applied"], one["tag"]),
         )
         for one in found
     ]
     _print(found, rows, ("STAGE", "POLICY", "TAG", "BUILD", "PULL", "LET IN BY", "APPLIED IN"), as_json=as_json)
 
 
-def _applied_in(applications: Iterable[dict[str, Any]]) -> str:
-    """The clusters that have it; of one that has something else in its place that is said too."""
-    words = {"applied": "", "overridden": " (overridden)"}
-    found = {f"{each['cluster']}{words[each['state']]}" for each in applications if each["state"] in words}
-    return ", ".join(sorted(found)) or "-"
+def _named(one: Any) -> str:
+    """The build of a stage's tag, and whether something speaks against that tag."""
+    named = _build(one["build"]) if one["build"] else "-"
+    return f"{named} (doubtful: {one_line(one['doubtful'])})" if one["doubtful"] else named
 
 
 def promotions(  # noqa: PLR0913 (one option a filter)
@@ -79,7 +79,9 @@ def promotions(  # noqa: PLR0913 (one option a filter)
             one["policy"],
             f"{one['from_tag'] or '-'} -> {one['tag']}",
             f"#{one['pull_request']['number']}" if one["pull_request"] else "-",
-            one["reason"],
+            f"{one['reason']}; clusters: {in_clusters(one['applied'], one['tag'])}"
+            if one["applied"]
+            else one["reason"],
         )
         for one in found
     ]
@@ -114,6 +116,8 @@ def status(*, as_json: _AsJson = False) -> None:
         return
     for name, told in _numbers(found):
         typer.echo(f"{name:<15}{told}")
+    for line in _troubles(found):
+        typer.echo(line)
     typer.echo()
     rows = [
         (
@@ -135,6 +139,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     """The numbers of the metrics, a line for each thing."""
     yield "deliveries", _with_age(_counts(found["deliveries"]), "oldest waiting", found["oldest_delivery_s"])
     yield "promotions", _counts(found["promotions"])
+    yield "applications", _counts(found["applications"])
     yield "pull requests", f"{found['open_pull_requests']} open"
     yield "lanes due", _with_age(f"{found['lanes_due']} of {found['lanes']}", "longest", found["oldest_due_s"])
     yield "retries", _counts(found["retries"])
@@ -149,6 +154,15 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
         mean_s = latency["sum_s"] / latency["count"]
         told = f"{latency['count']} pull requests, opened {mean_s:.1f} s after their webhook on average"
         yield "latency", f"{told}, half within {within} s"
+
+
+def _troubles(found: Any) -> Iterator[str]:
+    """What is not as it should be in clusters, and which events of Flux count for nothing."""
+    for one in found["troubles"]:
+        yield f"not applied    {one['stage']} {one['policy']}: {in_clusters([one['standing']], one['tag'])}"
+    for one in found["unused"]:
+        more = f" and {one['count'] - 1} more" if one["count"] > 1 else ""
+        yield f"flux, unused   {one['cluster']}: {one['object']}{more}: {one_line(one['why'])}"
 
 
 def _limits(ignored: dict[str, int]) -> dict[str, int]:

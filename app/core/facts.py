@@ -117,7 +117,10 @@ class PullRequestChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionApplied:
-    """Flux told how it fared with a revision in one cluster. `commit` is None where the revision names none."""
+    """Flux told how it fared with a revision in one cluster. `commit` is None where the revision names none.
+
+    `branch` is the branch or tag of Git that the commit was taken from, None where that is not told.
+    """
 
     cluster: str
     kind: str
@@ -129,6 +132,30 @@ class RevisionApplied:
     reason: str
     message: str
     at: datetime
+    branch: str | None = None
 
 
-Fact = BuildFinished | BuildMentioned | ImagePushed | TagDeleted | BranchMoved | PullRequestChanged | RevisionApplied
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionUnderway:
+    """Flux told that it works on a revision, or waits with it: no result yet. `revision` may be empty."""
+
+    cluster: str
+    kind: str
+    namespace: str
+    name: str
+    revision: str
+    reason: str
+    message: str
+    at: datetime
+
+
+Fact = (
+    BuildFinished
+    | BuildMentioned
+    | ImagePushed
+    | TagDeleted
+    | BranchMoved
+    | PullRequestChanged
+    | RevisionApplied
+    | RevisionUnderway
+)

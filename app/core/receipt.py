@@ -7,11 +7,12 @@ from typing import TypeVar
 from app.core.facts import BuildFinished, Fact, ImagePushed, TagDeleted
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
+Told = TypeVar("Told", datetime, datetime | None)
 
 
-def bounded(at: datetime | None, received_at: datetime) -> datetime | None:
+def bounded(at: Told, received_at: datetime) -> Told:
     """A time that a sender named, no later than its receipt."""
-    return None if at is None else min(at, received_at)
+    return at if at is None else min(at, received_at)
 
 
 def no_later_than(received_at: datetime, fact: AnyFact) -> AnyFact:

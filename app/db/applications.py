@@ -1,14 +1,17 @@
 """Applications: what became of each promotion in each cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Table, insert, select
+from sqlalchemy import Boolean, Column, Connection, ForeignKey, Index, Integer, Table, false, insert, select, update
 from sqlalchemy.engine import Row
 
+from app.core.promotion.applying import CHANGES_WHAT_RUNS
+from app.db import promotions, standings
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.tables import Instant, SafeString, SafeText, metadata, storable
+from app.db.standings import Place
+from app.db.tables import Instant, SafeString, SafeText, lists_of, metadata, storable
 
 applications = Table(
     "applications",
@@ -23,6 +26,10 @@ applications = Table(
     Column("message", SafeText, nullable=False),
     Column("at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
+    Column("newest_revision", SafeText),
+    Column("newest_commit", SafeString(64)),
+    Column("newest_at", Instant),
+    Column("is_repeat", Boolean, nullable=False, server_default=false()),
     Index("ix_applications_promotion_id", "promotion_id", "cluster", "kustomization", "id"),
 )
 
@@ -43,7 +50,11 @@ class NewApplication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationRow:
-    """One line of a promotion's history in a cluster; `at` is Flux's own time."""
+    """One line of a promotion's history in a cluster: since `at`, Flux's own time, it stands so there.
+
+    `newest_…` is the last revision at which it still did, None where that is the first. `is_repeat`: an earlier version
+    wrote a line for each revision; these are kept and not shown.
+    """
 
     id: int
     promotion_id: str
@@ -55,24 +66,23 @@ class ApplicationRow:
     message: str
     at: datetime
     recorded_at: datetime
+    newest_revision: str | None = None
+    newest_commit: str | None = None
+    newest_at: datetime | None = None
+    is_repeat: bool = False
 
 
 def record(connection: Connection, new: NewApplication, *, recorded_at: datetime) -> bool:
-    """Add a line unless the last one for this promotion, cluster and Kustomization says the same. Idempotent."""
-    last = connection.execute(
-        select(applications)
-        .where(
-            applications.c.promotion_id == new.promotion_id,
-            applications.c.cluster == new.cluster,
-            applications.c.kustomization == new.kustomization,
-        )
-        .order_by(applications.c.id.desc())
-        .limit(1)
-    ).one_or_none()
-    if last is not None and (last.state, last.commit) == (new.state, new.commit):
+    """Add a line unless the last one of its place says the same; then only the newest revision moves on. Idempotent."""
+    place = _place(connection, new)
+    known = standings.find(connection, place)
+    last = _find(connection, known.newest_id) if known is not None else None
+    if last is not None and (last.promotion_id, last.state) == (new.promotion_id, new.state):
+        _move_on(connection, last, new)
         return False
-    connection.execute(
-        insert(applications).values(
+    added = connection.execute(
+        insert(applications)
+        .values(
             promotion_id=new.promotion_id,
             cluster=new.cluster,
             kustomization=new.kustomization,
@@ -83,21 +93,57 @@ def record(connection: Connection, new: NewApplication, *, recorded_at: datetime
             at=new.at,
             recorded_at=recorded_at,
         )
-    )
+        .returning(applications.c.id)
+    ).scalar_one()
+    standings.point(connection, place, added, is_running=new.state in CHANGES_WHAT_RUNS)
     return True
+
+
+def running_at(connection: Connection, place: Place) -> ApplicationRow | None:
+    """The application that tells what a cluster runs; None where none was told."""
+    known = standings.find(connection, place)
+    return _find(connection, known.running_id) if known is not None else None
+
+
+def _place(connection: Connection, new: NewApplication) -> Place:
+    promotion = promotions.find(connection, new.promotion_id)
+    assert promotion is not None  # noqa: S101 (the foreign key says so)
+    return Place(promotion.lane, promotion.stage, promotion.policy, new.cluster, new.kustomization)
+
+
+def _move_on(connection: Connection, last: ApplicationRow, new: NewApplication) -> None:
+    if new.commit == (last.newest_commit or last.commit):
+        return
+    newest = {"newest_revision": storable(new.revision), "newest_commit": new.commit, "newest_at": new.at}
+    connection.execute(update(applications).where(applications.c.id == last.id).values(newest))
+
+
+def _find(connection: Connection, application_id: int | None) -> ApplicationRow | None:
+    row = connection.execute(select(applications).where(applications.c.id == application_id)).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def with_ids(connection: Connection, ids: Iterable[int | None]) -> Mapping[int, ApplicationRow]:
+    """Applications by their ids."""
+    found: dict[int, ApplicationRow] = {}
+    for some in lists_of(one for one in ids if one is not None):
+        rows = connection.execute(select(applications).where(applications.c.id.in_(some)))
+        found.update((row.id, row) for row in map(_row, rows))
+    return found
 
 
 def of_promotion(connection: Connection, promotion_id: str) -> Sequence[ApplicationRow]:
     """A promotion's applications in the order in which they were recorded."""
-    wanted = select(applications).where(applications.c.promotion_id == promotion_id).order_by(applications.c.id)
-    return [_row(row) for row in connection.execute(wanted)]
+    wanted = select(applications).where(applications.c.promotion_id == promotion_id, ~applications.c.is_repeat)
+    return [_row(row) for row in connection.execute(wanted.order_by(applications.c.id))]
 
 
 def page(
     connection: Connection, *, limit: int, after: str | None = None, cluster: str | None = None
 ) -> Page[ApplicationRow]:
     """Applications, newest first."""
-    wanted = select(applications).order_by(applications.c.id.desc()).limit(limit + 1)
+    wanted = select(applications).where(~applications.c.is_repeat)
+    wanted = wanted.order_by(applications.c.id.desc()).limit(limit + 1)
     if after is not None:
         wanted = wanted.where(applications.c.id < decode_cursor(after, int)[0])
     if cluster is not None:

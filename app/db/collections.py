@@ -19,6 +19,7 @@ from app.db import (
     revisions,
     schedules,
     selections,
+    standings,
     sweep_marks,
 )
 from app.db.tables import metadata
@@ -42,6 +43,7 @@ COLLECTIONS = (
     revisions,
     schedules,
     selections,
+    standings,
     sweep_marks,
 )
 METADATA = metadata

@@ -238,6 +238,12 @@ def finish(
     return connection.execute(ended).rowcount == 1
 
 
+def learn_outcome(connection: Connection, delivery_id: str, outcome: str) -> None:
+    """Say of a delivery that is done what came of it later; one that is worked off again will say it itself."""
+    done = (deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.DONE)
+    connection.execute(update(deliveries).where(*done).values(outcome=storable(outcome)[:2000]))
+
+
 def postpone(connection: Connection, claim: ClaimedDelivery, *, due_at: datetime, error: str, counts: bool) -> bool:
     """Try again later; `counts` when its own content failed. False when another worker has taken it over."""
     later = _owned(claim).values(

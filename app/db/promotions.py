@@ -215,6 +215,17 @@ def latest_merged(connection: Connection, lane: str, *, stage: str, policy: str)
     return _first(connection, merged.order_by(None).order_by(event.c.seq.desc()))
 
 
+def merged_last(connection: Connection, lane: str) -> Mapping[tuple[str, str], PromotionRow]:
+    """What was let in last into each stage for each policy of a lane, as `latest_merged` tells it of one."""
+    event = promotion_events.promotion_events
+    told = and_(event.c.promotion_id == promotions.c.id, event.c.what == PromotionState.MERGED)
+    is_merged = (promotions.c.lane == lane, promotions.c.state == PromotionState.MERGED)
+    newest = select(func.max(event.c.seq)).join(promotions, told).where(*is_merged)
+    newest = newest.group_by(promotions.c.stage, promotions.c.policy)
+    wanted = select(promotions).join(event, told).where(*is_merged, event.c.lane == lane, event.c.seq.in_(newest))
+    return {(row.stage, row.policy): row for row in map(_row, connection.execute(wanted))}
+
+
 def latest_let_in(connection: Connection, lane: str, *, stage: str, policy: str, tag: str) -> PromotionRow | None:
     """The newest promotion of this tag that came into the base branch, also one that was taken back since."""
     came = (PromotionState.MERGED, PromotionState.REVERTED)

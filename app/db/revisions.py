@@ -1,14 +1,19 @@
 """Revisions: what each cluster's Flux last told of each of its objects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Table, select, update
 from sqlalchemy.engine import Row
 
-from app.core.facts import RevisionApplied
+from app.core.facts import RevisionApplied, RevisionUnderway
+from app.core.promotion.applying import ApplicationState, state_told
+from app.core.receipt import bounded
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
+
+_LONGEST_MESSAGE = 2000
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 revisions = Table(
     "revisions",
@@ -27,13 +32,26 @@ revisions = Table(
     Column("at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("is_examined", Boolean, nullable=False),
+    Column("began_at", Instant),
+    Column("branch", SafeText),
+    Column("delivery_id", SafeString(32)),
+    Column("unused", SafeText),
+    Column("underway_reason", SafeText),
+    Column("underway_message", SafeText),
+    Column("underway_revision", SafeText),
+    Column("underway_at", Instant),
     Index("ix_revisions_repo_is_examined", "repo", "is_examined"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionRow:
-    """The revision that one object of a cluster holds, by the event with the latest Flux timestamp."""
+    """The revision that one object of a cluster holds, by the event with the latest Flux timestamp.
+
+    Times are Flux's, none of them after our receipt; `received_at` is when it was last said. `revision` is empty while
+    no result was told; `began_at` is when the result was told first. `unused` says why the event counts for nothing.
+    `underway_…` is what Flux last told of work that has no result.
+    """
 
     cluster: str
     kind: str
@@ -49,10 +67,31 @@ class RevisionRow:
     at: datetime
     received_at: datetime
     is_examined: bool
+    began_at: datetime | None = None
+    branch: str | None = None
+    delivery_id: str | None = None
+    unused: str | None = None
+    underway_reason: str | None = None
+    underway_message: str | None = None
+    underway_revision: str | None = None
+    underway_at: datetime | None = None
+
+    @property
+    def kustomization(self) -> str:
+        """The object's `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
 
 
-def note(connection: Connection, applied: RevisionApplied, *, repo: str, root: str, received_at: datetime) -> bool:
-    """Write an event down; true when the object's revision or its standing changed.
+def note(  # noqa: PLR0913 (what was told, by which source, when)
+    connection: Connection,
+    applied: RevisionApplied,
+    *,
+    repo: str,
+    root: str,
+    received_at: datetime,
+    delivery_id: str | None = None,
+) -> bool:
+    """Write an event down; true when it must be examined: another revision, another result, or a commit learned.
 
     An event with an older Flux timestamp never replaces a newer one; of equal ones the last received counts.
     """
@@ -61,30 +100,67 @@ def note(connection: Connection, applied: RevisionApplied, *, repo: str, root: s
         "root": root,
         "revision": storable(applied.revision),
         "commit": applied.commit,
+        "branch": applied.branch,
         "is_failure": applied.is_failure,
         "reason": storable(applied.reason),
-        "message": storable(applied.message)[:2000],
-        "at": applied.at,
+        "message": storable(applied.message)[:_LONGEST_MESSAGE],
+        "at": bounded(applied.at, received_at),
+        "began_at": bounded(applied.at, received_at),
         "received_at": received_at,
+        "delivery_id": delivery_id,
     }
-    key = {name: getattr(applied, name) for name in ("cluster", "kind", "namespace", "name")}
+    key = _key(applied)
     if insert_absent(connection, revisions, {**key, **values, "is_examined": False}):
         return True
-    known = connection.execute(
-        select(revisions).where(*_is(applied.cluster, applied.kind, applied.namespace, applied.name)).with_for_update()
-    ).one()
-    if applied.at < known.at:
-        return False
-    is_same = (known.revision, known.is_failure) == (values["revision"], applied.is_failure)
-    if is_same:
-        # A repeat adds nothing; only the time moves on, so that older events stay older.
-        values = {"at": applied.at}
-    else:
-        values["is_examined"] = False
-    connection.execute(
-        update(revisions).where(*_is(known.cluster, known.kind, known.namespace, known.name)).values(values)
-    )
-    return not is_same
+    known = _row(connection.execute(select(revisions).where(*_is(**key)).with_for_update()).one())
+    news = _news(known, values)
+    if news:
+        connection.execute(update(revisions).where(*_is(**key)).values(news))
+    return "is_examined" in news
+
+
+def _news(known: RevisionRow, values: dict[str, object]) -> Mapping[str, object]:
+    """What an event changes; `is_examined` is among it where its content must be compared."""
+    at, received_at = bounded(known.at, known.received_at), known.received_at
+    is_older = (values["at"], values["received_at"]) < (at, received_at)
+    is_same_revision = known.revision == values["revision"]
+    learned = {name: values[name] for name in ("commit", "branch", "delivery_id")}
+    again = {"is_examined": False, "unused": None}
+    if is_older:
+        # What it says of its revision is true whenever it comes.
+        is_learned = is_same_revision and known.commit is None and values["commit"] is not None
+        return {**learned, **again} if is_learned else {}
+    if is_same_revision and values["commit"] is None:
+        values |= {"commit": known.commit, "branch": known.branch}
+    if not is_same_revision or _state_of(values) != state_told_of(known):
+        return {**values, **again}
+    # A repeat adds nothing; only the time moves on, so that older events stay older.
+    repeated = {name: values[name] for name in ("at", "received_at", "reason", "message")}
+    return repeated if values["commit"] == known.commit else {**repeated, **learned, **again}
+
+
+def note_underway(
+    connection: Connection, told: RevisionUnderway, *, repo: str, root: str, received_at: datetime
+) -> None:
+    """Write down that Flux works on a revision or waits with it; what it last applied stays as it is."""
+    at = bounded(told.at, received_at)
+    values: dict[str, object] = {
+        "underway_reason": storable(told.reason),
+        "underway_message": storable(told.message)[:_LONGEST_MESSAGE],
+        "underway_revision": storable(told.revision),
+        "underway_at": at,
+    }
+    nothing = {"revision": "", "is_failure": False, "reason": "", "message": "", "at": _NEVER, "is_examined": True}
+    fresh = {"repo": repo, "root": root, "received_at": received_at, **nothing}
+    if insert_absent(connection, revisions, {**_key(told), **fresh, **values}):
+        return
+    newest = revisions.c.underway_at.is_(None) | (revisions.c.underway_at <= at)
+    connection.execute(update(revisions).where(*_is(**_key(told)), newest).values(values))
+
+
+def state_told_of(row: RevisionRow) -> ApplicationState:
+    """What the event says of the texts at its revision."""
+    return state_told(is_failure=row.is_failure, reason=row.reason)
 
 
 def unexamined(connection: Connection, repo: str) -> Sequence[RevisionRow]:
@@ -93,23 +169,43 @@ def unexamined(connection: Connection, repo: str) -> Sequence[RevisionRow]:
     return [_row(row) for row in connection.execute(wanted.order_by(revisions.c.at))]
 
 
-def mark_examined(connection: Connection, row: RevisionRow) -> None:
-    """Done with this revision, unless another has come meanwhile."""
-    connection.execute(
-        update(revisions)
-        .where(
-            *_is(row.cluster, row.kind, row.namespace, row.name),
-            revisions.c.revision == row.revision,
-            revisions.c.is_failure.is_(row.is_failure),
-        )
-        .values(is_examined=True)
+def note_use(connection: Connection, row: RevisionRow, *, is_examined: bool, unused: str | None) -> bool:
+    """Write down what came of looking at a revision; false when another has come meanwhile, or it learned a commit."""
+    is_it = (
+        revisions.c.revision == row.revision,
+        revisions.c.is_failure.is_(row.is_failure),
+        revisions.c.reason == row.reason,
+        revisions.c.commit.is_(None) if row.commit is None else revisions.c.commit == row.commit,
     )
+    noted = update(revisions).where(*_is(row.cluster, row.kind, row.namespace, row.name), *is_it)
+    return connection.execute(noted.values(is_examined=is_examined, unused=unused)).rowcount == 1
+
+
+def find(connection: Connection, told: RevisionApplied) -> RevisionRow | None:
+    """What is known of the object that an event is about."""
+    row = connection.execute(select(revisions).where(*_is(**_key(told)))).one_or_none()
+    return _row(row) if row is not None else None
 
 
 def every(connection: Connection) -> Sequence[RevisionRow]:
     """What every cluster holds."""
     wanted = select(revisions).order_by(revisions.c.cluster, revisions.c.namespace, revisions.c.name)
     return [_row(row) for row in connection.execute(wanted)]
+
+
+def unused(connection: Connection) -> Sequence[RevisionRow]:
+    """Those that count for nothing, with the reason."""
+    wanted = select(revisions).where(revisions.c.unused.is_not(None))
+    ordered = wanted.order_by(revisions.c.cluster, revisions.c.kind, revisions.c.namespace, revisions.c.name)
+    return [_row(row) for row in connection.execute(ordered)]
+
+
+def _state_of(values: Mapping[str, object]) -> ApplicationState:
+    return state_told(is_failure=bool(values["is_failure"]), reason=str(values["reason"]))
+
+
+def _key(told: RevisionApplied | RevisionUnderway) -> dict[str, str]:
+    return {"cluster": told.cluster, "kind": told.kind, "namespace": told.namespace, "name": told.name}
 
 
 def _is(cluster: str, kind: str, namespace: str, name: str) -> tuple[ColumnElement[bool], ...]:

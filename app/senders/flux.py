@@ -5,8 +5,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from app.core.facts import RevisionApplied
-from app.senders.flux_revision import parse_revision
+from app.core.facts import RevisionApplied, RevisionUnderway
+from app.senders.flux_revision import Revision, parse_revision
 from app.senders.payload import PAYLOAD, Instant, Line, read_body
 from app.senders.proofs import verify_hmac
 from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, no_external_id
@@ -16,6 +16,7 @@ _SUCCESSES = {
     "Kustomization": frozenset({"ReconciliationSucceeded"}),
     "HelmRelease": frozenset({"InstallSucceeded", "UpgradeSucceeded"}),
 }
+_UNDERWAY = frozenset({"Progressing", "DependencyNotReady"})
 
 
 class _InvolvedObject(BaseModel):
@@ -53,21 +54,45 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     metadata = _without_prefixes(event.metadata or {})
     revision = metadata.get("revision", "")
     if reason := _why_ignored(event, revision):
-        return Parsed(ignored=(reason,))
+        return Parsed(facts=_underway(event, revision, cluster), ignored=(reason,))
     of_artifact, of_git = parse_revision(revision), parse_revision(metadata.get("originRevision", ""))
+    told = of_git if of_git.commit else of_artifact
     fact = RevisionApplied(
         cluster=cluster,
         kind=event.involved_object.kind,
         namespace=event.involved_object.namespace,
         name=event.involved_object.name,
         revision=revision,
-        commit=of_git.commit or of_artifact.commit,
+        commit=told.commit,
+        branch=_branch(told),
         is_failure=event.severity == "error",
         reason=event.reason,
         message=event.message,
         at=event.timestamp,
     )
     return Parsed(facts=(fact,))
+
+
+def _branch(told: Revision) -> str | None:
+    """The pointer of a commit; that of an artifact (`latest@sha256:…`) is no branch."""
+    return told.pointer.removeprefix("refs/heads/") if told.commit and told.pointer else None
+
+
+def _underway(event: _Event, revision: str, cluster: str) -> tuple[RevisionUnderway, ...]:
+    """That a Kustomization is at work or waits: no result, but what is known where none ever comes."""
+    if event.involved_object.kind != "Kustomization" or event.severity == "error" or event.reason not in _UNDERWAY:
+        return ()
+    one = RevisionUnderway(
+        cluster=cluster,
+        kind=event.involved_object.kind,
+        namespace=event.involved_object.namespace,
+        name=event.involved_object.name,
+        revision=revision,
+        reason=event.reason,
+        message=event.message,
+        at=event.timestamp,
+    )
+    return (one,)
 
 
 def _why_ignored(event: _Event, revision: str) -> str | None:

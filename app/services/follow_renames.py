@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.core.flux.tree import Report
 from app.core.promotion.holds import Hold
 from app.core.promotion.rules import RULES_FILE
-from app.db import fields, holds, promotions, pull_requests
+from app.db import fields, holds, promotions, pull_requests, standings
 from app.services.lane_run import LaneRun
 from app.services.read_lane import LaneView
 
@@ -32,8 +32,8 @@ def follow_renames(run: LaneRun, view: LaneView) -> None:
     for old, new in moved:
         with run.writing() as connection:
             if not _is_known(connection, run.lane, new):
-                for rename in (holds.rename_stage, pull_requests.rename_stage, promotions.rename_stage):
-                    rename(connection, run.lane, policy=old[1], old=old[0], new=new[0])
+                for collection in (holds, pull_requests, promotions, standings):
+                    collection.rename_stage(connection, run.lane, policy=old[1], old=old[0], new=new[0])
 
 
 def orphans(view: LaneView, held: tuple[Hold, ...]) -> Iterator[Report]:

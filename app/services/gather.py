@@ -16,6 +16,7 @@ from app.core.facts import (
     ImagePushed,
     PullRequestChanged,
     RevisionApplied,
+    RevisionUnderway,
     TagDeleted,
 )
 from app.core.images import ImageName, InvalidImage, is_digest, is_tag
@@ -24,7 +25,9 @@ from app.services.systems import Source, Systems
 
 _PART = 100
 _LONGEST_RUN = timedelta(hours=24)
-Settled = BuildFinished | ImagePushed | TagDeleted | BranchMoved | PullRequestChanged | RevisionApplied
+Settled = (
+    BuildFinished | ImagePushed | TagDeleted | BranchMoved | PullRequestChanged | RevisionApplied | RevisionUnderway
+)
 
 
 class StillRunning(Unavailable):

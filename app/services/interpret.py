@@ -78,8 +78,9 @@ class Interpreter:
                     raise LostDelivery(claim.id)
                 keys |= self._writer(connection, source, claim, now).write(part, self.ready)
         with self.database.transaction() as connection:
-            keys |= self._writer(connection, source, claim, now).write(last, self.ready)
-            said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems), keys)
+            writer = self._writer(connection, source, claim, now)
+            keys |= writer.write(last, self.ready)
+            said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems, *writer.ignored), keys)
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
             if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
                 raise LostDelivery(claim.id)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import Connection
 
+from app.core.facts import BuildResult
 from app.core.images import ImageName, InvalidImage
 from app.core.promotion.gates import TagState, deciding_build
 from app.db import (
@@ -18,12 +20,12 @@ from app.db import (
     promotions,
     pull_requests,
 )
-from app.db.applications import ApplicationRow
 from app.db.lanes import LaneRow
 from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
 from app.services.filters import ApplicationFilters, PromotionFilters, StageFilters
 from app.services.read_facts import UnknownId
+from app.services.read_standings import StandingReader, application_views
 from app.services.systems import Systems
 from app.services.views import (
     ApplicationView,
@@ -37,7 +39,9 @@ from app.services.views import (
 )
 
 
-def list_promotions(connection: Connection, filters: PromotionFilters) -> Listing[PromotionView]:
+def list_promotions(
+    connection: Connection, systems: Systems, filters: PromotionFilters, *, now: datetime
+) -> Listing[PromotionView]:
     """Promotions, newest first. Raises InvalidCursor."""
     wanted = promotions.PromotionFilters(
         repo=filters.repo,
@@ -49,26 +53,28 @@ def list_promotions(connection: Connection, filters: PromotionFilters) -> Listin
         until=filters.until,
     )
     page = promotions.page(connection, wanted, limit=filters.limit, after=filters.after)
-    return Listing(items=[_promotion(connection, row) for row in page.items], next=page.next)
+    clusters = StandingReader(connection, now, systems.timing.applied_within)
+    return Listing(items=[_promotion(connection, row, clusters) for row in page.items], next=page.next)
 
 
-def promotion(connection: Connection, promotion_id: str) -> PromotionDetails:
+def promotion(connection: Connection, systems: Systems, promotion_id: str, *, now: datetime) -> PromotionDetails:
     """One promotion with its history and where it was applied. Raises UnknownId."""
     row = promotions.find(connection, promotion_id)
     if row is None:
         raise UnknownId("promotion", promotion_id)
     events = promotion_events.of_promotion(connection, promotion_id)
+    clusters = StandingReader(connection, now, systems.timing.applied_within)
     return PromotionDetails(
-        **_promotion(connection, row).model_dump(),
+        **_promotion(connection, row, clusters).model_dump(),
         events=[EventView(at=one.at, who=one.who, what=one.what, reason=one.reason) for one in events],
-        applications=_applications(applications.of_promotion(connection, promotion_id)),
+        applications=application_views(applications.of_promotion(connection, promotion_id)),
     )
 
 
 def list_applications(connection: Connection, filters: ApplicationFilters) -> Listing[ApplicationView]:
     """What became of promotions in clusters, newest first. Raises InvalidCursor."""
     page = applications.page(connection, limit=filters.limit, after=filters.after, cluster=filters.cluster)
-    return Listing(items=_applications(page.items), next=page.next)
+    return Listing(items=application_views(page.items), next=page.next)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,7 +88,9 @@ class _Place:
     image: str = field(default="", compare=False)
 
 
-def list_stages(connection: Connection, systems: Systems, filters: StageFilters) -> Listing[StageView]:
+def list_stages(
+    connection: Connection, systems: Systems, filters: StageFilters, *, now: datetime
+) -> Listing[StageView]:
     """What is where now, by repo, branch, stage and policy. Raises InvalidCursor.
 
     Fields of one policy in one stage that hold different tags are shown one by one.
@@ -96,7 +104,7 @@ def list_stages(connection: Connection, systems: Systems, filters: StageFilters)
         if (after is None or place > after) and _is_wanted(place, filters)
     ]
     page = cut(sorted(places), filters.limit, lambda one: encode_cursor(one.lane, one.stage, one.policy, one.tag))
-    reader = _StageReader(connection, systems)
+    reader = _StageReader(connection, systems, StandingReader(connection, now, systems.timing.applied_within))
     views = [reader.read(known[one.lane], one) for one in page.items]
     return Listing(items=views, next=page.next)
 
@@ -133,6 +141,7 @@ class _StageReader:
 
     connection: Connection
     systems: Systems
+    clusters: StandingReader
 
     def read(self, lane: LaneRow, place: _Place) -> StageView:
         newest = promotions.latest_merged(self.connection, place.lane, stage=place.stage, policy=place.policy)
@@ -154,13 +163,9 @@ class _StageReader:
             merge_commit=came.merge_commit if came else None,
             origin=came.origin if came else None,
             promotion=came.id if came else None,
-            applied=_applications(self._latest(came)) if came else [],
+            doubtful=_doubt(present),
+            applied=self.clusters.of_stage(place.lane, stage=place.stage, policy=place.policy, came=came),
         )
-
-    def _latest(self, came: PromotionRow) -> Iterable[ApplicationRow]:
-        """The last line of each cluster's Kustomization."""
-        lines = applications.of_promotion(self.connection, came.id)
-        return {(row.cluster, row.kustomization): row for row in lines}.values()
 
     def _build(self, came: PromotionRow | None, present: TagState | None) -> BuildLink | None:
         """The build that let it in; where no gate asked for one, the build that reported what it is."""
@@ -178,10 +183,28 @@ class _StageReader:
         if known is None:
             return None
         reports = build_reports.reports_on(self.connection, name, {tag: known.digest}, is_history_wanted=False)
-        return TagState(tag=tag, digest=known.digest, first_seen_at=known.first_seen_at, reports=tuple(reports))
+        return TagState(
+            tag=tag,
+            digest=known.digest,
+            first_seen_at=known.first_seen_at,
+            is_gone=known.is_gone,
+            reports=tuple(reports),
+        )
 
 
-def _promotion(connection: Connection, row: PromotionRow) -> PromotionView:
+def _doubt(present: TagState | None) -> str | None:
+    """What speaks against a tag that is in Git already; None where nothing does, or nothing is known of it."""
+    if present is None:
+        return None
+    if present.is_gone:
+        return "its registry has this tag no more"
+    build = deciding_build(present)
+    if build is None or build.result is BuildResult.SUCCESS:
+        return None
+    return f"build {build.name} ended {build.result}"
+
+
+def _promotion(connection: Connection, row: PromotionRow, clusters: StandingReader) -> PromotionView:
     repo, _, branch = row.lane.partition(":")
     return PromotionView(
         id=row.id,
@@ -203,6 +226,7 @@ def _promotion(connection: Connection, row: PromotionRow) -> PromotionView:
         merge_commit=row.merge_commit,
         began_at=row.began_at,
         updated_at=row.updated_at,
+        applied=clusters.of_promotion(row),
     )
 
 
@@ -218,18 +242,3 @@ def _pull_request(connection: Connection, row: PromotionRow) -> PullRequestLink 
         return None
     known = pull_requests.find(connection, row.lane, row.pull_request)
     return PullRequestLink(number=row.pull_request, url=known.url if known is not None else None)
-
-
-def _applications(rows: Iterable[ApplicationRow]) -> list[ApplicationView]:
-    return [
-        ApplicationView(
-            promotion=row.promotion_id,
-            cluster=row.cluster,
-            kustomization=row.kustomization,
-            revision=row.revision,
-            at=row.at,
-            state=row.state,
-            message=row.message,
-        )
-        for row in rows
-    ]

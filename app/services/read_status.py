@@ -2,18 +2,25 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
-from app.db import deliveries, held_back, lanes, latencies, measures, promotions, pull_requests
+from app.core.promotion.applying import ApplicationState
+from app.db import deliveries, held_back, lanes, latencies, measures, promotions, pull_requests, revisions
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.invariants import is_forgotten, is_stranded
 from app.db.lanes import LaneRow
 from app.db.promotions import PromotionState
-from app.services.systems import Clock
+from app.services.read_standings import StandingReader
+from app.services.systems import Clock, Timing
+from app.services.views import StandingView
+
+_MOST_TOLD = 20
+_APPLIED_WITHIN = Timing().applied_within
+_AS_IT_SHOULD = (ApplicationState.APPLIED, ApplicationState.WAITING)
 
 
 class PullRequestLatency(BaseModel):
@@ -24,12 +31,33 @@ class PullRequestLatency(BaseModel):
     sum_s: float
 
 
+class Trouble(BaseModel):
+    """What was let in and is not as it should be in a cluster."""
+
+    repo: str
+    branch: str
+    stage: str
+    policy: str
+    tag: str | None
+    standing: StandingView
+
+
+class UnusedEvents(BaseModel):
+    """Events of Flux that count for nothing, and why: `object` is the first of `count`."""
+
+    cluster: str
+    object: str
+    count: int
+    why: str
+
+
 class Status(BaseModel):
     """Deliveries, lanes, promotions and sweeps in numbers; ages in seconds, 0 where nothing waits.
 
     `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `sweeps` (by name and
     outcome), `sweep_found` and `ignored` (what a source may not speak for, by source and limit) are counted over all
-    processes since the database was made.
+    processes since the database was made. `applications` counts how clusters stand with what was let in last;
+    `troubles` are the first of those that are not as they should be, `unused` what Flux told that counts for nothing.
     """
 
     deliveries: dict[str, int]
@@ -48,9 +76,13 @@ class Status(BaseModel):
     sweep_found: dict[str, int]
     held_back: int
     webhook_to_pull_request: PullRequestLatency
+    applications: dict[str, int]
+    troubles: list[Trouble]
+    unused: list[UnusedEvents]
+    unused_by_cluster: dict[str, int]
 
 
-def read_status(database: Database, clock: Clock) -> Status:
+def read_status(database: Database, clock: Clock, *, applied_within: timedelta = _APPLIED_WITHIN) -> Status:
     """Count everything, in many short steps: webhooks are kept in between, however much there is."""
     with database.transaction() as connection:
         now = clock()
@@ -61,6 +93,8 @@ def read_status(database: Database, clock: Clock) -> Status:
         stalled = _stalled(connection, now)
     due = [row.due_at for row in known if row.due_at is not None and row.due_at <= now and row.owner is None]
     moved, open_pulls = _promotions(database, known)
+    unused = _unused(database)
+    standings, troubles = _clusters(database, known, now, applied_within)
     return Status(
         deliveries={state: _count(database, state) for state in DeliveryState},
         oldest_delivery_s=_age(oldest, now),
@@ -78,6 +112,10 @@ def read_status(database: Database, clock: Clock) -> Status:
         sweep_found=counted.get("sweep_found", {}),
         held_back=held,
         webhook_to_pull_request=_latency(counted),
+        applications={state: standings[state] for state in ApplicationState},
+        troubles=troubles,
+        unused=unused[:_MOST_TOLD],
+        unused_by_cluster=_by_cluster(unused),
     )
 
 
@@ -109,6 +147,41 @@ def _promotions(database: Database, known: Sequence[LaneRow]) -> tuple[Counter[s
             states.update(promotions.counts_by_state(connection, row.key))
             open_pulls += pull_requests.count_open(connection, row.key)
     return states, open_pulls
+
+
+def _clusters(
+    database: Database, known: Sequence[LaneRow], now: datetime, applied_within: timedelta
+) -> tuple[Counter[str], list[Trouble]]:
+    counts: Counter[str] = Counter()
+    troubles: list[Trouble] = []
+    for lane in known:
+        with database.transaction() as connection:
+            for row, standing in StandingReader(connection, now, applied_within).of_lane(lane.key):
+                counts[standing.state] += 1
+                if standing.state not in _AS_IT_SHOULD and len(troubles) < _MOST_TOLD:
+                    brought = promotions.find(connection, row.promotion_id or "")
+                    place = {"stage": row.place.stage, "policy": row.place.policy}
+                    told = {"tag": brought.tag if brought else None, "standing": standing}
+                    troubles.append(Trouble(repo=lane.repo, branch=lane.branch, **place, **told))
+    return counts, troubles
+
+
+def _unused(database: Database) -> list[UnusedEvents]:
+    with database.transaction() as connection:
+        rows = revisions.unused(connection)
+    counts = Counter((row.cluster, row.unused or "") for row in rows)
+    first = {(row.cluster, row.unused or ""): f"{row.kind} {row.kustomization}" for row in reversed(rows)}
+    return [
+        UnusedEvents(cluster=one[0], object=first[one], count=count, why=one[1])
+        for one, count in sorted(counts.items())
+    ]
+
+
+def _by_cluster(unused: Sequence[UnusedEvents]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for one in unused:
+        counts[one.cluster] += one.count
+    return dict(counts)
 
 
 def _latency(counted: Mapping[str, Mapping[str, int]]) -> PullRequestLatency:

@@ -81,6 +81,7 @@ class Timing:
     lease: timedelta = timedelta(seconds=30)
     lane_deadline: timedelta = timedelta(minutes=10)
     build_within: timedelta = timedelta(hours=1)
+    applied_within: timedelta = timedelta(minutes=15)
     look_at_pull_requests: timedelta = timedelta(minutes=10)
 
 

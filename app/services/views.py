@@ -134,7 +134,10 @@ class PullRequestLink(BaseModel):
 
 
 class ApplicationView(BaseModel):
-    """How one cluster's Kustomization fared with a promotion's content; `state` is applied, overridden or failed."""
+    """Since when one cluster's Kustomization stands so with a promotion, and the last revision at which it did.
+
+    `state` is applied, not healthy, overridden, failed or replaced; `newest_…` None: the first is the last.
+    """
 
     promotion: str
     cluster: str
@@ -143,10 +146,35 @@ class ApplicationView(BaseModel):
     at: datetime
     state: str
     message: str
+    newest_revision: str | None
+    newest_at: datetime | None
+
+
+class StandingView(BaseModel):
+    """How one cluster's Kustomization stands now with what was let in.
+
+    `state` is that of an application, or waiting, or overdue: nothing was heard, and `message` says what is known.
+    `runs` is the tag that was applied there last, whatever Git has; None where that is not known. `promotion` is the
+    one that `state` is about.
+    """
+
+    cluster: str
+    kustomization: str
+    state: str
+    at: datetime | None
+    message: str
+    promotion: str | None
+    runs: str | None
+    revision: str | None
+    newest_revision: str | None
+    newest_at: datetime | None
 
 
 class StageView(BaseModel):
-    """What one policy has in one stage now, and how it came there; None where nobody saw it come."""
+    """What one policy has in one stage now, and how it came there; None where nobody saw it come.
+
+    `doubtful` says what speaks against the tag that is there; `applied` how each cluster stands.
+    """
 
     repo: str
     branch: str
@@ -162,11 +190,12 @@ class StageView(BaseModel):
     merge_commit: str | None
     origin: str | None
     promotion: str | None
-    applied: list[ApplicationView]
+    doubtful: str | None
+    applied: list[StandingView]
 
 
 class PromotionView(BaseModel):
-    """One policy moving to a tag in one stage."""
+    """One policy moving to a tag in one stage; `applied` tells how the clusters stand with it once it is let in."""
 
     id: str
     repo: str
@@ -187,6 +216,7 @@ class PromotionView(BaseModel):
     merge_commit: str | None
     began_at: datetime
     updated_at: datetime
+    applied: list[StandingView]
 
 
 class EventView(BaseModel):

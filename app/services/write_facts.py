@@ -16,6 +16,7 @@ from app.core.facts import (
     ImagePushed,
     PullRequestChanged,
     RevisionApplied,
+    RevisionUnderway,
     TagDeleted,
 )
 from app.core.images import ImageName, is_tag
@@ -32,6 +33,7 @@ class FactWriter:
     """Writes facts of one source down within one transaction; collects the lanes and the tags that they concern.
 
     `delivery_id` is None where no delivery brought them. `received_at` is when they were heard of, or asked for.
+    `ignored` tells what is written down and counts for nothing.
     """
 
     connection: Connection
@@ -41,6 +43,7 @@ class FactWriter:
     now: datetime
     received_at: datetime
     touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
+    ignored: list[str] = field(default_factory=list)
 
     def write(self, gathered: Gathered, ready: ReadyPolicies) -> set[str]:
         """Write everything down, move the stored choices along and mark lanes due; returns their keys. Idempotent."""
@@ -71,8 +74,8 @@ class FactWriter:
                     keys |= self._branch(fact)
                 case PullRequestChanged():
                     keys |= self._pull_request(fact)
-                case RevisionApplied():
-                    keys |= self._revision(fact)
+                case RevisionApplied() | RevisionUnderway():
+                    keys |= self._told_by_flux(fact)
         for look in gathered.looked:
             self._note_look(look)
         # All of them, also where a later report of a build takes back what it said of an image that it names no more.
@@ -157,12 +160,34 @@ class FactWriter:
             if branch == changed.base_branch or (is_own and is_of_base(repo.prefix, branch, changed.head_branch))
         }
 
-    def _revision(self, applied: RevisionApplied) -> set[str]:
+    def _told_by_flux(self, told: RevisionApplied | RevisionUnderway) -> set[str]:
         repo = self.systems.config_repos.get(self.source.config_repo or "")
         if repo is None:
+            self.ignored.append(f"source {self.source.name} names no config repository of this server")
             return set()
-        is_new = revisions.note(self.connection, applied, repo=repo.name, root=self.source.root, received_at=self.now)
-        return {lanes.key_of(repo.name, branch) for branch in repo.branches} if is_new else set()
+        match told:
+            case RevisionApplied():
+                return self._revision(told, repo)
+            case RevisionUnderway():
+                at, root = self.received_at, self.source.root
+                revisions.note_underway(self.connection, told, repo=repo.name, root=root, received_at=at)
+                return set()
+
+    def _revision(self, applied: RevisionApplied, repo: ConfigRepo) -> set[str]:
+        is_new = revisions.note(
+            self.connection,
+            applied,
+            repo=repo.name,
+            root=self.source.root,
+            received_at=self.received_at,
+            delivery_id=self.delivery_id,
+        )
+        if is_new:
+            return {lanes.key_of(repo.name, branch) for branch in repo.branches}
+        known = revisions.find(self.connection, applied)
+        if known is not None and known.unused is not None:
+            self.ignored.append(known.unused)
+        return set()
 
     def _repos_at(self, forge_repository: str) -> Iterable[ConfigRepo]:
         return filter(self.source.may_report_on, self.systems.config_repos_at(forge_repository))

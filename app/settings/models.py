@@ -33,4 +33,6 @@ class Settings(Section):
     limits: Limits = Limits()
     build_within_s: Seconds = 3600.0
     """How long after a push a build may report it; later the gate `build: success` fails."""
+    applied_within_s: Seconds = 900.0
+    """How long after a merge each cluster's Flux may take to tell of it; later it is shown as overdue."""
     log: Log = Log()

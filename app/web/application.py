@@ -20,7 +20,8 @@ def create_web(parts: WebParts) -> FastAPI:
     app.root_path = parts.root_path
     app.state.parts = parts
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(StatusCollector(parts.database, parts.clock))
+    applied_within = parts.systems.timing.applied_within
+    registry.register(StatusCollector(parts.database, parts.clock, applied_within=applied_within))
     intake = Intake(parts.intake, lambda: parts.inbox.held_bytes)
     app.state.intake = intake
     watch_intake(registry, intake)

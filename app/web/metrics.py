@@ -1,6 +1,7 @@
 """What Prometheus reads: counted here, or looked up in the database at the moment of the scrape."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
@@ -38,8 +39,8 @@ def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
 class StatusCollector(Collector):
     """Gauges over the present state of the database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Clock, *, applied_within: timedelta) -> None:
+        self._database, self._clock, self._applied_within = database, clock, applied_within
 
     def describe(self) -> Iterator[Metric]:
         """Name nothing beforehand: registering must not ask the database."""
@@ -47,7 +48,7 @@ class StatusCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read the state once. Raises Unavailable."""
-        status = read_status(self._database, self._clock)
+        status = read_status(self._database, self._clock, applied_within=self._applied_within)
         yield from _gauges(status)
         yield from _counters(status)
         yield _latency(status.webhook_to_pull_request)
@@ -75,6 +76,9 @@ def _gauges(status: Status) -> Iterator[Metric]:
     yield _by("fluxbridge_stalled", "What should be due and is not", "kind", status.stalled)
     yield _one("fluxbridge_held_back", "What sweeps found too much of, which waits for a person", status.held_back)
     yield _by("fluxbridge_promotions", "Promotions by state", "state", status.promotions)
+    yield _by("fluxbridge_applications", "How clusters stand with what was let in", "state", status.applications)
+    told = "Objects of Flux whose events count for nothing"
+    yield _by("fluxbridge_flux_unused", told, "cluster", status.unused_by_cluster)
     yield _one("fluxbridge_open_pull_requests", "Our pull requests that are open", status.open_pull_requests)
 
 

@@ -128,11 +128,15 @@ private Map judged(List<Map> found, String until) {
 private Map applied(List<Map> promotions, Object clusters) {
     List<String> wanted = (clusters ?: [])*.toString()
     for (promotion in promotions) {
-        List there = promotion.in.findAll { !wanted || it.cluster in wanted }
+        List there = latest(promotion.in).findAll { !wanted || it.cluster in wanted }
         Map failed = there.find { it.state in ['failed', 'overridden'] }
         if (failed) {
             String how = failed.state == 'failed' ? 'failed to apply it' : 'runs something else'
             return [why: "merged, but ${failed.cluster} ${how}: ${failed.message}".toString()]
+        }
+        Map other = there.find { it.state != 'applied' }
+        if (other) {
+            return [why: "merged, but in ${other.cluster} it is ${other.state}: ${other.message}".toString()]
         }
         List missing = wanted - there*.cluster
         if (!there || missing) {
@@ -140,4 +144,14 @@ private Map applied(List<Map> promotions, Object clusters) {
         }
     }
     return [state: 'applied']
+}
+
+/** How each Kustomization of each cluster stands: the history has the newest line last. */
+@NonCPS
+private List latest(List lines) {
+    Map last = [:]
+    for (line in lines) {
+        last["${line.cluster} ${line.kustomization}".toString()] = line
+    }
+    return last.values() as List
 }

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "lane_problem"
-down_revision = "sweeps"
+down_revision = "build_runs"
 branch_labels = None
 depends_on = None
 

@@ -158,3 +158,29 @@ def closed_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+SOURCE = """\
+sources:
+  prod: {kind: flux, cluster: prod, config_repo: fleet, root: ROOT, secret: {file: ./flux-secret}}
+"""
+
+
+def test_a_cluster_is_told_by_what_its_root_reaches_and_which_flux_tells_of_success(around: Surroundings) -> None:
+    secret(around)
+    code, lines = around.check(more=SOURCE.replace("ROOT", "clusters/production"))
+    assert code == 0
+    at = lines.index("ok    sources.prod: main: 3 Kustomizations, which reach fields in 1 files")
+    assert "notification-controller 1.8.0 to 1.8.3 sends no success: run 1.8.4 or later" in lines[at + 1]
+
+
+def test_a_root_that_reaches_no_kustomization_is_wrong(around: Surroundings) -> None:
+    secret(around)
+    said = wrong(around.check(more=SOURCE.replace("ROOT", "clusters/prod")))
+    assert "sources.prod: root 'clusters/prod' reaches no Kustomization of fleet" in said
+
+
+def secret(around: Surroundings) -> None:
+    file = around.folder / "flux-secret"
+    file.write_text("0123456789abcdef0123456789abcdef")
+    file.chmod(0o600)

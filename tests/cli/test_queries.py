@@ -89,6 +89,16 @@ def test_the_status_counts_deliveries_promotions_and_lanes(asking: Console) -> N
     assert asking.run("status", "--json").json["promotions"]["merged"] == 1
 
 
+def test_the_status_counts_how_clusters_stand(asking: Console) -> None:
+    out = asking.run("status").out
+    assert "applications   1 applied" in out
+    assert "not applied" not in out
+
+
+def test_promotions_say_where_they_were_applied(asking: Console) -> None:
+    assert "merged by mira; clusters: staging" in asking.run("promotions", "--stage", "staging").out
+
+
 def test_the_status_says_in_words_what_the_metrics_say(told: Bridge, asking: Console) -> None:
     lines = dict(line.split(None, 1) for line in asking.run("status").out.splitlines() if line)
     assert {"retries", "sweeps", "stalled"} <= lines.keys()

@@ -247,3 +247,29 @@ def test_a_hostile_file_never_stops_the_scan(content: str) -> None:
 def test_no_bytes_stop_the_scan(noise: bytes, at: int) -> None:
     content = POLICY.replace("{version}", "v1").replace("{spec}", SEMVER).encode()
     scan_file("kustomization.yaml", content[:at] + noise + content[at:])
+
+
+@pytest.mark.parametrize(
+    ("ref", "branch", "pinned"),
+    [
+        pytest.param("{branch: main}", "main", "", id="branch"),
+        pytest.param("{}", "", "", id="nothing"),
+        pytest.param("{branch: main, tag: v1}", "main", "tag v1", id="tag before branch"),
+        pytest.param("{tag: v1, semver: 1.x}", "", "semver 1.x", id="range before tag"),
+        pytest.param(f"{{semver: 1.x, commit: {'a' * 40}}}", "", "commit aaaaaaaaaaaa", id="commit before all"),
+        pytest.param("{branch: next, name: refs/heads/main}", "main", "", id="a name that is a branch"),
+        pytest.param("{branch: main, name: refs/tags/v1}", "main", "refs/tags/v1", id="a name that is none"),
+    ],
+)
+def test_what_a_git_repository_follows_is_read(ref: str, branch: str, pinned: str) -> None:
+    content = (
+        f"apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: a}}\nspec: {{ref: {ref}}}"
+    )
+    [source] = scan_file("a.yaml", content.encode()).sources
+    assert (source.branch, source.pinned, source.is_suspended) == (branch, pinned, False)
+
+
+def test_other_sources_follow_no_branch() -> None:
+    content = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nspec: {ref: {tag: latest}, suspend: true}"
+    [source] = scan_file("a.yaml", content.encode()).sources
+    assert (source.branch, source.pinned, source.is_suspended) == ("", "", True)

@@ -76,7 +76,7 @@ def test_what_came_while_it_was_examined_is_examined_too(database: Database) -> 
     [seen] = _unexamined(database)
     _note(database, NEWER)
     with database.transaction() as connection:
-        revisions.mark_examined(connection, seen)
+        revisions.note_use(connection, seen, is_examined=True, unused=None)
     assert [row.revision for row in _unexamined(database)] == [NEWER.revision]
 
 
@@ -85,7 +85,7 @@ def test_a_failure_that_came_while_its_success_was_examined_is_examined_too(data
     [seen] = _unexamined(database)
     _note(database, replace(APPLIED, is_failure=True, at=NOW + SECOND))
     with database.transaction() as connection:
-        revisions.mark_examined(connection, seen)
+        revisions.note_use(connection, seen, is_examined=True, unused=None)
     assert [row.is_failure for row in _unexamined(database)] == [True]
 
 
@@ -117,7 +117,7 @@ def test_an_application_is_a_line_of_history_once(database: Database) -> None:
 
 def _note(database: Database, applied: RevisionApplied) -> bool:
     with database.transaction() as connection:
-        return revisions.note(connection, applied, repo="fleet", root="clusters/prod-eu", received_at=NOW)
+        return revisions.note(connection, applied, repo="fleet", root="clusters/prod-eu", received_at=NOW + 10 * MINUTE)
 
 
 def _unexamined(database: Database) -> list[RevisionRow]:
@@ -129,4 +129,4 @@ def _examine_all(database: Database) -> None:
     rows = _unexamined(database)
     with database.transaction() as connection:
         for row in rows:
-            revisions.mark_examined(connection, row)
+            revisions.note_use(connection, row, is_examined=True, unused=None)

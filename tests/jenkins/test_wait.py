@@ -27,6 +27,14 @@ def applications(**states: str) -> Answer:
     return Answer(200, json.dumps({"id": "p0", "applications": there}).encode())
 
 
+def told_in_order(*states: str) -> Answer:
+    """What one Kustomization told, oldest first."""
+    lines = [
+        {"cluster": "prod", "kustomization": "flux-system/apps", "state": one, "message": "boom"} for one in states
+    ]
+    return Answer(200, json.dumps({"id": "p0", "applications": lines}).encode())
+
+
 def both(one: Answer, other: Answer) -> Answer:
     items = [item for answer in (one, other) for item in json.loads(answer.body)["items"]]
     return Answer(200, json.dumps({"items": items, "next": None}).encode())
@@ -48,6 +56,8 @@ CASES: dict[str, tuple[Case, list[Answer]]] = {
     ),
     "applied": (wait(APPLIED), [MERGED, applications(), MERGED, applications(prod="applied")]),
     "failed-then-applied": (wait(APPLIED), [MERGED, applications(prod="failed"), MERGED, applications(prod="applied")]),
+    "failed-before": (wait(APPLIED), [MERGED, told_in_order("failed", "applied")]),
+    "not-healthy": (wait(APPLIED), [MERGED, told_in_order("applied", "not healthy")]),
     "clusters": (
         wait(f"{APPLIED}, clusters: ['eu', 'us']"),
         [MERGED, applications(eu="applied", lab="failed"), MERGED, applications(eu="applied", us="applied")],
@@ -107,6 +117,8 @@ def test_it_holds_no_agent(ran: dict[str, Ran]) -> None:
         ("other-tag", "timeout"),
         ("applied", "applied"),
         ("failed-then-applied", "applied"),
+        ("failed-before", "applied"),
+        ("not-healthy", "timeout"),
         ("clusters", "applied"),
         ("late", "timeout"),
         ("down-then-up", "merged"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.core.errors import NotAuthentic
-from app.core.facts import RevisionApplied
+from app.core.facts import RevisionApplied, RevisionUnderway
 from app.senders import SENDERS
 from app.senders.flux_revision import Revision, parse_revision
 from app.senders.sender import Keys, Unusable, WebhookRequest
@@ -119,8 +119,8 @@ def test_the_cluster_is_the_configured_one_whatever_the_metadata_says() -> None:
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
-        pytest.param(event(reason="Progressing"), "'Progressing'", id="progress"),
-        pytest.param(event(reason="DependencyNotReady"), "'DependencyNotReady'", id="waiting"),
+        pytest.param(event(kind="HelmRelease", reason="Progressing"), "'Progressing'", id="progress of a HelmRelease"),
+        pytest.param(event(reason="ReconciliationPaused"), "'ReconciliationPaused'", id="unknown"),
         pytest.param(event(metadata=None), "names no revision", id="success without revision"),
         pytest.param(event(severity="error", reason="BuildFailed", metadata={}), "names no revision", id="failure"),
         pytest.param(event(kind="GitRepository", severity="error"), "'GitRepository'", id="source"),
@@ -133,6 +133,15 @@ def test_events_that_apply_nothing_are_ignored_with_the_reason(sent: dict[str, A
     parsed = read("flux", sent)
     assert not parsed.facts
     assert reason in parsed.ignored[0]
+
+
+@pytest.mark.parametrize("reason", ["Progressing", "DependencyNotReady"])
+def test_what_a_kustomization_is_at_is_no_result_and_yet_known(reason: str) -> None:
+    parsed = read("flux", event(reason=reason, message="at work"))
+    assert f"reason '{reason}'" in parsed.ignored[0]
+    [fact] = parsed.facts
+    assert isinstance(fact, RevisionUnderway)
+    assert (fact.name, fact.reason, fact.message) == ("parcel-api", reason, "at work")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tests.services.lanes import LEASE, NOW, Lane
 
 RULES = "stages: {staging: {paths: [apps/staging]}, production: {paths: [apps/production]}}\n"
 MINUTE = timedelta(minutes=1)
+_RECEIPT = timedelta(hours=1)
 Told = tuple[str, str, str, str]
 
 
@@ -61,7 +62,8 @@ class Shop:
         }
         applied = RevisionApplied(cluster=cluster, commit=commit, at=NOW + at * MINUTE, **told)
         with self.lane.database.transaction() as connection:
-            revisions.note(connection, applied, repo=repo, root=root or f"clusters/{cluster}", received_at=NOW)
+            root = root or f"clusters/{cluster}"
+            revisions.note(connection, applied, repo=repo, root=root, received_at=NOW + _RECEIPT)
 
     def applied(self, stage: str = "staging", tag: str = "1.1.0") -> list[Told]:
         """What is known of a promotion, in order: cluster, Kustomization, state, commit."""
@@ -131,7 +133,7 @@ def test_a_promotion_counts_only_where_all_of_its_fields_have_its_text(shop: Sho
 
 
 def test_a_failure_and_what_came_after_it_are_both_told(shop: Shop) -> None:
-    shop.tell(shop.merged, is_failure=True, reason="HealthCheckFailed", message="no healthy pods")
+    shop.tell(shop.merged, is_failure=True, reason="ReconciliationFailed", message="dry-run failed")
     shop.tell(shop.merged, at=1)
     assert [state for _, _, state, _ in shop.applied()] == ["failed", "applied"]
 
@@ -156,11 +158,12 @@ def test_an_older_event_that_arrives_before_the_lane_runs_never_wins_either(shop
     assert shop.applied() == [("staging", "flux-system/apps", "applied", shop.merged)]
 
 
-def test_a_return_to_an_earlier_revision_is_a_line_of_its_own(shop: Shop) -> None:
-    later = shop.lane.config.commit("main", {"README.md": "more"})
-    for minutes, commit in enumerate((shop.merged, later, shop.merged)):
+def test_a_return_to_an_earlier_tag_is_a_line_of_its_own(shop: Shop) -> None:
+    newer = shop.promote("1.2.0")
+    for minutes, commit in enumerate((shop.merged, newer, shop.merged)):
         shop.tell(commit, at=minutes)
-    assert [commit for _, _, _, commit in shop.applied()] == [shop.merged, later, shop.merged]
+    assert [commit for _, _, _, commit in shop.applied()] == [shop.merged, shop.merged]
+    assert [commit for _, _, _, commit in shop.applied(tag="1.2.0")] == [newer]
 
 
 @pytest.mark.parametrize("branch", ["side", "fluxbridge/main/all/side"], ids=["unknown here", "fetched as ours"])

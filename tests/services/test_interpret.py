@@ -369,7 +369,7 @@ def test_what_moves_in_a_repository_concerns_its_own_lanes(
 
 
 def test_flux_makes_the_lanes_of_its_repository_due_once_for_each_news(site: Site) -> None:
-    first, later = NOW, NOW + timedelta(minutes=1)
+    first, later = NOW - timedelta(minutes=1), NOW
     for body, news in (
         (flux_event(at=first), 1),
         (flux_event(at=first), 1),
@@ -382,6 +382,7 @@ def test_flux_makes_the_lanes_of_its_repository_due_once_for_each_news(site: Sit
 
 def test_an_older_event_of_flux_never_wins(site: Site) -> None:
     old, new = "1" * 40, "2" * 40
+    site.now = NOW + timedelta(minutes=20)
     site.send("prod-eu", flux_event(new, at=NOW))
     site.send("prod-eu", flux_event(new, at=NOW + timedelta(minutes=10)))
     site.send("prod-eu", flux_event(old, at=NOW + timedelta(minutes=5)))

@@ -20,12 +20,13 @@ from app.services.systems import Systems
 from tests.services.history import COMMIT, DIGEST, LANE, MINUTE, NOW, POLICY, field_row, write_history
 
 SYSTEMS = Systems()
+LATER = NOW + 10 * MINUTE
 
 
 def test_a_stage_shows_what_is_there_and_how_it_came(database: Database) -> None:
     with database.transaction() as connection:
         written = write_history(connection)
-        page = list_stages(connection, SYSTEMS, StageFilters(stage="production"))
+        page = list_stages(connection, SYSTEMS, StageFilters(stage="production"), now=LATER)
     [one] = page.items
     assert (one.repo, one.branch, one.policy, one.tag, one.digest) == ("fleet", "release/2026", POLICY, "1.1.0", DIGEST)
     assert one.build is not None
@@ -40,7 +41,7 @@ def test_a_stage_shows_what_is_there_and_how_it_came(database: Database) -> None
 def test_a_stage_that_nobody_saw_filled_still_names_its_build(database: Database) -> None:
     with database.transaction() as connection:
         written = write_history(connection)
-        [one] = list_stages(connection, SYSTEMS, StageFilters(stage="staging")).items
+        [one] = list_stages(connection, SYSTEMS, StageFilters(stage="staging"), now=LATER).items
     assert (one.tag, one.digest, one.promotion, one.merged_by, one.applied) == ("1.1.0", DIGEST, None, None, [])
     assert one.build is not None
     assert one.build.id == written.build
@@ -53,7 +54,7 @@ def test_a_build_of_an_alias_of_the_registry_is_found(database: Database) -> Non
         aliased = field_row("staging", "1.1.0")
         image = "mirror.acme.example/shop/web"
         fields.replace_all(connection, LANE, [replace(aliased, image=image)])
-        [one] = list_stages(connection, systems, StageFilters()).items
+        [one] = list_stages(connection, systems, StageFilters(), now=LATER).items
     assert one.image == image
     assert one.build is not None
 
@@ -62,7 +63,7 @@ def test_another_tag_in_git_than_was_merged_last_is_not_said_to_come_from_there(
     with database.transaction() as connection:
         write_history(connection)
         fields.replace_all(connection, LANE, [field_row("production", "0.9.0")])
-        [one] = list_stages(connection, SYSTEMS, StageFilters()).items
+        [one] = list_stages(connection, SYSTEMS, StageFilters(), now=LATER).items
     assert (one.tag, one.promotion, one.build, one.digest) == ("0.9.0", None, None, None)
 
 
@@ -71,7 +72,7 @@ def test_fields_of_one_policy_that_disagree_are_shown_one_by_one(database: Datab
         write_history(connection)
         rows = [field_row("production", tag) for tag in ("1.1.0", "1.0.0", None)]
         fields.replace_all(connection, LANE, rows)
-        page = list_stages(connection, SYSTEMS, StageFilters())
+        page = list_stages(connection, SYSTEMS, StageFilters(), now=LATER)
     assert [one.tag for one in page.items] == ["1.0.0", "1.1.0"]
 
 
@@ -80,7 +81,7 @@ def test_an_image_that_is_none_and_a_text_without_a_tag_are_shown_as_they_are(da
         write_history(connection)
         odd = field_row("production", None)
         fields.replace_all(connection, LANE, [replace(odd, image="${IMAGE}")])
-        [one] = list_stages(connection, SYSTEMS, StageFilters()).items
+        [one] = list_stages(connection, SYSTEMS, StageFilters(), now=LATER).items
     assert (one.image, one.tag, one.build) == ("${IMAGE}", None, None)
 
 
@@ -91,7 +92,7 @@ def test_pages_of_stages_join_to_the_whole(database: Database) -> None:
         fields.replace_all(connection, LANE, [field_row("production", "1.1.0", name) for name in names])
         found, after = [], None
         for _ in range(3):
-            page = list_stages(connection, SYSTEMS, StageFilters(limit=2, after=after))
+            page = list_stages(connection, SYSTEMS, StageFilters(limit=2, after=after), now=LATER)
             found += [one.policy for one in page.items]
             after = page.next
     assert (found, after) == (names, None)
@@ -113,7 +114,7 @@ def test_pages_of_stages_join_to_the_whole(database: Database) -> None:
 def test_stages_are_narrowed(database: Database, filters: StageFilters, count: int) -> None:
     with database.transaction() as connection:
         write_history(connection)
-        assert len(list_stages(connection, SYSTEMS, filters).items) == count
+        assert len(list_stages(connection, SYSTEMS, filters, now=LATER).items) == count
 
 
 @pytest.mark.parametrize(
@@ -131,13 +132,13 @@ def test_stages_are_narrowed(database: Database, filters: StageFilters, count: i
 def test_promotions_are_narrowed(database: Database, filters: PromotionFilters, tags: list[str]) -> None:
     with database.transaction() as connection:
         write_history(connection)
-        assert [one.tag for one in list_promotions(connection, filters).items] == tags
+        assert [one.tag for one in list_promotions(connection, SYSTEMS, filters, now=LATER).items] == tags
 
 
 def test_one_promotion_is_told_from_build_to_cluster(database: Database) -> None:
     with database.transaction() as connection:
         written = write_history(connection)
-        told = promotion(connection, written.merged)
+        told = promotion(connection, SYSTEMS, written.merged, now=LATER)
     assert (told.from_tag, told.tag, told.state, told.merged_by) == ("1.0.0", "1.1.0", "merged", "mia")
     assert told.build is not None
     assert told.build.number == 7
@@ -147,7 +148,7 @@ def test_one_promotion_is_told_from_build_to_cluster(database: Database) -> None
 
 def test_a_promotion_that_is_not_there_is_not_found(database: Database) -> None:
     with database.transaction() as connection, pytest.raises(NotFound):
-        promotion(connection, "nothing")
+        promotion(connection, SYSTEMS, "nothing", now=LATER)
 
 
 def test_applications_are_listed_newest_first_and_by_cluster(database: Database) -> None:
@@ -160,7 +161,7 @@ def test_applications_are_listed_newest_first_and_by_cluster(database: Database)
 
 def test_a_cursor_that_nobody_gave_is_invalid(database: Database) -> None:
     with database.transaction() as connection, pytest.raises(Invalid):
-        list_stages(connection, SYSTEMS, StageFilters(after="bm90IG9uZQ"))
+        list_stages(connection, SYSTEMS, StageFilters(after="bm90IG9uZQ"), now=LATER)
 
 
 def test_a_policy_is_named_in_full_or_by_its_last_parts() -> None:
@@ -178,5 +179,5 @@ def test_the_digest_is_that_of_the_promotion_also_after_the_tag_was_moved(databa
     with database.transaction() as connection:
         write_history(connection)
         catalogue.set_digest(connection, image, "1.1.0", f"sha256:{'b' * 64}", looked_at=NOW)
-        [one] = list_stages(connection, SYSTEMS, StageFilters(stage="production")).items
+        [one] = list_stages(connection, SYSTEMS, StageFilters(stage="production"), now=LATER).items
     assert one.digest == DIGEST

@@ -95,7 +95,7 @@ def test_explain_and_stages_show_the_image_that_git_has(lane: Lane) -> None:
     [stage] = explained(lane).stages
     assert stage.present == ["registry.acme.example/team/app:1.0.0"]
     with lane.database.transaction() as connection:
-        [shown] = list_stages(connection, lane.systems, StageFilters()).items
+        [shown] = list_stages(connection, lane.systems, StageFilters(), now=lane.now).items
     assert (shown.image, shown.tag) == (str(IMAGE), "1.0.0")
 
 

@@ -49,7 +49,34 @@ def read_source(written: Value) -> WrittenSource:
         namespace=written_at(written, "metadata", "namespace"),
         name=written_at(written, "metadata", "name"),
         url=written_at(written, "spec", "url") or bucket,
+        branch=_branch(written),
+        pinned=_pinned(written),
+        is_suspended=written_at(written, "spec", "suspend").lower() == "true",
     )
+
+
+def _branch(written: Value) -> str:
+    """The branch that a GitRepository follows: source-controller takes a ref's name before its branch."""
+    if written_at(written, "kind") != "GitRepository":
+        return ""
+    name = _ref(written, "name")
+    return name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else _ref(written, "branch")
+
+
+def _pinned(written: Value) -> str:
+    """What keeps a GitRepository from following a branch; source-controller asks in this order."""
+    if written_at(written, "kind") != "GitRepository":
+        return ""
+    if commit := _ref(written, "commit"):
+        return f"commit {commit[:12]}"
+    if (name := _ref(written, "name")) and not name.startswith("refs/heads/"):
+        return name[:200]
+    keys = () if name else ("semver", "tag")
+    return next((f"{key} {found[:200]}" for key in keys if (found := _ref(written, key))), "")
+
+
+def _ref(written: Value, key: str) -> str:
+    return written_at(written, "spec", "ref", key)
 
 
 def read_kustomize_file(written: Value) -> KustomizeFile:

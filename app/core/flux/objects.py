@@ -66,6 +66,7 @@ class FluxKustomization:
     suspended: bool
     source_kind: str
     source_name: str
+    source_namespace: str = ""
     is_here: bool = True
 
 

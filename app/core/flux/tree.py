@@ -9,11 +9,11 @@ from app.core.flux.namespaces import Namespaces
 from app.core.flux.naming import Policies, Roots, find_policies
 from app.core.flux.objects import Automation, FluxKustomization, Policy
 from app.core.flux.overridden import report_overridden
-from app.core.flux.reach import Area, Reach, folder_of
+from app.core.flux.reach import Area, Holders, Reach, folder_of
 from app.core.flux.reading import Unreadable
 from app.core.flux.rendering import Read, Rendering
 from app.core.flux.roots import Entry, derive_roots, find_entries
-from app.core.flux.written import ScannedFile
+from app.core.flux.written import ScannedFile, WrittenSource
 from app.core.manifests.markers import MarkedField, RefusedMarker
 
 __all__ = ["About", "Field", "FluxTree", "Refused", "Report", "assemble"]
@@ -32,6 +32,7 @@ class FluxTree:
     roots: tuple[str, ...]
     _reach: Reach = field(repr=False)
     _builds: Mapping[str, Area] = field(repr=False)
+    _sources: tuple[tuple[str, WrittenSource], ...] = field(default=(), repr=False)
 
     def reaches(self, kustomization: FluxKustomization, file: str) -> bool:
         """Tell whether this Kustomization itself applies a file, not only another Kustomization that does."""
@@ -48,13 +49,31 @@ class FluxTree:
 
         With `root` None it is searched for in the whole repository. None where there is none, or no single one.
         """
-        named = [one for one in self.kustomizations if (one.namespace, one.name) == (namespace, name)]
-        if root is not None:
-            folder = folder_of(root)
-            area = self._reach.of_root(folder)
-            inside = [one for one in named if one.file in area]
-            named = inside or [one for one in named if one.is_here and one.path == folder]
+        named = [one for one in self.brought_in(root) if (one.namespace, one.name) == (namespace, name)]
         return named[0] if len(named) == 1 else None
+
+    def brought_in(self, root: str | None) -> tuple[FluxKustomization, ...]:
+        """The Kustomizations that a root reaches, and of other names those that make the folder a root.
+
+        With `root` None they are all of the repository.
+        """
+        if root is None:
+            return self.kustomizations
+        folder = folder_of(root)
+        area = self._reach.of_root(folder)
+        inside = [one for one in self.kustomizations if one.file in area]
+        named = {(one.namespace, one.name) for one in inside}
+        above = [one for one in self.kustomizations if one.is_here and one.path == folder and one.file not in area]
+        return (*inside, *(one for one in above if (one.namespace, one.name) not in named))
+
+    def sources_in(self, root: str | None) -> tuple[WrittenSource, ...]:
+        """The sources that a root reaches; with `root` None they are all of the repository."""
+        area = self._reach.of_root(folder_of(root)) if root is not None else None
+        return tuple(source for file, source in self._sources if area is None or file in area)
+
+    def builds(self) -> Holders:
+        """The folders that Kustomizations build, by the files which they reach: for a look at many files."""
+        return Holders.of(self._builds)
 
 
 def assemble(
@@ -86,6 +105,7 @@ def assemble(
         roots=chosen,
         _reach=reach,
         _builds=builds,
+        _sources=tuple((path, source) for path in sorted(files) for source in files[path].sources),
     )
 
 
@@ -139,6 +159,7 @@ def _kustomizations(
                 suspended=entry.written.is_suspended,
                 source_kind=entry.written.source_kind,
                 source_name=entry.written.source_name,
+                source_namespace=entry.written.source_namespace or namespace,
                 is_here=entry.folder is not None,
             )
         )

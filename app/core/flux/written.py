@@ -60,12 +60,18 @@ class WrittenKustomization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenSource:
-    """A GitRepository, OCIRepository or Bucket: where Kustomizations take their files from."""
+    """A GitRepository, OCIRepository or Bucket: where Kustomizations take their files from.
+
+    Of a GitRepository `branch` is the branch that it follows, and `pinned` what keeps it to one commit or to tags.
+    """
 
     kind: str
     namespace: str
     name: str
     url: str
+    branch: str = ""
+    pinned: str = ""
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

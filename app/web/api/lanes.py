@@ -37,4 +37,4 @@ def show_plan(parts: Parts, repo: Line, branch: Line) -> PlanDescription:
 @router.get("/status")
 def show_status(parts: Parts) -> Status:
     """Deliveries, lanes, promotions and sweeps in numbers."""
-    return read_status(parts.database, parts.clock)
+    return read_status(parts.database, parts.clock, applied_within=parts.systems.timing.applied_within)

@@ -17,14 +17,14 @@ router = APIRouter(tags=["promotions"])
 def list_promotions(parts: Parts, filters: Annotated[PromotionFilters, Query()]) -> Listing[PromotionView]:
     """Promotions, newest first."""
     with parts.database.transaction() as connection:
-        return read_history.list_promotions(connection, filters)
+        return read_history.list_promotions(connection, parts.systems, filters, now=parts.clock())
 
 
 @router.get("/promotions/{promotion_id}", responses=NOT_FOUND)
 def show_promotion(parts: Parts, promotion_id: Id) -> PromotionDetails:
     """One promotion with its history and where it was applied."""
     with parts.database.transaction() as connection:
-        return read_history.promotion(connection, promotion_id)
+        return read_history.promotion(connection, parts.systems, promotion_id, now=parts.clock())
 
 
 @router.get("/applications", responses=INVALID)

@@ -15,6 +15,6 @@ router = APIRouter(prefix="/stages", tags=["stages"])
 
 @router.get("", responses=INVALID)
 def list_stages(parts: Parts, filters: Annotated[StageFilters, Query()]) -> Listing[StageView]:
-    """What is where now: image, tag, build, pull request, who merged it, where it is applied."""
+    """What is where now: image, tag, build, pull request, who merged it, how each cluster stands."""
     with parts.database.transaction() as connection:
-        return read_history.list_stages(connection, parts.systems, filters)
+        return read_history.list_stages(connection, parts.systems, filters, now=parts.clock())

@@ -1,0 +1,134 @@
+"""Standings: for each policy of a stage, which Kustomization of which cluster applies it and how it last fared there.
+
+The lines of the history are in applications; this names the newest of each place, so that nobody has to search them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Boolean, Column, ColumnElement, Connection, Integer, Table, delete, insert, select, update
+from sqlalchemy.engine import Row
+
+from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("lane", SafeString(400), primary_key=True),
+    Column("stage", SafeString(64), primary_key=True),
+    Column("policy", SafeText, primary_key=True),
+    Column("cluster", SafeString(64), primary_key=True),
+    Column("kustomization", SafeString(512), primary_key=True),
+    Column("is_expected", Boolean, nullable=False),
+    Column("promotion_id", SafeString(32)),
+    Column("since", Instant),
+    Column("hindrance", SafeText),
+    Column("newest_id", Integer),
+    Column("running_id", Integer),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """One policy in one stage, as one Kustomization of one cluster applies it."""
+
+    lane: str
+    stage: str
+    policy: str
+    cluster: str
+    kustomization: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """A Kustomization that the base head has for a place, and what Git has there.
+
+    `promotion_id` brought that, and was noticed at `since` by our clock; None where no promotion did. `hindrance` says
+    why Flux will not apply it, as far as the head shows.
+    """
+
+    place: Place
+    promotion_id: str | None
+    since: datetime | None
+    hindrance: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingRow:
+    """A place; `newest_id` is its last application, `running_id` the last that tells what the cluster runs."""
+
+    place: Place
+    is_expected: bool
+    promotion_id: str | None
+    since: datetime | None
+    hindrance: str | None
+    newest_id: int | None
+    running_id: int | None
+
+
+def find(connection: Connection, place: Place) -> StandingRow | None:
+    """What is known of one place."""
+    row = connection.execute(select(standings).where(*_is(place))).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def point(connection: Connection, place: Place, application_id: int, *, is_running: bool) -> None:
+    """Make an application the newest of its place; `is_running`: it tells what the cluster runs, too."""
+    learned = {"newest_id": application_id, **({"running_id": application_id} if is_running else {})}
+    if not insert_absent(connection, standings, {**_key(place), "is_expected": False, **learned}):
+        connection.execute(update(standings).where(*_is(place)).values(learned))
+
+
+def expect(connection: Connection, lane: str, expected: Iterable[Expected]) -> None:
+    """Write down what the base head has; of places that it has no more only those stay where something was applied."""
+    wanted = {one.place: one for one in expected}
+    known = {one.place: one for one in of_lane(connection, lane)}
+    stay = [place for place, one in known.items() if place not in wanted and one.newest_id is not None]
+    rows = [_values(place, wanted.get(place), known.get(place)) for place in sorted([*wanted, *stay])]
+    connection.execute(delete(standings).where(standings.c.lane == lane))
+    if rows:
+        connection.execute(insert(standings), rows)
+
+
+def of_lane(connection: Connection, lane: str) -> Sequence[StandingRow]:
+    """All places of a lane."""
+    return [_row(row) for row in connection.execute(select(standings).where(standings.c.lane == lane))]
+
+
+def of_policy(connection: Connection, lane: str, *, stage: str, policy: str) -> Sequence[StandingRow]:
+    """The places of one policy in one stage, by cluster."""
+    wanted = select(standings).where(standings.c.lane == lane, standings.c.stage == stage, standings.c.policy == policy)
+    return [_row(row) for row in connection.execute(wanted.order_by(standings.c.cluster, standings.c.kustomization))]
+
+
+def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
+    """Move what is known of a policy in a stage to the name that the stage has now."""
+    here = (standings.c.lane == lane, standings.c.policy == policy)
+    connection.execute(delete(standings).where(*here, standings.c.stage == new))
+    connection.execute(update(standings).where(*here, standings.c.stage == old).values(stage=new))
+
+
+def _values(place: Place, expected: Expected | None, known: StandingRow | None) -> dict[str, object]:
+    return {
+        **_key(place),
+        "is_expected": expected is not None,
+        "promotion_id": expected.promotion_id if expected else None,
+        "since": expected.since if expected else None,
+        "hindrance": storable(expected.hindrance) if expected and expected.hindrance else None,
+        "newest_id": known.newest_id if known else None,
+        "running_id": known.running_id if known else None,
+    }
+
+
+def _key(place: Place) -> dict[str, object]:
+    return {name: getattr(place, name) for name in Place.__slots__}
+
+
+def _is(place: Place) -> tuple[ColumnElement[bool], ...]:
+    return tuple(standings.c[name] == getattr(place, name) for name in Place.__slots__)
+
+
+def _row(row: Row[tuple[object, ...]]) -> StandingRow:
+    values = dict(row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)
+    return StandingRow(place=Place(*(values.pop(name) for name in Place.__slots__)), **values)
