@@ -9,8 +9,9 @@ import pytest
 import app.demo
 from app.clients.forges.local import LocalForge
 from app.core.images import ImageName
-from app.core.policies.selection import compile_policy
-from app.core.policies.spec import PolicySpec, SemVer
+from app.core.policies.patterns import Pattern
+from app.core.policies.selection import InvalidPolicy, compile_policy
+from app.core.policies.spec import Alphabetical, PolicySpec, SemVer, TagFilter
 from app.core.policies.warnings import warn
 from app.db.database import Database
 from app.services.describe_plan import PlanDescription
@@ -291,3 +292,48 @@ def test_prereleases_that_the_lower_bound_asks_for_are_not_warned_of(written: st
 def test_what_we_teach_lets_no_prerelease_in() -> None:
     taught = (Path(app.demo.__path__[0]) / "config_repo" / "images" / "storefront.yaml").read_text()
     assert 'range: ">=1.0.0 <2.0.0"' in taught
+
+
+# C8: classes of Unicode by Go's names.
+
+
+@pytest.mark.parametrize(
+    ("pattern", "takes", "leaves"),
+    [
+        pytest.param(r"\p{Lu}", "AZÄ", "a1_", id="a category"),
+        pytest.param(r"\p{lu}", "AZ", "a", id="in another case"),
+        pytest.param(r"\pl", "aZ", "1", id="one letter in another case"),
+        pytest.param(r"\p{greek}", "λ", "a", id="a script in another case"),
+        pytest.param(r"\p{^Greek}", "a", "λ", id="not a script"),
+        pytest.param(r"\p{Lowercase_Letter}", "az", "A1", id="a long name"),
+        pytest.param(r"\P{uppercase letter}", "a1", "A", id="not a long name with a blank"),
+        pytest.param(r"\p{digit}", "07", "a", id="an alias"),
+        pytest.param(r"\p{LC}", "aZ", "1", id="cased letters"),
+        pytest.param(r"\P{LC}", "1", "aZ", id="not cased letters"),
+        pytest.param(r"[\p{LC}1]", "aZ1", "2", id="cased letters in brackets"),
+        pytest.param(r"\p{ASCII}", "a~", "ä", id="ASCII"),
+        pytest.param(r"[\P{ASCII}a]", "äa", "b", id="not ASCII in brackets"),
+        pytest.param(r"\Q\p{lu}\E", "", "A", id="a quotation is left"),
+        pytest.param(r"\\p{2}", "", "A", id="an escaped backslash is none"),
+        pytest.param(r"(?P<x>\p{lu})|(?P<x>\p{ll})", "aA", "1", id="beside names that come twice"),
+    ],
+)
+def test_a_class_of_unicode_is_read_by_every_name_that_go_takes(pattern: str, takes: str, leaves: str) -> None:
+    compiled = Pattern.compile(f"^(?:{pattern})$")
+    assert [one for one in takes if compiled.search(one) is None] == []
+    assert [one for one in leaves if compiled.search(one) is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        pytest.param(r"\p{Cn}", r"\\p{Cn} is not supported here", id="unassigned"),
+        pytest.param(r"[\p{Assigned}]", r"\\p{Assigned} is not supported here", id="assigned"),
+        pytest.param(r"[\P{LC}]", "is not supported within brackets", id="not cased letters in brackets"),
+        pytest.param(r"\p{Klingon}", "no regular expression of Flux", id="no class of Go"),
+        pytest.param(r"\p{L&}", "no regular expression of Flux", id="a name of other engines"),
+    ],
+)
+def test_a_class_that_cannot_be_read_says_so(pattern: str, said: str) -> None:
+    with pytest.raises(InvalidPolicy, match=said):
+        compile_policy(PolicySpec(Alphabetical(), TagFilter(pattern)))

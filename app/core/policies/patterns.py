@@ -8,6 +8,7 @@ from typing import Protocol, Self
 import re2
 
 from app.core.policies.spec import InvalidPolicy
+from app.core.policies.unicode_classes import InexpressibleClass, spell_classes
 from app.core.policies.verdicts import quoted
 
 # Time for one tag grows with the program, to 1.5 ms for the worst pattern of this size and the longest tag. One class
@@ -64,7 +65,11 @@ class Pattern:
     def compile(cls, text: str) -> Self:
         """Compile a pattern that is searched for anywhere in a text. Raises InvalidPolicy."""
         names = _group_names(text)
-        program = _program(text, _with_own_names(text) if len(set(names)) < len(names) else text)
+        try:
+            spelled = spell_classes(text)
+        except InexpressibleClass as error:
+            raise _invalid(text, str(error)) from error
+        program = _program(text, _with_own_names(spelled) if len(set(names)) < len(names) else spelled)
         numbers = sorted(program.groupindex.values())
         by_name: dict[str, tuple[int, ...]] = {}
         for name, number in zip(names, numbers, strict=True):
