@@ -128,7 +128,9 @@ private Map judged(List<Map> found, String until) {
 private Map applied(List<Map> promotions, Object clusters) {
     List<String> wanted = (clusters ?: [])*.toString()
     for (promotion in promotions) {
-        List there = promotion.in.findAll { !wanted || it.cluster in wanted }
+        // Oldest first: the last line of each is how it stands.
+        List lines = promotion.in.findAll { !wanted || it.cluster in wanted }
+        List there = lines.groupBy { [it.cluster, it.kustomization] }.values().collect { it.last() }
         Map failed = there.find { it.state in ['failed', 'overridden'] }
         if (failed) {
             String how = failed.state == 'failed' ? 'failed to apply it' : 'runs something else'
