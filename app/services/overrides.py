@@ -1,7 +1,7 @@
 """What decides in place of fields at a revision that Flux tells of, as far as Git shows it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from app.core.flux.fields import Field
 from app.core.flux.objects import FluxKustomization
@@ -13,10 +13,14 @@ from app.services.read_lane import LaneView
 
 
 def overrides_of(
-    repository: ConfigRepository, view: LaneView, kustomization: FluxKustomization, fields: Iterable[Field]
+    repository: ConfigRepository, view: LaneView, kustomization: FluxKustomization, fields: Collection[Field]
 ) -> Mapping[Field, tuple[Override, ...]]:
     """What overrides each of these fields, which this Kustomization reaches: its neighbours, and what renders it."""
-    rendering = view.tree.rendering_of(kustomization, _reading(repository, view))
+    known: dict[str, bytes | None] = {}
+    rendering = view.tree.rendering_of(kustomization, _reading(repository, view, known))
+    files = {one.file for one in fields}
+    ways = {path for file in files for path in rendering.way_up(file)}
+    known |= _contents(repository, view, files | ways | {kustomization.file})
     found: dict[Field, list[Override]] = defaultdict(list)
     for one, neighbour in overridden_beside(view.tree.fields):
         what = f"{one.file}:{neighbour.line} {neighbour.where} '{neighbour.text}'"
@@ -33,15 +37,21 @@ def decisive(overrides: Iterable[Override], *, digest: str | None) -> Override |
     return next((one for one in overrides if digest is None or one.digest != digest), None)
 
 
-def _reading(repository: ConfigRepository, view: LaneView) -> Callable[[str], bytes | None]:
+def _reading(
+    repository: ConfigRepository, view: LaneView, known: dict[str, bytes | None]
+) -> Callable[[str], bytes | None]:
     """Reads regular files of the view's commit, each once."""
-    known: dict[str, bytes | None] = {}
 
     def read(path: str) -> bytes | None:
         if path not in known:
-            entry = view.entries.get(path)
-            is_file = entry is not None and entry.is_regular
-            known[path] = repository.blobs([entry.blob])[entry.blob] if entry is not None and is_file else None
+            known[path] = _contents(repository, view, [path]).get(path)
         return known[path]
 
     return read
+
+
+def _contents(repository: ConfigRepository, view: LaneView, paths: Iterable[str]) -> dict[str, bytes]:
+    """The contents of those paths that are regular files, read at once."""
+    blobs = {path: entry.blob for path in paths if (entry := view.entries.get(path)) is not None and entry.is_regular}
+    contents = repository.blobs(set(blobs.values())) if blobs else {}
+    return {path: contents[blob] for path, blob in blobs.items()}

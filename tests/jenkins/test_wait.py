@@ -41,6 +41,9 @@ def both(one: Answer, other: Answer) -> Answer:
 
 
 MERGED = promotions("merged")
+HISTORY = Answer(
+    200, json.dumps({"applications": [{"cluster": "prod", "state": one} for one in ("failed", "applied")]}).encode()
+)
 APPLIED = ", until: 'applied', timeoutS: 60"
 CASES: dict[str, tuple[Case, list[Answer]]] = {
     "merged": (wait(), [promotions(), promotions("waiting"), promotions("proposed"), MERGED]),
@@ -58,6 +61,8 @@ CASES: dict[str, tuple[Case, list[Answer]]] = {
     "failed-then-applied": (wait(APPLIED), [MERGED, applications(prod="failed"), MERGED, applications(prod="applied")]),
     "failed-before": (wait(APPLIED), [MERGED, told_in_order("failed", "applied")]),
     "not-healthy": (wait(APPLIED), [MERGED, told_in_order("applied", "not healthy")]),
+    "overridden": (wait(APPLIED), [MERGED, applications(prod="overridden")] * 4),
+    "history": (wait(APPLIED), [MERGED, HISTORY]),
     "clusters": (
         wait(f"{APPLIED}, clusters: ['eu', 'us']"),
         [MERGED, applications(eu="applied", lab="failed"), MERGED, applications(eu="applied", us="applied")],
@@ -119,6 +124,8 @@ def test_it_holds_no_agent(ran: dict[str, Ran]) -> None:
         ("failed-then-applied", "applied"),
         ("failed-before", "applied"),
         ("not-healthy", "timeout"),
+        ("overridden", "timeout"),
+        ("history", "applied"),
         ("clusters", "applied"),
         ("late", "timeout"),
         ("down-then-up", "merged"),
@@ -134,6 +141,10 @@ def test_it_returns_what_became_of_it_and_fails_no_build(ran: dict[str, Ran], na
 def test_the_deadline_is_kept_to_the_second(ran: dict[str, Ran]) -> None:
     assert [seconds for seconds, _ in ran["late"].logged("sleep")] == [20, 20, 10]
     assert told(ran["late"]) == "fluxbridgeWait: 1.1.0 in staging: timeout, proposed: because so"
+
+
+def test_a_cluster_that_runs_something_else_has_not_applied_it(ran: dict[str, Ran]) -> None:
+    assert told(ran["overridden"]).endswith("timeout, merged, but prod runs something else: boom")
 
 
 @pytest.mark.parametrize("name", ["closed-strict", "late-strict"])

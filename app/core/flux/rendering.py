@@ -56,10 +56,12 @@ class _Value:
         return cls(text, name, tag, digest, by)
 
     def means(self, other: "_Value") -> bool:
-        """Whether both are the same, whatever registry an image comes from."""
+        """Whether this is what the other says, whatever registry an image comes from; a digest says more than a tag."""
         if not self.name:
             return self.text == other.text
-        return (self.tag, self.digest) == (other.tag, other.digest)
+        if self.digest:
+            return self.digest == other.digest
+        return self.tag == other.tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Rendering:
     def _render(self, place: "_Place") -> _Value:
         value = place.own
         visited = {place.file}
-        for path in self._way_up(place.file):
+        for path in self.way_up(place.file):
             for writing in self._writings_of(path, visited):
                 value = self._through(writing, value, place, visited)
             visited.add(path)
@@ -143,7 +145,7 @@ class Rendering:
             value = self._through(writing, value, place, visited)
         return value
 
-    def _way_up(self, file: str) -> list[str]:
+    def way_up(self, file: str) -> list[str]:
         """The kustomization.yaml files that bring a file in, from the inside out."""
         found: list[str] = []
         waiting = [file]
