@@ -13,7 +13,7 @@ import pytest
 
 from app.cli import main
 
-PROGRAM = (sys.executable, "-c", "from app.cli import main; main()")
+PROGRAM = (sys.executable, "-c", "from app.__main__ import main; main()")
 ROOT = Path(__file__).parents[2]
 
 
