@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests import children
-from tests.cli.console import PROGRAM, ROOT, read_until
+from tests.cli.console import PROGRAM, ROOT, complaints, ending, read_until
 from tests.parts import require_package, require_program
 from tests.servers.bare_repository import BareRepository
 
@@ -63,18 +63,16 @@ def running(
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run the program in the background; it is gone at the end."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(variables or {})}
-    with subprocess.Popen(
+    begun = subprocess.Popen(
         in_the_background(*PROGRAM, *arguments),
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    )
+    with ending(begun) as process:
+        yield process
 
 
 def write_settings(folder: Path, *, repository: str = "./fleet.git", database: str = "sqlite") -> Mapping[str, str]:
@@ -176,11 +174,12 @@ def test_the_demo_needs_python_and_git_and_no_particular_surroundings(
         env={**bare_variables(tmp_path), **inherited},
         umask=umask,
         capture_output=True,
+        encoding="utf-8",
         timeout=100,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert b"The history, from build to applied" in done.stdout
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
+    assert "The history, from build to applied" in done.stdout
     secrets = tmp_path / "demo" / "secrets" / "jenkins"
     assert secrets.stat().st_mode & 0o077 == 0
 
@@ -192,6 +191,7 @@ def test_the_demo_says_a_word_before_it_loads_anything(tmp_path: Path) -> None:
     with running("demo", "--once", "--folder", "demo", folder=tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("Starting the demo")
+        process.kill()
 
 
 def test_running_and_testing_install_nothing_that_only_the_gate_needs() -> None:
