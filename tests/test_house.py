@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts import require_package
+
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "app").rglob("*.py"))
 LONGEST_MODULE = 400
@@ -27,6 +29,7 @@ def definitions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 def test_the_import_contracts_hold() -> None:
     # In a process of its own: import-linter turns off every logger that is there when it starts.
+    require_package("importlinter")
     program = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

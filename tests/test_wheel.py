@@ -72,7 +72,7 @@ def test_the_wheel_holds_every_migration(installed: Path) -> None:
 
 def test_the_wheel_names_the_command_and_no_tests(installed: Path) -> None:
     [entry_points] = installed.glob("*.dist-info/entry_points.txt")
-    assert "fluxbridge = app.cli:main" in entry_points.read_text()
+    assert "fluxbridge = app.__main__:main" in entry_points.read_text()
     assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {"app"}
 
 

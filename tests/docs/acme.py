@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from app.settings.loading import load
-from tests.cli.console import PROGRAM
+from tests.cli.console import PROGRAM, ending
 from tests.docs.shell import Shell
 from tests.end_to_end.bridge import APP, deployment, flux_event, kustomization, policy
 from tests.servers.github import GitHubServer, github_server
@@ -90,9 +90,10 @@ class Acme:
     def serving(self) -> Iterator[None]:
         """`fluxbridge serve` as the page starts it, until Ctrl-C."""
         environment = self.shell.variables()
-        with subprocess.Popen(
+        begun = subprocess.Popen(
             [*PROGRAM, "serve"], cwd=self.folder, env=environment, stderr=subprocess.PIPE, text=True
-        ) as process:
+        )
+        with ending(begun) as process:
             assert process.stderr is not None
             log = process.stderr
             for line in log:

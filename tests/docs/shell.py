@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.cli.console import PROGRAM, ROOT
 from tests.docs.pages import fits, session
+from tests.parts import require_shell
 
 _PATIENCE_S = 15.0
 
@@ -26,7 +27,7 @@ class Shell:
     def type(self, script: str) -> str:
         """Run a script; returns what it printed. Fails where it does."""
         done = subprocess.run(
-            ["bash", "-euc", self.here(script)],
+            [require_shell(), "-euc", self.here(script)],
             cwd=self.folder,
             env=self.variables(),
             capture_output=True,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs.command_reference import commands
 from tests.docs.pages import ROOT, indented_commands, session
-from tests.parts import require_program
+from tests.parts import require_shell
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "jenkins").glob("*.md"))]
 PAGES += sorted((ROOT / "deploy").rglob("*.md"))
@@ -73,7 +73,7 @@ def test_every_block_is_of_a_kind_that_is_shown(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.relative_to(ROOT).as_posix()) for path in PAGES])
 def test_a_shell_takes_every_command_line(path: Path) -> None:
-    bash = require_program("bash", "apt-get install -y bash")
+    bash = require_shell()
     text = path.read_text(encoding="utf-8")
     scripts = [found["text"] for found in BLOCK.finditer(text) if found["language"] == "sh"]
     for script in (*scripts, *indented_commands(text)):

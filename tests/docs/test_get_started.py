@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cli.console import PROGRAM, read_until
+from tests.cli.console import PROGRAM, ending, read_until
 from tests.docs.acme import BOT, MIRA, Acme, acme
 from tests.docs.pages import block, blocks, indented_commands, page
 from tests.docs.shell import Shell
@@ -78,9 +78,8 @@ def test_the_demo_lets_you_merge_and_ask(tmp_path: Path) -> None:
     begin, *theirs = indented_commands(text)
     assert begin.endswith("&& uv run fluxbridge demo")
     shell = Shell(tmp_path, here=lambda typed: typed.replace("uv run ", ""))
-    with subprocess.Popen(
-        [*PROGRAM, "demo"], cwd=tmp_path, env=shell.variables(), stdout=subprocess.PIPE, text=True
-    ) as demo:
+    begun = subprocess.Popen([*PROGRAM, "demo"], cwd=tmp_path, env=shell.variables(), stdout=subprocess.PIPE, text=True)
+    with ending(begun) as demo:
         try:
             told = read_until(demo.stdout, "Now it is your turn")
             assert any("1.5.0 is selected" in line for line in told)

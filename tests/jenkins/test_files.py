@@ -1,6 +1,5 @@
 """The other files that a Jenkins user copies: parsed, checked against schemas, run where that can be."""
 
-import importlib
 import os
 import re
 import subprocess
@@ -13,7 +12,7 @@ from ruamel.yaml import YAML
 
 from app.settings.loading import load
 from tests.jenkins.groovy_runs import EXAMPLES, JENKINS, SECRET, STUBS, run_groovy
-from tests.parts import require_package, require_program
+from tests.parts import require_shell, required
 
 SETUP, VARS = JENKINS / "setup", JENKINS / "vars"
 README = (JENKINS / "README.md").read_text(encoding="utf-8")
@@ -132,8 +131,7 @@ def test_what_signs_reports_is_in_the_folder_of_the_team(told: dict[str, Any]) -
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in PODS])
 def test_a_pod_is_what_kubernetes_takes(path: Path) -> None:
     [pod] = documents(path)
-    require_package("kubernetes_validate", "uv sync --group parts")
-    importlib.import_module("kubernetes_validate").validate(pod, "1.35", strict=True)
+    required("kubernetes_validate").validate(pod, "1.35", strict=True)
     spec = pod["spec"]
     assert spec["automountServiceAccountToken"] is False
     for container in spec["containers"]:
@@ -175,13 +173,15 @@ def ran_script(folder: Path, *arguments: str, **environment: str) -> subprocess.
     (folder / "docker").chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     given = {"PATH": path, "CALLS": str(folder / "calls"), "STATUS": "0", **environment}
-    script = [require_program("sh", "a POSIX shell"), str(EXAMPLES / "run-tests.sh"), *arguments]
+    script = [require_shell("sh"), str(EXAMPLES / "run-tests.sh"), *arguments]
     return subprocess.run(script, cwd=folder, env=given, capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.mark.parametrize("shell", ["sh -n", "bash -n", "bash --posix -n"])
 def test_the_script_is_one_that_shells_read(shell: str) -> None:
-    done = subprocess.run([*shell.split(), str(EXAMPLES / "run-tests.sh")], capture_output=True, text=True, check=False)
+    program, *options = shell.split()
+    command = [require_shell(program), *options, str(EXAMPLES / "run-tests.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

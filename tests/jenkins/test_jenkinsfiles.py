@@ -24,7 +24,7 @@ from tests.jenkins.groovy_runs import (
     case,
     run_cases,
 )
-from tests.parts import require_program
+from tests.parts import require_program, require_shell
 
 FILES = {
     "docker-pod": json.dumps([{"RepoDigests": [f"registry.acme.example/team/app@{DIGEST}"]}]),
@@ -217,7 +217,7 @@ def test_the_chart_is_published_after_its_image(ran: Runs, situation: str, versi
 def test_what_is_pushed_after_the_tests_is_built_from_what_was_checked_out(
     ran: Runs, kind: str, tmp_path: Path
 ) -> None:
-    git = require_program("git", "apt-get install -y git")
+    git, shell = require_program("git", "apt-get install -y git"), require_shell("sh")
     workspace, sent = tmp_path / "workspace", tmp_path / "sent"
     workspace.mkdir()
     for name, content in {"Dockerfile": "FROM scratch\n", "src/it's.py": "1\n", "run-tests.sh": RUN_TESTS}.items():
@@ -231,7 +231,7 @@ def test_what_is_pushed_after_the_tests_is_built_from_what_was_checked_out(
     environment["TEST_COMMAND"] = 'echo 2 >> "src/it\'s.py"; echo x > reports/unit.xml'
     for script, given in ran[kind, "tag"].logged("sh"):
         if "helm" not in script:
-            subprocess.run(["sh", "-euc", script], cwd=workspace, env=given | environment, check=True)
+            subprocess.run([shell, "-euc", script], cwd=workspace, env=given | environment, check=True)
     assert (workspace / "src" / "it's.py").read_text() == "1\n2\n"
     first, pushed, rest = sent.read_text().split("end\n")
     assert (pushed, rest) == (first, "")

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
+from tests.parts import is_missing
 from tests.servers.bare_repository import BareRepository
 from tests.servers.git_http import GitServer, git_server, protect_main
 from tests.servers.github_api import Answer, Asked, RestApi
@@ -186,8 +187,14 @@ class GitHubServer:
         self._faults.append(Fault(how, method, path_ending))
 
     def check_exchanges(self) -> None:
-        """Fail where an exchange so far is not as GitHub's published description says, or none was."""
+        """Fail where an exchange so far is not as GitHub's published description says, or none was.
+
+        Without openapi-core, what uses this server is still tested; that exchanges are as described is then skipped,
+        and said to be, by the tests of the server itself.
+        """
         assert self.exchanges, "nothing was asked"
+        if is_missing("openapi_core"):
+            return
         found = problems(self.exchanges)
         assert not found, "\n".join(found)
 

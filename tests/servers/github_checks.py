@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from urllib.parse import parse_qsl
 
-from openapi_core import OpenAPI
-from openapi_core.testing import MockRequest, MockResponse
-
+from tests.parts import required
 from tests.servers.github_bodies import description
 
 _HOST, _BASE = "https://github.test", "/api/v3"
@@ -56,7 +55,8 @@ def _bare_labels(exchange: Exchange) -> str | None:
 
 
 def _problems(exchange: Exchange) -> Iterator[str]:
-    request = MockRequest(
+    testing = required("openapi_core.testing")
+    request = testing.MockRequest(
         _HOST,
         exchange.method.lower(),
         _BASE + exchange.path,
@@ -66,7 +66,7 @@ def _problems(exchange: Exchange) -> Iterator[str]:
     )
     yield from _texts(_github().iter_request_errors(request))
     if exchange.is_ours:
-        response = MockResponse(exchange.received, exchange.status, content_type="application/json")
+        response = testing.MockResponse(exchange.received, exchange.status, content_type="application/json")
         yield from _texts(_github().iter_response_errors(request, response))
 
 
@@ -77,5 +77,5 @@ def _texts(errors: Iterable[Exception]) -> Iterator[str]:
 
 
 @cache
-def _github() -> OpenAPI:
-    return OpenAPI.from_dict(description() | {"servers": [{"url": _HOST + _BASE}]})
+def _github() -> Any:
+    return required("openapi_core").OpenAPI.from_dict(description() | {"servers": [{"url": _HOST + _BASE}]})

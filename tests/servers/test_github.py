@@ -22,6 +22,7 @@ from app.senders.sender import Keys, Origin, WebhookRequest
 from tests.clients.forge_contract import HEAD, opened
 from tests.clients.git_worlds import open_mirror
 from tests.clients.github_worlds import BOT, BOT_TOKEN, MIRA, GitHubWorld, github_world
+from tests.parts import require_package
 from tests.servers.github_api import Asked
 from tests.servers.github_pulls import Rejected
 
@@ -217,6 +218,7 @@ def asked_for(github: GitHubWorld, method: str, place: str, query: str = "") -> 
 def test_exchanges_that_github_would_not_have_are_found(github: GitHubWorld) -> None:
     github.forge.account()
     opened(github)
+    require_package("openapi_core")
     kept = list(github.server.exchanges)
     asked = next(each for each in kept if (each.method, each.path) == ("POST", "/repos/acme/fleet/pulls"))
     for broken, problem in (
