@@ -18,3 +18,10 @@ def crew(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     kind, url = request.param
     with closing(Database(request.getfixturevalue(url))) as database, crews(tmp_path, database, kind) as opened:
         yield opened
+
+
+@pytest.fixture
+def github_crew(sqlite_url: str, tmp_path: Path) -> Iterator[Open]:
+    """Opens a lane with people on GitHub, for what only a forge does that notices later than git shows."""
+    with closing(Database(sqlite_url)) as database, crews(tmp_path, database, "github") as opened:
+        yield opened

@@ -37,10 +37,9 @@ def test_a_branch_that_was_merged_with_git_and_deleted_is_merged_and_no_refusal(
     assert (here.promotion("1.1.0").state, here.held(), here.open_ones()) == (MERGED, [], [])
 
 
-def test_a_merge_that_the_forge_does_not_show_yet_is_known_by_its_author_and_then_by_who_did_it(crew: Open) -> None:
-    here = crew()
-    if not isinstance(here.host, GitHubHost):
-        pytest.skip("the local forge has nobody else to notice")
+def test_a_merge_that_github_does_not_show_yet_is_known_by_its_author_and_then_by_who_did_it(github_crew: Open) -> None:
+    here = github_crew()
+    assert isinstance(here.host, GitHubHost)
     pull = here.propose("1.1.0")
     before = here.config.head("main")
     here.merge_by_git(pull.head, "no-ff", is_noticed=False)
@@ -197,10 +196,9 @@ def test_given_another_base_and_back_before_anybody_looked_it_is_ours(crew: Open
 
 
 # D6
-def test_a_squash_merge_that_git_shows_first_is_corrected_when_the_forge_tells(crew: Open) -> None:
-    here = crew()
-    if not isinstance(here.host, GitHubHost):
-        pytest.skip("the local forge does not squash")
+def test_a_squash_merge_that_git_shows_first_is_corrected_when_the_forge_tells(github_crew: Open) -> None:
+    here = github_crew()
+    assert isinstance(here.host, GitHubHost)
     pull = here.propose("1.1.0")
     seen = here.config.head("main") or ""
     here.host.server.merge(pull.number, by=MIRA, method="squash")
