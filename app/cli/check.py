@@ -1,10 +1,10 @@
 """`fluxbridge check`: are the settings right, and does every system answer."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,9 @@ from app.cli.integrity import look_through_database
 from app.cli.reach import reach, running_at
 from app.cli.settings import read_settings
 from app.cli.sweep import held_line
+from app.cli.untold import untold
 from app.clients.git_command import check_git
-from app.compose import compose_systems
+from app.compose import compose_systems, utc_now
 from app.core.errors import FluxbridgeError, Invalid, NotFound
 from app.core.facts import BuildFinished
 from app.core.flux.tree import About, FluxTree
@@ -22,6 +23,7 @@ from app.db import held_back
 from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.read_lane import view_at
+from app.services.read_status import read_status
 from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Systems
@@ -76,16 +78,23 @@ def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
 
 def _check_database(settings: Settings) -> str:
     try:
-        with closing(open_database(settings)) as database, database.transaction() as connection:
-            held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
+        with closing(open_database(settings)) as database:
+            with database.transaction() as connection:
+                held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
+            status = read_status(database, utc_now).model_dump(mode="json")
     except DatabaseLocked:
         url = running_at(settings)
         if url is None:
             raise
         with reach() as api:
             held = [(each["name"], one) for each in api.get("/sweeps")["items"] for one in each["held"]]
-        return "\n".join([f"open in the server at {url}", *(f"WAITS {held_line(*one)}" for one in held)])
-    return "\n".join(["at this version's schema", *(f"WAITS {held_line(*one)}" for one in held)])
+            status = api.get("/status")
+        return "\n".join([f"open in the server at {url}", *_waits(held), *untold(status)])
+    return "\n".join(["at this version's schema", *_waits(held), *untold(status)])
+
+
+def _waits(held: Sequence[tuple[str, Any]]) -> Iterator[str]:
+    return (f"WAITS {held_line(*one)}" for one in held)
 
 
 def _answered(ask: Callable[[], BuildFinished | str | None]) -> str:

@@ -9,6 +9,8 @@ from urllib.parse import quote
 import typer
 
 from app.cli.reach import Api, reach
+from app.cli.sweep import held_line
+from app.cli.untold import untold
 from app.core.errors import NotFound
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
@@ -104,8 +106,12 @@ def status(*, as_json: _AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({**found, "lanes": lanes}, indent=2))
         return
+    for held in found["waits_for_person"]:
+        typer.echo(f"WAITS {held_line(held['sweep'], held)}")
     for name, told in _numbers(found):
         typer.echo(f"{name:<15}{told}")
+    for line in untold(found):
+        typer.echo(line)
     typer.echo()
     rows = [
         (
@@ -131,6 +137,10 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     yield "sweeps", _counts(found["sweeps"])
     yield "sweeps found", _counts(found["sweep_found"])
     yield "held back", str(found["held_back"] or "none")
+    yield (
+        "owed",
+        _with_age(f"{found['owed_looks'] or 'no'} answers of registries", "oldest", found["oldest_owed_look_s"]),
+    )
     yield "stalled", _counts(found["stalled"])
     latency = found["webhook_to_pull_request"]
     if latency["count"]:

@@ -73,6 +73,12 @@ def repositories(connection: Connection) -> Sequence[str]:
     return list(connection.execute(wanted.order_by(policies.c.repository)).scalars())
 
 
+def of_repository(connection: Connection, repository: str) -> Sequence[PolicyRow]:
+    """Every policy that chooses from a repository, in any lane."""
+    wanted = select(policies).where(policies.c.repository == repository)
+    return [_row(row) for row in connection.execute(wanted.order_by(policies.c.lane, policies.c.root))]
+
+
 def page(
     connection: Connection, *, limit: int, after: str | None = None, repo: str | None = None, status: str | None = None
 ) -> Page[PolicyRow]:

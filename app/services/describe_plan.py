@@ -25,7 +25,7 @@ class PlannedChange(BaseModel):
 
 
 class PlannedProposal(BaseModel):
-    """A pull request that should exist."""
+    """A pull request that should exist; `downward` says that it goes below what is in Git, and why."""
 
     stage: str
     policy: Told
@@ -35,6 +35,7 @@ class PlannedProposal(BaseModel):
     from_tag: str | None
     tag: str
     digest: str | None
+    downward: Told | None = None
     reasons: list[Told]
     changes: list[PlannedChange]
     is_put_off: bool
@@ -115,6 +116,7 @@ def _proposal(one: Proposal, *, is_put_off: bool) -> PlannedProposal:
         from_tag=one.move.from_tag,
         tag=one.move.tag,
         digest=one.move.digest,
+        downward=None if one.move.downward is None else str(one.move.downward),
         reasons=list(one.move.reasons),
         changes=[
             PlannedChange(

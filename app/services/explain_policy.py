@@ -20,7 +20,7 @@ from app.core.promotion.gates import TagState, is_admissible
 from app.core.promotion.rules import Rules
 from app.core.promotion.state import PolicyState
 from app.core.promotion.walk import Entry
-from app.db import holds, lanes
+from app.db import holds, lanes, owed_looks
 from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.describe_plan import PlanDescription
@@ -34,6 +34,7 @@ from app.services.systems import Systems
 from app.services.views import PolicyDetails
 
 _MOST_MARKERS = 20
+_MOST_OWED = 10
 _UNKNOWN_SPEC = "its spec is not known; the next run of its lane writes it down"
 
 
@@ -102,6 +103,7 @@ def explain_policy(
     state = _with_push(_state(database, found), pushed, now)
     with database.transaction() as connection:
         stages = list(_stages(connection, found, state))
+        found.notes += _owed_notes(connection, state, systems)
     return PolicyExplanation(
         **_named(details),
         commit=lane.last_head if lane is not None else None,
@@ -113,6 +115,18 @@ def explain_policy(
         warnings=[WarningView.of(one) for one in _warnings(found, state)],
         notes=found.notes,
     )
+
+
+def _owed_notes(connection: Connection, state: PolicyState, systems: Systems) -> Iterator[str]:
+    """What the registry has still to say of the policy's image, the first of it."""
+    if state.policy.image is None:
+        return
+    owed = owed_looks.of_image(connection, systems.known_as(state.policy.image))
+    for one in owed[:_MOST_OWED]:
+        again = f"; asked again at {one.due_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"{one}: the registry has not answered yet" + (f": {one.error}{again}" if one.error else "")
+    if owed[_MOST_OWED:]:
+        yield f"the registry has not answered yet of {len(owed) - _MOST_OWED} more"
 
 
 def explain_tags(details: PolicyDetails, tags: Iterable[str], *, now: datetime) -> PolicyExplanation:

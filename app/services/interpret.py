@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid, Refused, Unavailable
 from app.db import deliveries, measures
 from app.db.database import Database
 from app.db.deliveries import ClaimedDelivery, DeliveryState
+from app.db.owed_looks import OwedLook
 from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
 from app.services.gather import Gathered, gather
+from app.services.owed_looks import OwedLooks
 from app.services.ready_policies import ReadyPolicies
-from app.services.systems import Clock, Systems
-from app.services.write_facts import FactWriter
+from app.services.systems import Clock, Source, Systems
+from app.services.write_facts import FactWriter, Written
 
 _MOST_TRIES = 8
 _LONGEST_DELAY = timedelta(minutes=5)
@@ -37,9 +41,13 @@ class Interpreter:
     ready: ReadyPolicies
 
     def interpret(self, claim: ClaimedDelivery) -> None:
-        """Carry one claimed delivery to its end, or put it off; what it says twice is one fact."""
+        """Carry one claimed delivery to its end, or put it off; what it says twice is one fact.
+
+        The registries are asked right after what it says was written down: none of them holds it up.
+        """
+        owed: list[OwedLook] = []
         try:
-            self._interpret(claim)
+            self._interpret(claim, owed)
         except LostDelivery:
             # Who took it over writes the same facts, or newer ones: ours are rolled back.
             return
@@ -52,8 +60,11 @@ class Interpreter:
         except Exception as error:
             self._put_off(claim, f"{type(error).__name__} while interpreting", counts=True)
             raise
+        else:
+            looks = OwedLooks(self.database, self.systems, self.clock, self.on_lanes_due, self.ready)
+            looks.ask(owed)
 
-    def _interpret(self, claim: ClaimedDelivery) -> None:
+    def _interpret(self, claim: ClaimedDelivery, owed: list[OwedLook]) -> None:
         source = self.systems.sources.get(claim.source)
         if source is None:
             self._finish(claim, DeliveryState.UNUSABLE, f"the source {claim.source} is no longer configured")
@@ -67,21 +78,26 @@ class Interpreter:
         parsed = SENDERS[source.kind].parse(request, source.origin)
         now = self.clock()
         *parts, last = gather(parsed.facts, source, self.systems, received_at=claim.received_at, now=now)
-        keys: set[str] = set()
+        written: list[Written] = []
         for part in parts:
             # Facts are idempotent: what a process that dies here has written is written once more.
             with self.database.transaction() as connection:
                 if not deliveries.still_owned(connection, claim):
                     raise LostDelivery(claim.id)
-                keys |= FactWriter(connection, self.systems, source, claim.id, now).write(part, self.ready)
+                written.append(self._writer(connection, source, claim, now).write(part, self.ready))
         with self.database.transaction() as connection:
-            keys |= FactWriter(connection, self.systems, source, claim.id, now).write(last, self.ready)
+            written.append(self._writer(connection, source, claim, now).write(last, self.ready))
+            keys = {key for each in written for key in each.lanes}
             said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems), keys)
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
             if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
                 raise LostDelivery(claim.id)
-        if keys:
+        owed += [one for each in written for one in each.owed]
+        if any(each.due for each in written):
             self.on_lanes_due()
+
+    def _writer(self, connection: Connection, source: Source, claim: ClaimedDelivery, now: datetime) -> FactWriter:
+        return FactWriter(connection, self.systems, source, claim.id, now, received_at=claim.received_at)
 
     def _finish(self, claim: ClaimedDelivery, state: DeliveryState, outcome: str) -> None:
         with self.database.transaction() as connection:

@@ -3,17 +3,31 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TypedDict
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
-from app.db import deliveries, held_back, lanes, latencies, measures, promotions, pull_requests
+from app.db import (
+    catalogue,
+    deliveries,
+    held_back,
+    lanes,
+    latencies,
+    measures,
+    owed_looks,
+    promotions,
+    pull_requests,
+)
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.invariants import is_forgotten, is_stranded
 from app.db.lanes import LaneRow
+from app.db.owed_looks import OwedLook
 from app.db.promotions import PromotionState
 from app.services.systems import Clock
+
+_MOST_SHOWN = 5
 
 
 class PullRequestLatency(BaseModel):
@@ -24,11 +38,43 @@ class PullRequestLatency(BaseModel):
     sum_s: float
 
 
+class HeldStatus(BaseModel):
+    """What a sweep found too much of, and waits for a person."""
+
+    sweep: str
+    key: str
+    sample: str
+
+
+class OwedView(BaseModel):
+    """What a registry has still to say of an image or tag: since when, why not yet, and when it is asked again."""
+
+    about: str
+    since: datetime
+    error: str | None
+    due_at: datetime
+
+    @classmethod
+    def of(cls, owed: OwedLook) -> "OwedView":
+        """The same for people and programs."""
+        return cls(about=str(owed), since=owed.since, error=owed.error, due_at=owed.due_at)
+
+
+class ListingProblem(BaseModel):
+    """Why the newest list of a repository is none, or not whole."""
+
+    image: str
+    problem: str
+    at: datetime | None
+    is_listed: bool
+
+
 class Status(BaseModel):
     """Deliveries, lanes, promotions and sweeps in numbers; ages in seconds, 0 where nothing waits.
 
     `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `sweeps` (by name and
-    outcome) and `sweep_found` are counted over all processes since the database was made.
+    outcome) and `sweep_found` are counted over all processes since the database was made. `waits_for_person` says what
+    is held back, `owed_errors` and `listing_problems` show the first of what registries did not tell.
     """
 
     deliveries: dict[str, int]
@@ -45,6 +91,12 @@ class Status(BaseModel):
     sweeps: dict[str, int]
     sweep_found: dict[str, int]
     held_back: int
+    waits_for_person: list[HeldStatus] = []
+    owed_looks: int = 0
+    oldest_owed_look_s: float = 0.0
+    owed_errors: list[OwedView] = []
+    unlisted: int = 0
+    listing_problems: list[ListingProblem] = []
     webhook_to_pull_request: PullRequestLatency
 
 
@@ -55,7 +107,8 @@ def read_status(database: Database, clock: Clock) -> Status:
         known = lanes.every(connection)
         oldest = deliveries.oldest_waiting(connection)
         counted = measures.every(connection)
-        held = held_back.count(connection)
+        held = held_back.every(connection)
+        registries = _registries(connection, now)
         stalled = _stalled(connection, now)
     due = [row.due_at for row in known if row.due_at is not None and row.due_at <= now and row.owner is None]
     moved, open_pulls = _promotions(database, known)
@@ -73,9 +126,37 @@ def read_status(database: Database, clock: Clock) -> Status:
         retries={"delivery": 0, "lane": 0} | counted.get("retries", {}),
         sweeps=counted.get("sweeps", {}),
         sweep_found=counted.get("sweep_found", {}),
-        held_back=held,
+        held_back=len(held),
+        waits_for_person=[HeldStatus(sweep=one.sweep, key=one.key, sample=one.sample) for one in held[:_MOST_SHOWN]],
+        **registries,
         webhook_to_pull_request=_latency(counted),
     )
+
+
+class _Registries(TypedDict):
+    owed_looks: int
+    oldest_owed_look_s: float
+    owed_errors: list[OwedView]
+    unlisted: int
+    listing_problems: list[ListingProblem]
+
+
+def _registries(connection: Connection, now: datetime) -> _Registries:
+    """What the registries did not tell."""
+    owed, since = owed_looks.count(connection)
+    problems = catalogue.with_problems(connection, limit=_MOST_SHOWN)
+    return {
+        "owed_looks": owed,
+        "oldest_owed_look_s": _age(since, now),
+        "owed_errors": [OwedView.of(one) for one in owed_looks.oldest(connection, limit=_MOST_SHOWN)],
+        "unlisted": catalogue.count_problems(connection),
+        "listing_problems": [
+            ListingProblem(
+                image=one.image, problem=one.problem or "", at=one.failed_at, is_listed=one.listed_at is not None
+            )
+            for one in problems
+        ],
+    }
 
 
 def _stalled(connection: Connection, now: datetime) -> dict[str, int]:

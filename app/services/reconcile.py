@@ -9,7 +9,7 @@ from app.core.errors import Refused
 from app.core.ports import PullRequestSeen
 from app.core.promotion.planning import Plan, plan
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
-from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests, selections
+from app.db import catalogue, fields, holds, lanes, owed_looks, policies, promotions, pull_requests, selections
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow, PromotionState
@@ -18,8 +18,8 @@ from app.services.describe_plan import describe
 from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
 from app.services.follow_up import follow_pull_requests
-from app.services.judge_policies import spec_hash
-from app.services.lane_run import LaneRun, LostLane
+from app.services.judge_policies import NOT_LISTED, spec_hash
+from app.services.lane_run import US, LaneRun, LostLane
 from app.services.learn_digests import learn_digests, next_look_at_digests
 from app.services.propose import Proposer
 from app.services.read_lane import LaneView, view_at
@@ -125,9 +125,31 @@ def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> 
         policies.replace_all(connection, run.lane, _policy_rows(state, planned, run.lane, run.systems))
     # Facts of images, not the lane's own: who holds the lane's row must not wait for an image that a delivery holds.
     for one in state.policies:
-        if one.waits_for == "catalogue not listed" and one.policy.image is not None:
+        if one.waits_for is not None and one.waits_for.startswith(NOT_LISTED) and one.policy.image is not None:
             with run.database.transaction() as connection:
-                catalogue.want_listing(connection, run.systems.known_as(one.policy.image), run.now())
+                catalogue.wish_listing(connection, run.systems.known_as(one.policy.image), run.now())
+    _owe_doubted(run, state)
+
+
+def _owe_doubted(run: LaneRun, state: LaneState) -> None:
+    """Have the registry asked what nobody asked it yet.
+
+    That is whether tags in Git that lists lack are gone, and whether chosen tags are there of which only a sender told.
+    """
+    for one in state.policies:
+        chosen = one.selection.tag if one.selection is not None else None
+        doubted = {place.tag: True for place in one.fields if place.tag is not None and _is_doubted(one, place.tag)}
+        if chosen is not None and one.tags[chosen].unshown is not None:
+            doubted[chosen] = False
+        if doubted and one.policy.image is not None:
+            image = run.systems.known_as(one.policy.image)
+            with run.database.transaction() as connection:
+                for tag, is_deletion in sorted(doubted.items()):
+                    owed_looks.owe_once(connection, image, tag, is_deletion=is_deletion, source=US, now=run.now())
+
+
+def _is_doubted(one: PolicyState, tag: str) -> bool:
+    return tag in one.tags and one.tags[tag].is_unlisted and one.tags[tag].doubt is not None
 
 
 def _drop_unused_selections(run: LaneRun) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from app.core.promotion.branches import branch_name
+from app.core.promotion.downward import downward_to
 from app.core.promotion.gates import GateAnswer, TagState, Verdict, deciding_build
 from app.core.promotion.proposals import Change, Move, Proposal, changes_for
 from app.core.promotion.rules import Stage
@@ -165,7 +166,7 @@ def _still_passing(policy: PolicyState, fields: Sequence[FieldState], entry: Ent
     changes = changes_for(policy, fields, known)
     if answer.verdict is not Verdict.PASS or not isinstance(changes, tuple) or not changes:
         return None
-    return Passed(known, answer, changes)
+    return Passed(known, answer, changes, downward_to(tag, fields, compiled=policy.compiled, tags=policy.tags))
 
 
 def _propose(
@@ -182,14 +183,21 @@ def _propose(
             from_tag=_present(fields),
             tag=passed.tag.tag,
             digest=as_written(policy, fields, passed.tag).digest,
-            reasons=(_chosen_words(policy, passed.tag), passed.answer.reason),
+            reasons=_reasons(policy, passed),
             build=deciding_build(as_written(policy, fields, passed.tag)),
             is_gated_on_build=passed.answer.build_id is not None,
             decided_at=_decided_at(passed.tag, passed.answer),
+            downward=passed.downward,
         ),
         changes=_in_file_order(passed.changes),
         labels=stage.labels,
     )
+
+
+def _reasons(policy: PolicyState, passed: Passed) -> tuple[str, ...]:
+    """Why this tag; a move down says so first."""
+    down = () if passed.downward is None else (str(passed.downward),)
+    return (*down, _chosen_words(policy, passed.tag), passed.answer.reason)
 
 
 def _chosen_words(policy: PolicyState, tag: TagState) -> str:
@@ -246,7 +254,9 @@ def _idle(policy: PolicyState, found: Walk, said: Outcome) -> Outcome:
         reason = f"{found.held.why}, by {found.held.who}"
         return replace(said, standing=Standing.HELD, reason=reason, tag=found.held.tags[0])
     if found.passed is not None:
-        return replace(said, standing=Standing.CURRENT, reason="the stage has it", tag=found.passed.tag.tag)
+        doubt = found.passed.tag.doubt
+        reason = f"the stage has it; {doubt}" if doubt else "the stage has it"
+        return replace(said, standing=Standing.CURRENT, reason=reason, tag=found.passed.tag.tag)
     selection = policy.selection
     if selection is not None and selection.tag is None:
         return replace(said, standing=Standing.CURRENT, reason=selection.message, tag=said.from_tag)

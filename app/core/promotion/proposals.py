@@ -7,9 +7,9 @@ from datetime import datetime
 
 from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
-from app.core.images import ImageReference, InvalidImage
-from app.core.manifests.charts import version_of_tag
+from app.core.images import ImageReference, InvalidImage, version_of_tag
 from app.core.manifests.places import Part
+from app.core.promotion.downward import Downward
 from app.core.promotion.gates import BuildReport, TagState
 from app.core.promotion.state import FieldState, PolicyState
 
@@ -28,6 +28,7 @@ class Move:
 
     `build` is the build that counts for the tag, where one is known; it decided only if `is_gated_on_build`.
     `decided_at` is the newest fact that decided it: when we first saw the push, or recorded the gate's build.
+    `downward` says that, and why, it goes below what is in Git.
     """
 
     policy: PolicyName
@@ -39,6 +40,7 @@ class Move:
     build: BuildReport | None
     is_gated_on_build: bool
     decided_at: datetime
+    downward: Downward | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from app.core.policies.selection import CompiledPolicy
+from app.core.promotion.downward import Downward, downward_to, is_gone_from_git, order_for
 from app.core.promotion.gates import GateAnswer, TagState, Verdict, build_gate
 from app.core.promotion.holds import Hold
 from app.core.promotion.proposals import CannotWrite, Change, changes_for, digest_for
@@ -23,6 +24,7 @@ class Passed:
     tag: TagState
     answer: GateAnswer
     changes: tuple[Change, ...]
+    downward: Downward | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +61,29 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
         known = state.tags[tag]
         changes = changes_for(state, fields, known)
         if changes == () or (isinstance(changes, CannotWrite) and _have_it(fields, tag)):
-            return Walk(passed=Passed(known, GateAnswer(Verdict.PASS, "it is there already"), ()), failed=tuple(failed))
+            answer = GateAnswer(Verdict.PASS, known.doubt or "it is there already")
+            return Walk(passed=Passed(known, answer, ()), failed=tuple(failed))
         hold = _hold_on(tag, state, entry)
         if hold is not None:
             return Walk(held=hold, failed=tuple(failed))
-        answer = ask_gates(as_written(state, fields, known), entry)
-        if isinstance(changes, CannotWrite):
+        answer = _ask(state, fields, known, entry)
+        if isinstance(changes, CannotWrite) and known.unshown is None:
             answer = _cannot(changes, entry)
-        elif answer.verdict is Verdict.PASS:
-            return Walk(passed=Passed(known, answer, changes), failed=tuple(failed))
+        elif answer.verdict is Verdict.PASS and not isinstance(changes, CannotWrite):
+            downward = downward_to(tag, fields, compiled=state.compiled, tags=state.tags)
+            return Walk(passed=Passed(known, answer, changes, downward), failed=tuple(failed))
         if answer.verdict is Verdict.WAIT:
             return Walk(waiting=(known, answer), failed=tuple(failed), look_at=answer.look_at)
         failed.append((known, answer))
     skipped = max(0, len(candidates.tags) - MOST_CANDIDATES)
     return Walk(failed=tuple(failed), skipped=skipped, needs_all=not candidates.is_whole)
+
+
+def _ask(state: PolicyState, fields: Sequence[FieldState], known: TagState, entry: Entry) -> GateAnswer:
+    """What the gates say of a tag, once the registry has shown it."""
+    if known.unshown is not None:
+        return GateAnswer(Verdict.WAIT, known.unshown)
+    return ask_gates(as_written(state, fields, known), entry)
 
 
 def _have_it(fields: Sequence[FieldState], tag: str) -> bool:
@@ -100,13 +111,13 @@ def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Candidat
     """
     if state.compiled is None or state.selection is None:
         return Candidates()
-    selection, ranked = state.selection, state.selection.ranked
-    floor = floor_of(fields, compiled=state.compiled, tags=state.tags)
+    selection, ranked, compiled = state.selection, state.selection.ranked, order_for(state.compiled, fields)
+    floor = floor_of(fields, compiled=compiled, tags=state.tags)
     if floor is None:
         return Candidates(ranked, is_whole=selection.is_whole)
     if floor in ranked:
         return Candidates(ranked[: ranked.index(floor) + 1])
-    above = [tag for tag in ranked if (state.compiled.compare(tag, floor) or 0) > 0]
+    above = [tag for tag in ranked if (compiled.compare(tag, floor) or 0) > 0]
     return Candidates(above, is_whole=selection.is_whole)
 
 
@@ -115,7 +126,7 @@ def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Ma
     floor: str | None = None
     for one in fields:
         tag = one.tag
-        if tag is None or not one.is_same_spec or _is_gone(tag, tags) or compiled.compare(tag, tag) is None:
+        if tag is None or not one.is_same_spec or is_gone_from_git(tag, tags) or compiled.compare(tag, tag) is None:
             continue
         if floor is None or (compiled.compare(tag, floor) or 0) > 0:
             floor = tag
@@ -132,10 +143,6 @@ def ask_gates(tag: TagState, entry: Entry) -> GateAnswer:
     if entry.stage.requires_build:
         return build_gate(tag, now=entry.now, build_within=entry.build_within)
     return GateAnswer(Verdict.PASS, "the stage asks for nothing")
-
-
-def _is_gone(tag: str, tags: Mapping[str, TagState]) -> bool:
-    return tag in tags and tags[tag].is_gone
 
 
 def _hold_on(tag: str, state: PolicyState, entry: Entry) -> Hold | None:

@@ -1,0 +1,1 @@
+"""Trials with real parts: what outsiders found wrong, each a test that says what a user expects."""
