@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from app.clients.deadline import ending_within
 from app.core.errors import FluxbridgeError, Refused, Unavailable
 from app.core.ports import RateLimited
-from app.db import deliveries, forge_budgets, lanes, measures, schedules
+from app.db import deliveries, forge_budgets, lanes, measures, owed_looks, schedules
 from app.db.database import Database
 from app.db.lanes import LaneClaim
 from app.services.backoff import backoff
@@ -97,6 +97,7 @@ class Workers:
                 deliveries.release_all(connection)
                 lanes.release_all(connection)
                 schedules.release_all(connection)
+                owed_looks.release_all(connection, now)
             for repo in self.systems.config_repos.values():
                 for branch in repo.branches:
                     lanes.ensure(connection, repo.name, branch, now)
@@ -261,7 +262,8 @@ class Workers:
         sweeper = self._sweeper()
         while not self._stopping.is_set():
             rings = self.bell.rings
-            if _attempt(sweeper.list_wanted, "listing repositories"):
+            is_well = _attempt(sweeper.list_wanted, "listing repositories")
+            if _attempt(sweeper.ask_owed, "asking registries what they owe") and is_well:
                 self.bell.wait(rings, _POLL_S)
             else:
                 self._stopping.wait(_POLL_S)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,9 @@ from app.cli.integrity import look_through_database
 from app.cli.reach import reach, running_at
 from app.cli.settings import read_settings
 from app.cli.sweep import held_line
+from app.cli.untold import untold
 from app.clients.git_command import check_git
-from app.compose import compose_systems
+from app.compose import compose_systems, utc_now
 from app.core.errors import FluxbridgeError, Invalid, NotFound
 from app.core.facts import BuildFinished
 from app.core.flux.tree import About, FluxTree
@@ -23,6 +24,7 @@ from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.expect_flux import applying
 from app.services.read_lane import view_at
+from app.services.read_status import read_status
 from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Source, Systems
@@ -83,10 +85,12 @@ def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
 
 def _check_database(settings: Settings) -> str:
     try:
-        with closing(open_database(settings)) as database, database.transaction() as connection:
-            held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
-            barred = policies.page(connection, limit=_MOST_BARRED, status=_BARRED).items
+        with closing(open_database(settings)) as database:
+            with database.transaction() as connection:
+                held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
+                barred = policies.page(connection, limit=_MOST_BARRED, status=_BARRED).items
             told = [f"{one.file}: {one.namespace}/{one.name}: {one.status}" for one in barred]
+            status = read_status(database, utc_now).model_dump(mode="json")
     except DatabaseLocked:
         url = running_at(settings)
         if url is None:
@@ -95,11 +99,12 @@ def _check_database(settings: Settings) -> str:
             held = [(each["name"], one) for each in api.get("/sweeps")["items"] for one in each["held"]]
             listed = api.get("/policies", status=_BARRED, limit=_MOST_BARRED)["items"]
             told = [f"{one['file']}: {one['namespace']}/{one['name']}: {one['status']}" for one in listed]
-        return _lines(f"open in the server at {url}", held, told)
-    return _lines("at this version's schema", held, told)
+            status = api.get("/status")
+        return _lines(f"open in the server at {url}", held, [*told, *untold(status)])
+    return _lines("at this version's schema", held, [*told, *untold(status)])
 
 
-def _lines(first: str, held: Sequence[tuple[str, object]], told: Sequence[str]) -> str:
+def _lines(first: str, held: Sequence[tuple[str, Any]], told: Sequence[str]) -> str:
     return "\n".join([first, *(f"WAITS {held_line(*one)}" for one in held), *(f"      {line}" for line in told)])
 
 

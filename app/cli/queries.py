@@ -10,6 +10,8 @@ import typer
 
 from app.cli.clusters import in_clusters, one_line
 from app.cli.reach import Api, reach
+from app.cli.sweep import held_line
+from app.cli.untold import untold
 from app.core.builds.runs import build_name
 from app.core.errors import NotFound
 
@@ -114,9 +116,11 @@ def status(*, as_json: _AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({**found, "lanes": lanes}, indent=2))
         return
+    for held in found["waits_for_person"]:
+        typer.echo(f"WAITS {held_line(held['sweep'], held)}")
     for name, told in _numbers(found):
         typer.echo(f"{name:<15}{told}")
-    for line in _troubles(found):
+    for line in (*_troubles(found), *untold(found)):
         typer.echo(line)
     typer.echo()
     rows = [
@@ -147,6 +151,10 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     yield "sweeps", _counts(found["sweeps"])
     yield "sweeps found", _counts(found["sweep_found"])
     yield "held back", str(found["held_back"] or "none")
+    yield (
+        "owed",
+        _with_age(f"{found['owed_looks'] or 'no'} answers of registries", "oldest", found["oldest_owed_look_s"]),
+    )
     yield "stalled", _counts(found["stalled"])
     latency = found["webhook_to_pull_request"]
     if latency["count"]:

@@ -20,7 +20,7 @@ from app.clients.deadline import seconds_left
 from app.clients.registry_pages import PageMemory, TagPage, validator_of
 from app.clients.rests import Rests
 from app.core.errors import Refused, Unavailable
-from app.core.images import ImageName, InvalidImage, is_digest, is_tag
+from app.core.images import ImageName, InvalidImage, is_digest, is_hinted_digest, is_tag
 
 # Without these a registry converts, or answers an index with the manifest of one platform.
 _MANIFEST_TYPES = (
@@ -34,6 +34,7 @@ _TAGS_A_PAGE = 1000
 _MOST_PAGES = 1000
 _LARGEST_BODY = 16 * 1024 * 1024
 _UNDECIDED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+_NOT_THERE = ("UNKNOWN", "NOT_FOUND", "NOTFOUND")
 _TOKEN_LIFE_S = 60  # what the specification says where `expires_in` is missing
 _TOKEN_MARGIN_S = 5
 
@@ -62,8 +63,16 @@ class _TagList(BaseModel):
     tags: list[str] | None
 
 
+class _Error(BaseModel):
+    code: str
+
+
 class _Errors(BaseModel):
-    errors: list[object]
+    errors: list[_Error]
+
+
+class _AnyObject(BaseModel):
+    """Any JSON object."""
 
 
 class _TokenAnswer(BaseModel):
@@ -130,14 +139,22 @@ class OCIRegistry:
         ImageName.at(self._host, path)
         url = self._url.join(f"/v2/{path}/tags/list").copy_add_param("n", str(_TAGS_A_PAGE))
         seen: dict[str, None] = {}
-        for _ in range(_MOST_PAGES):
+        asked: set[httpx.URL] = set()
+        while len(asked) < _MOST_PAGES:
             page = self._tag_page(url, path)
+            if page is None and asked:
+                raise RegistryUnavailable(
+                    self._host, f"the list of the tags of {path} breaks off at page {len(asked) + 1}"
+                )
             if page is None:
                 return []
+            asked.add(url)
             seen |= dict.fromkeys(page.tags)
             if page.following is None:
                 return [tag for tag in seen if is_tag(tag)]
             url = page.following
+            if url in asked:
+                raise RegistryRefused(self._host, f"its pages of the tags of {path} lead back to one that was read")
         raise RegistryRefused(
             self._host,
             f"the tags of {path} are more than {_MOST_PAGES} pages: delete old tags, or exclude the repository",
@@ -149,8 +166,8 @@ class OCIRegistry:
         Raises InvalidImage, RegistryRefused, RegistryUnavailable.
         """
         ImageName.at(self._host, path)
-        if not (is_tag(reference) or is_digest(reference)):
-            raise InvalidImage(f"{path}:{reference}", f"{reference[:200]!r} is neither a tag nor a sha256 digest")
+        if not (is_tag(reference) or is_hinted_digest(reference)):
+            raise InvalidImage(f"{path}:{reference}", f"{reference[:200]!r} is neither a tag nor a digest")
         url = self._url.join(f"/v2/{path}/manifests/{reference}")
         head = self._ask("HEAD", url, path=path)
         found = head.headers.get("docker-content-digest", "") if head.is_success else ""
@@ -159,8 +176,12 @@ class OCIRegistry:
             answer = self._ask("GET", url, path=path)
             if answer.status_code == HTTPStatus.NOT_FOUND:
                 return None
+            if not _is_manifest(answer):
+                raise RegistryUnavailable(
+                    self._host, f"the answer for {path}:{reference} is no manifest; check host and proxy"
+                )
             found = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
-        if is_digest(reference) and found != reference:
+        if found.partition(":")[0] == reference.partition(":")[0] and found != reference:
             raise RegistryUnavailable(
                 self._host, f"answered {path}@{reference} with {found}: is a proxy changing manifests?"
             )
@@ -189,17 +210,22 @@ class OCIRegistry:
             ) from error
 
     def _next_page(self, page: httpx.Response) -> httpx.URL | None:
-        """The page after this one, always at this registry, whatever host or scheme a link names."""
+        """The page after this one, always at this registry: of a link only path and query count.
+
+        One behind a proxy names the host, port and scheme that it has there.
+        """
         target = page.links.get("next", {}).get("url")
         if target is None:
             return None
         try:
-            # A registry behind a proxy that ends TLS may link to http: the scheme stays ours.
-            url = page.request.url.join(target).copy_with(scheme=self._url.scheme)
+            linked = page.request.url.join(target)
+            url = self._url.copy_with(raw_path=linked.raw_path)
         except httpx.InvalidURL as error:
             raise RegistryUnavailable(self._host, "the link to the next page of tags is no URL") from error
-        if url.netloc != self._url.netloc or url.userinfo or not url.path.startswith("/v2/"):
-            raise RegistryRefused(self._host, f"it puts the next page of tags at {url.host}, outside its own /v2/")
+        if not url.path.startswith("/v2/"):
+            raise RegistryRefused(
+                self._host, f"it puts the next page of tags at {url.path[:200]}, outside its own /v2/"
+            )
         return url
 
     def _ask(self, method: str, url: httpx.URL, *, path: str, unless: tuple[str, str] | None = None) -> httpx.Response:
@@ -327,13 +353,26 @@ def _whole(answer: httpx.Response, body: bytes) -> httpx.Response:
 
 
 def _is_registrys_own(answer: httpx.Response) -> bool:
-    """Tell a registry's 404 from that of a proxy before it, which says nothing about tags."""
-    if "docker-distribution-api-version" in answer.headers:
-        return True
+    """Tell a registry's 404 from that of a proxy before it, which says nothing about tags.
+
+    Proxies are told to add the registry's header to all that they answer; only an answer without a body has no more.
+    """
+    if not answer.content:
+        return "docker-distribution-api-version" in answer.headers
     try:
-        return bool(_Errors.model_validate_json(answer.content).errors)
+        codes = [one.code.upper() for one in _Errors.model_validate_json(answer.content).errors]
     except ValidationError:
         return False
+    return any(word in code for code in codes for word in _NOT_THERE)
+
+
+def _is_manifest(answer: httpx.Response) -> bool:
+    """Tell a manifest from what a proxy answers in its place: it is a JSON object, whatever it is called."""
+    try:
+        _AnyObject.model_validate_json(answer.content)
+    except ValidationError:
+        return False
+    return "html" not in answer.headers.get("content-type", "")
 
 
 def _retry_after(answer: httpx.Response) -> timedelta | None:

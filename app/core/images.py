@@ -11,7 +11,10 @@ _DOMAIN = re.compile(rf"(?:{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*|\[[a-fA-F0-9:]+
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_OCI_DIGEST = re.compile(r"(?P<algorithm>[a-z0-9]+(?:[+._-][a-z0-9]+)*):[a-zA-Z0-9=_-]+")
+_REGISTERED = frozenset({"sha256", "sha512"})
+_LONGEST_DIGEST = 255
 _BARE_ID = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE_TAG = re.compile(r"sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?")
 _DOCKER_HUB = "docker.io"
@@ -86,7 +89,7 @@ class ImageReference:
         """Read `name[:tag][@digest]`. Raises InvalidImage."""
         rest, at, digest = text.partition("@")
         if at and not is_digest(digest):
-            raise InvalidImage(text, "its digest is not sha256 and 64 lower-case hex digits")
+            raise InvalidImage(text, "its digest is not sha256 with 64 or sha512 with 128 lower-case hex digits")
         name, colon, tag = rest.rpartition(":")
         if not colon or "/" in tag:
             name, colon, tag = rest, "", ""
@@ -106,8 +109,31 @@ def is_tag(text: str) -> bool:
 
 
 def is_digest(text: str) -> bool:
-    """Tell whether this is a whole sha256 digest: `sha256:` and 64 lower-case hex digits."""
+    """Tell whether this is a whole digest that may stand in a reference: sha256 or sha512 in lower-case hex digits."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def is_hinted_digest(text: str) -> bool:
+    """Tell whether OCI allows this digest: those of algorithms that it has not registered only hint at a manifest.
+
+    Source: OCI image-spec, descriptor.md. Of the registered ones the length is known.
+
+    >>> is_hinted_digest("blake3:0a1b"), is_hinted_digest("sha256:0a1b")
+    (True, False)
+    """
+    found = _OCI_DIGEST.fullmatch(text)
+    if found is None or len(text) > _LONGEST_DIGEST:
+        return False
+    return found["algorithm"] not in _REGISTERED or is_digest(text)
+
+
+def version_of_tag(tag: str) -> str:
+    """The version of a chart by its tag in a registry. Source: Helm writes `+` as `_`, which a tag may have.
+
+    >>> version_of_tag("1.2.3_build.5")
+    '1.2.3+build.5'
+    """
+    return tag.replace("_", "+")
 
 
 def is_signature_tag(tag: str) -> bool:

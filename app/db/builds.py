@@ -79,7 +79,7 @@ artifacts = Table(
     Column("kind", SafeString(16), nullable=False),
     Column("image", SafeString(400), nullable=False),
     Column("tag", SafeString(128), nullable=False),
-    Column("digest", SafeString(80), nullable=False),
+    Column("digest", SafeString(255), nullable=False),
     Column("recorded_at", Instant, nullable=False),
     UniqueConstraint("build_id", "image", "tag", "digest"),
     Index("ix_build_artifacts_image_tag", "image", "tag"),

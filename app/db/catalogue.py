@@ -1,24 +1,24 @@
 """The catalogue: every repository, tag and push that is known."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
-    Select,
     Table,
     UniqueConstraint,
     Update,
     and_,
     bindparam,
     case,
+    func,
     literal,
     or_,
     select,
@@ -27,10 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 
 from app.core.images import ImageName
+from app.core.sightings import Sighting
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.tables import Instant, SafeString, insert_absent, insert_all_absent, lists_of, metadata
-
-_GONE_AFTER = 2
+from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata
 
 repositories = Table(
     "repositories",
@@ -39,6 +38,8 @@ repositories = Table(
     Column("first_seen_at", Instant, nullable=False),
     Column("listed_at", Instant),
     Column("listing_wanted_at", Instant),
+    Column("listing_problem", SafeText),
+    Column("listing_failed_at", Instant),
     Column("version", Integer, nullable=False, server_default="0"),
     Index("ix_repositories_listing_wanted_at", "listing_wanted_at"),
 )
@@ -48,11 +49,15 @@ tags = Table(
     metadata,
     Column("image", SafeString(400), primary_key=True),
     Column("tag", SafeString(128), primary_key=True),
-    Column("digest", SafeString(80)),
+    Column("digest", SafeString(255)),
+    Column("digest_at", Instant),
     Column("first_seen_at", Instant, nullable=False),
+    Column("told_at", Instant),
     Column("looked_at", Instant),
     Column("is_deleted", Boolean, nullable=False),
-    Column("missed_listings", Integer, nullable=False),
+    Column("refuted_at", Instant),
+    Column("missed_at", Instant),
+    Column("missed_before_at", Instant),
     Index("ix_tags_image_digest", "image", "digest"),
 )
 
@@ -62,7 +67,7 @@ pushes = Table(
     Column("id", Integer, primary_key=True),
     Column("image", SafeString(400), nullable=False),
     Column("tag", SafeString(128), nullable=False),
-    Column("digest", SafeString(80), nullable=False),
+    Column("digest", SafeString(255), nullable=False),
     Column("first_seen_at", Instant, nullable=False),
     Column("at", Instant),
     Column("source", SafeString(64), nullable=False),
@@ -71,55 +76,47 @@ pushes = Table(
 )
 
 
-class Told(StrEnum):
-    """What a list tells of a tag: it is new or back, missing for the first time, or gone with the second."""
-
-    NEW = "new"
-    BACK = "back"
-    MISSING = "missing"
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedTag:
-    """What earlier lists told of a tag. `is_seen`: the registry has shown it before."""
-
-    tag: str
-    missed: int
-    is_deleted: bool
-    is_seen: bool
-
-    def told_by(self, present: AbstractSet[str]) -> Told | None:
-        """What a list with these tags tells of it; None: nothing new."""
-        if self.tag in present:
-            return Told.BACK if self.is_deleted or self.missed or not self.is_seen else None
-        if self.is_deleted or self.missed >= _GONE_AFTER:
-            return None
-        return Told.GONE if self.missed + 1 >= _GONE_AFTER else Told.MISSING
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownTag:
-    """A tag as the catalogue knows it: `digest` is what the latest look at the registry said."""
+    """A tag as the catalogue knows it."""
 
     image: str
     tag: str
-    digest: str | None
     first_seen_at: datetime
-    looked_at: datetime | None
-    is_gone: bool
+    sighting: Sighting
+
+    @property
+    def digest(self) -> str | None:
+        """What the latest look at the registry said; a hint where there was none."""
+        return self.sighting.digest
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """When the newest answer on whether it is there was asked for."""
+        return self.sighting.looked_at
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is no candidate any more."""
+        return self.sighting.is_gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownRepository:
-    """A repository as the catalogue knows it; `listed_at` is None until it was listed once in full."""
+    """A repository as the catalogue knows it; `listed_at` is None until it was listed once in full.
+
+    `problem` says why the list that was asked for at `failed_at` is none, or not whole.
+    """
 
     image: str
     first_seen_at: datetime
     listed_at: datetime | None
+    problem: str | None = None
+    failed_at: datetime | None = None
 
 
-_LISTED: Select[tuple[object, ...]] = select(tags.c.tag, tags.c.missed_listings, tags.c.is_deleted, tags.c.looked_at)
+_SIGHTED = tuple(one.name for one in dataclass_fields(Sighting))
+_LONGEST_PROBLEM = 1000
 
 
 def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> None:
@@ -150,26 +147,33 @@ def record_push(  # noqa: PLR0913 (who said it, when and how are named)
     now: datetime,
     source: str,
     delivery_id: str | None,
+    received_at: datetime | None = None,
 ) -> bool:
-    """Write a push down; false when it is known. The tag's first digest stands until the registry is asked."""
-    name = str(image)
+    """Write a push down; false when it is known. The tag's first digest stands until the registry is asked.
+
+    `received_at` is when it was told, where that was before now.
+    """
+    name, told_at = str(image), received_at or now
     _know_repository(connection, image, now)
     push = {"image": name, "tag": tag, "digest": digest or "", "first_seen_at": now, "at": at}
     is_new = insert_absent(connection, pushes, {**push, "source": source, "delivery_id": delivery_id})
-    insert_absent(connection, tags, _new_tag(name, tag, digest, now))
+    if not insert_absent(connection, tags, new_tag(name, tag, Sighting(told_at=told_at, digest=digest), now)):
+        known = find_tag(connection, image, tag)
+        assert known is not None  # noqa: S101 (tags are never deleted)
+        see(connection, known, known.sighting.told(told_at))
     return is_new
 
 
 def note_missing(connection: Connection, image: ImageName, tag: str, *, is_deleted: bool, looked_at: datetime) -> None:
-    """Write down that the registry does not have a tag just now.
+    """Write down that the registry, asked at `looked_at`, did not have a tag.
 
     After a delete event it is gone. Without one, a tag that the registry has shown before stays: one answer is no
     deletion. One that only a sender has told of was never there.
     """
-    gone = _one(str(image), tag)
-    if not is_deleted:
-        gone = gone.where(tags.c.looked_at.is_(None))
-    connection.execute(gone.values(is_deleted=True, looked_at=looked_at if is_deleted else None))
+    known = find_tag(connection, image, tag)
+    if known is not None:
+        at = listed_at(connection, image)
+        see(connection, known, known.sighting.absent(looked_at, is_deletion=is_deleted, listed_at=at))
 
 
 def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, looked_at: datetime) -> None:
@@ -179,75 +183,94 @@ def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, 
     """
     name = str(image)
     _know_repository(connection, image, looked_at)
-    insert_absent(connection, tags, _new_tag(name, tag, digest, looked_at))
+    fresh = Sighting().names(digest, looked_at)
+    if insert_absent(connection, tags, new_tag(name, tag, fresh, looked_at)):
+        return
+    known = find_tag(connection, image, tag)
+    assert known is not None  # noqa: S101 (tags are never deleted)
+    seen = known.sighting.names(digest, looked_at)
     # A tag that was moved begins anew: what was known of the time of its push was of other bytes.
-    is_moved = and_(tags.c.digest.is_not(None), tags.c.digest != digest)
-    seen = case((is_moved, literal(looked_at, Instant)), else_=tags.c.first_seen_at)
-    now = {"digest": digest, "looked_at": looked_at, "first_seen_at": seen}
-    is_newest = or_(tags.c.looked_at.is_(None), tags.c.looked_at <= literal(looked_at, Instant))
-    connection.execute(_one(name, tag).where(is_newest).values(now | {"is_deleted": False, "missed_listings": 0}))
+    is_moved = known.digest not in {None, seen.digest}
+    see(connection, known, seen, first_seen_at=looked_at if is_moved else known.first_seen_at)
 
 
-def record_listed(
-    connection: Connection, image: ImageName, names: Iterable[str], present: AbstractSet[str], now: datetime
-) -> Sequence[str]:
-    """Write down what a list with the tags `present` tells of these names; returns those of which it told something."""
-    name, wanted = str(image), set(names)
-    _know_repository(connection, image, now)
-    known = {one.tag: one.told_by(present) for one in _listed(connection, image, wanted)}
-    new = sorted((wanted & present) - known.keys())
-    insert_all_absent(connection, tags, [{**_new_tag(name, tag, None, now), "looked_at": now} for tag in new])
-    missed = [tag for tag, told in known.items() if told in {Told.MISSING, Told.GONE}]
-    back = [tag for tag, told in known.items() if told is Told.BACK]
-    _update_each(connection, name, missed, {"missed_listings": tags.c.missed_listings + 1})
-    _update_each(connection, name, back, {"missed_listings": 0, "is_deleted": False, "looked_at": now})
-    return sorted({*new, *missed, *back})
+def see(connection: Connection, known: KnownTag, seen: Sighting, *, first_seen_at: datetime | None = None) -> None:
+    """Write down what an answer made of a tag. The caller holds the image."""
+    first = first_seen_at or known.first_seen_at
+    if (seen, first) != (known.sighting, known.first_seen_at):
+        connection.execute(_one(known.image, known.tag).values(first_seen_at=first, **asdict(seen)))
+
+
+def see_all(connection: Connection, image: ImageName, seen: Mapping[str, Sighting]) -> None:
+    """Write down what a list made of many tags. The caller holds the image."""
+    if seen:
+        values: dict[str, object] = {name: bindparam(f"now_{name}") for name in _SIGHTED}
+        one = update(tags).where(tags.c.image == str(image), tags.c.tag == bindparam("one")).values(values)
+        rows = [{"one": tag, **_prefixed(asdict(sighting))} for tag, sighting in sorted(seen.items())]
+        connection.execute(one, rows)
+
+
+def doubt(connection: Connection, image: ImageName, asked_at: datetime) -> None:
+    """Let the next list decide about tags of unknown digest: one that was deleted may have been theirs."""
+    is_unknown = and_(tags.c.digest.is_(None), tags.c.missed_at.is_(None))
+    connection.execute(update(tags).where(is_unknown, _is_known_before(image, asked_at)).values(missed_at=asked_at))
+
+
+def unlist(connection: Connection, image: ImageName, asked_at: datetime, *, keeping: Iterable[str]) -> None:
+    """Write down that a repository was empty when it was asked, but for some tags."""
+    others = and_(_is_known_before(image, asked_at), tags.c.tag.not_in(sorted(set(keeping))))
+    connection.execute(update(tags).where(others).values(missed_at=asked_at, missed_before_at=asked_at))
+
+
+def _is_known_before(image: ImageName, at: datetime) -> ColumnElement[bool]:
+    """The tags of which nothing was told, and which nothing showed, after a time."""
+    asked = literal(at, Instant)
+    is_told_before = or_(tags.c.told_at.is_(None), tags.c.told_at <= asked)
+    is_seen_before = or_(tags.c.looked_at.is_(None), tags.c.looked_at <= asked)
+    return and_(tags.c.image == str(image), is_told_before, is_seen_before)
 
 
 def end_listing(connection: Connection, image: ImageName, now: datetime, *, asked_at: datetime) -> None:
     """Write down that a list was taken in whole; a wish that came after the registry was asked stays."""
     _know_repository(connection, image, now)
-    wish = repositories.c.listing_wanted_at
-    still_wanted = case((wish > literal(asked_at, Instant), wish), else_=None)
-    done = update(repositories).where(repositories.c.image == str(image))
-    connection.execute(done.values(listed_at=now, listing_wanted_at=still_wanted))
+    wish, asked = repositories.c.listing_wanted_at, literal(asked_at, Instant)
+    still_wanted = case((wish > asked, wish), else_=None)
+    is_newest = or_(repositories.c.listed_at.is_(None), repositories.c.listed_at <= asked)
+    listed = case((is_newest, asked), else_=repositories.c.listed_at)
+    of_image = repositories.c.image == str(image)
+    connection.execute(update(repositories).where(of_image).values(listed_at=listed, listing_wanted_at=still_wanted))
+    is_overtaken = or_(repositories.c.listing_failed_at.is_(None), repositories.c.listing_failed_at <= asked)
+    connection.execute(update(repositories).where(of_image, is_overtaken).values(listing_problem=None))
 
 
-def listed_after(connection: Connection, image: ImageName, after: str, *, limit: int) -> Sequence[ListedTag]:
-    """What earlier lists told of some of the tags of a repository, by name."""
-    some = _LISTED.where(tags.c.image == str(image), tags.c.tag > after).order_by(tags.c.tag).limit(limit)
-    return [_listed_tag(row) for row in connection.execute(some)]
+def note_listing_problem(connection: Connection, image: ImageName, problem: str, *, asked_at: datetime) -> bool:
+    """Write down why the list that was asked for at `asked_at` is none, or not whole; true where none was known.
 
-
-def _listed(connection: Connection, image: ImageName, names: Iterable[str]) -> Iterator[ListedTag]:
-    for some in lists_of(names):
-        for row in connection.execute(_LISTED.where(tags.c.image == str(image), tags.c.tag.in_(some))):
-            yield _listed_tag(row)
-
-
-def _update_each(connection: Connection, name: str, wanted: Sequence[str], values: Mapping[str, object]) -> None:
-    if wanted:
-        one = update(tags).where(tags.c.image == name, tags.c.tag == bindparam("one")).values(dict(values))
-        connection.execute(one, [{"one": tag} for tag in sorted(wanted)])
-
-
-def delete(connection: Connection, image: ImageName, *, digest: str | None) -> None:
-    """Write down that every tag of a digest, or with None every tag of the repository, is gone.
-
-    A tag whose digest is not known may be meant as well: the next list decides about it.
+    What was asked for later stands.
     """
-    of_image = update(tags).where(tags.c.image == str(image))
-    if digest is None:
-        connection.execute(of_image.values(is_deleted=True))
-        return
-    connection.execute(of_image.where(tags.c.digest == digest).values(is_deleted=True))
-    connection.execute(of_image.where(tags.c.digest.is_(None)).values(missed_listings=_GONE_AFTER - 1))
+    _know_repository(connection, image, asked_at)
+    asked, of_image = literal(asked_at, Instant), repositories.c.image == str(image)
+    is_newest = and_(
+        or_(repositories.c.listed_at.is_(None), repositories.c.listed_at <= asked),
+        or_(repositories.c.listing_failed_at.is_(None), repositories.c.listing_failed_at <= asked),
+    )
+    before = connection.execute(select(repositories.c.listing_problem).where(of_image)).scalar()
+    told = {"listing_problem": problem[:_LONGEST_PROBLEM], "listing_failed_at": asked_at}
+    changed = connection.execute(update(repositories).where(of_image, is_newest).values(told)).rowcount
+    return before is None and bool(changed)
 
 
 def want_listing(connection: Connection, image: ImageName, now: datetime) -> None:
     """Ask the sweep to list a repository; asked for again while it is being listed, it is listed once more."""
     _know_repository(connection, image, now)
     connection.execute(update(repositories).where(repositories.c.image == str(image)).values(listing_wanted_at=now))
+
+
+def wish_listing(connection: Connection, image: ImageName, now: datetime) -> None:
+    """Ask for a list unless it is asked for already: one that was put off is not asked for sooner."""
+    _know_repository(connection, image, now)
+    is_new = and_(repositories.c.image == str(image), repositories.c.listing_wanted_at.is_(None))
+    connection.execute(update(repositories).where(is_new).values(listing_wanted_at=now))
 
 
 def wanted_listings(
@@ -277,8 +300,31 @@ def drop_wish(connection: Connection, image: ImageName) -> None:
 
 def is_listed(connection: Connection, image: ImageName) -> bool:
     """Tell whether a repository was ever listed in full."""
+    return listed_at(connection, image) is not None
+
+
+def listed_at(connection: Connection, image: ImageName) -> datetime | None:
+    """When the newest whole list of a repository was asked for."""
     listed = select(repositories.c.listed_at).where(repositories.c.image == str(image))
-    return connection.execute(listed).scalar() is not None
+    return connection.execute(listed).scalar()
+
+
+def find_repository(connection: Connection, image: ImageName) -> KnownRepository | None:
+    """One repository."""
+    row = connection.execute(select(repositories).where(repositories.c.image == str(image))).one_or_none()
+    return _repository(row) if row is not None else None
+
+
+def with_problems(connection: Connection, *, limit: int) -> Sequence[KnownRepository]:
+    """The repositories whose newest list is none, or not whole."""
+    wanted = select(repositories).where(repositories.c.listing_problem.is_not(None))
+    return [_repository(row) for row in connection.execute(wanted.order_by(repositories.c.image).limit(limit))]
+
+
+def count_problems(connection: Connection) -> int:
+    """How many repositories have such a list."""
+    wanted = select(func.count()).select_from(repositories).where(repositories.c.listing_problem.is_not(None))
+    return connection.execute(wanted).scalar_one()
 
 
 def tags_after(connection: Connection, image: ImageName, after: str, *, limit: int) -> Sequence[KnownTag]:
@@ -332,23 +378,12 @@ def pushes_of(connection: Connection, image: ImageName, tag: str, *, limit: int)
     ]
 
 
-def find_repository(connection: Connection, image: ImageName) -> KnownRepository | None:
-    """One repository."""
-    row = connection.execute(select(repositories).where(repositories.c.image == str(image))).one_or_none()
-    if row is None:
-        return None
-    return KnownRepository(image=row.image, first_seen_at=row.first_seen_at, listed_at=row.listed_at)
-
-
 def page_of_repositories(connection: Connection, *, limit: int, after: str | None = None) -> Page[KnownRepository]:
     """Repositories by name."""
     wanted = select(repositories).order_by(repositories.c.image).limit(limit + 1)
     if after is not None:
         wanted = wanted.where(repositories.c.image > decode_cursor(after, str)[0])
-    rows = [
-        KnownRepository(image=row.image, first_seen_at=row.first_seen_at, listed_at=row.listed_at)
-        for row in connection.execute(wanted)
-    ]
+    rows = [_repository(row) for row in connection.execute(wanted)]
     return cut(rows, limit, lambda row: encode_cursor(row.image))
 
 
@@ -365,9 +400,13 @@ def _know_repository(connection: Connection, image: ImageName, now: datetime) ->
     insert_absent(connection, repositories, {"image": str(image), "first_seen_at": now})
 
 
-def _new_tag(name: str, tag: str, digest: str | None, now: datetime) -> Mapping[str, object]:
-    fresh = {"is_deleted": False, "missed_listings": 0}
-    return {"image": name, "tag": tag, "digest": digest, "first_seen_at": now, **fresh}
+def new_tag(name: str, tag: str, sighting: Sighting, now: datetime) -> Mapping[str, object]:
+    """The row of a tag that is seen for the first time."""
+    return {"image": name, "tag": tag, "first_seen_at": now, **asdict(sighting)}
+
+
+def _prefixed(values: Mapping[str, object]) -> Mapping[str, object]:
+    return {f"now_{name}": value for name, value in values.items()}
 
 
 def _one(name: str, tag: str) -> Update:
@@ -375,19 +414,18 @@ def _one(name: str, tag: str) -> Update:
 
 
 def _tag(row: Row[tuple[object, ...]]) -> KnownTag:
-    return KnownTag(
+    values = row._mapping  # noqa: SLF001 (SQLAlchemy's public name for it)
+    sighting = Sighting(**{name: values[name] for name in _SIGHTED})
+    return KnownTag(image=row.image, tag=row.tag, first_seen_at=row.first_seen_at, sighting=sighting)
+
+
+def _repository(row: Row[tuple[object, ...]]) -> KnownRepository:
+    return KnownRepository(
         image=row.image,
-        tag=row.tag,
-        digest=row.digest,
         first_seen_at=row.first_seen_at,
-        looked_at=row.looked_at,
-        is_gone=row.is_deleted or row.missed_listings >= _GONE_AFTER,
-    )
-
-
-def _listed_tag(row: Row[tuple[object, ...]]) -> ListedTag:
-    return ListedTag(
-        tag=row.tag, missed=row.missed_listings, is_deleted=row.is_deleted, is_seen=row.looked_at is not None
+        listed_at=row.listed_at,
+        problem=row.listing_problem,
+        failed_at=row.listing_failed_at,
     )
 
 

@@ -1,12 +1,14 @@
 """Fields: each place that a policy sets, as the lane's last run saw it at the base head."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Integer, Table, delete, insert, select
+from sqlalchemy import Column, Connection, Integer, Table, and_, case, delete, insert, select
 from sqlalchemy.engine import Row
 
+from app.db.policies import policies
 from app.db.tables import Instant, SafeString, SafeText, metadata, storable
 
 fields = Table(
@@ -65,6 +67,21 @@ def of(connection: Connection, lane: str) -> Sequence[FieldRow]:
 def every(connection: Connection) -> Sequence[FieldRow]:
     """The fields of all lanes."""
     return [_row(row) for row in connection.execute(select(fields).order_by(fields.c.lane, fields.c.ordinal))]
+
+
+def in_git(
+    connection: Connection, *, repository: str | None = None, registry: str | None = None
+) -> AbstractSet[tuple[str, str]]:
+    """The tags in Git with their repositories: of one repository, or of all of one registry."""
+    name = policies.c.namespace + "/" + policies.c.name
+    written = case((policies.c.root == "", name), else_=policies.c.root + ":" + name)
+    is_its = and_(fields.c.lane == policies.c.lane, fields.c.policy == written)
+    wanted = select(policies.c.repository, fields.c.tag).join(policies, is_its).where(fields.c.tag.is_not(None))
+    if repository is not None:
+        wanted = wanted.where(policies.c.repository == repository)
+    if registry is not None:
+        wanted = wanted.where(policies.c.repository.startswith(f"{registry}/", autoescape=True))
+    return {(row.repository, row.tag) for row in connection.execute(wanted.distinct()) if row.repository is not None}
 
 
 def _row(row: Row[tuple[object, ...]]) -> FieldRow:

@@ -68,7 +68,7 @@ def find(connection: Connection, namespace: str, name: str) -> Sequence[PolicyRo
     return [_row(row) for row in connection.execute(wanted.order_by(policies.c.lane, policies.c.root))]
 
 
-def of_repository(connection: Connection, image: ImageName, *, limit: int) -> Sequence[PolicyRow]:
+def of_repository(connection: Connection, image: ImageName, *, limit: int | None = None) -> Sequence[PolicyRow]:
     """The policies that choose from a repository, under its registry's own host, by lane and name."""
     order = (policies.c.lane, policies.c.root, policies.c.namespace, policies.c.name)
     wanted = select(policies).where(policies.c.repository == str(image)).order_by(*order).limit(limit)

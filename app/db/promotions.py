@@ -51,7 +51,7 @@ promotions = Table(
     Column("policy", SafeText, nullable=False),
     Column("image", SafeText, nullable=False),
     Column("tag", SafeString(128), nullable=False),
-    Column("digest", SafeString(80)),
+    Column("digest", SafeString(255)),
     Column("from_tag", SafeText),
     Column("state", SafeString(16), nullable=False),
     Column("reason", SafeText, nullable=False),

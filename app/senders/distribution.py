@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, JsonValue
 
 from app.core.errors import Invalid
 from app.core.facts import Fact, ImagePushed, TagDeleted
-from app.core.images import ImageName, InvalidImage, is_digest, is_signature_tag, is_tag
+from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_signature_tag, is_tag
 from app.senders.payload import PAYLOAD, Instant, Line, OptionalLine, read_body, read_model
 from app.senders.proofs import verify_headers
 from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest
@@ -119,8 +119,9 @@ def _check_names(target: _Target) -> None:
     # An empty tag or digest must not pass for an absent one: a deletion without both is one of the whole repository.
     if target.tag is not None and not is_tag(target.tag):
         raise InvalidImage(target.tag, "target.tag is not 1 to 128 of A-Z a-z 0-9 _ . -")
-    if target.digest is not None and not is_digest(target.digest):
-        raise InvalidImage(target.digest, "target.digest is not sha256 and 64 lower-case hex digits")
+    # The registry is asked in any case: whatever OCI allows is a hint.
+    if target.digest is not None and not is_hinted_digest(target.digest):
+        raise InvalidImage(target.digest, "target.digest is no digest, as algorithm:encoded")
 
 
 def _known(timestamp: datetime | None) -> datetime | None:

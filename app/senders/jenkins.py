@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from app.core.facts import Artifact, BuildFinished, BuildResult, TestCounts
-from app.core.images import ImageName, InvalidImage, is_digest, is_tag
+from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_tag
 from app.senders.payload import (
     PAYLOAD,
     Count,
@@ -180,8 +180,8 @@ def _as_tag(text: str) -> str:
 
 
 def _as_digest(text: str | None) -> str | None:
-    if text is not None and not is_digest(text):
-        raise InvalidImage(text, "a digest is sha256: and 64 lower-case hex digits")
+    if text is not None and not is_hinted_digest(text):
+        raise InvalidImage(text, "a digest is sha256: and 64 lower-case hex digits, or another that OCI allows")
     return text
 
 

@@ -25,7 +25,11 @@ class PlannedChange(BaseModel):
 
 
 class PlannedProposal(BaseModel):
-    """A pull request that should exist. `from_image` is the image that it moves away from, where that is another."""
+    """A pull request that should exist.
+
+    `from_image` is the image that it moves away from, where that is another; `downward` says that it goes below what is
+    in Git, and why.
+    """
 
     stage: str
     policy: Told
@@ -36,6 +40,7 @@ class PlannedProposal(BaseModel):
     from_image: Told | None = None
     tag: str
     digest: str | None
+    downward: Told | None = None
     reasons: list[Told]
     changes: list[PlannedChange]
     is_put_off: bool
@@ -126,6 +131,7 @@ def _proposal(one: Proposal, *, is_put_off: bool) -> PlannedProposal:
         from_image=one.move.from_image,
         tag=one.move.tag,
         digest=one.move.digest,
+        downward=None if one.move.downward is None else str(one.move.downward),
         reasons=list(one.move.reasons),
         changes=[
             PlannedChange(

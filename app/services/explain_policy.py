@@ -23,7 +23,7 @@ from app.core.promotion.gates import TagState, is_admissible
 from app.core.promotion.rules import Rules
 from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.walk import Entry
-from app.db import deliveries, holds, lanes
+from app.db import deliveries, holds, lanes, owed_looks
 from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.describe_plan import PlanDescription
@@ -38,6 +38,7 @@ from app.services.views import PolicyDetails
 
 _MOST_MARKERS = 20
 _MOST_LEFT_OUT = 5
+_MOST_OWED = 10
 _UNKNOWN_SPEC = "its spec is not known; the next run of its lane writes it down"
 
 
@@ -107,6 +108,7 @@ def explain_policy(
             found.notes.append(only_barred_words(state.name, state.barred_tags))
         if pushed is not None:
             found.notes += _left_out_reports(connection, found, pushed)
+        found.notes += _owed_notes(connection, state, systems)
     return PolicyExplanation(
         **_named(details),
         commit=found.lane.last_head if found.lane is not None else None,
@@ -148,6 +150,18 @@ def entries_of(
             within = found.systems.timing.build_within
             entry = Entry(stage=stage, holds=held, now=found.now, build_within=within)
             yield in_stage(state, stage, found.view.rules), fields, entry
+
+
+def _owed_notes(connection: Connection, state: PolicyState, systems: Systems) -> Iterator[str]:
+    """What the registry has still to say of the policy's image, the first of it."""
+    if state.policy.image is None:
+        return
+    owed = owed_looks.of_image(connection, systems.known_as(state.policy.image))
+    for one in owed[:_MOST_OWED]:
+        again = f"; asked again at {one.due_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"{one}: the registry has not answered yet" + (f": {one.error}{again}" if one.error else "")
+    if owed[_MOST_OWED:]:
+        yield f"the registry has not answered yet of {len(owed) - _MOST_OWED} more"
 
 
 def explain_tags(details: PolicyDetails, tags: Iterable[str], *, now: datetime) -> PolicyExplanation:

@@ -19,7 +19,7 @@ from app.core.facts import (
     RevisionUnderway,
     TagDeleted,
 )
-from app.core.images import ImageName, InvalidImage, is_digest, is_tag
+from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_tag
 from app.core.receipt import no_later_than
 from app.services.systems import Source, Systems
 
@@ -38,24 +38,23 @@ class StillRunning(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What the registry said of a tag just now; `digest` None: it is not there. `is_deletion`: as it was told."""
+class Question:
+    """What a registry has to be asked, for somebody only hinted at it: a tag, a digest, or with "" the repository."""
 
     image: ImageName
-    tag: str
-    digest: str | None
+    reference: str
     is_deletion: bool = False
 
 
 @dataclass(slots=True)
 class Gathered:
-    """Facts that count, what the registries say now, and what was left out with the reason.
+    """Facts that count, what the registries have to say to them, and what was left out with the reason.
 
-    `limits` are the limits of the source that something was left out for: `jobs` or `images`, once for each thing.
+    `limits` are the limits of the source that something was left out for, once for each thing.
     """
 
     facts: list[Settled] = field(default_factory=list)
-    looked: list[Looked] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
 
@@ -67,7 +66,7 @@ class Gathered:
     def join(self, other: "Gathered") -> None:
         """Take in what was gathered besides."""
         self.facts += other.facts
-        self.looked += other.looked
+        self.questions += other.questions
         self.ignored += other.ignored
         self.limits += other.limits
 
@@ -75,10 +74,10 @@ class Gathered:
 def gather(
     facts: Iterable[Fact], source: Source, systems: Systems, *, received_at: datetime, now: datetime
 ) -> Sequence[Gathered]:
-    """Settle every fact of a delivery; a few facts together, each with what was looked at for it.
+    """Settle every fact of a delivery; a few facts together, each with what a registry has to be asked for it.
 
     Each part is small enough for one transaction, and there is one at least. Raises Unavailable or Refused when a
-    system cannot be asked.
+    Jenkins cannot be asked; no registry is asked here, and so none holds a delivery up.
     """
     parts = [Gathered()]
     for told in facts:
@@ -97,9 +96,9 @@ def gather(
                 _settle_deletion(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
             case BranchMoved() | PullRequestChanged():
                 _settle_forge_event(fact, source, systems, found)
-            case RevisionApplied():
+            case RevisionApplied() | RevisionUnderway():
                 found.facts.append(fact)
-        if len(parts[-1].facts) + len(parts[-1].looked) >= _PART:
+        if len(parts[-1].facts) + len(parts[-1].questions) >= _PART:
             parts.append(Gathered())
         parts[-1].join(found)
     return parts
@@ -149,7 +148,7 @@ def _named_in_parameters(build: BuildFinished) -> Artifact | None:
     """The image that a build names in its parameters IMAGE, IMAGE_TAG and IMAGE_DIGEST, as Jenkins shows them."""
     name, tag = build.parameters.get("IMAGE"), build.parameters.get("IMAGE_TAG")
     digest = build.parameters.get("IMAGE_DIGEST") or None
-    if not name or not tag or not is_tag(tag) or (digest is not None and not is_digest(digest)):
+    if not name or not tag or not is_tag(tag) or (digest is not None and not is_hinted_digest(digest)):
         return None
     try:
         return Artifact("image", ImageName.parse(name), tag, digest)
@@ -158,10 +157,7 @@ def _named_in_parameters(build: BuildFinished) -> Artifact | None:
 
 
 def settle_build(build: BuildFinished, source: Source, systems: Systems, found: Gathered) -> None:
-    """Add a build to what was found, with those of its images that the source may speak for, as the registry has them.
-
-    Raises Unavailable or Refused when a registry cannot be asked.
-    """
+    """Add a build to what was found, with those of its images that the source may speak for."""
     kept: list[Artifact] = []
     for named in build.artifacts:
         artifact = replace(named, image=systems.known_as(named.image))
@@ -169,7 +165,7 @@ def settle_build(build: BuildFinished, source: Source, systems: Systems, found: 
             found.refuse(source, "images", f"image {artifact.image}:{artifact.tag}")
             continue
         kept.append(artifact)
-        _look(artifact.image, artifact.tag, systems, found)
+        _ask(Question(artifact.image, artifact.tag), systems, found)
     found.facts.append(replace(build, artifacts=tuple(kept)))
 
 
@@ -178,31 +174,21 @@ def _settle_push(push: ImagePushed, source: Source, systems: Systems, found: Gat
         found.refuse(source, "images", f"image {push.image}:{push.tag}")
         return
     found.facts.append(push)
-    _look(push.image, push.tag, systems, found)
+    _ask(Question(push.image, push.tag), systems, found)
 
 
 def _settle_deletion(deletion: TagDeleted, source: Source, systems: Systems, found: Gathered) -> None:
     """A deletion counts once the registry no longer has the tag: the sender is a hint like any other."""
     if not source.may_report_image(deletion.image):
         found.refuse(source, "images", f"image {deletion.image}{f':{deletion.tag}' if deletion.tag else ''}")
-    elif deletion.tag is not None:
-        _look(deletion.image, deletion.tag, systems, found, is_deletion=True)
-    elif _is_still_there(deletion, systems):
-        found.ignored.append(f"the registry still has what was told to be deleted from {deletion.image}")
-    else:
-        found.facts.append(deletion)
+        return
+    reference = deletion.tag or deletion.digest or ""
+    if not _ask(Question(deletion.image, reference, is_deletion=True), systems, found):
+        found.ignored.append(f"no registry is configured that could say what {deletion.image} still has")
 
 
-def _is_still_there(deletion: TagDeleted, systems: Systems) -> bool:
-    registry = systems.registry_of(deletion.image)
-    if registry is None:
-        return True
-    if deletion.digest is not None:
-        return registry.digest(deletion.image.path, deletion.digest) is not None
-    return bool(registry.tags(deletion.image.path))
-
-
-def _look(image: ImageName, tag: str, systems: Systems, found: Gathered, *, is_deletion: bool = False) -> None:
-    registry = systems.registry_of(image)
-    if registry is not None:
-        found.looked.append(Looked(image, tag, registry.digest(image.path, tag), is_deletion))
+def _ask(question: Question, systems: Systems, found: Gathered) -> bool:
+    is_askable = systems.registry_of(question.image) is not None
+    if is_askable:
+        found.questions.append(question)
+    return is_askable

@@ -11,12 +11,14 @@ from app.core.errors import Conflict, Invalid, Refused, Unavailable
 from app.db import deliveries, measures
 from app.db.database import Database
 from app.db.deliveries import ClaimedDelivery, DeliveryState
+from app.db.owed_looks import OwedLook
 from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
 from app.services.gather import Gathered, gather
+from app.services.owed_looks import OwedLooks
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, Source, Systems
-from app.services.write_facts import FactWriter
+from app.services.write_facts import FactWriter, Written
 
 _MOST_TRIES = 8
 _LONGEST_DELAY = timedelta(minutes=5)
@@ -40,9 +42,13 @@ class Interpreter:
     ready: ReadyPolicies
 
     def interpret(self, claim: ClaimedDelivery) -> None:
-        """Carry one claimed delivery to its end, or put it off; what it says twice is one fact."""
+        """Carry one claimed delivery to its end, or put it off; what it says twice is one fact.
+
+        The registries are asked right after what it says was written down: none of them holds it up.
+        """
+        owed: list[OwedLook] = []
         try:
-            self._interpret(claim)
+            self._interpret(claim, owed)
         except LostDelivery:
             # Who took it over writes the same facts, or newer ones: ours are rolled back.
             return
@@ -55,8 +61,11 @@ class Interpreter:
         except Exception as error:
             self._put_off(claim, f"{type(error).__name__} while interpreting", counts=True)
             raise
+        else:
+            looks = OwedLooks(self.database, self.systems, self.clock, self.on_lanes_due, self.ready)
+            looks.ask(owed)
 
-    def _interpret(self, claim: ClaimedDelivery) -> None:
+    def _interpret(self, claim: ClaimedDelivery, owed: list[OwedLook]) -> None:
         source = self.systems.sources.get(claim.source)
         if source is None or source.kind != claim.kind:
             self._finish(claim, DeliveryState.UNUSABLE, _why_unreadable(claim, source))
@@ -70,23 +79,25 @@ class Interpreter:
         parsed = SENDERS[claim.kind].parse(request, source.origin)
         now = self.clock()
         *parts, last = gather(parsed.facts, source, self.systems, received_at=claim.received_at, now=now)
-        keys: set[str] = set()
+        written: list[Written] = []
         for part in parts:
             # Facts are idempotent: what a process that dies here has written is written once more.
             with self.database.transaction() as connection:
                 if not deliveries.still_owned(connection, claim):
                     raise LostDelivery(claim.id)
-                keys |= self._writer(connection, source, claim, now).write(part, self.ready)
+                written.append(self._writer(connection, source, claim, now).write(part, self.ready))
         with self.database.transaction() as connection:
             writer = self._writer(connection, source, claim, now)
-            keys |= writer.write(last, self.ready)
+            written.append(writer.write(last, self.ready))
+            keys = {key for each in written for key in each.lanes}
             said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems, *writer.ignored), keys)
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
             if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
                 raise LostDelivery(claim.id)
             for limit, count in sorted(Counter(limit for part in (*parts, last) for limit in part.limits).items()):
                 measures.add(connection, "ignored", f"{source.name}:{limit}", count)
-        if keys:
+        owed += [one for each in written for one in each.owed]
+        if any(each.due for each in written):
             self.on_lanes_due()
 
     def _writer(self, connection: Connection, source: Source, claim: ClaimedDelivery, now: datetime) -> FactWriter:

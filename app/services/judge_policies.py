@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -13,11 +14,13 @@ from app.core.policies.advance import Standing, advance, chosen_only, standing_a
 from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
 from app.core.policies.spec import PolicySpec
 from app.core.promotion.consent import barred_by_changes, is_candidate
+from app.core.promotion.downward import is_gone_from_git
 from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState, PolicyState, tag_in
 from app.core.promotion.text_images import other_images
 from app.db import build_reports, catalogue, fields, selections
 from app.db.database import Database
+from app.services.gone_storms import doubted_registries
 from app.services.keep_selections import states_of_all, states_of_tags
 from app.services.read_lane import LaneView
 from app.services.ready_policies import ReadyPolicies
@@ -26,6 +29,7 @@ from app.services.systems import Clock, Systems
 _MOST_EVALUATIONS = 3
 _MOST_BARRED = 10
 _NO_SPEC = "none"
+NOT_LISTED = "catalogue not listed"
 _UNKNOWN = Selection(
     tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
 )
@@ -68,7 +72,8 @@ class Judge:
         }
         with self.database.transaction() as connection:
             texts = read_texts(connection, lane)
-        states = judge(view, self.systems, knowledge, texts, self.ready)
+            doubts = read_doubts(connection, self.systems, knowledge)
+        states = judge(view, self.systems, knowledge, texts, self.ready, doubts)
         unknown = {str(one.name) for one in states if one.selection == _UNKNOWN or _consents(one, view)}
         unknown |= self._seemingly_empty(states, knowledge)
         in_full = {one.name: one for one in (self.in_full(view, lane, unknown) if unknown else ())}
@@ -96,7 +101,8 @@ class Judge:
         knowledge = {image: self._all_of(image) for image in _by_image(narrowed, self.systems)}
         with self.database.transaction() as connection:
             texts = read_texts(connection, lane)
-        return judge(narrowed, self.systems, knowledge, texts, self.ready)
+            doubts = read_doubts(connection, self.systems, knowledge)
+        return judge(narrowed, self.systems, knowledge, texts, self.ready, doubts)
 
     def _all_of(self, image: ImageName) -> ImageKnowledge | None:
         with self.database.transaction() as connection:
@@ -145,8 +151,24 @@ def read_texts(connection: Connection, lane: str) -> Texts:
     return texts
 
 
-def judge(
-    view: LaneView, systems: Systems, knowledge: Knowledge, texts: Texts, ready: ReadyPolicies
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What stands in the way of the registries' word: those that are doubted, and why a repository is not listed."""
+
+    registries: AbstractSet[str] = frozenset()
+    problems: Mapping[ImageName, str] = field(default_factory=dict)
+
+
+def read_doubts(connection: Connection, systems: Systems, knowledge: Knowledge) -> Doubts:
+    """Read them for the repositories that a view names."""
+    unlisted = [image for image, known in knowledge.items() if known is None]
+    rows = {image: catalogue.find_repository(connection, image) for image in unlisted}
+    problems = {image: row.problem for image, row in rows.items() if row is not None and row.problem is not None}
+    return Doubts(doubted_registries(connection, systems.registries), problems)
+
+
+def judge(  # noqa: PLR0913, PLR0917 (all that decides)
+    view: LaneView, systems: Systems, knowledge: Knowledge, texts: Texts, ready: ReadyPolicies, doubts: Doubts
 ) -> tuple[PolicyState, ...]:
     """Every policy of a view with its fields, its tags and its selection."""
     by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
@@ -155,7 +177,7 @@ def judge(
     refused: dict[str, dict[str, str]] = defaultdict(dict)
     for kept_back, stage in view.refused:
         refused[str(kept_back.policy)].setdefault(stage, str(kept_back))
-    known = _Known(systems, knowledge, ready)
+    known = _Known(systems, knowledge, ready, doubts.registries, doubts.problems)
     near = _near_misses(view)
     states: list[PolicyState] = []
     for policy in view.tree.policies:
@@ -183,9 +205,24 @@ def _near_misses(view: LaneView) -> Mapping[str, Sequence[Report]]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    """What is known of images; nothing that is in Git counts as gone from the `doubted` registries."""
+
     systems: Systems
     images: Knowledge
     ready: ReadyPolicies
+    doubted: AbstractSet[str]
+    problems: Mapping[ImageName, str]
+
+    def doubt_of(self, image: ImageName) -> str | None:
+        """Why tags in Git count as there although they are gone; None: they are gone."""
+        if image.registry not in self.doubted:
+            return None
+        return f"many tags are gone from {image.registry} at once: `fluxbridge sweep accept` says that they are"
+
+    def unlisted(self, image: ImageName) -> str:
+        """That a repository was never listed in full, and what stood in the way the last time."""
+        problem = self.problems.get(image)
+        return f"{NOT_LISTED}: {problem}" if problem else NOT_LISTED
 
 
 def _by_image(view: LaneView, systems: Systems) -> Mapping[ImageName, Sequence[Policy]]:
@@ -226,13 +263,16 @@ def _judge_policy(
         return PolicyState(policy=policy, compiled=compiled, waits_for="registry not configured", fields=states)
     knowledge = known.images[image]
     if knowledge is None:
-        return PolicyState(policy=policy, compiled=compiled, waits_for="catalogue not listed", fields=states)
+        return PolicyState(policy=policy, compiled=compiled, waits_for=known.unlisted(image), fields=states)
     tags = dict(knowledge.tags)
     in_git = {one.own_tag for one in states if one.own_tag is not None}
     for tag in in_git - tags.keys():
         tags[tag] = TagState(tag=tag, digest=None, first_seen_at=view.committed_at)
+    for tag in in_git:
+        if is_gone_from_git(tag, tags):
+            tags[tag] = replace(tags[tag], doubt=known.doubt_of(image))
     # What is in Git is a candidate whoever built it.
-    present = {tag for tag in in_git if not tags[tag].is_gone}
+    present = {tag for tag in in_git if not is_gone_from_git(tag, tags)}
     state = PolicyState(policy=policy, compiled=compiled, tags=tags, fields=states)
     if knowledge.standings is not None:
         return replace(state, selection=_choice(compiled, knowledge.standings.get(policy.spec.fingerprint()), present))

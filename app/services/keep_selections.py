@@ -12,9 +12,10 @@ from app.core.policies.spec import InvalidPolicy, PolicySpec
 from app.core.policies.stored import read_spec
 from app.core.promotion.consent import is_candidate
 from app.core.promotion.gates import BuildReport, TagState
-from app.db import build_reports, catalogue, selections
+from app.db import build_reports, catalogue, owed_looks, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database
+from app.db.owed_looks import OwedLook
 from app.services.ready_policies import ReadyPolicies
 
 _MOST_AT_ONCE = 200
@@ -54,7 +55,9 @@ def states_of_tags(
     """
     known = catalogue.tags_named(connection, image, tags)
     digests = {one.tag: one.digest for one in known}
-    return _join(known, build_reports.reports_on(connection, image, digests, is_history_wanted=is_history_wanted))
+    reports = build_reports.reports_on(connection, image, digests, is_history_wanted=is_history_wanted)
+    owed = owed_looks.of_image(connection, image, digests) if is_history_wanted else ()
+    return _join(known, reports, owed)
 
 
 def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:
@@ -73,11 +76,16 @@ def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:
             told, after = build_reports.reports_after(connection, image, after, limit=_PAGE)
         reports += told
         are_more = len(told) == _PAGE
-    return _join(known, reports)
+    with database.transaction() as connection:
+        owed = owed_looks.of_image(connection, image)
+    return _join(known, reports, owed)
 
 
-def _join(known_tags: Sequence[KnownTag], reports: Sequence[BuildReport]) -> dict[str, TagState]:
-    """Tags with the builds that named them or their digest."""
+def _join(
+    known_tags: Sequence[KnownTag], reports: Sequence[BuildReport], owed: Iterable[OwedLook]
+) -> dict[str, TagState]:
+    """Tags with the builds that named them or their digest, and what the registry has still to say of them."""
+    owed_of = {one.reference: one for one in owed}
     by_tag: dict[str, list[BuildReport]] = defaultdict(list)
     by_digest: dict[str, list[BuildReport]] = defaultdict(list)
     for report in sorted(reports, key=lambda one: (one.build_id, one.tag, one.digest or "")):
@@ -96,9 +104,30 @@ def _join(known_tags: Sequence[KnownTag], reports: Sequence[BuildReport]) -> dic
             first_seen_at=known.first_seen_at,
             is_gone=known.is_gone,
             reports=tuple(its.values()),
-            looked_at=known.looked_at,
+            looked_at=known.sighting.digest_at or known.looked_at,
+            is_unlisted=known.sighting.is_unlisted,
+            unshown=why_unshown(known, owed_of.get(known.tag)),
+            doubt=_doubt(known),
         )
     return states
+
+
+def _doubt(known: KnownTag) -> str | None:
+    """What is missing for a tag that seems to be gone to be so where it is in Git."""
+    if not known.is_gone or known.sighting.is_proven_gone:
+        return None
+    if known.sighting.is_unlisted:
+        return "lists of its repository lack it, and whether its manifest is there is still to be asked"
+    return "the registry did not have it when it was asked, but nothing tells of its deletion"
+
+
+def why_unshown(known: KnownTag, owed: OwedLook | None) -> str | None:
+    """Why nothing that was told of a tag counts yet; None: the registry has said all that it was asked."""
+    if owed is None:
+        return None if known.sighting.is_shown or known.is_gone else "the registry has not shown it yet"
+    if owed.error is None:
+        return "the registry has not shown it yet; it is being asked"
+    return f"the registry has not shown it yet: {owed.error}; asked again at {owed.due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _advanced(

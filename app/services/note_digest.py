@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.core.images import ImageName
-from app.db import catalogue, lanes
+from app.db import catalogue, lanes, owed_looks
 from app.services.keep_selections import keep_selections
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Timing
@@ -27,7 +27,8 @@ def note_digest(  # noqa: PLR0913 (what was answered, and when, all named)
     catalogue.lock(connection, [image], now)
     known = catalogue.find_tag(connection, image, tag)
     catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
+    owed_looks.settle(connection, image, tag, asked_at=asked_at)
     keep_selections(connection, ready, image, [tag])
-    if known is None or known.digest != digest:
+    if known is None or known.digest != digest or not known.sighting.is_shown:
         due = sorted(set(lanes.lanes_of_image(connection, image)) - {besides})
         lanes.raise_wanted(connection, due, now=now, quiet=timing.quiet, max_wait=timing.max_wait)

@@ -3,12 +3,14 @@
 from sqlalchemy import Connection
 
 from app.core.errors import NotFound
+from app.core.facts import Artifact
 from app.core.images import ImageName
-from app.db import builds, catalogue, deliveries
+from app.db import builds, catalogue, deliveries, owed_looks
 from app.db.builds import BuildRow
 from app.db.catalogue import KnownTag
 from app.db.deliveries import DeliveryRow
 from app.services.filters import BuildFilters, DeliveryFilters, Paging, TagFilters
+from app.services.keep_selections import why_unshown
 from app.services.systems import Systems
 from app.services.views import (
     ArtifactView,
@@ -63,14 +65,30 @@ def build(connection: Connection, build_id: str) -> BuildDetails:
         **_build(row).model_dump(),
         tests=dict(row.tests) if row.tests is not None else None,
         parameters=dict(row.parameters),
-        artifacts=[ArtifactView(kind=a.kind, image=str(a.image), tag=a.tag, digest=a.digest) for a in named],
+        artifacts=[_artifact(connection, one) for one in named],
     )
+
+
+def _artifact(connection: Connection, one: Artifact) -> ArtifactView:
+    known = catalogue.find_tag(connection, one.image, one.tag)
+    owed = owed_looks.of_image(connection, one.image, [one.tag])
+    missing = why_unshown(known, owed[0] if owed else None) if known is not None else None
+    return ArtifactView(kind=one.kind, image=str(one.image), tag=one.tag, digest=one.digest, owed=missing)
 
 
 def list_images(connection: Connection, paging: Paging) -> Listing[ImageView]:
     """Every repository that is known, by name. Raises InvalidCursor."""
     page = catalogue.page_of_repositories(connection, limit=paging.limit, after=paging.after)
-    views = [ImageView(image=row.image, first_seen_at=row.first_seen_at, listed_at=row.listed_at) for row in page.items]
+    views = [
+        ImageView(
+            image=row.image,
+            first_seen_at=row.first_seen_at,
+            listed_at=row.listed_at,
+            problem=row.problem,
+            failed_at=row.failed_at,
+        )
+        for row in page.items
+    ]
     return Listing(items=views, next=page.next)
 
 

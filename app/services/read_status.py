@@ -3,16 +3,29 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
 from app.core.promotion.applying import ApplicationState
-from app.db import deliveries, held_back, lanes, latencies, measures, promotions, pull_requests, revisions
+from app.db import (
+    catalogue,
+    deliveries,
+    held_back,
+    lanes,
+    latencies,
+    measures,
+    owed_looks,
+    promotions,
+    pull_requests,
+    revisions,
+)
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.invariants import is_forgotten, is_stranded
 from app.db.lanes import LaneRow
+from app.db.owed_looks import OwedLook
 from app.db.promotions import PromotionState
 from app.services.read_standings import StandingReader
 from app.services.systems import Clock, Timing
@@ -21,6 +34,8 @@ from app.services.views import StandingView
 _MOST_TOLD = 20
 _APPLIED_WITHIN = Timing().applied_within
 _AS_IT_SHOULD = (ApplicationState.APPLIED, ApplicationState.WAITING)
+
+_MOST_SHOWN = 5
 
 
 class PullRequestLatency(BaseModel):
@@ -51,6 +66,37 @@ class UnusedEvents(BaseModel):
     why: str
 
 
+class HeldStatus(BaseModel):
+    """What a sweep found too much of, and waits for a person."""
+
+    sweep: str
+    key: str
+    sample: str
+
+
+class OwedView(BaseModel):
+    """What a registry has still to say of an image or tag: since when, why not yet, and when it is asked again."""
+
+    about: str
+    since: datetime
+    error: str | None
+    due_at: datetime
+
+    @classmethod
+    def of(cls, owed: OwedLook) -> "OwedView":
+        """The same for people and programs."""
+        return cls(about=str(owed), since=owed.since, error=owed.error, due_at=owed.due_at)
+
+
+class ListingProblem(BaseModel):
+    """Why the newest list of a repository is none, or not whole."""
+
+    image: str
+    problem: str
+    at: datetime | None
+    is_listed: bool
+
+
 class Status(BaseModel):
     """Deliveries, lanes, promotions and sweeps in numbers; ages in seconds, 0 where nothing waits.
 
@@ -58,6 +104,8 @@ class Status(BaseModel):
     outcome), `sweep_found` and `ignored` (what a source may not speak for, by source and limit) are counted over all
     processes since the database was made. `applications` counts how clusters stand with what was let in last;
     `troubles` are the first of those that are not as they should be, `unused` what Flux told that counts for nothing.
+    `waits_for_person` says what is held back, `owed_errors` and `listing_problems` show the first of what registries
+    did not tell.
     """
 
     deliveries: dict[str, int]
@@ -75,6 +123,12 @@ class Status(BaseModel):
     sweeps: dict[str, int]
     sweep_found: dict[str, int]
     held_back: int
+    waits_for_person: list[HeldStatus] = []
+    owed_looks: int = 0
+    oldest_owed_look_s: float = 0.0
+    owed_errors: list[OwedView] = []
+    unlisted: int = 0
+    listing_problems: list[ListingProblem] = []
     webhook_to_pull_request: PullRequestLatency
     applications: dict[str, int]
     troubles: list[Trouble]
@@ -89,7 +143,8 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         known = lanes.every(connection)
         oldest = deliveries.oldest_waiting(connection)
         counted = measures.every(connection)
-        held = held_back.count(connection)
+        held = held_back.every(connection)
+        registries = _registries(connection, now)
         stalled = _stalled(connection, now)
     due = [row.due_at for row in known if row.due_at is not None and row.due_at <= now and row.owner is None]
     moved, open_pulls = _promotions(database, known)
@@ -110,13 +165,41 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         ignored=counted.get("ignored", {}),
         sweeps=counted.get("sweeps", {}),
         sweep_found=counted.get("sweep_found", {}),
-        held_back=held,
+        held_back=len(held),
+        waits_for_person=[HeldStatus(sweep=one.sweep, key=one.key, sample=one.sample) for one in held[:_MOST_SHOWN]],
+        **registries,
         webhook_to_pull_request=_latency(counted),
         applications={state: standings[state] for state in ApplicationState},
         troubles=troubles,
         unused=unused[:_MOST_TOLD],
         unused_by_cluster=_by_cluster(unused),
     )
+
+
+class _Registries(TypedDict):
+    owed_looks: int
+    oldest_owed_look_s: float
+    owed_errors: list[OwedView]
+    unlisted: int
+    listing_problems: list[ListingProblem]
+
+
+def _registries(connection: Connection, now: datetime) -> _Registries:
+    """What the registries did not tell."""
+    owed, since = owed_looks.count(connection)
+    problems = catalogue.with_problems(connection, limit=_MOST_SHOWN)
+    return {
+        "owed_looks": owed,
+        "oldest_owed_look_s": _age(since, now),
+        "owed_errors": [OwedView.of(one) for one in owed_looks.oldest(connection, limit=_MOST_SHOWN)],
+        "unlisted": catalogue.count_problems(connection),
+        "listing_problems": [
+            ListingProblem(
+                image=one.image, problem=one.problem or "", at=one.failed_at, is_listed=one.listed_at is not None
+            )
+            for one in problems
+        ],
+    }
 
 
 def _stalled(connection: Connection, now: datetime) -> dict[str, int]:

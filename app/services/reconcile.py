@@ -11,7 +11,7 @@ from app.core.promotion.consent import only_barred_words
 from app.core.promotion.leaving import MOVED, PUSHED
 from app.core.promotion.planning import Plan, plan
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
-from app.db import catalogue, fields, holds, lanes, policies, promotions, pull_requests, selections
+from app.db import catalogue, fields, holds, lanes, owed_looks, policies, promotions, pull_requests, selections
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow, PromotionState
@@ -23,7 +23,8 @@ from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
 from app.services.follow_renames import follow_renames, orphans
 from app.services.follow_up import Followed, follow_pull_requests
-from app.services.lane_run import LaneRun, LostLane
+from app.services.judge_policies import NOT_LISTED
+from app.services.lane_run import US, LaneRun, LostLane
 from app.services.learn_digests import learn_digests, next_look_at_digests
 from app.services.leave_to_people import not_told_yet, tell_left
 from app.services.propose import Proposer
@@ -164,9 +165,30 @@ def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> 
         remember_expected(connection, run, view)
     # Facts of images, not the lane's own: who holds the lane's row must not wait for an image that a delivery holds.
     for one in state.policies:
-        if one.waits_for == "catalogue not listed" and one.policy.image is not None:
+        if one.waits_for is not None and one.waits_for.startswith(NOT_LISTED) and one.policy.image is not None:
             with run.database.transaction() as connection:
-                catalogue.want_listing(connection, run.systems.known_as(one.policy.image), run.now())
+                catalogue.wish_listing(connection, run.systems.known_as(one.policy.image), run.now())
+    _owe_doubted(run, state)
+
+
+def _owe_doubted(run: LaneRun, state: LaneState) -> None:
+    """Have the registry asked what nobody asked it yet.
+
+    That is whether tags in Git that lists lack are gone, and whether chosen tags are there of which only a sender told.
+    """
+    for one in state.policies:
+        there = {place.own_tag for place in one.fields if place.own_tag is not None}
+        doubted = {tag: True for tag in there if _is_doubted(one, tag)}
+        doubted |= {tag: False for tag in one.chosen_tags if one.tags[tag].unshown is not None}
+        if doubted and one.policy.image is not None:
+            image = run.systems.known_as(one.policy.image)
+            with run.database.transaction() as connection:
+                for tag, is_deletion in sorted(doubted.items()):
+                    owed_looks.owe_once(connection, image, tag, is_deletion=is_deletion, source=US, now=run.now())
+
+
+def _is_doubted(one: PolicyState, tag: str) -> bool:
+    return tag in one.tags and one.tags[tag].is_unlisted and one.tags[tag].doubt is not None
 
 
 def _drop_unused_selections(run: LaneRun) -> None:

@@ -1,4 +1,4 @@
-"""Look again and again at base branches, and list what lanes wait for."""
+"""Look again and again at base branches, list what lanes wait for, and ask registries what they owe."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,10 +9,11 @@ import structlog
 
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
-from app.db import catalogue, lanes
+from app.db import catalogue, lanes, owed_looks
 from app.db.database import Database, DatabaseUnavailable
 from app.services.list_repository import list_repository
 from app.services.look import Look
+from app.services.owed_looks import OwedLooks
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, ConfigRepo, Systems
 
@@ -34,7 +35,7 @@ class _Rest:
 
 @dataclass(slots=True)
 class Sweeper:
-    """Notices moved branches and pull requests, and lists repositories that a lane asked for."""
+    """Notices moved branches and pull requests, lists repositories that a lane asked for, and asks what is owed."""
 
     database: Database
     systems: Systems
@@ -69,6 +70,21 @@ class Sweeper:
             wanted = list(catalogue.wanted_listings(connection, limit=_AT_ONCE, now=now, excluding=resting))
         return sum([self._list_one(image, now) for image in wanted])
 
+    def ask_owed(self) -> int:
+        """Ask the registries what they still owe, each thing when it is due; returns how much was asked.
+
+        A registry that wants to be left alone, or whose lists do not come, is left alone here too. Raises Unavailable
+        when the database is not there.
+        """
+        now = self.clock()
+        resting = [host for host, rest in self._resting.items() if rest.until > now]
+        with self.database.transaction() as connection:
+            owed = list(owed_looks.due(connection, now, limit=_AT_ONCE, excluding=resting))
+        looks = OwedLooks(self.database, self.systems, self.clock, self.on_lanes_due, self.ready)
+        for host, error in looks.ask(owed):
+            self._rest(host, now, error)
+        return len(owed)
+
     def list_repository(self, image: ImageName) -> None:
         """List one repository in full. Raises Unavailable or Refused when its registry cannot be asked."""
         look = Look(
@@ -93,13 +109,18 @@ class Sweeper:
             self._put_off(image, _LONGEST_REST, error)
             return False
         except Unavailable as error:
-            span = min(_SHORTEST_REST * 2 ** min(rest.failures, 9), _LONGEST_REST)
-            span = max(span, min(error.retry_after or span, _LONGEST_WISH))
-            self._resting[image.registry] = _Rest(rest.failures + 1, now + span)
-            self._put_off(image, span, error)
+            self._put_off(image, self._rest(image.registry, now, error), error)
             return False
         self._resting.pop(image.registry, None)
         return True
+
+    def _rest(self, host: str, now: datetime, error: Unavailable) -> timedelta:
+        """Leave a registry alone, longer each time; returns how long."""
+        rest = self._resting.get(host, _Rest())
+        span: timedelta = min(_SHORTEST_REST * 2 ** min(rest.failures, 9), _LONGEST_REST)
+        span = max(span, min(error.retry_after or span, _LONGEST_WISH))
+        self._resting[host] = _Rest(rest.failures + 1, now + span)
+        return span
 
     def _put_off(self, image: ImageName, span: timedelta, error: Unavailable | Refused) -> None:
         _log.warning("a repository could not be listed", image=str(image), why=str(error), again_in_s=span.seconds)

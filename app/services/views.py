@@ -36,12 +36,13 @@ class DeliveryView(BaseModel):
 
 
 class ArtifactView(BaseModel):
-    """An image or chart that a build says it published."""
+    """An image or chart that a build says it published; `owed` says why its registry has not confirmed it yet."""
 
     kind: str
     image: str
     tag: str
     digest: str | None
+    owed: str | None = None
 
 
 class BuildView(BaseModel):
@@ -76,11 +77,16 @@ class BuildDetails(BuildView):
 
 
 class ImageView(BaseModel):
-    """A repository at a registry; `listed_at` None: never listed in full."""
+    """A repository at a registry; `listed_at` None: never listed in full.
+
+    `problem` says why the list that was asked for at `failed_at` is none, or not whole.
+    """
 
     image: str
     first_seen_at: datetime
     listed_at: datetime | None
+    problem: str | None = None
+    failed_at: datetime | None = None
 
 
 class TagView(BaseModel):

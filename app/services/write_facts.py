@@ -1,9 +1,9 @@
-"""Write facts down: builds, pushes, deletions, moved branches, pull requests and applied revisions."""
+"""Write facts down: builds, pushes, moved branches, pull requests and applied revisions; and what is owed to them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 from sqlalchemy import Connection
@@ -17,15 +17,29 @@ from app.core.facts import (
     PullRequestChanged,
     RevisionApplied,
     RevisionUnderway,
-    TagDeleted,
 )
 from app.core.images import ImageName, is_tag
 from app.core.promotion.branches import is_of_base, is_under
-from app.db import builds, catalogue, lanes, pushed_heads, revisions, selections
-from app.services.gather import Gathered, Looked
+from app.db import builds, catalogue, lanes, owed_looks, pushed_heads, revisions
+from app.db.owed_looks import OwedLook
+from app.services.gather import Gathered, Question
 from app.services.keep_selections import keep_selections
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import ConfigRepo, Source, Systems
+
+_GRACE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of writing facts: the lanes that they concern, those of them that are due now, and what is owed.
+
+    The others are due once a registry has answered, or could not.
+    """
+
+    lanes: frozenset[str]
+    due: frozenset[str]
+    owed: tuple[OwedLook, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +59,24 @@ class FactWriter:
     touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
     ignored: list[str] = field(default_factory=list)
 
-    def write(self, gathered: Gathered, ready: ReadyPolicies) -> set[str]:
-        """Write everything down, move the stored choices along and mark lanes due; returns their keys. Idempotent."""
+    def write(self, gathered: Gathered, ready: ReadyPolicies) -> Written:
+        """Write everything down, move the stored choices along and mark lanes due. Idempotent."""
         keys = self._write(gathered)
         for image, tags in sorted(self.touched.items()):
             keep_selections(self.connection, ready, image, tags)
+        owed = tuple(self._owe(question) for question in sorted(gathered.questions, key=_place))
+        asked = {question.image for question in gathered.questions}
+        due = keys.union(*(self._lanes_of(image) for image in self.touched if image not in asked))
+        concerned = due.union(*map(self._lanes_of, asked))
         timing = self.systems.timing
-        lanes.raise_wanted(self.connection, sorted(keys), now=self.now, quiet=timing.quiet, max_wait=timing.max_wait)
-        return keys
+        lanes.raise_wanted(self.connection, sorted(due), now=self.now, quiet=timing.quiet, max_wait=timing.max_wait)
+        return Written(frozenset(concerned), frozenset(due), owed)
 
     def _write(self, gathered: Gathered) -> set[str]:
         keys: set[str] = set()
         named = [*self._builds(fact for fact in gathered.facts if isinstance(fact, BuildFinished))]
-        images = {fact.image for fact in gathered.facts if isinstance(fact, ImagePushed | TagDeleted)}
-        images |= {look.image for look in gathered.looked} | {artifact.image for artifact in named}
+        images = {fact.image for fact in gathered.facts if isinstance(fact, ImagePushed)}
+        images |= {question.image for question in gathered.questions} | {artifact.image for artifact in named}
         catalogue.lock(self.connection, images, self.now)
         for artifact in named:
             self._touch_build(artifact)
@@ -68,26 +86,25 @@ class FactWriter:
                     self._build(fact)
                 case ImagePushed():
                     self._push(fact)
-                case TagDeleted():
-                    self._deletion(fact)
                 case BranchMoved():
                     keys |= self._branch(fact)
                 case PullRequestChanged():
                     keys |= self._pull_request(fact)
                 case RevisionApplied() | RevisionUnderway():
                     keys |= self._told_by_flux(fact)
-        for look in gathered.looked:
-            self._note_look(look)
-        # All of them, also where a later report of a build takes back what it said of an image that it names no more.
-        return keys.union(*map(self._lanes_of, self.touched))
+        return keys
 
-    def _note_look(self, look: Looked) -> None:
-        image, tag = look.image, look.tag
-        self.touched[image].add(tag)
-        if look.digest is not None:
-            catalogue.set_digest(self.connection, image, tag, look.digest, looked_at=self.now)
-        else:
-            catalogue.note_missing(self.connection, image, tag, is_deleted=look.is_deletion, looked_at=self.now)
+    def _owe(self, question: Question) -> OwedLook:
+        return owed_looks.owe(
+            self.connection,
+            question.image,
+            question.reference,
+            is_deletion=question.is_deletion,
+            source=self.source.name,
+            delivery_id=self.delivery_id,
+            now=self.now,
+            grace=_GRACE,
+        )
 
     def _builds(self, told: Iterable[BuildFinished]) -> Iterator[Artifact]:
         """Record builds, in an order that two transactions share; gives all that they named, now or before."""
@@ -129,17 +146,8 @@ class FactWriter:
                 now=self.now,
                 source=self.source.name,
                 delivery_id=self.delivery_id,
+                received_at=self.received_at,
             )
-
-    def _deletion(self, deletion: TagDeleted) -> None:
-        image = deletion.image
-        if deletion.digest is None:
-            selections.forget(self.connection, image)
-        else:
-            self.touched[image] |= set(catalogue.tags_with(self.connection, image, [deletion.digest]))
-        catalogue.delete(self.connection, image, digest=deletion.digest)
-        catalogue.want_listing(self.connection, image, self.now)
-        self.touched.setdefault(image, set())
 
     def _branch(self, moved: BranchMoved) -> set[str]:
         keys: set[str] = set()
@@ -202,3 +210,7 @@ class FactWriter:
         if any(is_under(prefix, branch) for prefix in prefixes for branch in branches):
             return True
         return build.commit is not None and pushed_heads.is_known(self.connection, build.commit)
+
+
+def _place(question: Question) -> tuple[ImageName, str]:
+    return question.image, question.reference

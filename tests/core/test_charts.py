@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.manifests.charts import Chart, find_dependencies, lock_path, set_dependencies, version_of_tag
+from app.core.images import version_of_tag
+from app.core.manifests.charts import Chart, find_dependencies, lock_path, set_dependencies
 from app.core.manifests.declared import ChartDependency, DeclaredField
 from app.core.manifests.places import Part
 from app.core.manifests.setting import CannotSet

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, select
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
 from app.core.promotion.gates import BuildReport
-from app.db import build_reports, catalogue
+from app.db import build_reports, catalogue, listed_tags
 from app.db.deliveries import NewDelivery
 from app.db.inbox import Inbox
+from app.db.listed_tags import TagList
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -43,7 +44,8 @@ def record_listing(
     """Take a full list in at once; returns the tags of which it told something."""
     present = set(listed)
     known = connection.execute(select(catalogue.tags.c.tag).where(catalogue.tags.c.image == str(image))).scalars()
-    touched = catalogue.record_listed(connection, image, present | set(known), present, now)
+    asked = TagList(present=present, asked_at=asked_at or now, before_at=catalogue.listed_at(connection, image))
+    touched = listed_tags.record_listed(connection, image, present | set(known), asked, now)
     catalogue.end_listing(connection, image, now, asked_at=asked_at or now)
     return touched
 

@@ -96,11 +96,12 @@ class Lane:
         return Systems(registries={IMAGE.registry: ListedRegistry()}, config_repos={"fleet": repo})
 
     def push(self, tag: str) -> None:
-        """A tag was pushed."""
+        """A tag was pushed, and the registry has shown it."""
         with self.telling_of(tag) as connection:
             catalogue.record_push(
                 connection, IMAGE, tag, digest(tag), at=None, now=self.now, source="registry", delivery_id=None
             )
+            catalogue.set_digest(connection, IMAGE, tag, digest(tag), looked_at=self.now)
 
     @contextmanager
     def telling_of(self, *tags: str) -> Iterator[Connection]:

@@ -23,7 +23,7 @@ from app.core.facts import (
 from app.core.images import ImageName
 from app.demo.registry import DemoRegistry
 from app.senders.sender import Keys, Origin
-from app.services.gather import Gathered, Looked, StillRunning, gather
+from app.services.gather import Gathered, Question, StillRunning, gather
 from app.services.systems import Source, Systems
 from tests.servers.jenkins import JenkinsServer, Odd, build_body
 from tests.services.webhooks import ALIAS, NOW, digest_of, manifest
@@ -89,7 +89,7 @@ def test_a_build_that_was_mentioned_is_what_jenkins_tells_of_it(
     image = ImageName(registry.host, "team/app")
     assert built(gathered).result is BuildResult.FAILURE
     assert built(gathered).artifacts == (Artifact("image", image, "1.1.0", DIGEST),)
-    assert gathered.looked == [Looked(image, "1.1.0", DIGEST)]
+    assert gathered.questions == [Question(image, "1.1.0")]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_build_whose_parameters_name_no_image_counts_without_one(
 ) -> None:
     jenkins.put_build("team/app", build_body(7, parameters=parameters))
     gathered = settle(systems, MENTIONED)
-    assert (built(gathered).artifacts, gathered.looked) == ((), [])
+    assert (built(gathered).artifacts, gathered.questions) == ((), [])
 
 
 def test_an_image_that_a_parameter_names_beyond_the_source_is_left_out(
@@ -155,7 +155,7 @@ def test_a_source_without_lists_may_speak_for_everything(systems: Systems, regis
 def test_an_image_of_a_registry_that_is_not_configured_is_not_looked_up(systems: Systems) -> None:
     push = ImagePushed(image=ImageName("elsewhere.example", "team/app"), tag="1.1.0", digest=DIGEST)
     gathered = settle(systems, push)
-    assert (gathered.facts, gathered.looked) == ([push], [])
+    assert (gathered.facts, gathered.questions) == ([push], [])
 
 
 def test_a_push_is_looked_up_under_the_name_of_its_registry(systems: Systems, registry: DemoRegistry) -> None:
@@ -163,34 +163,24 @@ def test_a_push_is_looked_up_under_the_name_of_its_registry(systems: Systems, re
     gathered = settle(systems, push)
     image = ImageName(registry.host, "team/app")
     assert gathered.facts == [replace(push, image=image)]
-    assert gathered.looked == [Looked(image, "1.1.0", DIGEST)]
+    assert gathered.questions == [Question(image, "1.1.0")]
 
 
 @pytest.mark.parametrize(
-    ("tag", "digest", "is_fact"),
+    ("tag", "digest", "reference"),
     [
-        pytest.param(None, DIGEST, False, id="a digest that is there"),
-        pytest.param(None, digest_of("gone"), True, id="a digest that is gone"),
-        pytest.param(None, None, False, id="a repository that is there"),
+        pytest.param("1.1.0", None, "1.1.0", id="a tag"),
+        pytest.param(None, DIGEST, DIGEST, id="a digest"),
+        pytest.param(None, None, "", id="a repository"),
     ],
 )
-def test_a_deletion_is_a_fact_once_the_registry_has_nothing_of_it(
-    systems: Systems, registry: DemoRegistry, tag: str | None, digest: str | None, *, is_fact: bool
+def test_a_deletion_is_what_the_registry_says_of_it(
+    systems: Systems, registry: DemoRegistry, tag: str | None, digest: str | None, reference: str
 ) -> None:
-    deletion = TagDeleted(image=ImageName(registry.host, "team/app"), tag=tag, digest=digest)
-    gathered = settle(systems, deletion)
-    assert gathered.facts == ([deletion] if is_fact else [])
-    assert bool(gathered.ignored) is not is_fact
-
-
-@pytest.mark.parametrize(("tag", "found"), [("1.1.0", DIGEST), ("1.2.0", None)], ids=["is there", "is gone"])
-def test_a_deleted_tag_is_what_the_registry_says_of_it(
-    systems: Systems, registry: DemoRegistry, tag: str, found: str | None
-) -> None:
-    image = ImageName(ALIAS, "team/app")
-    gathered = settle(systems, TagDeleted(image=image, tag=tag, digest=None))
+    gathered = settle(systems, TagDeleted(image=ImageName(ALIAS, "team/app"), tag=tag, digest=digest))
     assert gathered.facts == []
-    assert gathered.looked == [Looked(ImageName(registry.host, "team/app"), tag, found, is_deletion=True)]
+    image = ImageName(registry.host, "team/app")
+    assert gathered.questions == [Question(image, reference, is_deletion=True)]
 
 
 def test_a_deletion_in_a_registry_that_cannot_be_asked_does_not_count(systems: Systems) -> None:

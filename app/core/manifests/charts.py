@@ -111,15 +111,6 @@ def without_stale_archives(path: str, scan: FieldScan, paths: Iterable[str]) -> 
     return FieldScan(others, (*scan.problems, Problem(dependencies[0].line, why)))
 
 
-def version_of_tag(tag: str) -> str:
-    """The version of a chart by its tag in a registry. Source: Helm writes `+` as `_`, which a tag may have.
-
-    >>> version_of_tag("1.2.3_build.5")
-    '1.2.3+build.5'
-    """
-    return tag.replace("_", "+")
-
-
 def leaves_lock_behind(before: Chart, after: Chart) -> bool:
     """Tell whether an edit makes a chart one that its lock file no longer agrees with, or cannot be known to."""
     if before.has_unreadable_lock:

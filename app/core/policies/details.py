@@ -44,7 +44,8 @@ class Details:
 
     def key(self, tag: str) -> str | None:
         """The key by which a tag is ordered, excluded or not; None where the pattern does not match."""
-        return tag if self.key_filter is None else self.key_filter.key(tag)
+        text = self.spec.readable(tag)
+        return text if self.key_filter is None else self.key_filter.key(text)
 
     def why(self, tag: str, selection: Selection) -> str:
         """Why a tag of a selection got its verdict."""
@@ -67,7 +68,9 @@ class Details:
                 return verdict.reason
 
     def _why_excluded(self, tag: str) -> str | None:
-        culprit = next((pattern for pattern in self.exclusions if pattern.search(tag) is not None), None)
+        culprit = next(
+            (pattern for pattern in self.exclusions if pattern.search(self.spec.readable(tag)) is not None), None
+        )
         if culprit is None:
             return None
         whose = "the" if self.spec.exclusion_list else "Flux's default"

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import assert_never
+from typing import Self, assert_never
 
+from app.core.images import version_of_tag
 from app.core.policies.alphabetical import AlphabeticalOrder
 from app.core.policies.filters import Exclusions, KeyFilter
 from app.core.policies.numerical import NumericalOrder
@@ -63,6 +64,7 @@ class CompiledPolicy:
     exclusions: Exclusions
     key_filter: KeyFilter | None
     order: Order
+    is_chart: bool = False
     memory: Memory = field(default_factory=Memory, compare=False, repr=False)
 
     def select(self, tags: Iterable[str]) -> Selection:
@@ -89,12 +91,13 @@ class CompiledPolicy:
 
     def read(self, tag: str) -> Reading:
         """What a tag is to the policy, whatever other tags there are."""
-        exclusion = self.exclusions.verdict_on(tag)
+        text = version_of_tag(tag) if self.is_chart else tag
+        exclusion = self.exclusions.verdict_on(text)
         if exclusion is not None:
             return None, exclusion
         if self.key_filter is None:
-            return None, self.order.value(tag)
-        key = self.key_filter.key(tag)
+            return None, self.order.value(text)
+        key = self.key_filter.key(text)
         return (None, _NOT_MATCHED) if key is None else (key, self.order.value(key))
 
     @property
@@ -117,10 +120,26 @@ class CompiledPolicy:
             return None
         return self.order.compare(left_key, right_key)
 
-    def _key(self, tag: str) -> str | None:
-        if self.exclusions.verdict_on(tag) is not None:
+    def precedence(self, left: str, right: str) -> int | None:
+        """As `compare`, also for versions that the policy's range or exclusions keep out: which way a move goes."""
+        left_key, right_key = self._read_key(left), self._read_key(right)
+        if left_key is None or right_key is None:
             return None
-        return tag if self.key_filter is None else self.key_filter.key(tag)
+        if isinstance(self.order, SemVerOrder):
+            return self.order.precedence(left_key, right_key)
+        return self.order.compare(left_key, right_key)
+
+    def decoding(self) -> Self:
+        """The same order for tags that fields name as versions of a chart, as `1.1.0+up2` names `1.1.0_up2`."""
+        return replace(self, is_chart=True)
+
+    def _key(self, tag: str) -> str | None:
+        text = version_of_tag(tag) if self.is_chart else tag
+        return None if self.exclusions.verdict_on(text) is not None else self._read_key(tag)
+
+    def _read_key(self, tag: str) -> str | None:
+        text = version_of_tag(tag) if self.is_chart else tag
+        return text if self.key_filter is None else self.key_filter.key(text)
 
 
 def compile_policy(spec: PolicySpec) -> CompiledPolicy:
@@ -136,6 +155,7 @@ def compile_policy(spec: PolicySpec) -> CompiledPolicy:
         exclusions=Exclusions.compile(spec.exclusion_list),
         key_filter=None if spec.filter is None else KeyFilter.compile(spec.filter),
         order=_order(spec.choice),
+        is_chart=spec.is_chart,
     )
 
 

@@ -127,10 +127,14 @@ class SemVerOrder:
 
     def compare(self, left: str, right: str) -> int | None:
         """Above 0 where `left` is the higher version, 0 for equal ones, None where either is not in the range."""
+        versions = parse_version(left), parse_version(right)
+        is_within = all(version is not None and self.range.accepts(version) for version in versions)
+        return self.precedence(left, right) if is_within else None
+
+    def precedence(self, left: str, right: str) -> int | None:
+        """The same of any versions, within the range or not."""
         left_version, right_version = parse_version(left), parse_version(right)
         if left_version is None or right_version is None:
-            return None
-        if not (self.range.accepts(left_version) and self.range.accepts(right_version)):
             return None
         return (left_version > right_version) - (left_version < right_version)
 

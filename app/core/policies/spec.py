@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from app.core.errors import Invalid
+from app.core.images import version_of_tag
 
 
 class InvalidPolicy(Invalid):
@@ -45,17 +46,32 @@ class TagFilter:
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
-    """A choice, a filter, and the exclusionList of the policy's repository (empty: Flux's default)."""
+    """A choice, a filter, and the exclusionList of the policy's repository (empty: Flux's default).
+
+    `is_chart`: the tags are versions of a Helm chart, in which Helm writes `+` as `_`; they are read back before
+    anything else. Flux's own objects never are.
+    """
 
     choice: Choice
     filter: TagFilter | None = None
     exclusion_list: tuple[str, ...] = ()
+    is_chart: bool = False
 
     def as_json(self) -> str:
         """The canonical text of this spec: equal specs have equal texts."""
         written = {"kind": type(self.choice).__name__, **asdict(self)}
+        if not self.is_chart:
+            del written["is_chart"]
         return json.dumps(written, sort_keys=True, separators=(",", ":"))
 
     def fingerprint(self) -> str:
         """The SHA-256 of the canonical text, in hex."""
         return hashlib.sha256(self.as_json().encode("utf-8", "surrogatepass")).hexdigest()
+
+    def readable(self, tag: str) -> str:
+        """What the policy reads where the registry has this tag.
+
+        >>> PolicySpec(SemVer("1.x"), is_chart=True).readable("1.1.0_up2")
+        '1.1.0+up2'
+        """
+        return version_of_tag(tag) if self.is_chart else tag

@@ -16,14 +16,15 @@ def read_spec(document: object) -> PolicySpec | None:
             choice = _choice(kind, written)
         case _:
             return None
+    is_chart = isinstance(document, dict) and document.get("is_chart") is True
     patterns = tuple(one for one in exclusions if isinstance(one, str))
     if choice is None or len(patterns) < len(exclusions):
         return None
     match tag_filter:
         case None:
-            return PolicySpec(choice, None, patterns)
+            return PolicySpec(choice, None, patterns, is_chart)
         case {"pattern": str(pattern), "extract": str(extract)}:
-            return PolicySpec(choice, TagFilter(pattern, extract), patterns)
+            return PolicySpec(choice, TagFilter(pattern, extract), patterns, is_chart)
         case _:
             return None
 

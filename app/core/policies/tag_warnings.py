@@ -26,7 +26,11 @@ Key = Callable[[str], str | None]
 
 def of_tags(spec: PolicySpec, selection: Selection, now: datetime) -> Iterator[Finding]:
     """Look at what a policy of this spec selected among; of the tags that lost only the first thousand count."""
-    key = (lambda tag: tag) if spec.filter is None else KeyFilter.compile(spec.filter).key
+    taken = (lambda text: text) if spec.filter is None else KeyFilter.compile(spec.filter).key
+
+    def key(tag: str) -> str | None:
+        return taken(spec.readable(tag))
+
     yield from _shared_keys(selection)
     ranked = selection.ranked[:_MOST_LOOKED_AT]
     match spec.choice:

@@ -286,4 +286,5 @@ class WrittenPolicy(StrictModel):
             self.policy.choice(),
             TagFilter(chosen.pattern, chosen.extract) if chosen is not None else None,
             tuple(self.exclusion_list),
+            is_chart=self.chart is not None,
         )

@@ -10,8 +10,8 @@ from app.core.flux.fields import Field, Refused, Report
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.overridden import report_overridden
 from app.core.flux.scanning import is_manifest
-from app.core.images import ImageName
-from app.core.manifests.charts import version_of_tag, without_stale_archives
+from app.core.images import ImageName, version_of_tag
+from app.core.manifests.charts import without_stale_archives
 from app.core.manifests.declared import AnyField, DeclaredField
 from app.core.manifests.editing import edit_file, files_beside, find_declared
 from app.core.manifests.markers import Marker, MarkerScan, find_markers

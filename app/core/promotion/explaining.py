@@ -104,9 +104,12 @@ def _summary(state: PolicyState, found: Walk, end: Sequence[Step]) -> str:
     [step] = end
     match step.kind:
         case StepKind.THERE:
-            return f"{step.tag} is there already"
+            return f"{step.tag} is there already" + (
+                f"; {found.passed.tag.doubt}" if found.passed and found.passed.tag.doubt else ""
+            )
         case StepKind.PASS:
-            return f"{step.tag} may enter"
+            down = found.passed.downward if found.passed is not None else None
+            return f"{step.tag} may enter, {down}" if down else f"{step.tag} may enter"
         case StepKind.WAIT:
             return f"{step.tag} waits"
         case _:

@@ -61,7 +61,9 @@ class BuildReport:
 class TagState:
     """What is known of one tag: its present digest, when we first saw its push, and the builds that named it.
 
-    `looked_at` is when the registry was last asked about it.
+    `looked_at` is when the registry was last asked what it names. `unshown` says why nothing that was told of it counts
+    yet: the registry has not shown it since. `doubt` says why one that seems to be gone counts as there where it is in
+    Git; `is_unlisted` that lists lack it.
     """
 
     tag: str
@@ -70,6 +72,9 @@ class TagState:
     is_gone: bool = False
     reports: tuple[BuildReport, ...] = ()
     looked_at: datetime | None = None
+    is_unlisted: bool = False
+    unshown: str | None = None
+    doubt: str | None = None
 
 
 def is_admissible(tag: TagState) -> bool:
@@ -113,13 +118,18 @@ def _reports_for(tag: TagState) -> Sequence[BuildReport]:
 
 
 def _names_tag_in_its_run(report: BuildReport, tag: TagState) -> bool:
-    if report.tag != tag.tag or (report.digest is not None and tag.digest is not None):
+    if report.tag != tag.tag or _are_comparable(report.digest, tag.digest):
         return False
     if report.is_barred:
         return True
     if report.started_at is None or report.finished_at is None:
         return False
     return report.started_at <= tag.first_seen_at <= report.finished_at
+
+
+def _are_comparable(one: str | None, other: str | None) -> bool:
+    """Whether two digests tell if they are of the same bytes: those of two algorithms do not."""
+    return one is not None and other is not None and one.partition(":")[0] == other.partition(":")[0]
 
 
 def _newest(reports: Iterable[BuildReport]) -> BuildReport | None:

@@ -256,6 +256,7 @@ def _propose(
             build=deciding_build(as_written(policy, fields, passed.tag)),
             is_gated_on_build=passed.answer.build_id is not None,
             decided_at=_decided_at(passed.tag, passed.answer),
+            downward=passed.downward,
         ),
         changes=_in_file_order(passed.changes),
         labels=stage.labels,
@@ -263,8 +264,10 @@ def _propose(
 
 
 def _reasons(policy: PolicyState, fields: Sequence[FieldState], passed: Passed) -> tuple[str, ...]:
+    """Why this tag; a move down, or away from another image, says so first."""
     moved = why_moved(policy, fields)
-    return (*([moved] if moved else []), _chosen_words(policy, passed.tag), passed.answer.reason)
+    first = [moved] if moved else [str(passed.downward)] if passed.downward is not None else []
+    return (*first, _chosen_words(policy, passed.tag), passed.answer.reason)
 
 
 def _chosen_words(policy: PolicyState, tag: TagState) -> str:
@@ -334,7 +337,9 @@ def _idle(policy: PolicyState, fields: Sequence[FieldState], found: Walk, said: 
         reason = only_barred_words(policy.name, policy.barred_tags)
         return replace(said, standing=Standing.CURRENT, reason=reason, tag=said.from_tag)
     if found.passed is not None:
-        return replace(said, standing=Standing.CURRENT, reason="the stage has it", tag=found.passed.tag.tag)
+        doubt = found.passed.tag.doubt
+        reason = f"the stage has it; {doubt}" if doubt else "the stage has it"
+        return replace(said, standing=Standing.CURRENT, reason=reason, tag=found.passed.tag.tag)
     selection = policy.selection
     why = selection.message if selection is not None and selection.tag is None else _why_nothing(found)
     moved = why_moved(policy, fields)

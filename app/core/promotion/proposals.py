@@ -7,8 +7,9 @@ from datetime import datetime
 
 from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
-from app.core.manifests.charts import version_of_tag
+from app.core.images import version_of_tag
 from app.core.manifests.places import Part
+from app.core.promotion.downward import Downward
 from app.core.promotion.gates import BuildReport, TagState
 from app.core.promotion.state import FieldState, PolicyState
 
@@ -27,7 +28,8 @@ class Move:
 
     `build` is the build that counts for the tag, where one is known; it decided only if `is_gated_on_build`.
     `decided_at` is the newest fact that decided it: when we first saw the push, or recorded the gate's build.
-    `from_image` is the image that it moves away from, where that is another.
+    `from_image` is the image that it moves away from, where that is another; `downward` says that, and why, it goes
+    below what is in Git.
     """
 
     policy: PolicyName
@@ -40,6 +42,7 @@ class Move:
     is_gated_on_build: bool
     decided_at: datetime
     from_image: str | None = None
+    downward: Downward | None = None
 
     @property
     def was(self) -> str | None:

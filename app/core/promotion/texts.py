@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from semver import Version
 
 from app.core.flux.fields import Field, Report
+from app.core.images import version_of_tag
 from app.core.manifests.declared import DeclaredField
+from app.core.manifests.places import Part
 from app.core.ports import BuildCheck
+from app.core.promotion.downward import Downward
 from app.core.promotion.gates import BuildReport
 from app.core.promotion.proposals import Change, Proposal
 from app.core.promotion.rules import ONLY_STAGE
@@ -26,6 +29,9 @@ def title(proposal: Proposal) -> str:
     where = "" if proposal.stage == ONLY_STAGE else f" in {proposal.stage}"
     if move.from_image is not None:
         return one_line(f"Promote {app}: {move.was} to {move.image}:{move.tag}{where}")[:250]
+    if move.downward is not None:
+        moved = f"{move.downward.from_tag} to {move.tag}"
+        return one_line(f"Move {app} down, {moved}{where}: {move.downward.cause}")[:250]
     came = f"{move.from_tag} to " if move.from_tag and move.from_tag != move.tag else "to "
     return one_line(f"Promote {app} {came}{move.tag}{where}")[:250]
 
@@ -64,10 +70,12 @@ def body(
         ("Policy", code(str(move.policy))),
         ("Build", _build_words(move.build, build_url)),
     ]
-    jump = version_jump(move.from_tag, move.tag) if move.from_image is None else None
+    old, new = (_written(tag, proposal.changes) for tag in (move.from_tag, move.tag))
+    jump = version_jump(old, new) if move.from_image is None else None
     if jump:
-        rows.insert(3, ("Version", jump))
-    lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "", "Why:", ""]
+        rows.insert(3, ("Version", jump if move.downward is None else f"{jump}, down"))
+    lines = [] if move.downward is None else [f"**This goes down**, {_down_words(move.downward)}.", ""]
+    lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "", "Why:", ""]
     lines += [f"- {code(reason)}" for reason in move.reasons]
     lines += ["", "Fields:", "", *_field_lines(proposal.changes)]
     if builds is not None:
@@ -78,13 +86,23 @@ def body(
     return _fit(lines)
 
 
-def version_jump(old: str | None, new: str) -> str | None:
+def _down_words(downward: Downward) -> str:
+    return f"from {code(downward.from_tag)}: {code(downward.cause)}"
+
+
+def _written(tag: str | None, changes: Sequence[Change]) -> str | None:
+    """A tag as these fields write it: those of charts write its version."""
+    is_of_charts = any(change.field.marked.part is Part.VERSION for change in changes)
+    return version_of_tag(tag) if tag is not None and is_of_charts else tag
+
+
+def version_jump(old: str | None, new: str | None) -> str | None:
     """Name the highest part in which two semantic versions differ; None where either is none.
 
     >>> version_jump("1.4.1", "v1.5.0"), version_jump("latest", "1.0.0")
     ('minor', None)
     """
-    if old is None:
+    if old is None or new is None:
         return None
     try:
         before, after = Version.parse(old.removeprefix("v")), Version.parse(new.removeprefix("v"))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from app.core.policies.selection import CompiledPolicy
+from app.core.promotion.downward import Downward, downward_to, is_gone_from_git, order_for
 from app.core.promotion.gates import GateAnswer, TagState, Verdict, build_gate
 from app.core.promotion.holds import Hold
 from app.core.promotion.proposals import CannotWrite, Change, changes_for, digest_for
@@ -23,6 +24,7 @@ class Passed:
     tag: TagState
     answer: GateAnswer
     changes: tuple[Change, ...]
+    downward: Downward | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
         known = state.tags[tag]
         changes = changes_for(state, fields, known)
         if changes == () or (isinstance(changes, CannotWrite) and have_it(fields, tag)):
-            return Walk(passed=Passed(known, GateAnswer(Verdict.PASS, "it is there already"), ()), failed=tuple(failed))
+            answer = GateAnswer(Verdict.PASS, known.doubt or "it is there already")
+            return Walk(passed=Passed(known, answer, ()), failed=tuple(failed))
         hold = _hold_on(tag, state, entry)
         if hold is not None:
             return Walk(held=hold, failed=tuple(failed))
@@ -76,12 +79,14 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
 def ask_one(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str) -> Passed | GateAnswer | None:
     """How one tag fares by itself, as the walk would ask; None where it is unknown or every field has it.
 
-    One that passes and cannot be written for now has no changes.
+    One that passes and cannot be written for now, or waits for its registry's word, has no changes.
     """
     known = state.tags.get(tag)
     changes = changes_for(state, fields, known) if known is not None else ()
     if known is None or changes == ():
         return None
+    if known.unshown is not None:
+        return Passed(known, GateAnswer(Verdict.WAIT, known.unshown), ())
     if isinstance(changes, CannotWrite) and changes.is_for_now:
         answer = ask_gates(as_written(state, fields, known), entry)
         return Passed(known, replace(answer, reason=changes.reason), ()) if answer.verdict is Verdict.PASS else answer
@@ -89,12 +94,16 @@ def ask_one(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag:
 
 
 def _ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: TagState) -> Passed | GateAnswer:
-    """The gates first, but a tag that cannot be written does not pass whatever they say."""
+    """The registry's word first; then the gates, but a tag that cannot be written does not pass whatever they say."""
+    if known.unshown is not None:
+        return GateAnswer(Verdict.WAIT, known.unshown)
     changes = changes_for(state, fields, known)
     if isinstance(changes, CannotWrite):
         return _cannot(changes, entry)
     answer = ask_gates(as_written(state, fields, known), entry)
-    return Passed(known, answer, changes) if answer.verdict is Verdict.PASS else answer
+    if answer.verdict is not Verdict.PASS:
+        return answer
+    return Passed(known, answer, changes, downward_to(known.tag, fields, compiled=state.compiled, tags=state.tags))
 
 
 def have_it(fields: Sequence[FieldState], tag: str) -> bool:
@@ -124,13 +133,13 @@ def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Candidat
     """
     if state.compiled is None or state.selection is None:
         return Candidates()
-    selection, ranked = state.selection, state.selection.ranked
-    floor = floor_of(fields, compiled=state.compiled, tags=state.tags)
+    selection, ranked, compiled = state.selection, state.selection.ranked, order_for(state.compiled, fields)
+    floor = floor_of(fields, compiled=compiled, tags=state.tags)
     if floor is None:
         return Candidates(ranked, is_whole=selection.is_whole)
     if floor in ranked:
         return Candidates(ranked[: ranked.index(floor) + 1])
-    above = [tag for tag in ranked if (state.compiled.compare(tag, floor) or 0) > 0]
+    above = [tag for tag in ranked if (compiled.compare(tag, floor) or 0) > 0]
     return Candidates(above, is_whole=selection.is_whole)
 
 
@@ -139,7 +148,7 @@ def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Ma
     floor: str | None = None
     for one in fields:
         tag = one.own_tag
-        if tag is None or not one.is_same_spec or _is_gone(tag, tags) or compiled.compare(tag, tag) is None:
+        if tag is None or not one.is_same_spec or is_gone_from_git(tag, tags) or compiled.compare(tag, tag) is None:
             continue
         if floor is None or (compiled.compare(tag, floor) or 0) > 0:
             floor = tag
@@ -156,10 +165,6 @@ def ask_gates(tag: TagState, entry: Entry) -> GateAnswer:
     if entry.stage.requires_build:
         return build_gate(tag, now=entry.now, build_within=entry.build_within)
     return GateAnswer(Verdict.PASS, "the stage asks for nothing")
-
-
-def _is_gone(tag: str, tags: Mapping[str, TagState]) -> bool:
-    return tag in tags and tags[tag].is_gone
 
 
 def _hold_on(tag: str, state: PolicyState, entry: Entry) -> Hold | None:

@@ -14,6 +14,7 @@ from app.db import builds, held_back, sweep_marks
 from app.senders.sender import Keys, Origin
 from app.services.gather import Gathered, settle_build, with_named_image
 from app.services.look import Look
+from app.services.owed_looks import OwedLooks
 from app.services.systems import Source, Systems
 from app.services.write_facts import FactWriter
 
@@ -204,7 +205,7 @@ def _take_in(look: Look, jobs: _Jobs, news: _News) -> None:
 
 
 def _write(look: Look, speaker: Source, new: Sequence[BuildFinished]) -> None:
-    """Write builds of one job down, with what the registry says of their images; not those that came meanwhile."""
+    """Write builds of one job down, and ask the registries about their images; not those that came meanwhile."""
     gathered, asked_at = Gathered(), look.now()
     for build in new:
         settle_build(with_named_image(no_later_than(asked_at, build)), speaker, look.systems, gathered)
@@ -214,9 +215,10 @@ def _write(look: Look, speaker: Source, new: Sequence[BuildFinished]) -> None:
         still = {build.number for build in builds.untold(connection, new)}
         facts = [fact for fact in gathered.facts if not isinstance(fact, BuildFinished) or fact.number in still]
         writer = FactWriter(connection, look.systems, speaker, None, look.now(), asked_at)
-        keys = writer.write(replace(gathered, facts=facts), look.ready)
-    if keys:
+        written = writer.write(replace(gathered, facts=facts), look.ready)
+    if written.due:
         look.on_lanes_due()
+    OwedLooks(look.database, look.systems, look.clock, look.on_lanes_due, look.ready).ask(written.owed)
 
 
 def _told(job: str, new: Sequence[BuildFinished]) -> str:

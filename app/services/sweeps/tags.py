@@ -5,22 +5,41 @@ from functools import partial
 
 from app.core.images import ImageName
 from app.db import catalogue, policies, selections
+from app.services.gone_storms import accept_gone, key_of, let_go_of_returned
 from app.services.list_repository import list_repository
 from app.services.look import Look
 from app.services.note_digest import note_digest
 
 
 def sweep_tags(look: Look) -> None:
-    """List each repository that policies name, where its registry is configured."""
+    """List each repository that policies name, where its registry is configured.
+
+    A person who confirms accepts that what is gone is gone, up to now; what is there again is doubted no more.
+    """
+    _settle_storms(look)
     with look.database.transaction() as connection:
         named = [ImageName(*name.split("/", 1)) for name in policies.repositories(connection)]
     by_registry: dict[str, list[ImageName]] = defaultdict(list)
     for image in named:
         if look.systems.registry_of(image) is not None:
             by_registry[image.registry].append(image)
-    look.let_go_of_others(str(image) for images in by_registry.values() for image in images)
+    kept = [str(image) for images in by_registry.values() for image in images]
+    look.let_go_of_others([*kept, *map(key_of, look.systems.registries)])
     for host, images in by_registry.items():
         look.each(f"registry {host}", {str(image): partial(_look_at, look, image) for image in images})
+
+
+def _settle_storms(look: Look) -> None:
+    if look.is_dry:
+        return
+    timing = look.systems.timing
+    settle = accept_gone if look.is_confirmed else let_go_of_returned
+    for registry in look.systems.registries:
+        with look.database.transaction() as connection:
+            is_settled = settle(connection, registry, now=look.now(), timing=timing)
+        if is_settled:
+            look.find(f"{key_of(registry)}: {'accepted' if look.is_confirmed else 'there again'}")
+            look.on_lanes_due()
 
 
 def _look_at(look: Look, image: ImageName) -> None:

@@ -1,0 +1,61 @@
+"""Ask for the manifests of tags in use that lists lack: a list that is short makes nothing gone."""
+
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+from app.core.errors import Refused, Unavailable
+from app.core.images import ImageName
+from app.core.ports import Registry
+from app.db import catalogue, lanes, owed_looks
+from app.services.gone_storms import watch_gone
+from app.services.keep_selections import keep_selections
+from app.services.look import Look
+from app.services.note_digest import note_digest
+from app.services.tags_in_use import tags_in_use
+
+
+def ask_about_gone(
+    look: Look, registry: Registry, image: ImageName, gone: Collection[str]
+) -> tuple[AbstractSet[str], Sequence[str]]:
+    """Settle those tags that are in use; returns the others, of which the list decides, and those that are there.
+
+    One that cannot be asked for stays as it is.
+    """
+    if not gone:
+        return frozenset(), ()
+    with look.database.transaction() as connection:
+        in_use = tags_in_use(connection, image) & set(gone)
+    there: list[str] = []
+    for tag in sorted(in_use):
+        asked_at = look.now()
+        try:
+            digest = registry.digest(image.path, tag)
+        except (Unavailable, Refused) as error:
+            look.failures.append(
+                f"{image}:{tag} is missing from lists, but is not gone before it was asked for: {error}"
+            )
+            continue
+        if digest is not None:
+            there.append(tag)
+        if not look.is_dry:
+            _note(look, image, tag, digest, asked_at)
+        if digest is None:
+            look.find(f"{image}: {tag} is gone")
+    return set(gone) - in_use, there
+
+
+def _note(look: Look, image: ImageName, tag: str, digest: str | None, asked_at: datetime) -> None:
+    now, timing = look.now(), look.systems.timing
+    with look.database.transaction() as connection:
+        if digest is not None:
+            note_digest(connection, image, tag, digest, asked_at=asked_at, now=now, ready=look.ready, timing=timing)
+        else:
+            catalogue.lock(connection, [image], now)
+            catalogue.note_missing(connection, image, tag, is_deleted=True, looked_at=asked_at)
+            owed_looks.settle(connection, image, tag, asked_at=asked_at)
+            watch_gone(connection, image.registry, now)
+            keep_selections(connection, look.ready, image, [tag])
+            keys = sorted(lanes.lanes_of_image(connection, image))
+            lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+    look.on_lanes_due()
