@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, assert_never
 
 from app.core.errors import NotFound, Unavailable
 from app.core.facts import (
@@ -97,8 +97,10 @@ def gather(
                 _settle_deletion(replace(fact, image=systems.known_as(fact.image)), source, systems, found)
             case BranchMoved() | PullRequestChanged():
                 _settle_forge_event(fact, source, systems, found)
-            case RevisionApplied():
+            case RevisionApplied() | RevisionUnderway():
                 found.facts.append(fact)
+            case _:
+                assert_never(fact)
         if len(parts[-1].facts) + len(parts[-1].looked) >= _PART:
             parts.append(Gathered())
         parts[-1].join(found)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import assert_never
 from urllib.parse import unquote
 
 from sqlalchemy import Connection
@@ -76,6 +77,8 @@ class FactWriter:
                     keys |= self._pull_request(fact)
                 case RevisionApplied() | RevisionUnderway():
                     keys |= self._told_by_flux(fact)
+                case _:
+                    assert_never(fact)
         for look in gathered.looked:
             self._note_look(look)
         # All of them, also where a later report of a build takes back what it said of an image that it names no more.
