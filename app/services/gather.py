@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, assert_never
 
 from app.core.errors import NotFound, Unavailable
 from app.core.facts import (
@@ -25,9 +25,7 @@ from app.services.systems import Source, Systems
 
 _PART = 100
 _LONGEST_RUN = timedelta(hours=24)
-Settled = (
-    BuildFinished | ImagePushed | TagDeleted | BranchMoved | PullRequestChanged | RevisionApplied | RevisionUnderway
-)
+Settled = BuildFinished | ImagePushed | BranchMoved | PullRequestChanged | RevisionApplied | RevisionUnderway
 
 
 class StillRunning(Unavailable):
@@ -98,6 +96,8 @@ def gather(
                 _settle_forge_event(fact, source, systems, found)
             case RevisionApplied() | RevisionUnderway():
                 found.facts.append(fact)
+            case _:
+                assert_never(fact)
         if len(parts[-1].facts) + len(parts[-1].questions) >= _PART:
             parts.append(Gathered())
         parts[-1].join(found)

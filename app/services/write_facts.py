@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import assert_never
 from urllib.parse import unquote
 
 from sqlalchemy import Connection
@@ -92,6 +93,8 @@ class FactWriter:
                     keys |= self._pull_request(fact)
                 case RevisionApplied() | RevisionUnderway():
                     keys |= self._told_by_flux(fact)
+                case _:
+                    assert_never(fact)
         return keys
 
     def _owe(self, question: Question) -> OwedLook:
