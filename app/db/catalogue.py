@@ -18,7 +18,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    func,
     literal,
     or_,
     select,
@@ -116,7 +115,6 @@ class KnownRepository:
 
 
 _SIGHTED = tuple(one.name for one in dataclass_fields(Sighting))
-_LONGEST_PROBLEM = 1000
 
 
 def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> None:
@@ -126,7 +124,7 @@ def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> 
     Each hold is a new version of what is known of the image.
     """
     for image in sorted(set(images)):
-        _know_repository(connection, image, now)
+        know_repository(connection, image, now)
         of_image = update(repositories).where(repositories.c.image == str(image))
         connection.execute(of_image.values(version=repositories.c.version + 1))
 
@@ -154,7 +152,7 @@ def record_push(  # noqa: PLR0913 (who said it, when and how are named)
     `received_at` is when it was told, where that was before now.
     """
     name, told_at = str(image), received_at or now
-    _know_repository(connection, image, now)
+    know_repository(connection, image, now)
     push = {"image": name, "tag": tag, "digest": digest or "", "first_seen_at": now, "at": at}
     is_new = insert_absent(connection, pushes, {**push, "source": source, "delivery_id": delivery_id})
     if not insert_absent(connection, tags, new_tag(name, tag, Sighting(told_at=told_at, digest=digest), now)):
@@ -182,7 +180,7 @@ def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, 
     An answer to an earlier question than the one that is written down changes nothing.
     """
     name = str(image)
-    _know_repository(connection, image, looked_at)
+    know_repository(connection, image, looked_at)
     fresh = Sighting().names(digest, looked_at)
     if insert_absent(connection, tags, new_tag(name, tag, fresh, looked_at)):
         return
@@ -232,7 +230,7 @@ def _is_known_before(image: ImageName, at: datetime) -> ColumnElement[bool]:
 
 def end_listing(connection: Connection, image: ImageName, now: datetime, *, asked_at: datetime) -> None:
     """Write down that a list was taken in whole; a wish that came after the registry was asked stays."""
-    _know_repository(connection, image, now)
+    know_repository(connection, image, now)
     wish, asked = repositories.c.listing_wanted_at, literal(asked_at, Instant)
     still_wanted = case((wish > asked, wish), else_=None)
     is_newest = or_(repositories.c.listed_at.is_(None), repositories.c.listed_at <= asked)
@@ -243,32 +241,15 @@ def end_listing(connection: Connection, image: ImageName, now: datetime, *, aske
     connection.execute(update(repositories).where(of_image, is_overtaken).values(listing_problem=None))
 
 
-def note_listing_problem(connection: Connection, image: ImageName, problem: str, *, asked_at: datetime) -> bool:
-    """Write down why the list that was asked for at `asked_at` is none, or not whole; true where none was known.
-
-    What was asked for later stands.
-    """
-    _know_repository(connection, image, asked_at)
-    asked, of_image = literal(asked_at, Instant), repositories.c.image == str(image)
-    is_newest = and_(
-        or_(repositories.c.listed_at.is_(None), repositories.c.listed_at <= asked),
-        or_(repositories.c.listing_failed_at.is_(None), repositories.c.listing_failed_at <= asked),
-    )
-    before = connection.execute(select(repositories.c.listing_problem).where(of_image)).scalar()
-    told = {"listing_problem": problem[:_LONGEST_PROBLEM], "listing_failed_at": asked_at}
-    changed = connection.execute(update(repositories).where(of_image, is_newest).values(told)).rowcount
-    return before is None and bool(changed)
-
-
 def want_listing(connection: Connection, image: ImageName, now: datetime) -> None:
     """Ask the sweep to list a repository; asked for again while it is being listed, it is listed once more."""
-    _know_repository(connection, image, now)
+    know_repository(connection, image, now)
     connection.execute(update(repositories).where(repositories.c.image == str(image)).values(listing_wanted_at=now))
 
 
 def wish_listing(connection: Connection, image: ImageName, now: datetime) -> None:
     """Ask for a list unless it is asked for already: one that was put off is not asked for sooner."""
-    _know_repository(connection, image, now)
+    know_repository(connection, image, now)
     is_new = and_(repositories.c.image == str(image), repositories.c.listing_wanted_at.is_(None))
     connection.execute(update(repositories).where(is_new).values(listing_wanted_at=now))
 
@@ -312,19 +293,7 @@ def listed_at(connection: Connection, image: ImageName) -> datetime | None:
 def find_repository(connection: Connection, image: ImageName) -> KnownRepository | None:
     """One repository."""
     row = connection.execute(select(repositories).where(repositories.c.image == str(image))).one_or_none()
-    return _repository(row) if row is not None else None
-
-
-def with_problems(connection: Connection, *, limit: int) -> Sequence[KnownRepository]:
-    """The repositories whose newest list is none, or not whole."""
-    wanted = select(repositories).where(repositories.c.listing_problem.is_not(None))
-    return [_repository(row) for row in connection.execute(wanted.order_by(repositories.c.image).limit(limit))]
-
-
-def count_problems(connection: Connection) -> int:
-    """How many repositories have such a list."""
-    wanted = select(func.count()).select_from(repositories).where(repositories.c.listing_problem.is_not(None))
-    return connection.execute(wanted).scalar_one()
+    return known_repository(row) if row is not None else None
 
 
 def tags_after(connection: Connection, image: ImageName, after: str, *, limit: int) -> Sequence[KnownTag]:
@@ -383,7 +352,7 @@ def page_of_repositories(connection: Connection, *, limit: int, after: str | Non
     wanted = select(repositories).order_by(repositories.c.image).limit(limit + 1)
     if after is not None:
         wanted = wanted.where(repositories.c.image > decode_cursor(after, str)[0])
-    rows = [_repository(row) for row in connection.execute(wanted)]
+    rows = [known_repository(row) for row in connection.execute(wanted)]
     return cut(rows, limit, lambda row: encode_cursor(row.image))
 
 
@@ -396,7 +365,8 @@ def page_of_tags(connection: Connection, image: str, *, limit: int, after: str |
     return cut(rows, limit, lambda row: encode_cursor(row.tag))
 
 
-def _know_repository(connection: Connection, image: ImageName, now: datetime) -> None:
+def know_repository(connection: Connection, image: ImageName, now: datetime) -> None:
+    """Have a row for a repository."""
     insert_absent(connection, repositories, {"image": str(image), "first_seen_at": now})
 
 
@@ -419,7 +389,8 @@ def _tag(row: Row[tuple[object, ...]]) -> KnownTag:
     return KnownTag(image=row.image, tag=row.tag, first_seen_at=row.first_seen_at, sighting=sighting)
 
 
-def _repository(row: Row[tuple[object, ...]]) -> KnownRepository:
+def known_repository(row: Row[tuple[object, ...]]) -> KnownRepository:
+    """A row of `repositories` as a value."""
     return KnownRepository(
         image=row.image,
         first_seen_at=row.first_seen_at,

@@ -315,8 +315,12 @@ def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | Non
 
 
 def spec_hash(policy: Policy) -> str:
-    """What a text in Git came under: the policy's spec and the image that it names."""
-    return f"{policy.spec.fingerprint() if policy.spec else _NO_SPEC}:{policy.image_text}"
+    """What a text in Git came under: the policy's spec and the image that it names.
+
+    That charts' tags are read back as versions is how a spec is read, and no change of it.
+    """
+    written = replace(policy.spec, is_chart=False).fingerprint() if policy.spec else _NO_SPEC
+    return f"{written}:{policy.image_text}"
 
 
 def image_of(spec_hash: str) -> str:

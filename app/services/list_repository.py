@@ -6,7 +6,7 @@ from datetime import datetime
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, is_signature_tag, is_tag
 from app.core.ports import Registry
-from app.db import catalogue, held_back, lanes
+from app.db import catalogue, held_back, lanes, listing_problems
 from app.db.database import Database
 from app.db.listed_tags import TagList, Told, record_listed
 from app.services.ask_about_gone import ask_about_gone
@@ -63,7 +63,7 @@ def _note_problem(look: Look, image: ImageName, problem: str, asked_at: datetime
     """Write down why there is no list; the lanes that wait for one say so with their next run."""
     now, timing = look.now(), look.systems.timing
     with look.database.transaction() as connection:
-        is_news = catalogue.note_listing_problem(connection, image, problem, asked_at=asked_at)
+        is_news = listing_problems.note(connection, image, problem, asked_at=asked_at)
         keys: Sequence[str] = []
         if is_news and not catalogue.is_listed(connection, image):
             keys = lanes.lanes_of_image(connection, image)
@@ -78,7 +78,7 @@ def _note_short(look: Look, image: ImageName, short: Sequence[str], asked_at: da
         problem = f"its list is short: it lacks {shown}, although the manifest is there"
         look.find(f"{image}: {problem}", len(short))
         with look.database.transaction() as connection:
-            catalogue.note_listing_problem(connection, image, problem, asked_at=asked_at)
+            listing_problems.note(connection, image, problem, asked_at=asked_at)
 
 
 def _told(database: Database, image: ImageName, listed: TagList) -> dict[str, Told]:

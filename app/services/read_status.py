@@ -10,11 +10,11 @@ from sqlalchemy import Connection, func, select
 
 from app.core.promotion.applying import ApplicationState
 from app.db import (
-    catalogue,
     deliveries,
     held_back,
     lanes,
     latencies,
+    listing_problems,
     measures,
     owed_looks,
     promotions,
@@ -187,12 +187,12 @@ class _Registries(TypedDict):
 def _registries(connection: Connection, now: datetime) -> _Registries:
     """What the registries did not tell."""
     owed, since = owed_looks.count(connection)
-    problems = catalogue.with_problems(connection, limit=_MOST_SHOWN)
+    problems = listing_problems.some(connection, limit=_MOST_SHOWN)
     return {
         "owed_looks": owed,
         "oldest_owed_look_s": _age(since, now),
         "owed_errors": [OwedView.of(one) for one in owed_looks.oldest(connection, limit=_MOST_SHOWN)],
-        "unlisted": catalogue.count_problems(connection),
+        "unlisted": listing_problems.count(connection),
         "listing_problems": [
             ListingProblem(
                 image=one.image, problem=one.problem or "", at=one.failed_at, is_listed=one.listed_at is not None

@@ -1,6 +1,8 @@
 """A delivery is carried to its end or put off: what nobody can help is tried again, what cannot be used is kept."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.core.errors import Unavailable
-from app.core.facts import BuildResult
+from app.core.facts import BuildFinished, BuildResult
+from app.core.ports import BuildSeen, Jenkins
 from app.db import deliveries
 from app.db.deliveries import ClaimedDelivery, DeliveryRow, DeliveryState
 from tests.servers.jenkins import Odd, build_body
@@ -18,7 +21,6 @@ from tests.services.webhooks import (
     NOW,
     Site,
     build_report,
-    digest_of,
     envelope,
     notification,
     push_event,
@@ -30,18 +32,27 @@ LONGEST_WAIT = 5 * MINUTE
 
 
 class Misbehaving:
-    """A registry that fails in a way of its own."""
+    """A Jenkins that fails in a way of its own."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def tags(self, path: str) -> list[str]:
-        del path
+    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
+        del patterns
         raise self.error
 
-    def digest(self, path: str, reference: str) -> str | None:
-        del path, reference
+    def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:
+        del job, number, limit
         raise self.error
+
+    def build(self, job: str, number: int) -> BuildFinished | None:
+        del job, number
+        raise self.error
+
+
+def swap_jenkins(site: Site, jenkins: Jenkins) -> None:
+    """Let another Jenkins answer in place of the real one."""
+    site.systems = replace(site.systems, jenkins={"main": jenkins})
 
 
 def claim_when_due(site: Site, row: DeliveryRow) -> ClaimedDelivery:
@@ -57,18 +68,18 @@ def claim_when_due(site: Site, row: DeliveryRow) -> ClaimedDelivery:
 def test_who_asks_to_come_back_later_is_asked_no_sooner_but_within_five_minutes(
     site: Site, asked_s: int, waits_s: int
 ) -> None:
-    site.swap_registry(Misbehaving(Unavailable("too many requests", retry_after=timedelta(seconds=asked_s))))
-    row = site.send("registry", envelope(push_event(TAG, None)))
+    swap_jenkins(site, Misbehaving(Unavailable("too many requests", retry_after=timedelta(seconds=asked_s))))
+    row = site.send("plugin", notification(1))
     assert row.due_at - site.now == timedelta(seconds=waits_s)
 
 
 def test_what_cannot_be_asked_is_asked_again_ever_more_slowly_and_counts_nothing(site: Site) -> None:
-    site.swap_registry(Misbehaving(Unavailable("the registry does not answer")))
-    row, waits = site.send("registry", envelope(push_event(TAG, None))), []
+    swap_jenkins(site, Misbehaving(Unavailable("jenkins does not answer")))
+    row, waits = site.send("plugin", notification(1)), []
     for _ in range(12):
         waits.append(row.due_at - site.now)
         assert (row.state, row.attempts) == (DeliveryState.WAITING, 0)
-        assert row.error == "the registry does not answer"
+        assert row.error == "jenkins does not answer"
         claim = claim_when_due(site, row)
         site.interpreter().interpret(claim)
         row = site.delivery(claim.id)
@@ -194,8 +205,8 @@ def test_a_delivery_whose_source_was_removed_is_kept_as_unusable(site: Site) -> 
 
 
 def test_a_failure_that_nobody_expected_counts_until_the_delivery_is_dead(site: Site) -> None:
-    site.swap_registry(Misbehaving(ZeroDivisionError("password=hunter2")))
-    site.keep("registry", envelope(push_event(TAG, None)))
+    swap_jenkins(site, Misbehaving(ZeroDivisionError("password=hunter2")))
+    site.keep("plugin", notification(1))
     claim = site.claim()
     for count in range(1, 9):
         with pytest.raises(ZeroDivisionError):
@@ -210,32 +221,32 @@ def test_a_failure_that_nobody_expected_counts_until_the_delivery_is_dead(site: 
 
 
 def test_waiting_for_others_brings_a_delivery_no_nearer_to_its_death(site: Site) -> None:
-    site.swap_registry(Misbehaving(Unavailable("down")))
-    row = site.send("registry", envelope(push_event(TAG, None)))
+    swap_jenkins(site, Misbehaving(Unavailable("down")))
+    row = site.send("plugin", notification(1))
     for _ in range(20):
         site.interpreter().interpret(claim_when_due(site, row))
         row = site.delivery(row.id)
-    site.swap_registry(Misbehaving(ZeroDivisionError()))
+    swap_jenkins(site, Misbehaving(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         site.interpreter().interpret(claim_when_due(site, row))
     assert (site.delivery(row.id).state, site.delivery(row.id).attempts) == (DeliveryState.WAITING, 1)
 
 
 def test_a_dead_delivery_that_is_replayed_is_worked_off(site: Site) -> None:
-    real = site.systems.registries[site.registry.host]
-    site.swap_registry(Misbehaving(ZeroDivisionError()))
-    delivery_id = site.keep("registry", envelope(push_event(TAG, digest_of(TAG))))
+    real = site.systems.jenkins["main"]
+    swap_jenkins(site, Misbehaving(ZeroDivisionError()))
+    delivery_id = site.keep("plugin", notification(1))
     for _ in range(8):
         site.now += LONGEST_WAIT
         with pytest.raises(ZeroDivisionError):
             site.interpret()
     assert site.delivery(delivery_id).state is DeliveryState.DEAD
-    site.swap_registry(real)
-    site.put_image(TAG)
+    swap_jenkins(site, real)
+    site.jenkins.put_build("team/app/main", build_body(1))
     with site.database.transaction() as connection:
         assert deliveries.replay(connection, delivery_id, now=site.now)
     assert site.interpret().state is DeliveryState.DONE
-    assert site.tag(TAG) is not None
+    assert [one.number for one in site.builds()] == [1]
 
 
 @pytest.mark.parametrize(
@@ -247,15 +258,15 @@ def test_a_dead_delivery_that_is_replayed_is_worked_off(site: Site) -> None:
     ],
 )
 def test_a_worker_that_lost_a_delivery_leaves_it_as_the_other_left_it(site: Site, answer: Exception | None) -> None:
-    site.put_image(TAG)
-    site.keep("registry", envelope(push_event(TAG, digest_of(TAG))))
+    site.jenkins.put_build("team/app/main", build_body(1))
+    site.keep("plugin", notification(1))
     late, slow = site.claim("late"), site.interpreter()
     site.now += LEASE + timedelta(seconds=1)
     site.interpreter().interpret(site.claim("quick"))
     ended, facts = site.delivery(late.id), site.facts()
     assert ended.state is DeliveryState.DONE
     if answer is not None:
-        site.swap_registry(Misbehaving(answer))
+        swap_jenkins(site, Misbehaving(answer))
         slow = site.interpreter()
     try:
         slow.interpret(late)
