@@ -149,15 +149,7 @@ class LocalForge:
 
     def close(self, number: int, *, by: str) -> PullRequest:
         """Close it; one that is closed or merged stays as it is."""
-
-        def closed(_: Snapshot, pull: Pull) -> Pull:
-            if pull.state is not PullRequestState.OPEN:
-                return pull
-            return pull.model_copy(
-                update={"state": PullRequestState.CLOSED, "closed_by": by, "closed_at": self._clock()}
-            )
-
-        return self._change(number, closed)
+        return self._change(number, lambda _, pull: self._closed(pull, by))
 
     def reopen(self, number: int, *, by: str) -> PullRequest:
         """Open a closed one again, saying who did; raises PullRequestNotReady where it has no branch or was merged."""
@@ -225,14 +217,18 @@ class LocalForge:
     def _look(self) -> Snapshot:
         """Everything as it is now; whoever deleted the branch of an open one has closed it."""
         snapshot = take_snapshot(self._git)
-        lost = [
-            number
-            for number, pull in snapshot.pulls.items()
-            if pull.state is PullRequestState.OPEN and snapshot.branch(pull.head) is None
-        ]
+        lost = [number for number, pull in snapshot.pulls.items() if _is_without_branch(snapshot, pull)]
         for number in lost:
-            self.close(number, by="unknown")
+            self._change(number, self._closed_without_branch)
         return take_snapshot(self._git) if lost else snapshot
+
+    def _closed_without_branch(self, snapshot: Snapshot, pull: Pull) -> Pull:
+        return self._closed(pull, "unknown") if _is_without_branch(snapshot, pull) else pull
+
+    def _closed(self, pull: Pull, by: str) -> Pull:
+        if pull.state is not PullRequestState.OPEN:
+            return pull
+        return pull.model_copy(update={"state": PullRequestState.CLOSED, "closed_by": by, "closed_at": self._clock()})
 
     def _change(self, number: int, change: Callable[[Snapshot, Pull], Pull]) -> PullRequest:
         for _attempt in range(_ATTEMPTS):
@@ -353,6 +349,10 @@ def _pull(snapshot: Snapshot, number: int) -> Pull:
 def _open_from(snapshot: Snapshot, head: str, *, into: str) -> int | None:
     wanted = (head, into, PullRequestState.OPEN)
     return next((n for n, pull in snapshot.pulls.items() if (pull.head, pull.base, pull.state) == wanted), None)
+
+
+def _is_without_branch(snapshot: Snapshot, pull: Pull) -> bool:
+    return pull.state is PullRequestState.OPEN and snapshot.branch(pull.head) is None
 
 
 def _head_move(snapshot: Snapshot, number: int) -> RefMove:
