@@ -217,14 +217,16 @@ def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyS
 
 
 def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
-    if state.policy.spec is None or state.selection is None:
+    selection = state.with_changes or state.selection
+    if state.policy.spec is None or selection is None:
         return None
-    return TagsExplanation.of(explain(state.policy.spec, state.selection, asked=pushed))
+    return TagsExplanation.of(explain(state.policy.spec, selection, asked=pushed))
 
 
 def _left_out(state: PolicyState) -> LeftOut:
     present = [known for known in state.tags.values() if not known.is_gone]
-    selected = state.selection.verdicts if state.selection is not None else {}
+    selection = state.with_changes or state.selection
+    selected = selection.verdicts if selection is not None else {}
     barred = sorted(one.tag for one in present if not is_admissible(one) and one.tag not in selected)
     return LeftOut(gone=len(state.tags) - len(present), barred=len(barred), barred_tags=barred[-MOST_ON_A_SIDE:])
 
@@ -235,7 +237,7 @@ def _left_out_reports(connection: Connection, found: _Found, pushed: str) -> Ite
         image = found.systems.known_as(ImageName.parse(found.details.image))
     except InvalidImage:
         return
-    named = re.compile(rf"{re.escape(f'{image}:{pushed}')}(?![A-Za-z0-9_.-])")
+    named = re.compile(rf"{re.escape(f'{image}:{pushed}')}(?![A-Za-z0-9_-]|\.[A-Za-z0-9_])")
     for row in deliveries.ignored_of(connection, f"{image}:{pushed}", limit=_MOST_LEFT_OUT):
         if named.search(row.outcome or ""):
             yield f"delivery {row.id} of {row.received_at:%Y-%m-%d %H:%M} UTC: {(row.outcome or '')[:500]}"
