@@ -259,14 +259,16 @@ def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyS
 
 
 def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
-    if state.policy.spec is None or state.selection is None:
+    selection = state.with_changes or state.selection
+    if state.policy.spec is None or selection is None:
         return None
-    return TagsExplanation.of(explain(state.policy.spec, state.selection, asked=pushed))
+    return TagsExplanation.of(explain(state.policy.spec, selection, asked=pushed))
 
 
 def _left_out(state: PolicyState) -> LeftOut:
     present = [known for known in state.tags.values() if not known.is_gone]
-    selected = state.selection.verdicts if state.selection is not None else {}
+    selection = state.with_changes or state.selection
+    selected = selection.verdicts if selection is not None else {}
     barred = sorted(one.tag for one in present if not is_admissible(one) and one.tag not in selected)
     return LeftOut(gone=len(state.tags) - len(present), barred=len(barred), barred_tags=barred[-MOST_ON_A_SIDE:])
 
@@ -277,7 +279,7 @@ def _left_out_reports(connection: Connection, found: FoundPolicy, pushed: str) -
         image = found.systems.known_as(ImageName.parse(found.details.image))
     except InvalidImage:
         return
-    named = re.compile(rf"{re.escape(f'{image}:{pushed}')}(?![A-Za-z0-9_.-])")
+    named = re.compile(rf"{re.escape(f'{image}:{pushed}')}(?![A-Za-z0-9_-]|\.[A-Za-z0-9_])")
     for row in deliveries.mentioning(connection, f"{image}:{pushed}", limit=_MOST_LEFT_OUT):
         outcome = row.outcome or ""
         if outcome.startswith(deliveries.IGNORED) and named.search(outcome):

@@ -6,11 +6,13 @@ import pytest
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.promotion.rules import InvalidRules, read_rules
-from app.db import builds, policies
+from app.db import builds, deliveries, policies
 from app.db.database import Database
+from app.db.deliveries import DeliveryState
 from app.services.explain_policy import Question, explain_policy
+from tests.db.facts import delivery
 from tests.end_to_end.bridge import deployment, policy
-from tests.services.lanes import IMAGE, Lane, digest
+from tests.services.lanes import IMAGE, LEASE, Lane, digest
 
 STAGES = """
 stages:
@@ -118,6 +120,21 @@ def test_a_policy_that_matches_barred_tags_only_is_named_with_both_ways_to_conse
         assert "only builds of change requests made the tags that it matches (1.1.0)" in said
         assert "requires: {build: {change_requests: allow}}" in said
         assert 'change_requests: {allow: ["flux-system/app"]}' in said
+
+
+def test_a_push_is_explained_by_the_reports_of_it_that_were_left_out(tmp_path: Path, database: Database) -> None:
+    lane = _lane(tmp_path, database)
+    lane.run()
+    outcome = f"ignored: source ci may not speak for job payroll/app, so not for {IMAGE}:1.1.0. no facts"
+    for number, said in enumerate([outcome, outcome.replace("1.1.0", "1.1.0-rc.1"), "facts: BuildFinished"]):
+        with database.transaction() as connection:
+            deliveries.keep(connection, delivery(str(number)))
+            claim = deliveries.claim_next(connection, owner="tests", now=lane.now, lease=LEASE)
+            assert claim is not None
+            deliveries.finish(connection, claim, state=DeliveryState.DONE, outcome=said, now=lane.now)
+    question = Question(namespace="flux-system", name="app", push=f"{IMAGE}:1.1.0")
+    notes = explain_policy(database, lane.systems, question, scans=lane.scans, now=lane.now).notes
+    assert [note.partition("UTC: ")[2] for note in notes] == [outcome]
 
 
 @pytest.mark.parametrize("key", ["jobs", "branches", "tests", "parameters"])

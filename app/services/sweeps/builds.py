@@ -85,15 +85,17 @@ def sweep_builds(look: Look) -> None:
             for pattern in patterns:
                 its = {job: number for job, number in newest.items() if _pattern_of(job, patterns) == pattern}
                 _look_at(look, _jobs(look, controller, jenkins, pattern, its))
-            _look_at_unknown(look, controller, jenkins, newest)
+            _look_at_unknown(look, controller, jenkins)
+    for controller in sorted(look.systems.jenkins.keys() - look.systems.sweeps.jobs.keys()):
+        _look_at_unknown(look, controller, look.systems.jenkins[controller])
 
 
 def _leave_out(look: Look, controller: str, name: str, why: str) -> None:
     look.leave_out(f"jenkins.{controller} {name[:200]!a}: {why}")
 
 
-def _look_at_unknown(look: Look, controller: str, jenkins: Jenkins, jobs: Mapping[str, int]) -> None:
-    """Ask again for builds that Jenkins could not show, also where the job was looked at beyond them."""
+def _look_at_unknown(look: Look, controller: str, jenkins: Jenkins) -> None:
+    """Ask again for builds that Jenkins could not show, also where the job is not swept or was beyond them."""
     with look.database.transaction() as connection:
         since = look.now() - _UNKNOWN_FOR
         unknown = builds.unknown_since(connection, controller, since, limit=_MOST_UNKNOWN)
@@ -111,7 +113,7 @@ def _look_at_unknown(look: Look, controller: str, jenkins: Jenkins, jobs: Mappin
         look.find(_told(job, [build]))
 
     steps = {f"jenkins.{controller} {job} #{number}": partial(look_at, job, number) for job, number in unknown}
-    look.each(f"jenkins.{controller}", {what: step for what, step in steps.items() if step.args[0] in jobs})
+    look.each(f"jenkins.{controller}", steps)
 
 
 def _pattern_of(job: str, patterns: Sequence[str]) -> str | None:
