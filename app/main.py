@@ -162,7 +162,7 @@ class Server:
                 root_path=self.settings.root_path,
                 body_limit=limits.body_bytes,
                 wake=self._wake,
-                intake=IntakeLimits(most_reading=limits.reading, most_bytes=limits.inbox_bytes, body_s=limits.body_s),
+                intake=IntakeLimits(most_bytes=limits.inbox_bytes, body_s=limits.body_s),
                 version=version("fluxbridge"),
             )
         )

@@ -37,6 +37,10 @@ _CONNECTING = {
     "keepalives_interval": 2,
     "keepalives_count": 2,
     "tcp_user_timeout": 8000,
+    # A pooler that gives each transaction another connection knows of none that an earlier one has prepared.
+    "prepare_threshold": None,
+    # A database in SQL_ASCII has to be told apart, not to break the driver.
+    "client_encoding": "utf8",
 }
 _log = structlog.get_logger("fluxbridge.database")
 
@@ -157,9 +161,12 @@ class Database:
     def _bound(self, connection: Connection, *, is_bounded: bool) -> None:
         if self.is_sqlite:
             self._is_bounded = is_bounded
-        elif not is_bounded:
-            for name in _POSTGRESQL_LIMITS:
-                connection.execute(text(f"SET LOCAL {name} = 0"))
+            return
+        # What hangs is ended by the server: a statement, a wait for a row, a transaction of a process that froze. Set
+        # for each transaction, for a pooler may give the next one another connection.
+        limits = {name: int(self._longest_statement_s * part * 1000) for name, part in _POSTGRESQL_LIMITS.items()}
+        told = (f"set_config('{name}', '{limit if is_bounded else 0}', true)" for name, limit in limits.items())
+        connection.exec_driver_sql(f"SELECT {', '.join(told)}")
 
     def lease_clock(self, connection: Connection) -> datetime:
         """The database server's clock, by which leases of several processes are measured (PostgreSQL)."""
@@ -167,9 +174,14 @@ class Database:
         return now.astimezone(UTC)
 
     def migrate(self) -> None:
-        """Bring the schema to this version's. Raises NewerSchema."""
+        """Bring the schema to this version's. Raises NewerSchema, CannotMigrate."""
         with self.transaction(is_bounded=False) as connection:
-            migrations.migrate(connection)
+            try:
+                migrations.migrate(connection)
+            except DBAPIError as error:
+                if self._told(error) is not None:
+                    raise
+                raise migrations.CannotMigrate(" ".join(str(error.orig).split())[:300]) from error
 
     def is_current(self) -> bool:
         """Tell whether the schema is this version's."""
@@ -196,7 +208,6 @@ class Database:
                 connect_args=_CONNECTING,
             )
             event.listen(engine, "do_connect", self._log_in)
-            event.listen(engine, "connect", self._prepare_postgresql)
             return engine
         engine = create_engine(self._url, hide_parameters=True, pool_size=1, max_overflow=0)
         event.listen(engine, "connect", self._prepare_sqlite)
@@ -217,14 +228,6 @@ class Database:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.set_progress_handler(self._is_statement_late, _STEPS_BETWEEN_LOOKS)
-
-    def _prepare_postgresql(self, connection: DBAPIConnection, record: object) -> None:
-        """What hangs is ended by the server: a statement, a wait for a row, a transaction of a process that froze."""
-        del record
-        assert isinstance(connection, psycopg.Connection)  # noqa: S101 (only PostgreSQL's driver comes here)
-        for name, part in _POSTGRESQL_LIMITS.items():
-            connection.execute(f"SET {name} = {int(self._longest_statement_s * part * 1000)}".encode())
-        connection.commit()
 
     def _begin_statement(self, *_: object) -> None:
         self._statement_ends_at = time.monotonic() + self._longest_statement_s if self._is_bounded else math.inf

@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -27,6 +28,7 @@ class _Waiting:
     """A delivery that waits to be kept; `new` is None once nobody waits for it any more."""
 
     new: NewDelivery | None
+    source: str
     size: int
     kept: "Future[str]" = field(default_factory=Future)
 
@@ -64,8 +66,8 @@ class InboxStalled(Unavailable):
 class Inbox:
     """Keeps deliveries durably: `keep` returns only after the commit that holds the delivery.
 
-    `held_bytes` are the bytes of all bodies that wait here. Senders give up after ten seconds: nobody waits for longer
-    than `longest_wait_s`, and once a commit has taken `stalled_s`, what comes is refused at once.
+    `held_bytes` are the bytes of the bodies that wait here, by source. Senders give up after ten seconds: nobody waits
+    for longer than `longest_wait_s`, and once a commit has taken `stalled_s`, what comes is refused at once.
     """
 
     def __init__(
@@ -84,7 +86,13 @@ class Inbox:
         self._is_open = False
         self._began: float | None = None
         self._door = threading.Lock()
-        self.held_bytes = 0
+        self._held: Counter[str] = Counter()
+
+    @property
+    def held_bytes(self) -> "Counter[str]":
+        """The bytes of the bodies that wait here, by source."""
+        with self._door:
+            return +self._held
 
     def start(self) -> None:
         """Begin to keep."""
@@ -126,21 +134,21 @@ class Inbox:
             raise InboxFull(self._capacity)
 
     def _put(self, new: NewDelivery) -> _Waiting:
-        waiting = _Waiting(new, len(new.body))
+        waiting = _Waiting(new, new.source, len(new.body))
         with self._door:
             self.check()
             try:
                 self._queue.put_nowait(waiting)
             except queue.Full:
                 raise InboxFull(self._capacity) from None
-            self.held_bytes += waiting.size
+            self._held[new.source] += waiting.size
         waiting.kept.add_done_callback(lambda _: self._let_go(waiting))
         return waiting
 
     def _let_go(self, waiting: _Waiting) -> None:
         waiting.new = None
         with self._door:
-            self.held_bytes -= waiting.size
+            self._held[waiting.source] -= waiting.size
 
     def _run(self) -> None:
         while True:
@@ -177,8 +185,7 @@ class Inbox:
                     self._keep_group([item])
                 return
             why = " ".join(str(error).split())[:300]
-            source = items[0].new.source[:80] if items[0].new is not None else ""
-            _log.warning("a delivery could not be kept", source=source, why=why)
+            _log.warning("a delivery could not be kept", source=items[0].source[:80], why=why)
             _refuse(items, type(error).__name__)
         else:
             for item, delivery_id in zip(items, ids, strict=True):

@@ -24,6 +24,46 @@ class NewerSchema(Refused):
         self.revision = revision
 
 
+class CannotMigrate(Refused):
+    """The database does not let its schema be made; what it says names the cause."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the database's schema cannot be brought to this version's: {why}; nothing was changed: mend that as the "
+            "database's owner, and run `fluxbridge migrate` again"
+        )
+
+
+class NoSchema(Refused):
+    """The account's search_path leads to no schema in which it could make tables."""
+
+    def __init__(self, account: str, path: str) -> None:
+        super().__init__(
+            f"the search_path of {account} ({path or 'empty'}) leads to no schema that is there: "
+            f"ALTER ROLE {account} SET search_path = public, or make the schema that it names"
+        )
+
+
+class NoRightToCreate(Refused):
+    """The account may make no tables in the schema that it uses."""
+
+    def __init__(self, account: str, schema: str) -> None:
+        super().__init__(
+            f"{account} may make no tables in the schema {schema}: GRANT CREATE ON SCHEMA {schema} TO {account}, "
+            "or let another account run `fluxbridge migrate`"
+        )
+
+
+class WrongEncoding(Refused):
+    """The database cannot hold every text."""
+
+    def __init__(self, database: str, encoding: str) -> None:
+        super().__init__(
+            f"the database {database} has the encoding {encoding} and cannot hold every text: make another one "
+            "(CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0) and name it in `database`"
+        )
+
+
 def migrations_folder() -> Path:
     """The migrations: beside the package in a checkout, inside it in an installed wheel."""
     package = Path(__file__).parents[1]
@@ -32,13 +72,19 @@ def migrations_folder() -> Path:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the schema to this version's; processes that start together go one after the other. Raises NewerSchema."""
+    """Bring the schema to this version's; processes that start together go one after the other.
+
+    Raises NewerSchema, WrongEncoding, NoSchema, NoRightToCreate.
+    """
     if connection.dialect.name == "postgresql":
+        _check_place(connection)
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
     present = MigrationContext.configure(connection).get_current_revision()
     config = configuration(connection)
     if present is not None and present not in _known(config):
         raise NewerSchema(present)
+    if connection.dialect.name == "postgresql" and present not in _heads(config):
+        _check_right(connection)
     command.upgrade(config, "head")
 
 
@@ -53,6 +99,28 @@ def configuration(connection: Connection) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     return config
+
+
+def _check_place(connection: Connection) -> None:
+    """See that tables have a schema to be in, and the database the right encoding."""
+    asked = "SELECT current_user, current_database(), current_schema(), current_setting('server_encoding')"
+    account, database, schema, encoding = connection.execute(text(asked)).one()
+    if encoding != "UTF8":
+        raise WrongEncoding(database, encoding)
+    if schema is None:
+        path = connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
+        raise NoSchema(account, path)
+
+
+def _check_right(connection: Connection) -> None:
+    asked = "SELECT current_user, current_schema(), has_schema_privilege(current_schema(), 'CREATE')"
+    account, schema, may_create = connection.execute(text(asked)).one()
+    if not may_create:
+        raise NoRightToCreate(account, schema)
+
+
+def _heads(config: Config) -> set[str]:
+    return set(ScriptDirectory.from_config(config).get_heads())
 
 
 def _known(config: Config) -> set[str]:

@@ -21,6 +21,12 @@ def tell(connection: Connection) -> None:
         connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": _CHANNEL})
 
 
+def _is_pooled(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    """Tell whether a pooler stands in between: it answers a login with a process id of its own."""
+    told = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return told is not None and told[0] != connection.info.backend_pid
+
+
 class Listener:
     """Hears what other processes tell; `url` is asked for each connection, for its password may change.
 
@@ -46,10 +52,16 @@ class Listener:
             url.render_as_string(hide_password=False),
             autocommit=True,
             connect_timeout=5,
+            prepare_threshold=None,
             keepalives_idle=30,
             keepalives_interval=10,
             keepalives_count=3,
         ) as connection:
+            if _is_pooled(connection):
+                _log.info("the database is behind a pooler, which passes no wakes on; other processes' work is polled")
+                self._on_wake()
+                stopping.wait()
+                return
             connection.execute(f"LISTEN {_CHANNEL}")
             self._on_wake()
             while not stopping.is_set():

@@ -8,10 +8,11 @@ from pydantic import BaseModel, Field
 from app.core.facts import RevisionApplied, RevisionUnderway
 from app.senders.flux_revision import Revision, parse_revision
 from app.senders.payload import PAYLOAD, Instant, Line, read_body
-from app.senders.proofs import verify_hmac
+from app.senders.proofs import expect_hmac, verify_hmac
 from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, no_external_id
 
 _ANNOTATION = "event.toolkit.fluxcd.io/"
+_ALGORITHMS = ("sha256", "sha512")
 _SUCCESSES = {
     "Kustomization": frozenset({"ReconciliationSucceeded"}),
     "HelmRelease": frozenset({"InstallSucceeded", "UpgradeSucceeded"}),
@@ -42,7 +43,16 @@ class _Event(BaseModel):
 
 def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
     """Check X-Signature over the raw body. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_hmac(request, keys, header="X-Signature", signed=request.body, algorithms=("sha256", "sha512"))
+    verify_hmac(request, keys, header="X-Signature", signed=request.body, algorithms=_ALGORITHMS)
+
+
+def prove_head(request: WebhookRequest, keys: Keys, _now: datetime) -> bool:
+    """The signature is over the body: the head tells only whether there is one.
+
+    Raises NoKeyConfigured, ProofMissing.
+    """
+    expect_hmac(request, keys, header="X-Signature", algorithms=_ALGORITHMS)
+    return False
 
 
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
@@ -116,6 +126,7 @@ def _without_prefixes(metadata: Mapping[str, str]) -> dict[str, str]:
 FLUX = Sender(
     kind="flux",
     verify=verify,
+    prove_head=prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", "gotk-component"),

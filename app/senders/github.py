@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel
 
 from app.core.facts import BranchMoved, PullRequestChanged
 from app.senders.payload import PAYLOAD, Line, Model, PositiveNumber, is_commit, read_model
-from app.senders.proofs import verify_hmac
+from app.senders.proofs import expect_hmac, verify_hmac
 from app.senders.sender import MOST_BYTES, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest
 from app.senders.strict_json import read_json
 
@@ -87,6 +87,15 @@ def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
     verify_hmac(request, keys, header="X-Hub-Signature-256", signed=request.body)
 
 
+def prove_head(request: WebhookRequest, keys: Keys, _now: datetime) -> bool:
+    """The signature is over the body: the head tells only whether there is one.
+
+    Raises NoKeyConfigured, ProofMissing.
+    """
+    expect_hmac(request, keys, header="X-Hub-Signature-256")
+    return False
+
+
 def external_id(request: WebhookRequest) -> str | None:
     """Return the delivery's GUID, which a redelivery keeps."""
     delivery = request.headers.get("x-github-delivery", "")
@@ -148,6 +157,7 @@ def _read_push(event: _PushEvent) -> Parsed:
 GITHUB = Sender(
     kind="github",
     verify=verify,
+    prove_head=prove_head,
     external_id=external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", "x-github-event", "x-github-delivery", "x-github-hook-id"),

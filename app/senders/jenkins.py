@@ -21,11 +21,12 @@ from app.senders.payload import (
     read_body,
     read_model,
 )
-from app.senders.proofs import OutsideWindow, ProofMissing, verify_hmac
+from app.senders.proofs import OutsideWindow, ProofMissing, expect_hmac, verify_hmac
 from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
 from app.senders.web_addresses import is_web_address, without_credentials
 
 _TIMESTAMP = "X-Signature-Timestamp"
+_SIGNATURE = "X-Signature"
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _WINDOW = timedelta(minutes=5)
 
@@ -100,11 +101,31 @@ def verify(request: WebhookRequest, keys: Keys, now: datetime) -> None:
 
     Raises NoKeyConfigured, ProofMissing, WrongProof, OutsideWindow.
     """
+    sent = _signed_at(request)
+    verify_hmac(request, keys, header=_SIGNATURE, signed=sent.encode() + b"." + request.body)
+    _check_window(sent, now)
+
+
+def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
+    """The signature is over the body: the head tells only whether there is one, and of when.
+
+    Raises NoKeyConfigured, ProofMissing, OutsideWindow.
+    """
+    sent = _signed_at(request)
+    expect_hmac(request, keys, header=_SIGNATURE)
+    _check_window(sent, now)
+    return False
+
+
+def _signed_at(request: WebhookRequest) -> str:
     sent = request.headers.get(_TIMESTAMP.lower(), "")
     if not _SECONDS.fullmatch(sent):
         problem = "is malformed" if sent else "is missing or empty"
         raise ProofMissing(_TIMESTAMP, problem=problem, expected="whole seconds since 1970, as in the signature")
-    verify_hmac(request, keys, header="X-Signature", signed=sent.encode() + b"." + request.body)
+    return sent
+
+
+def _check_window(sent: str, now: datetime) -> None:
     signed_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(sent))
     if abs(now - signed_at) > _WINDOW:
         raise OutsideWindow(signed_at=signed_at, now=now, window=_WINDOW)
@@ -188,6 +209,7 @@ def _as_digest(text: str | None) -> str | None:
 JENKINS = Sender(
     kind="jenkins",
     verify=verify,
+    prove_head=prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", "x-signature-timestamp"),

@@ -37,6 +37,12 @@ def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
     verify_token_or_basic(request, keys)
 
 
+def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
+    """The URL's token or the credentials are the whole proof."""
+    verify(request, keys, now)
+    return True
+
+
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     """Read which build ended; phases before the end are ignored. Raises Unusable."""
     notification = read_body(request, _Notification)
@@ -70,6 +76,7 @@ def job_of(url: str) -> str:
 JENKINS_NOTIFICATION = Sender(
     kind="jenkins-notification",
     verify=verify,
+    prove_head=prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

@@ -99,14 +99,17 @@ class Parsed:
 class Sender:
     """One kind of source.
 
-    `verify` raises a NotAuthentic leaf, `parse` raises Unusable and, where the configuration lacks `speaks_for`,
-    OriginNotNamed. `parse` reads the body and `kept_headers` only, so it can run later on what was kept. `external_id`
-    is None where the sender has no id of its own; it never raises. `needs` lists kinds of keys of which one must be
-    configured. `keeps_oversized`: the sender would repeat a refused request for ever, so a marker is kept instead.
+    `verify` raises a NotAuthentic leaf. `prove_head` is asked before a body is read: it raises the same for what the
+    head alone gives away, and is true where the head proves the request by itself. `parse` raises Unusable and, where
+    the configuration lacks `speaks_for`, OriginNotNamed; it reads the body and `kept_headers` only, so it can run later
+    on what was kept. `external_id` is None where the sender has no id of its own; it never raises. `needs` lists kinds
+    of keys of which one must be configured. `keeps_oversized`: the sender would repeat a refused request for ever, so a
+    marker is kept instead.
     """
 
     kind: str
     verify: Callable[[WebhookRequest, Keys, datetime], None]
+    prove_head: Callable[[WebhookRequest, Keys, datetime], bool]
     external_id: Callable[[WebhookRequest], str | None]
     parse: Callable[[WebhookRequest, Origin], Parsed]
     kept_headers: tuple[str, ...]

@@ -170,22 +170,19 @@ class Limits(Section):
     inbox: Count = 1000
     """Webhooks that may wait to be written down at once; beyond, senders are told to come back."""
     inbox_bytes: Count = 64 * 1024 * 1024
-    """Bytes of all webhook bodies that are being read or wait to be written down; beyond, senders are told to come
-    back. At least `limits.body_bytes`.
-    """
-    reading: Count = 256
-    """Webhooks that are read at once. Where there is no room, the one that has been read for longest gives way, if it
-    has taken over a second.
+    """Bytes of all webhook bodies that have come and are being read or wait to be written down; beyond, senders are
+    told to come back. No source takes more than half of it, and one that has less than its equal share gets room from
+    those that have more. At least twice `limits.body_bytes`.
     """
     connections: Count = 500
-    """Connections that are open at once. Where there is no room, the one that has waited longest for a request gives
-    way.
+    """Connections that are open at once. Where there is no room, the one whose request has been awaited for longest,
+    head or body, gives way.
     """
 
     @model_validator(mode="after")
     def _holds_one_body(self) -> Self:
-        if self.inbox_bytes < self.body_bytes:
-            raise wrong("must have an inbox_bytes of at least body_bytes")
+        if self.inbox_bytes < 2 * self.body_bytes:
+            raise wrong("must have an inbox_bytes of at least twice body_bytes")
         return self
 
 

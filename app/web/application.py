@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from app.web.api import routes
 from app.web.errors import answer_errors
+from app.web.framing import OneLength
 from app.web.health import Readiness, health_router
 from app.web.intake import Intake
 from app.web.metrics import StatusCollector, WebhookCounts, metrics_router, watch_intake
@@ -22,7 +23,7 @@ def create_web(parts: WebParts) -> FastAPI:
     registry = CollectorRegistry(auto_describe=False)
     applied_within = parts.systems.timing.applied_within
     registry.register(StatusCollector(parts.database, parts.clock, applied_within=applied_within))
-    intake = Intake(parts.intake, lambda: parts.inbox.held_bytes)
+    intake = Intake(parts.intake, lambda: parts.inbox.held_bytes, sources=len(parts.systems.sources))
     app.state.intake = intake
     watch_intake(registry, intake)
     app.include_router(webhook_router(WebhookCounts(registry), intake))
@@ -30,5 +31,6 @@ def create_web(parts: WebParts) -> FastAPI:
     app.include_router(health_router(Readiness(parts)))
     app.include_router(routes.router)
     answer_errors(app)
+    app.add_middleware(OneLength)
     app.add_middleware(RequestLog)
     return app

@@ -1,4 +1,4 @@
-"""How many connections there may be: one that only waits gives way to a new one, so that none can be kept out."""
+"""How many connections there may be: one whose request is not here yet gives way, so that none can be kept out."""
 
 import asyncio
 import json
@@ -15,12 +15,15 @@ _REFUSED_AT_ONCE = 64
 
 
 class Connections:
-    """The connections of one server; those that wait for the head of a request in the order of their waiting."""
+    """The connections of one server; those whose request is awaited in the order of their waiting.
+
+    A head has to come within `head_s`; how long a body may take is not decided here.
+    """
 
     def __init__(self, *, most: int, head_s: float) -> None:
         self._most, self._head_s = most, head_s
         self._open: set[H11Protocol] = set()
-        self._waiting: dict[H11Protocol, asyncio.TimerHandle] = {}
+        self._waiting: dict[H11Protocol, asyncio.TimerHandle | None] = {}
 
     def protocol(self) -> type[H11Protocol]:
         """Uvicorn's protocol, as `Config(http=…)` takes it, with its connections counted here."""
@@ -67,15 +70,22 @@ class Connections:
         self._stop_waiting(one)
 
     def look(self, one: H11Protocol) -> None:
-        """See whether a connection waits for a head: so it may be dropped, and is after a while."""
-        is_waiting = one in self._open and (one.cycle is None or one.cycle.response_complete)
-        if not is_waiting:
+        """See whether a connection waits for a head, so that it is dropped after a while, or for a body."""
+        awaits_head = one.cycle is None or one.cycle.response_complete
+        awaits_body = one.cycle is not None and one.cycle.more_body and not one.cycle.response_complete
+        if one not in self._open or not (awaits_head or awaits_body):
             self._stop_waiting(one)
         elif one not in self._waiting:
-            self._waiting[one] = one.loop.call_later(self._head_s, self._drop, one)
+            self._waiting[one] = one.loop.call_later(self._head_s, self._drop, one) if awaits_head else None
+        elif not awaits_head:
+            # It keeps its place in the order: one that begins anew again and again must not be the newest each time.
+            self._cancel(self._waiting[one])
+            self._waiting[one] = None
 
     def _stop_waiting(self, one: H11Protocol) -> None:
-        timer = self._waiting.pop(one, None)
+        self._cancel(self._waiting.pop(one, None))
+
+    def _cancel(self, timer: asyncio.TimerHandle | None) -> None:
         if timer is not None:
             timer.cancel()
 

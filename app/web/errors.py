@@ -33,6 +33,9 @@ STATUSES: Mapping[type[FluxbridgeError], HTTPStatus] = {
 }
 _RETRY_AFTER_S = 5
 _MOST_COMPLAINTS = 20
+_LONGEST_WHY = 300
+WHY = "fluxbridge.why"
+"""Where a request's scope holds why it was refused, for the log: our own words, which hold no secret."""
 _log = structlog.get_logger("fluxbridge.web")
 
 
@@ -102,7 +105,13 @@ async def _answer_ours(request: Request, error: Exception) -> JSONResponse:
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("answered as unavailable", why=str(error), cause=str(error.__cause__ or ""))
-    return _answer(request, status, str(error), headers=_headers(request, error), kind=_kind(error))
+    return answer(request, status, error, headers=_headers(request, error))
+
+
+def answer(request: Request, status: HTTPStatus, error: Exception, *, headers: Mapping[str, str]) -> JSONResponse:
+    """The problem document of one of our errors; the log gets its words too."""
+    request.scope[WHY] = str(error)[:_LONGEST_WHY]
+    return _answer(request, status, str(error), headers=headers, kind=_kind(error))
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
+from typing import Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
@@ -12,7 +13,10 @@ from prometheus_client.registry import Collector
 from app.db.database import Database
 from app.services.read_status import PullRequestLatency, Status, read_status
 from app.services.systems import Clock
+from app.web.errors import status_of
 from app.web.intake import Intake
+
+ABORTED: Literal["aborted"] = "aborted"
 
 
 class WebhookCounts:
@@ -23,15 +27,31 @@ class WebhookCounts:
             "fluxbridge_webhooks", "Webhooks by source and HTTP status", ["source", "status"], registry=registry
         )
 
-    def count(self, source: str | None, status: HTTPStatus) -> None:
-        """Count one answer. `source` None: a name that is not configured, which anyone could make up."""
-        self._answers.labels(source or "unknown", str(status.value)).inc()
+        self._refusals = Counter(
+            "fluxbridge_webhooks_refused",
+            "Webhooks that were not kept, by source and reason",
+            ["source", "reason"],
+            registry=registry,
+        )
+
+    def count(self, source: str | None, status: HTTPStatus | Literal["aborted"]) -> None:
+        """Count one answer, or that the sender went away before it could be given.
+
+        `source` None: a name that is not configured, which anyone could make up.
+        """
+        told = status if isinstance(status, str) else str(status.value)
+        self._answers.labels(source or "unknown", told).inc()
+
+    def count_refusal(self, source: str | None, error: Exception) -> None:
+        """Count an answer that is an error, also by its reason."""
+        self.count(source, status_of(error))
+        self._refusals.labels(source or "unknown", type(error).__name__).inc()
 
 
 def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
     """Show how much of `limits.inbox_bytes` is taken in this process."""
     gauge = Gauge("fluxbridge_inbox_bytes", "Bytes of webhooks that are read or wait to be kept", registry=registry)
-    gauge.set_function(lambda: intake.reserved_bytes)
+    gauge.set_function(lambda: intake.taken_bytes)
     peak = Gauge("fluxbridge_inbox_peak_bytes", "The most that these were since the start", registry=registry)
     peak.set_function(lambda: intake.peak_bytes)
 

@@ -1,11 +1,15 @@
-"""One line in the log for each request, with its path and never its query string: senders put tokens there."""
+"""One line in the log for each request, with its path and never its query string: senders put tokens there.
+
+What was refused is told with who asked and why.
+"""
 
 import time
+from http import HTTPStatus
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.errors import raw_path
+from app.web.errors import WHY, raw_path
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _log = structlog.get_logger("fluxbridge.web")
@@ -35,4 +39,7 @@ class RequestLog:
         finally:
             took_ms = round((time.perf_counter() - started) * 1000, 1)
             write = _log.debug if scope["path"] in _QUIET else _log.info
-            write("request", method=scope["method"], path=raw_path(scope), status=status, took_ms=took_ms)
+            told = {"method": scope["method"], "path": raw_path(scope), "status": status, "took_ms": took_ms}
+            if status >= HTTPStatus.BAD_REQUEST:
+                told |= {"peer": (scope.get("client") or ("",))[0], "why": scope.get(WHY, "")}
+            write("request", **told)

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 
 from app.core.errors import Refused
 from app.db.deliveries import NewDelivery
 from app.senders.sender import Sender, WebhookRequest
 from app.services.accept import UnknownSource, accept, find_source, oversized
 from app.services.systems import Source
-from app.web.errors import BodyTooLarge, KeysUnreadable, status_of
+from app.web.errors import BodyTooLarge, KeysUnreadable
 from app.web.intake import Intake, Place
-from app.web.metrics import WebhookCounts
+from app.web.metrics import ABORTED, WebhookCounts
 from app.web.parts import Parts, WebParts
 
 # Hashing or reading more than this would hold up the other requests of the event loop.
@@ -36,8 +38,11 @@ def webhook_router(counts: WebhookCounts, intake: Intake) -> APIRouter:
         """Keep a delivery for the workers. Sending it again changes nothing."""
         try:
             kept = Receipt(id=await _keep(source, request, parts, intake))
+        except ClientDisconnect:
+            counts.count(source, ABORTED)
+            raise
         except Exception as error:
-            counts.count(None if isinstance(error, UnknownSource) else source, status_of(error))
+            counts.count_refusal(None if isinstance(error, UnknownSource) else source, error)
             raise
         counts.count(source, HTTPStatus.ACCEPTED)
         return kept
@@ -47,9 +52,11 @@ def webhook_router(counts: WebhookCounts, intake: Intake) -> APIRouter:
 
 async def _keep(name: str, request: Request, parts: WebParts, intake: Intake) -> str:
     source, sender = find_source(parts.systems.sources, name)
+    head = WebhookRequest(headers=_headers(request), body=b"", query=dict(request.query_params))
     try:
-        with intake.place(_most_bytes(request, parts.body_limit)) as place:
-            delivery = await _accept(source, sender, request, parts, place)
+        is_proven = sender.prove_head(head, source.keys(), parts.clock())
+        with intake.place(source.name, is_proven=is_proven) as place:
+            delivery = await _accept((source, sender), head, request, parts, place)
     except Refused as error:
         raise KeysUnreadable from error
     # Nobody is given its room in between: the inbox counts it before anything else runs on this loop.
@@ -58,18 +65,18 @@ async def _keep(name: str, request: Request, parts: WebParts, intake: Intake) ->
     return kept
 
 
-async def _accept(source: Source, sender: Sender, request: Request, parts: WebParts, place: Place) -> NewDelivery:
+async def _accept(
+    told_by: tuple[Source, Sender], head: WebhookRequest, request: Request, parts: WebParts, place: Place
+) -> NewDelivery:
     """Verify a request, whole or, where the sender would repeat a refused one for ever, without its body."""
-    headers, query = _headers(request), dict(request.query_params)
+    source, sender = told_by
     try:
         body = await _read(request, place, parts.body_limit)
     except BodyTooLarge:
-        if not sender.keeps_oversized:
+        if not (sender.keeps_oversized and place.is_proven):
             raise
-        now = parts.clock()
-        sender.verify(WebhookRequest(headers=headers, body=b"", query=query), source.keys(), now)
-        return oversized(source, size=_declared_size(request), now=now)
-    sent = WebhookRequest(headers=headers, body=body, query=query)
+        return oversized(source, size=_declared_size(request), now=parts.clock())
+    sent = replace(head, body=body)
     if len(body) > _LARGE:
         # Not on the threads of the API, which a database that does not answer may hold.
         return await asyncio.to_thread(accept, source, sender, sent, parts.clock())
@@ -81,14 +88,6 @@ async def _read(request: Request, place: Place, limit: int) -> bytes:
     if (_declared_size(request) or 0) > limit:
         raise BodyTooLarge(limit)
     return await place.read(request.stream(), limit)
-
-
-def _most_bytes(request: Request, limit: int) -> int:
-    """How much a request's body may come to; of one that is too large nothing is read."""
-    declared = _declared_size(request)
-    if declared is None:
-        return limit if "transfer-encoding" in request.headers else 0
-    return declared if declared <= limit else 0
 
 
 def _declared_size(request: Request) -> int | None:

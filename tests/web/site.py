@@ -49,7 +49,7 @@ class Site:
 
     def reserved_bytes(self) -> int:
         """The bytes of all bodies that are read or wait to be kept."""
-        return self.intake.reserved_bytes
+        return self.intake.taken_bytes
 
     def get(self, path: str, token: str = READ, **query: str) -> httpx.Response:
         """Read from the API."""
@@ -62,6 +62,10 @@ class Site:
     def send_github(self, body: bytes, *, delivery: str = "72d3162e-cc78-11e3-81ab-4c9367dc0958") -> httpx.Response:
         """Post as GitHub does."""
         return self.client.post("/webhooks/github", content=body, headers=github_headers(body, delivery))
+
+    def send_registry(self, body: bytes = b'{"events": []}') -> httpx.Response:
+        """Post as a registry does."""
+        return self.client.post("/webhooks/registry", content=body, headers={"Authorization": SECRET})
 
 
 @contextmanager

@@ -4,21 +4,20 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-
-import pytest
 
 from app.db import deliveries
 from app.db.database import Database
 from app.web.connections import Connections
 from app.web.intake import IntakeLimits
 from app.web.parts import WebParts
-from tests.web.site import LIMIT, Site, github_headers, running_site
+from tests.web.site import LIMIT, SOURCES, Site, github_headers, running_site
+from tests.web.test_metrics import scrape
 
 PATIENCE_S = 20
 PING = b'{"zen": "Keep it logically awesome."}'
-ROOM = IntakeLimits(most_bytes=3 * LIMIT, most_reading=10, grace_s=600)
+ROOM = IntakeLimits(most_bytes=6 * LIMIT, grace_s=600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,13 @@ class Sender:
         self._socket.sendall(data)
         return self
 
-    def head(self, *, length: int | None = None, delivery: str = "slow", body: bytes = b"") -> "Sender":
+    def head(
+        self, *, length: int | None = None, delivery: str = "slow", body: bytes = b"", source: str = "github"
+    ) -> "Sender":
         """A webhook's head; without a length its body comes in chunks."""
         size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
         lines = [f"{name}: {value}" for name, value in github_headers(body, delivery).items()]
-        return self.send("\r\n".join(["POST /webhooks/github HTTP/1.1", "Host: x", size, *lines, "", ""]).encode())
+        return self.send("\r\n".join([f"POST /webhooks/{source} HTTP/1.1", "Host: x", size, *lines, "", ""]).encode())
 
     def answer(self) -> Answer:
         """Read until the answer is whole."""
@@ -98,36 +99,75 @@ def assert_unavailable(answer: Answer) -> None:
     assert json.loads(answer.body)["type"] == "urn:fluxbridge:problem:unavailable"
 
 
-@pytest.mark.parametrize("length", [None, LIMIT], ids=["chunked", "declared"])
-def test_bodies_are_counted_before_they_are_read(light_database: Database, length: int | None) -> None:
+def test_an_announcement_takes_no_room(light_database: Database) -> None:
+    with running_site(light_database, change=with_room(ROOM)) as site, senders(site, 40) as slow:
+        for one in slow[:20]:
+            one.head(length=LIMIT)
+        for one in slow[20:]:
+            one.head()
+        assert [site.send_github(PING, delivery=str(number)).status_code for number in range(10)] == [202] * 10
+        assert site.intake.peak_bytes <= 10 * len(PING)
+
+
+def test_what_proves_nothing_is_refused_before_its_body_is_read(light_database: Database) -> None:
+    heads = {
+        "github": "X-GitHub-Event: ping",
+        "registry": "Authorization: Bearer wrong",
+        "legacy": "Authorization: Basic bm86bm8=",
+    }
+    with running_site(light_database, change=with_room(ROOM)) as site:
+        for source, header in heads.items():
+            with senders(site, 1) as [one]:
+                lines = [f"POST /webhooks/{source} HTTP/1.1", "Host: x", f"Content-Length: {LIMIT}", header, "", ""]
+                assert one.send("\r\n".join(lines).encode()).answer().status == 401
+
+
+def test_one_source_takes_no_more_than_half(light_database: Database) -> None:
     with running_site(light_database, change=with_room(ROOM)) as site, senders(site, 4) as slow:
         for one in slow[:3]:
-            one.head(length=length)
-        wait_until(lambda: site.reserved_bytes() == 3 * LIMIT)
-        assert_unavailable(slow[3].head(length=1).answer())
+            one.head(length=LIMIT).send(b"x" * (LIMIT - 1))
+        wait_until(lambda: site.reserved_bytes() == 3 * (LIMIT - 1))
+        assert_unavailable(slow[3].head(length=LIMIT).send(b"x" * 5).answer())
+        assert site.send_registry().status_code == 202
         for one in slow[:3]:
             one.close()
         wait_until(lambda: site.reserved_bytes() == 0)
         assert site.send_github(PING).status_code == 202
 
 
-def test_as_many_are_read_at_once_as_the_limit_says(light_database: Database) -> None:
-    limits = replace(ROOM, most_reading=2)
-    with running_site(light_database, change=with_room(limits)) as site, senders(site, 3) as slow:
-        for one in slow[:2]:
-            one.head(length=1)
-        wait_until(lambda: site.reserved_bytes() == 2)
-        assert_unavailable(slow[2].head(length=1).answer())
+def test_what_other_sources_send_without_a_proof_makes_place_at_once(light_database: Database) -> None:
+    limits = replace(ROOM, most_bytes=3 * LIMIT)
+    sources = {**SOURCES, "second": replace(SOURCES["github"], name="second")}
+    change = with_room(limits)
+    with running_site(light_database, sources=sources, change=change) as site, senders(site, 4) as slow:
+        for number, one in enumerate(slow[:2]):
+            one.head(length=LIMIT, source=("github", "second")[number]).send(b"x" * (LIMIT - 1))
+        slow[2].head(length=LIMIT).send(b"x" * (LIMIT // 2))
+        slow[3].head(length=LIMIT, source="second").send(b"x" * (LIMIT // 2))
+        wait_until(lambda: site.reserved_bytes() == 3 * LIMIT - 2)
+        assert site.send_registry().status_code == 202
+        assert_unavailable(slow[0].answer())
 
 
-def test_who_is_slow_gives_way_so_that_others_are_read(light_database: Database) -> None:
+def test_who_is_slow_gives_way_so_that_others_of_its_source_are_read(light_database: Database) -> None:
     limits = replace(ROOM, grace_s=0)
     with running_site(light_database, change=with_room(limits)) as site, senders(site, 50) as slow:
         for one in slow:
-            one.head().send(b"1\r\nx\r\n")
+            one.head(length=LIMIT).send(b"x" * (LIMIT // 2))
         assert [site.send_github(PING, delivery=str(number)).status_code for number in range(10)] == [202] * 10
-        assert site.reserved_bytes() <= 3 * LIMIT
+        assert site.intake.peak_bytes <= ROOM.most_bytes // 2
         assert_unavailable(slow[0].answer())
+
+
+def test_a_request_with_two_lengths_is_refused_and_its_connection_ends(light_database: Database) -> None:
+    with running_site(light_database, change=with_room(ROOM)) as site, senders(site, 1) as [one]:
+        one.send(
+            b"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        answer = one.send(b"1000\r\n" + b"x" * 4096).answer()
+        assert (answer.status, json.loads(answer.body)["type"]) == (400, "urn:fluxbridge:problem:invalid")
+        assert one.is_cut_off()
+        assert site.intake.peak_bytes == 0
 
 
 def test_a_body_that_does_not_come_is_408_and_its_room_is_given_back(light_database: Database) -> None:
@@ -136,6 +176,13 @@ def test_a_body_that_does_not_come_is_408_and_its_room_is_given_back(light_datab
         answer = slow.head(length=10).send(b"x").answer()
         assert (answer.status, "limits.body_s" in answer.body.decode()) == (408, True)
         assert site.reserved_bytes() == 0
+
+
+def test_an_upload_that_is_broken_off_is_counted_as_that(light_database: Database) -> None:
+    with running_site(light_database) as site, senders(site, 1) as [one]:
+        one.head(length=LIMIT).send(b"x").close()
+        wait_until(lambda: scrape(site).get(("fluxbridge_webhooks_total", ("github", "aborted"))) == 1)
+        assert ("fluxbridge_webhooks_total", ("github", "500")) not in scrape(site)
 
 
 def test_a_body_that_comes_in_pieces_is_kept(light_database: Database) -> None:
@@ -177,7 +224,7 @@ def test_bodies_that_wait_for_the_database_are_counted_too(light_database: Datab
             for number, one in enumerate(waiting[:3]):
                 one.head(length=LIMIT, delivery=str(number), body=body).send(body)
             wait_until(lambda: site.reserved_bytes() == 3 * LIMIT)
-            assert_unavailable(waiting[3].head(length=LIMIT, delivery="late", body=body).answer())
+            assert_unavailable(waiting[3].head(length=LIMIT, delivery="late", body=body).send(body[:1]).answer())
         assert [one.answer().status for one in waiting[:3]] == [202] * 3
         wait_until(lambda: site.reserved_bytes() == 0)
 
@@ -200,15 +247,27 @@ def test_a_head_that_does_not_come_is_not_waited_for(light_database: Database) -
         assert [one.is_cut_off() for one in idle] == [True, True]
 
 
+def test_connections_whose_body_does_not_come_keep_nobody_out(light_database: Database) -> None:
+    connections = Connections(most=20, head_s=600)
+    with running_site(light_database, connections=connections) as site, senders(site, 60) as lying:
+        for one in lying:
+            with suppress(OSError):  # cut off before it has said all
+                one.head(length=LIMIT).send(b"x")
+        for number in range(10):
+            with senders(site, 1) as [new]:
+                assert new.head(length=len(PING), delivery=str(number), body=PING).send(PING).answer().status == 202
+        assert lying[0].is_cut_off()
+
+
 def test_where_every_connection_is_at_work_a_new_one_is_told_to_come_back(light_database: Database) -> None:
     connections = Connections(most=3, head_s=600)
     with running_site(light_database, connections=connections) as site, senders(site, 3) as busy:
-        for one in busy:
-            one.head(length=1)
-        wait_until(lambda: site.reserved_bytes() == 3)
-        with senders(site, 1) as [new]:
-            assert_unavailable(new.head(length=1).answer())
-            assert new.is_cut_off()
-        busy[0].close()
-        wait_until(lambda: site.reserved_bytes() == 2)
+        with light_database.transaction():  # the only connection: nothing can be kept meanwhile
+            for number, one in enumerate(busy):
+                one.head(length=len(PING), delivery=str(number), body=PING).send(PING)
+            wait_until(lambda: site.reserved_bytes() == 3 * len(PING))
+            with senders(site, 1) as [new]:
+                assert_unavailable(new.head(length=1).answer())
+                assert new.is_cut_off()
+        assert [one.answer().status for one in busy] == [202] * 3
         assert site.client.get("/healthz").status_code == 200

@@ -17,6 +17,7 @@ from app.db.deliveries import DeliveryContent, DeliveryRow
 from app.db.inbox import Inbox
 from app.senders.sender import Keys
 from tests.web.site import LIMIT, OPERATE, SECRET, Site, github_headers, running_site, with_keys
+from tests.web.test_metrics import scrape
 
 PING = b'{"zen": "Keep it logically awesome."}'
 
@@ -126,7 +127,7 @@ def test_no_more_than_the_limit_is_read_of_an_endless_body(site: Site) -> None:
             sent += LIMIT
             yield b"x" * LIMIT
 
-    answer = site.client.post("/webhooks/github", content=endless())
+    answer = site.client.post("/webhooks/github", content=endless(), headers=github_headers(b"", "endless"))
     assert answer.status_code == 413
 
 
@@ -226,3 +227,19 @@ def doom_commits(database: Database) -> None:
         connection.execute(text(f"CREATE FUNCTION doom() RETURNS trigger LANGUAGE plpgsql AS '{body}'"))
         told = "CREATE TRIGGER doom AFTER INSERT OR UPDATE ON deliveries"
         connection.execute(text(f"{told} FOR EACH ROW EXECUTE FUNCTION doom()"))
+
+
+def test_a_refusal_is_logged_with_who_asked_and_why_and_counted_by_reason(site: Site) -> None:
+    headers = github_headers(PING, "d1") | {"X-Hub-Signature-256": f"sha256={'0' * 64}"}
+    with structlog.testing.capture_logs() as lines:
+        assert site.client.post("/webhooks/github", content=PING, headers=headers).status_code == 401
+        assert site.client.post("/webhooks/registry", content=b"{}").status_code == 401
+    wrong, missing = [line for line in lines if line["event"] == "request"]
+    assert (wrong["peer"], wrong["path"], wrong["status"]) == ("127.0.0.1", "/webhooks/github", 401)
+    assert wrong["why"].startswith("X-Hub-Signature-256 matches no key of this source")
+    assert missing["why"].startswith("authorization is missing or empty")
+    assert SECRET not in str(lines)
+    assert "0" * 64 not in str(lines)
+    found = scrape(site)
+    assert found["fluxbridge_webhooks_refused_total", ("WrongProof", "github")] == 1
+    assert found["fluxbridge_webhooks_refused_total", ("ProofMissing", "registry")] == 1

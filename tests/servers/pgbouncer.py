@@ -1,0 +1,54 @@
+"""A real PgBouncer in transaction mode before a PostgreSQL, also where the tests run as root."""
+
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.servers.postgres import Account, Postgres, free_port
+
+_PATIENCE_S = 20.0
+
+
+@contextmanager
+def running_pgbouncer(program: str, postgres: Postgres) -> Iterator[Postgres]:
+    """Start one that gives each transaction whichever of two connections is free; stopped at the end."""
+    account = Account.fitting()
+    with tempfile.TemporaryDirectory(prefix="fluxbridge-pgbouncer-") as made:
+        folder, port = Path(made), free_port()
+        settings = folder / "pgbouncer.ini"
+        settings.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=postgres\n"
+            f"[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=any\n"
+            "pool_mode=transaction\ndefault_pool_size=2\nmax_client_conn=200\nserver_round_robin=1\n"
+        )
+        account.give(folder)
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [program, str(settings)],
+                cwd="/",
+                user=account.uid,
+                group=account.gid,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            _wait_for(port, process, folder / "log")
+            yield Postgres(port)
+        finally:
+            process.terminate()
+            process.wait(_PATIENCE_S)
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    ticking = threading.Event()
+    for _ in range(int(_PATIENCE_S / 0.05)):
+        assert process.poll() is None, log.read_text()
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        ticking.wait(0.05)
+    raise AssertionError(log.read_text())
