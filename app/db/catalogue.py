@@ -323,30 +323,6 @@ def find_tag(connection: Connection, image: ImageName, tag: str) -> KnownTag | N
     return _tag(row) if row is not None else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushRow:
-    """That a sender told of a push; `digest` None: it named none."""
-
-    digest: str | None
-    first_seen_at: datetime
-    source: str
-    delivery_id: str | None
-
-
-def pushes_of(connection: Connection, image: ImageName, tag: str, *, limit: int) -> Sequence[PushRow]:
-    """The pushes of a tag that senders told of, newest first."""
-    wanted = select(pushes).where(pushes.c.image == str(image), pushes.c.tag == tag)
-    return [
-        PushRow(
-            digest=row.digest or None,
-            first_seen_at=row.first_seen_at,
-            source=row.source,
-            delivery_id=row.delivery_id,
-        )
-        for row in connection.execute(wanted.order_by(pushes.c.id.desc()).limit(limit))
-    ]
-
-
 def page_of_repositories(connection: Connection, *, limit: int, after: str | None = None) -> Page[KnownRepository]:
     """Repositories by name."""
     wanted = select(repositories).order_by(repositories.c.image).limit(limit + 1)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator
 
 from app.core.flux.tree import About, Report
-from app.core.promotion.planning import Plan
+from app.core.promotion.plans import Plan
 from app.core.promotion.proposals import Proposal
 from app.core.promotion.texts import title
 from app.db.tables import storable

@@ -14,7 +14,7 @@ from app.core.images import ImageName, ImageReference
 from app.core.policies.explaining import explain
 from app.core.promotion.explaining_tags import TagAnswer, explain_tag, why_no_candidate
 from app.core.promotion.state import PolicyState
-from app.db import build_reports, builds, catalogue, deliveries, policies, promotions
+from app.db import build_reports, builds, catalogue, deliveries, policies, promotions, told_pushes
 from app.db.database import Database
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow
@@ -164,7 +164,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
 
 
 def _pushes(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
-    for push in catalogue.pushes_of(connection, asked.image, asked.tag, limit=_MOST_TOLD):
+    for push in told_pushes.pushes_of(connection, asked.image, asked.tag, limit=_MOST_TOLD):
         what = f"pushed as {push.digest}" if push.digest else "pushed, no digest told"
         yield TellingView(at=push.first_seen_at, what=what, source=push.source, delivery=push.delivery_id)
 

@@ -20,7 +20,7 @@ from app.core.ports import (
     PushResult,
 )
 from app.core.promotion import texts
-from app.core.promotion.planning import Closure, Plan
+from app.core.promotion.plans import Closure, Plan
 from app.core.promotion.proposals import Move, Proposal
 from app.db import builds, latencies, promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState

@@ -9,7 +9,8 @@ from app.core.errors import Refused
 from app.core.flux.tree import Report
 from app.core.promotion.consent import only_barred_words
 from app.core.promotion.leaving import MOVED, PUSHED
-from app.core.promotion.planning import Plan, plan
+from app.core.promotion.planning import plan
+from app.core.promotion.plans import Plan
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
 from app.db import catalogue, fields, holds, lanes, owed_looks, policies, promotions, pull_requests, selections
 from app.db.fields import FieldRow

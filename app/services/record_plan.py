@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from app.core.promotion.planning import Outcome, Plan, Standing
+from app.core.promotion.plans import Outcome, Plan, Standing
 from app.db import promotions
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.services.lane_run import US, LaneRun

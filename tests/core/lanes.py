@@ -11,7 +11,8 @@ from app.core.flux.tree import FluxTree, assemble
 from app.core.policies.selection import compile_policy
 from app.core.promotion.gates import BuildReport, TagState
 from app.core.promotion.holds import Hold, HoldKind
-from app.core.promotion.planning import Plan, plan
+from app.core.promotion.planning import plan
+from app.core.promotion.plans import Plan
 from app.core.promotion.rules import Rules, read_rules
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
 from app.core.promotion.text_images import other_images

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.promotion.planning import Plan, plan
+from app.core.promotion.planning import plan
+from app.core.promotion.plans import Plan
 from tests.core.lanes import NOW, POLICY, Lane, app_lane, deployment, policy_file, pull, report, tag_state
 
 OLD, NEW, NEXT = ("sha256:" + letter * 64 for letter in "abc")

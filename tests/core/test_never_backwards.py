@@ -11,7 +11,8 @@ from app.core.facts import BuildResult
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy
 from app.core.promotion.gates import TagState
-from app.core.promotion.planning import Plan, plan
+from app.core.promotion.planning import plan
+from app.core.promotion.plans import Plan
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState, tag_in
 from tests.core.lanes import NOW, POLICY, TWO_STAGES, Lane, deployment, policy_file, report, tag_state
 

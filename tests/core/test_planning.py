@@ -7,7 +7,7 @@ import pytest
 
 from app.core.facts import BuildResult
 from app.core.promotion.gates import TagState
-from app.core.promotion.planning import Outcome, Plan, Standing
+from app.core.promotion.plans import Outcome, Plan, Standing
 from tests.core.lanes import (
     NOW,
     POLICY,

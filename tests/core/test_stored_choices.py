@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.core.facts import BuildResult
 from app.core.policies.advance import chosen_only, standing_among
-from app.core.promotion.planning import Plan, plan
+from app.core.promotion.planning import plan
+from app.core.promotion.plans import Plan
 from app.core.promotion.state import LaneState, PolicyState
 from tests.core.lanes import NOW, app_lane, digest, pull, report, tag_state
 from tests.core.test_never_backwards import Event as Happening

@@ -1,7 +1,7 @@
 """A delivery is carried to its end or put off: what nobody can help is tried again, what cannot be used is kept."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -37,8 +37,10 @@ class Misbehaving:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def newest_builds(self, patterns: Sequence[str]) -> Mapping[str, int]:
-        del patterns
+    def newest_builds(
+        self, patterns: Sequence[str], *, on_left_out: Callable[[str, str], None] | None = None
+    ) -> Mapping[str, int]:
+        del patterns, on_left_out
         raise self.error
 
     def builds_after(self, job: str, number: int, *, limit: int) -> Sequence[BuildSeen]:
