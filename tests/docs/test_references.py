@@ -142,7 +142,7 @@ def test_every_kind_of_declared_field_is_on_its_page() -> None:
 
 def test_every_key_of_the_rules_has_its_line() -> None:
     told = set(
-        re.findall(r"^\| `([a-z.<>]+)` \|", page("concepts.md").partition("## `.fluxbridge.yaml`")[2], re.MULTILINE)
+        re.findall(r"^\| `([a-z_.<>]+)` \|", page("concepts.md").partition("## `.fluxbridge.yaml`")[2], re.MULTILINE)
     )
     assert told == set(keys_of(rules._WrittenRules))
 
