@@ -127,7 +127,7 @@ def _check_names(target: _Target) -> None:
         raise InvalidImage(target.tag, "target.tag is not 1 to 128 of A-Z a-z 0-9 _ . -")
     # The registry is asked in any case: whatever OCI allows is a hint.
     if target.digest is not None and not is_hinted_digest(target.digest):
-        raise InvalidImage(target.digest, "target.digest is no digest, as algorithm:encoded")
+        raise InvalidImage(target.digest, "target.digest is not sha256 with 64 hex digits, or another that OCI allows")
 
 
 def _known(timestamp: datetime | None) -> datetime | None:

@@ -61,7 +61,7 @@ def test_what_is_held_back_is_told_until_a_person_confirms_it(proposed: Bridge, 
     ended = console.run("sweep", "tags")
     assert (ended.code, ended.out.splitlines()[0]) == (0, "tags: 0 found")
     assert waits in ended.out
-    assert f"{waits}run `fluxbridge sweep --confirm tags`" in console.run("check").out
+    assert f"{waits}run `fluxbridge sweep accept tags`" in console.run("check").out
     assert "tags: 101 found" in console.run("sweep", "--confirm", "tags").out
     proposed.wait_for_pull("staging", "1.2.100")
     assert "WAITS" not in console.run("check").out
@@ -98,5 +98,5 @@ def test_check_without_a_server_tells_what_waits(tmp_path: Path, console: Consol
         held_back.hold(connection, held)
     ended = console.run("check")
     assert ended.code == 0
-    line = "WAITS sweep tags: acme.example/app: 240 new: 1.0; held back, run `fluxbridge sweep --confirm tags`"
+    line = "WAITS sweep tags: acme.example/app: 240 new: 1.0; held back, run `fluxbridge sweep accept tags`"
     assert line in ended.out.splitlines()

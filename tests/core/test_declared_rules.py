@@ -125,7 +125,7 @@ policies:
         ImageName("charts", "redis"),
         "charts/redis",
     )
-    assert redis.spec == PolicySpec(SemVer("^20"))
+    assert redis.spec == PolicySpec(SemVer("^20"), is_chart=True)
 
 
 def test_a_policy_that_follows_digests_says_how_often() -> None:

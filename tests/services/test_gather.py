@@ -101,7 +101,7 @@ def test_a_build_that_was_mentioned_is_what_jenkins_tells_of_it(
         pytest.param({"IMAGE": "", "IMAGE_TAG": ""}, id="empty"),
         pytest.param({"IMAGE": "https://x/y", "IMAGE_TAG": "1.1.0"}, id="no image name"),
         pytest.param({"IMAGE": f"{ALIAS}/team/app", "IMAGE_TAG": "1.1/0"}, id="no tag at all"),
-        pytest.param({"IMAGE": f"{ALIAS}/team/app", "IMAGE_TAG": "1.1.0", "IMAGE_DIGEST": "md5:1"}, id="no digest"),
+        pytest.param({"IMAGE": f"{ALIAS}/team/app", "IMAGE_TAG": "1.1.0", "IMAGE_DIGEST": "sha256:1"}, id="no digest"),
     ],
 )
 def test_a_build_whose_parameters_name_no_image_counts_without_one(

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
-from app.db import builds
+from app.db import builds, owed_looks
 from app.services.read_facts import build as show_build
 from tests.db.facts import reports_of
 from tests.servers.jenkins import build_body
@@ -210,13 +210,15 @@ def test_a_job_that_cannot_be_looked_at_is_told_stops_no_other_and_comes_the_nex
 
 
 @pytest.mark.usefixtures("jenkins")
-def test_a_registry_that_does_not_answer_leaves_the_builds_to_the_next_look(site: Site) -> None:
-    real = site.systems.registries
+def test_a_registry_that_does_not_answer_keeps_no_build_back_and_is_asked_again_by_itself(site: Site) -> None:
     site.systems = replace(site.systems, registries={site.registry.host: DownRegistry()})
-    assert len(look(site).failures) == 1
-    assert known(site) == []
-    site.systems = replace(site.systems, registries=real)
-    assert look(site).found == 1
+    found = look(site)
+    assert (found.failures, found.found) == ([], 1)
+    assert known(site) == [(JOB, 1, "SUCCESS")]
+    with site.database.transaction() as connection:
+        [owed] = owed_looks.of_image(connection, site.image)
+    assert owed.error is not None
+    assert look(site).found == 0
 
 
 class DownRegistry:
