@@ -4,7 +4,7 @@ import logging
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -109,6 +109,40 @@ def postgres_url(postgres: Postgres, postgres_template: str) -> Iterator[str]:
     postgres.create(name, template=postgres_template)
     yield postgres.url(name)
     postgres.drop(name)
+
+
+@pytest.fixture
+def new_sqlite(sqlite_template: Path, tmp_path: Path) -> Callable[[], str]:
+    """Gives a fresh SQLite database at each call."""
+
+    def create() -> str:
+        file = tmp_path / f"{uuid4().hex}.db"
+        shutil.copyfile(sqlite_template, file)
+        return f"sqlite:///{file}"
+
+    return create
+
+
+@pytest.fixture
+def new_postgresql(postgres: Postgres, postgres_template: str) -> Iterator[Callable[[], str]]:
+    """Gives a fresh PostgreSQL database at each call."""
+    names: list[str] = []
+
+    def create() -> str:
+        names.append(f"test_{uuid4().hex}")
+        postgres.create(names[-1], template=postgres_template)
+        return postgres.url(names[-1])
+
+    yield create
+    for name in names:
+        postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Gives a fresh database of each kind at each call."""
+    give: Callable[[], str] = request.getfixturevalue(f"new_{request.param}")
+    return give
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -19,7 +18,6 @@ from tests.end_to_end.bridge import Bridge, registry_event, settings_text, start
 from tests.faults.extent import IS_LONG, ROUNDS, SEED, timeout
 from tests.faults.fleets import Fleet, Message
 from tests.servers.bare_repository import BareRepository
-from tests.servers.postgres import Postgres
 
 pytestmark = timeout
 APPS = ("app-0", "app-1", "app-2")
@@ -42,26 +40,6 @@ _ORDERS: Mapping[str, Order] = {
 # In the gate each kind of database sees another order.
 _KINDS = ("sqlite", "postgresql")
 _CASES = list(product(_KINDS, _ORDERS) if IS_LONG else zip(_KINDS, _ORDERS, strict=True))
-
-
-@pytest.fixture(params=_KINDS)
-def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewDatabase]:
-    """Gives a fresh database of one kind at each call."""
-    if request.param == "sqlite":
-        yield lambda: f"sqlite:///{tmp_path / uuid4().hex}.db"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    template: str = request.getfixturevalue("postgres_template")
-    names: list[str] = []
-
-    def create() -> str:
-        names.append(f"order_{uuid4().hex}")
-        server.create(names[-1], template=template)
-        return server.url(names[-1])
-
-    yield create
-    for name in names:
-        server.drop(name)
 
 
 @pytest.mark.parametrize(("new_database", "order"), _CASES, indirect=["new_database"])
