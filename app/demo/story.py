@@ -31,7 +31,7 @@ from app.settings.loading import load
 
 Found = TypeVar("Found")
 _MARK = ".fluxbridge-demo"
-_PATIENCE_S = 15.0
+_PATIENCE_S = 60.0
 _INTERRUPTED = 130
 """What a shell calls the end by Ctrl-C: a demo that was to play to its end has not done so."""
 _STOREFRONT, _NEW_TAG, _OLD_TAG = "shop/storefront", "1.5.0", "1.4.1"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from tests.servers.bare_repository import BareRepository
 
 Found = TypeVar("Found")
 PATIENCE_S = 20.0
+_TRIES = 4
 JENKINS_SECRET, REGISTRY_SECRET, FLUX_SECRET = "ci-secret", "Bearer registry-secret", "flux-secret"
 ENVIRONMENT = {"CI": JENKINS_SECRET, "REGISTRY": REGISTRY_SECRET, "FLUX": FLUX_SECRET}
 RULES = """\
@@ -151,8 +153,11 @@ class Bridge:
         return "\n".join(f"{page}: {json.dumps(self.api.get(f'/api/v1{page}').json())[:3000]}" for page in pages)
 
     def get(self, path: str, **query: str) -> Any:
-        """Ask the API."""
-        answer = self.api.get(f"/api/v1{path}", params=query)
+        """Ask the API, again where it says to try later: it does where other programs keep the machine busy."""
+        for _ in range(_TRIES):
+            answer = self.api.get(f"/api/v1{path}", params=query)
+            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
         assert answer.status_code == 200, answer.text
         return answer.json()
 
