@@ -252,6 +252,6 @@ def _warnings(found: _Found, state: PolicyState) -> Iterator[PolicyWarning]:
         tree = found.view.tree
         fields = [one for one in tree.fields if one.policy == policy.name]
         yield from warn_of_use(policy, fields, tree.automations)
-        # One of these may be a marker that was meant for it.
-        near = found.view.noticed_beside({one.file for one in fields}) if fields else tree.reports
-        yield from islice(warn_of_markers(near), _MOST_MARKERS)
+        # One of these may be a marker that was meant for it: where it has fields, in their files.
+        near = warn_of_markers(state.near_misses if fields else tree.reports)
+        yield from islice(near, _MOST_MARKERS)
