@@ -313,6 +313,7 @@ def _warnings(found: FoundPolicy, state: PolicyState) -> Iterator[PolicyWarning]
         tree = found.view.tree
         fields = [one for one in tree.fields if one.policy == policy.name]
         yield from warn_of_use(policy, fields, tree.automations, is_refused=bool(state.refused))
-        # One of these may be a marker that was meant for it.
-        near = found.view.noticed_beside({one.file for one in fields}) if fields else tree.reports
+        # One of these may be a marker that was meant for it: where it has fields, in their files.
+        files = {one.file for one in fields}
+        near = [one for one in tree.reports if one.file in files] if fields else tree.reports
         yield from islice(warn_of_markers(near), _MOST_MARKERS)
