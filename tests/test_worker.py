@@ -276,7 +276,7 @@ def test_a_lane_whose_claim_was_lost_is_taken_again(lane: Lane) -> None:
 
 def test_a_delivery_that_fails_unexpectedly_is_put_off_and_stops_no_worker(lane: Lane) -> None:
     odd = Source(name="odd", kind="of no sender", origin=Origin("odd"), keys=Keys)
-    failing, other = keep(lane.database, "odd"), keep(lane.database)
+    failing, other = keep(lane.database, "odd", kind=odd.kind), keep(lane.database)
     systems = replace(lane.systems, sources={"odd": odd}, timing=TIMING)
     workers = Workers(database=lane.database, systems=systems, clock=now, count=1)
     workers.start()

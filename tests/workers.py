@@ -119,9 +119,9 @@ def row(lane: Lane, key: str = LANE) -> LaneRow:
     return found
 
 
-def keep(database: Database, source: str = "retired") -> str:
-    """Keep a delivery of a source that is not configured: it ends as soon as anyone looks at it."""
-    new = NewDelivery(source=source, kind="flux", external_id="1", headers={}, body=b"{}", received_at=now() - MINUTE)
+def keep(database: Database, source: str = "retired", *, kind: str = "flux") -> str:
+    """Keep a delivery, by default of a source that is not configured: it ends as soon as anyone looks at it."""
+    new = NewDelivery(source=source, kind=kind, external_id="1", headers={}, body=b"{}", received_at=now() - MINUTE)
     with database.transaction() as connection:
         return deliveries.keep(connection, new)
 

@@ -94,7 +94,7 @@ def test_an_answer_that_was_lost_after_the_pull_request_was_made_leaves_exactly_
 def test_a_pull_request_that_a_stale_list_hides_is_found_when_github_says_it_exists(world: GitHubWorld) -> None:
     world.github.break_next("lose", method="POST", path_ending="/pulls")
     # Each list that the next run asks for before it opens the pull request.
-    for _ in range(3):
+    for _ in range(4):
         world.github.break_next(Answer(200, []), method="GET", path_ending="/pulls")
     world.bridge.push_image("1.1.0")
     pull = world.wait_for_pull("staging", "1.1.0")
