@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 
 import structlog
@@ -256,11 +257,12 @@ def serving(server: Server) -> Iterator[str]:
 def work(settings: Settings) -> None:
     """Run the workers alone, beside web processes on the same PostgreSQL, until a signal ends it."""
     server = Server(settings, has_web=False)
-    ended = threading.Event()
-    _on_signals(server.begin_stop, lambda *_: ended.set())
+    # No Event: a signal that comes just as this thread begins to wait for one would wait for its lock for ever.
+    ended: SimpleQueue[None] = SimpleQueue()
+    _on_signals(server.begin_stop, lambda *_: ended.put(None))
     with server.running():
         _log.info("working")
-        ended.wait()
+        ended.get()
 
 
 def _on_signals(begin_stop: Callable[[], None], end: Callable[[int, FrameType | None], None]) -> None:
