@@ -99,6 +99,7 @@ class Story:
 
 def tell(folder: Path, *, is_once: bool, port: int = 0) -> int:
     """Run the demo in this folder, which is made anew; returns the exit code."""
+    _forget_other_repositories()
     try:
         with ExitStack() as stack:
             _end_on_signals(stack)
@@ -117,6 +118,12 @@ def tell(folder: Path, *, is_once: bool, port: int = 0) -> int:
         typer.secho(f"\nThe demo failed: {error}", fg="red", err=True)
         return 1
     return 0
+
+
+def _forget_other_repositories() -> None:
+    """A git hook's variables name its repository, and GitPython hands on whatever this process was started with."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
 
 
 def _end_on_signals(stack: ExitStack) -> None:

@@ -9,6 +9,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from git import Repo
+
 from app.clients.git_command import GitCommand
 from app.demo.registry import DemoRegistry
 
@@ -83,7 +85,9 @@ def image_manifest(path: str, tag: str) -> bytes:
 
 def read_file(config_repo: Path, path: str) -> str:
     """A file as the base branch has it now."""
-    return GitCommand(config_repo, _GIT_TIMEOUT_S).run("cat-file", "blob", f"main:{path}").output.decode()
+    with Repo(config_repo) as repository:
+        content: bytes = repository.commit("main").tree[path].data_stream.read()
+        return content.decode()
 
 
 def write_secret(path: Path, secret: str) -> None:
@@ -122,9 +126,8 @@ log: {{level: warning, format: text}}
 
 def make_config_repo(path: Path, registry_host: str) -> None:
     """Make the bare config repository with the sample as its one commit; its images are of this registry."""
-    path.mkdir(parents=True)
+    Repo.init(path, bare=True, initial_branch="main").close()
     git = GitCommand(path, _GIT_TIMEOUT_S)
-    git.run("init", "--quiet", "--bare", "--initial-branch=main")
     stream = [b"commit refs/heads/main\n", b"committer Mira Okafor <mira@acme.example> 1760000000 +0000\n"]
     stream += _blob(b"Describe what runs where\n")
     for name, content in _sample_files(files("app.demo") / "config_repo", ""):

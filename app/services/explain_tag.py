@@ -14,12 +14,15 @@ from app.core.images import ImageName, ImageReference
 from app.core.policies.explaining import explain
 from app.core.promotion.explaining_tags import TagAnswer, explain_tag, why_no_candidate
 from app.core.promotion.state import PolicyState
-from app.db import build_reports, builds, catalogue, deliveries, policies, promotions, told_pushes
+from app.db import build_reports, builds, catalogue, deliveries, owed_looks, policies, promotions, told_pushes
+from app.db.catalogue import KnownRepository, KnownTag
 from app.db.database import Database
+from app.db.owed_looks import OwedLook
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow
 from app.services.explain_policy import entries_of, find_state
 from app.services.explanations import Shown
+from app.services.keep_selections import why_unshown
 from app.services.read_lanes import policy_details
 from app.services.scans import Scans
 from app.services.systems import Systems
@@ -146,6 +149,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
         left_out = list(_left_out(connection, asked))
         rows = policies.of_repository(connection, asked.image, limit=_MOST_POLICIES)
         names = policies.repositories(connection) if not rows else ()
+        owed = owed_looks.of_image(connection, asked.image, [asked.tag])
         moved = [one for row in rows for one in _promotions(connection, row, asked.tag)]
     return TagStory(
         image=str(asked.image),
@@ -159,7 +163,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
         left_out=left_out,
         policies=[_of_policy(database, asked, row, scans=scans, now=now) for row in rows],
         promotions=sorted(moved, key=lambda one: one.updated_at),
-        notes=list(_notes(asked, rows, names, is_told=known is not None)),
+        notes=[*_notes(asked, rows, names, is_told=known is not None), *_of_registry(known, repository, owed)],
     )
 
 
@@ -218,6 +222,16 @@ def _verdict(state: PolicyState, tag: str) -> str | None:
         return None
     told = explain(state.policy.spec, state.selection, asked=tag).asked
     return told.reason if told is not None else None
+
+
+def _of_registry(known: KnownTag | None, repository: KnownRepository | None, owed: Sequence[OwedLook]) -> Iterator[str]:
+    """What the registry has still to say, and why it has not."""
+    unshown = why_unshown(known, next(iter(owed), None)) if known is not None else None
+    if unshown is not None:
+        yield unshown
+    if repository is not None and repository.problem is not None:
+        at = f" of {repository.failed_at:%Y-%m-%d %H:%M:%S} UTC" if repository.failed_at is not None else ""
+        yield f"the newest list{at} of its repository is not whole: {repository.problem}"
 
 
 def _notes(asked: _Asked, rows: Sequence[PolicyRow], names: Sequence[str], *, is_told: bool) -> Iterator[str]:
