@@ -10,8 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import given
+from alembic import command
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.clients.registry import RegistryUnavailable
 from app.core.errors import Refused, Unavailable
@@ -20,9 +22,10 @@ from app.core.policies.selection import compile_policy
 from app.core.policies.spec import PolicySpec, SemVer
 from app.core.policies.stored import read_spec
 from app.core.sightings import Sighting
-from app.db import catalogue, held_back, lanes, owed_looks
+from app.db import catalogue, held_back, lanes, owed_looks, selections
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
+from app.db.migrations import configuration
 from app.db.owed_looks import OwedLook
 from app.demo.registry import DemoRegistry
 from app.services.read_facts import build as build_details
@@ -268,6 +271,7 @@ ANSWERS: Mapping[str, Answer] = {
 }
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=5))
 def test_answers_come_to_the_same_in_whatever_order_they_arrive(names: list[str]) -> None:
     asked = [(name, NOW + number * SECOND) for number, name in enumerate(names)]
@@ -542,3 +546,108 @@ def test_why_a_repository_is_not_listed_stands_with_it_until_it_is(site: Site, e
     site.now += timedelta(hours=1)
     sweeper_of(site).list_wanted()
     assert read_status(site.database, lambda: site.now).listing_problems == []
+
+
+RULES = """
+policies:
+  - {name: shop, chart: oci://registry.acme.example/charts/shop, policy: {semver: {range: 1.x}}}
+fields:
+  - {policy: flux-system/shop, files: Chart.yaml, dependency: shop}
+"""
+OBJECTS = policy("shop", "semver: {range: 1.x}", path="charts/shop")
+CHART = """
+apiVersion: v2
+name: umbrella
+version: 0.1.0
+dependencies:
+  - {name: shop, version: 1.1.0+up2, repository: oci://registry.acme.example/charts}
+"""
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({".fluxbridge.yaml": RULES}, id="a declared policy"),
+        pytest.param(
+            {".fluxbridge.yaml": f"fields:{RULES.partition('fields:')[2]}", "images/shop.yaml": OBJECTS},
+            id="an ImagePolicy",
+        ),
+    ],
+)
+def test_a_chart_never_moves_down_from_a_version_with_metadata(
+    tmp_path: Path, database: Database, files: dict[str, str]
+) -> None:
+    made = Lane.create(tmp_path, database, {"Chart.yaml": CHART, **files})
+    chart = ImageName(IMAGE.registry, "charts/shop")
+    with database.transaction() as connection:
+        record_listing(connection, chart, ["1.0.0", "1.1.0_up2"], NOW)
+    assert titles(made) == []
+    with database.transaction() as connection:
+        record_listing(connection, chart, ["1.0.0", "1.1.0_up2", "1.2.0"], NOW + MINUTE)
+        selections.forget(connection, chart)
+    assert titles(made) == ["Promote shop 1.1.0_up2 to 1.2.0"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param({"tag": TAG}, id="the tag"),
+        pytest.param({"digest": digest_of(TAG)}, id="its digest"),
+        pytest.param({}, id="the repository"),
+    ],
+)
+def test_a_deletion_that_was_told_takes_no_tag_whose_manifest_answers(site: Site, target: dict[str, str]) -> None:
+    site.put_image(TAG)
+    site.send("registry", envelope(push_event(TAG, digest_of(TAG))))
+    site.swap_registry(Scripted({"team/app": []}, {("team/app", TAG): digest_of(TAG)}))
+    site.send("registry", envelope(delete_event(**target)))
+    known = site.tag(TAG)
+    assert known is not None
+    assert not known.is_gone
+
+
+def test_the_plan_says_why_a_repository_is_not_listed(tmp_path: Path, database: Database) -> None:
+    files = {"images/api.yaml": policy("api", path="team/api"), "apps/api.yaml": deployment("1.0.0", name="api")}
+    made = Lane.create(tmp_path, database, files)
+    api = ImageName(IMAGE.registry, "team/api")
+    made.run()
+    broken = Scripted({api.path: Unavailable("registry x: it answered 429")})
+    sweeper = Sweeper(made.database, over(made, broken), lambda: made.now, lambda: None, made.ready)
+    made.now += MINUTE
+    assert sweeper.list_wanted() == 0
+    made.run()
+    with database.transaction() as connection:
+        row = lanes.find(connection, LANE)
+    assert row is not None
+    assert row.plan is not None
+    assert "catalogue not listed: registry x: it answered 429" in row.plan
+
+
+def test_what_a_database_of_before_knows_of_tags_is_kept(database: Database) -> None:
+    with database.transaction() as connection:
+        command.downgrade(configuration(connection), "sweeps")
+    rows = {
+        "there": (digest("a"), 1000, False, 0),
+        "missed": (digest("a"), 1000, False, 1),
+        "unlisted": (digest("a"), 1000, False, 2),
+        "deleted": (digest("a"), 1000, True, 0),
+        "never": (digest("a"), None, True, 0),
+        "told": (digest("a"), None, False, 0),
+    }
+    with database.transaction() as connection:
+        for tag, (named, looked_at, is_deleted, missed) in rows.items():
+            connection.execute(
+                text(
+                    "INSERT INTO tags (image, tag, digest, first_seen_at, looked_at, is_deleted, missed_listings) "
+                    "VALUES (:image, :tag, :digest, 500, :looked_at, :is_deleted, :missed)"
+                ),
+                {"image": str(IMAGE), "tag": tag, "digest": named, "looked_at": looked_at}
+                | {"is_deleted": is_deleted, "missed": missed},
+            )
+    database.migrate()
+    with database.transaction() as connection:
+        known = {one.tag: one for one in catalogue.tags_after(connection, IMAGE, "", limit=10)}
+    assert {tag for tag, one in known.items() if one.is_gone} == {"unlisted", "deleted", "never"}
+    assert {tag for tag, one in known.items() if one.sighting.is_proven_gone} == {"deleted"}
+    assert {tag for tag, one in known.items() if one.sighting.is_shown} == {"there", "missed", "unlisted"}
+    assert {one.digest for one in known.values()} == {digest("a")}
