@@ -96,7 +96,7 @@ class People:
         found: dict[Place, list[str]] = {place: [] for place in self._all_places()}
         for pull in self.github.pulls():
             if pull.is_open:
-                for stage, app in self._places("main", pull.head_sha):
+                for stage, app in self._places(f"{pull.head_sha}^", pull.head_sha):
                     text = self.github.repository.text(pull.head_sha, manifest_path(stage, app))
                     found[stage, app].append(tag_in(text))
         wanted = {place: self._wanted(*place) for place in found}
