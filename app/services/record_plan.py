@@ -89,8 +89,13 @@ def _record_place(
 def _of_its_image(
     run: LaneRun, connection: Connection, outcomes: Sequence[Outcome], rows: Sequence[PromotionRow]
 ) -> Sequence[PromotionRow]:
-    """The open promotions of the policy's image; those of the one that it had before end, though a tag be the same."""
+    """The open promotions of the policy's image; those of the one that it had before end, though a tag be the same.
+
+    Of a policy that is gone no image is known.
+    """
     image = outcomes[0].image
+    if not image:
+        return rows
     for row in rows:
         if row.image != image:
             reason = f"the policy chooses from {image} now"
