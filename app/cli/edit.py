@@ -16,7 +16,8 @@ from app.core.flux.tree import Report
 from app.core.manifests.charts import is_lock_file
 from app.core.manifests.diffs import unified_diff
 from app.core.promotion.edit_plans import EditPlan, plan_edits
-from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, read_rules
+from app.core.promotion.rules import RULES_FILE, Rules, read_rules
+from app.core.promotion.rules_document import InvalidRules
 from app.core.promotion.selections import InvalidSelections, Selected, read_selections
 
 

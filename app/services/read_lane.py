@@ -9,7 +9,8 @@ from app.core.flux.scanning import is_manifest
 from app.core.flux.tree import About, Field, FluxTree, Refused, Report, assemble
 from app.core.manifests.links import explain_link
 from app.core.ports import ConfigRepository, TreeEntry
-from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, Stage
+from app.core.promotion.rules import RULES_FILE, Rules, Stage
+from app.core.promotion.rules_document import InvalidRules
 from app.core.promotion.stage_paths import holds, is_narrow
 from app.services.scans import Scans
 

@@ -9,7 +9,8 @@ from typing import Self
 
 from app.core.flux.scanning import ScannedFile, is_kustomize_file, is_manifest, scan_file
 from app.core.ports import ConfigRepository, TreeEntry
-from app.core.promotion.rules import RULES_FILE, InvalidRules, Rules, read_rules
+from app.core.promotion.rules import RULES_FILE, Rules, read_rules
+from app.core.promotion.rules_document import InvalidRules
 from app.services.declared_scans import DeclaredScans
 from app.services.kept_scans import SILENT, KeptScans, scanner_version
 

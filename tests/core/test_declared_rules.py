@@ -22,7 +22,8 @@ from app.core.manifests.declared import (
 from app.core.manifests.field_paths import FieldPath
 from app.core.manifests.places import Part
 from app.core.policies.spec import Numerical, PolicySpec, SemVer, TagFilter
-from app.core.promotion.rules import InvalidRules, read_rules
+from app.core.promotion.rules import read_rules
+from app.core.promotion.rules_document import InvalidRules
 from tests.core.declared import rules_with
 
 PATH = FieldPath.parse("image.tag")

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from app.core.flux.declared import declared_files
 from app.core.manifests.editing import find_declared
-from app.core.promotion.rules import InvalidRules, Rules, read_rules
+from app.core.promotion.rules import Rules, read_rules
+from app.core.promotion.rules_document import InvalidRules
 from tests.fuzz.contents import fuzz, mutated, pieces, timeout
 
 # That an anchor is used again is no mistake in YAML 1.2; the parser warns of it.

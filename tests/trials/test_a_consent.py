@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
-from app.core.promotion.rules import InvalidRules, read_rules
+from app.core.promotion.rules import read_rules
+from app.core.promotion.rules_document import InvalidRules
 from app.db import builds, deliveries, policies
 from app.db.database import Database
 from app.db.deliveries import DeliveryState

@@ -6,31 +6,16 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from app.core.errors import Invalid
 from app.core.flux.declared import RULES_FILE as RULES_FILE
 from app.core.flux.declared import Declaration
 from app.core.flux.objects import Policy, PolicyName
-from app.core.manifests.stand_ins import explain_stand_in
 from app.core.promotion.declared_fields import MOST_WILDCARDS, StrictModel, WrittenField, WrittenPolicy
+from app.core.promotion.rules_document import InvalidRules, read_document
 from app.core.promotion.stage_paths import holds, literal_part
 
 ONLY_STAGE = "all"
 _DEFAULT_OPEN_LIMIT = 10
-_LARGEST_RULES = 256 * 1024
-# What the parser raises: its own errors, and others where a text does not fit the !! tag that it is given.
-_UNREADABLE = (YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError, AssertionError)
-
-
-class InvalidRules(Invalid):
-    """The rules of a lane cannot be used, so the lane proposes nothing until they are mended."""
-
-    def __init__(self, problem: str) -> None:
-        # What the parsers say may hold half surrogates out of the file.
-        self.problem = problem.encode("utf-8", "backslashreplace").decode()
-        super().__init__(f"{RULES_FILE}: {self.problem}; nothing is proposed until this is mended on the base branch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +75,7 @@ def read_rules(content: bytes | None) -> Rules:
     """Read `.fluxbridge.yaml`; None (no such file) gives the default rules. Raises InvalidRules."""
     if content is None:
         return Rules()
-    if len(content) > _LARGEST_RULES:
-        raise InvalidRules(f"larger than {_LARGEST_RULES // 1024} KiB")
-    stand_in = explain_stand_in(content)
-    if stand_in is not None:
-        raise InvalidRules(stand_in)
-    try:
-        document = YAML(typ="safe", pure=True).load(content)
-    except _UNREADABLE as error:
-        raise InvalidRules(f"not readable as YAML: {' '.join(str(error).split())[:300]}") from error
+    document = read_document(content)
     try:
         written = _WrittenRules.model_validate({} if document is None else document)
     except ValidationError as error:

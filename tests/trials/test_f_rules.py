@@ -1,0 +1,38 @@
+"""Rules that would cost without end are refused before they do."""
+
+import time
+
+import pytest
+
+from app.core.promotion.rules import read_rules
+from app.core.promotion.rules_document import InvalidRules
+
+_NESTED = b"a0: &a0 {x: 1}\n" + b"".join(b"a%d: &a%d {<<: [*a%d, *a%d]}\n" % (n, n, n - 1, n - 1) for n in range(1, 24))
+_STAGES = b"stages:\n" + b"".join(b"  s%d: {paths: [apps/s%d]}\n" % (n, n) for n in range(7_000))
+# A bound on CPU of this process, with much room: any of them took half a minute, or had no end.
+_MOST_S = 5.0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(_NESTED, "line 1: anchors, aliases and merge keys", id="nested merge keys"),
+        pytest.param(b"stages: &s {a: {paths: [a]}}\nother: *s\n", "line 1: anchors, aliases", id="an alias"),
+        pytest.param(b"stages: {a: {<<: {paths: [a]}}}\n", "line 1: anchors, aliases and merge keys", id="a merge key"),
+        pytest.param(b"[" * 100_000, "nested more than 200 levels deep", id="a hundred thousand brackets"),
+        pytest.param(_STAGES, "it has more than 30000 values", id="thousands of stages"),
+        pytest.param(
+            b"".join(b"k%d: &n%d x\n" % (n, n) for n in range(9_000)), "line 1: anchors", id="thousands of anchors"
+        ),
+    ],
+)
+def test_rules_that_grow_are_refused_at_once(content: bytes, said: str) -> None:
+    began = time.process_time()
+    with pytest.raises(InvalidRules, match=said.replace("(", r"\(")):
+        read_rules(content)
+    assert time.process_time() - began < _MOST_S
+
+
+def test_a_key_that_is_only_called_so_is_no_merge() -> None:
+    with pytest.raises(InvalidRules, match="Extra inputs"):
+        read_rules(b'"<<": 1\n')
