@@ -44,7 +44,7 @@ from tests.trials.reports import ELEVEN, FIRST, NINE, SECOND
 NewDatabase = Callable[[], str]
 APP = f"{ALIAS}/team/app"
 _IN_THE_GATE = 100
-_EXAMPLES = 12 if EXAMPLES <= _IN_THE_GATE else EXAMPLES
+_EXAMPLES = 6 if EXAMPLES <= _IN_THE_GATE else EXAMPLES
 TAGS = ("1.0.0", "1.0.5", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
 RULES = """\
 stages:
