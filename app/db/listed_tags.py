@@ -64,6 +64,8 @@ def record_listed(
     connection: Connection, image: ImageName, names: Iterable[str], listed: TagList, now: datetime
 ) -> Sequence[str]:
     """Write down what a list tells of these names; returns those of which it told something. The image is held."""
+    # First of all, as a push does: the two must not wait for each other.
+    catalogue.know_repository(connection, image, now)
     wanted = set(names)
     known = {one.tag: one for one in catalogue.tags_named(connection, image, wanted)}
     new = sorted((wanted & listed.present) - known.keys())
