@@ -175,13 +175,36 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to this version's. Raises NewerSchema, CannotMigrate."""
-        with self.transaction(is_bounded=False) as connection:
+        with self._letting_tables_be_remade(), self.transaction(is_bounded=False) as connection:
             try:
                 migrations.migrate(connection)
             except DBAPIError as error:
                 if self._told(error) is not None:
                     raise
                 raise migrations.CannotMigrate(" ".join(str(error.orig).split())[:300]) from error
+
+    @contextmanager
+    def _letting_tables_be_remade(self) -> Iterator[None]:
+        """SQLite alters a table by making it anew, for which nothing may refer to it meanwhile.
+
+        The setting counts for the next transaction only where it is made before that begins; `migrations` looks at what
+        refers to what in the end. Source: https://www.sqlite.org/lang_altertable.html, 7.
+        """
+        if self.is_sqlite:
+            self._set("foreign_keys=OFF")
+        try:
+            yield
+        finally:
+            if self.is_sqlite:
+                self._set("foreign_keys=ON")
+
+    def _set(self, pragma: str) -> None:
+        """Change a setting of the one connection."""
+        connection = self._engine.raw_connection()
+        try:
+            connection.cursor().execute(f"PRAGMA {pragma}")
+        finally:
+            connection.close()
 
     def is_current(self) -> bool:
         """Tell whether the schema is this version's."""

@@ -86,6 +86,8 @@ def migrate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql" and present not in _heads(config):
         _check_right(connection)
     command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite":
+        _check_references(connection)
 
 
 def is_current(connection: Connection) -> bool:
@@ -99,6 +101,13 @@ def configuration(connection: Connection) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     return config
+
+
+def _check_references(connection: Connection) -> None:
+    """See that what refers to another row still finds it: while tables are made anew nobody else does."""
+    lost = {row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
+    if lost:
+        raise CannotMigrate(f"rows of {', '.join(sorted(lost))} would refer to nothing")
 
 
 def _check_place(connection: Connection) -> None:
