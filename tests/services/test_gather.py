@@ -26,7 +26,7 @@ from app.senders.sender import Keys, Origin
 from app.services.gather import Gathered, Question, StillRunning, gather
 from app.services.systems import Source, Systems
 from tests.servers.jenkins import JenkinsServer, Odd, build_body
-from tests.services.webhooks import ALIAS, NOW, digest_of, manifest
+from tests.services.webhooks import ALIAS, NOW, config_repo, digest_of, manifest
 
 SOURCE = Source(
     name="ci",
@@ -190,7 +190,9 @@ def test_a_deletion_in_a_registry_that_cannot_be_asked_does_not_count(systems: S
 
 def test_what_needs_no_asking_passes_as_it_is(systems: Systems) -> None:
     moved = BranchMoved(repository="acme/fleet", branch="main", commit=None)
-    assert settle(systems, moved).facts == [moved]
+    knowing = replace(systems, config_repos={"fleet": config_repo("fleet", ("main",))})
+    assert settle(knowing, moved).facts == [moved]
+    assert settle(systems, moved).facts == []
 
 
 @pytest.mark.parametrize(("status", "error"), [(503, Unavailable), (403, Refused)], ids=["down", "refused"])

@@ -198,7 +198,7 @@ def open_site(database: Database, registry: DemoRegistry, jenkins: JenkinsServer
         jenkins={"main": Jenkins("main", jenkins.url)},
         registries={registry.host: oci},
         aliases={ALIAS: registry.host},
-        config_repos={"fleet": _config_repo("fleet", ("main", "next")), "other": _config_repo("other", ("main",))},
+        config_repos={"fleet": config_repo("fleet", ("main", "next")), "other": config_repo("other", ("main",))},
         closers=(oci.close,),
     )
     site = Site(database, registry, jenkins, systems)
@@ -212,8 +212,9 @@ def open_site(database: Database, registry: DemoRegistry, jenkins: JenkinsServer
     return site
 
 
-def _config_repo(name: str, branches: tuple[str, ...]) -> ConfigRepo:
-    nothing: Any = None  # neither Git nor a forge is asked while a delivery is interpreted
+def config_repo(name: str, branches: tuple[str, ...]) -> ConfigRepo:
+    """A config repository whose Git and forge nobody asks."""
+    nothing: Any = None
     return ConfigRepo(
         name=name,
         repository=nothing,

@@ -75,7 +75,7 @@ def test_what_is_held_back_is_shown_with_its_sweep(swept: Site) -> None:
 def test_sweeps_are_run_by_name_and_the_answer_tells_what_they_found(swept: Site, mirror: Packed) -> None:
     answer = swept.post("/sweeps?name=mirrors")
     assert answer.json()["items"] == [
-        {"name": "mirrors", "found": 1, "told": ["fleet: packed"], "held": [], "failures": []}
+        {"name": "mirrors", "found": 1, "told": ["fleet: packed"], "held": [], "left_out": [], "failures": []}
     ]
     [row] = [one for one in swept.get("/sweeps").json()["items"] if one["name"] == "mirrors"]
     assert (row["last_found"], row["last_error"], row["is_running"], mirror.times) == (1, None, False, 1)

@@ -23,7 +23,7 @@ def branch_beside(*, prefix: str, base: str, stage: str, group: str, number: int
     """Name the branch that a group takes while its own serves a pull request into another base, by that one's number.
 
     >>> branch_beside(prefix="fluxbridge", base="main", stage="all", group="app", number=7)
-    'fluxbridge/main/all/app-beside-7-eebf8c2a'
+    'fluxbridge/main/all/app-beside-7-20bbfda7'
     """
     return branch_name(prefix=prefix, base=base, stage=stage, group=f"{group} beside {number}")
 
