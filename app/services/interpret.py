@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid, Refused, Unavailable
+from app.core.facts import TagDeleted
 from app.db import deliveries, measures
 from app.db.database import Database
 from app.db.deliveries import ClaimedDelivery, DeliveryState
@@ -134,6 +135,7 @@ def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) 
     for part in parts:
         whole.join(part)
     told = [type(fact).__name__ for fact in whole.facts]
+    told += [TagDeleted.__name__ for question in whole.questions if question.is_deletion]
     said = [f"facts: {', '.join(told)}" if told else "no facts"]
     said += [f"lanes: {', '.join(sorted(keys))}"] if keys else []
     left_out = [*whole.ignored, *ignored]
