@@ -138,6 +138,15 @@ class Lane:
         forge = LocalForge(self.config.path, clock=lambda: NOW)
         return list(forge.list_pull_requests(state=PullRequestState.OPEN))
 
+    def merge_open(self) -> str:
+        """Merge what is open, and let the lane see it; returns the base head."""
+        for pull in self.open_pulls():
+            self.forge.merge(pull.number, by="mira")  # type: ignore[attr-defined]
+        self.run()
+        head = self.config.head("main")
+        assert head is not None
+        return head
+
     def promotions(self) -> list[PromotionRow]:
         """Every promotion, newest first."""
         with self.database.transaction() as connection:

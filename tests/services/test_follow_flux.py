@@ -76,13 +76,7 @@ class Shop:
         """Push a tag and merge what is proposed of it; returns the base head."""
         self.lane.push(tag)
         self.lane.run()
-        forge: Any = self.lane.forge
-        for pull in self.lane.open_pulls():
-            forge.merge(pull.number, by="mira")
-        self.lane.run()
-        head = self.lane.config.head("main")
-        assert head is not None
-        return head
+        return self.lane.merge_open()
 
     def waiting(self) -> list[str]:
         """The revisions whose content was not compared yet."""

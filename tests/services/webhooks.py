@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -167,6 +168,15 @@ class Site:
 
     def _wake(self) -> None:
         self.wakes += 1
+
+
+@contextmanager
+def running_site(database: Database) -> Iterator[Site]:
+    """Such a site with a registry and a Jenkins of its own."""
+    with DemoRegistry() as registry, JenkinsServer() as jenkins:
+        opened = open_site(database, registry, jenkins)
+        with closing(opened.systems):
+            yield opened
 
 
 def open_site(database: Database, registry: DemoRegistry, jenkins: JenkinsServer) -> Site:

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.db.database import Database
+from tests.cli.console import Console
+from tests.cli.folders import Folder
+from tests.services.webhooks import Site, running_site
 from tests.trials.crews import Open, crews
 
 _KINDS = [("local", "sqlite_url"), ("local", "postgres_url"), ("github", "sqlite_url")]
@@ -24,4 +27,24 @@ def crew(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 def github_crew(sqlite_url: str, tmp_path: Path) -> Iterator[Open]:
     """Opens a lane with people on GitHub, for what only a forge does that notices later than git shows."""
     with closing(Database(sqlite_url)) as database, crews(tmp_path, database, "github") as opened:
+        yield opened
+
+
+@pytest.fixture
+def site(database: Database) -> Iterator[Site]:
+    """Webhooks to interpret, on each kind of database."""
+    with running_site(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Folder:
+    """An empty working directory."""
+    return Folder(tmp_path, Console(capsys, monkeypatch))
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Database]:
+    """One kind of database, where its kind makes no difference."""
+    with closing(Database(sqlite_url)) as opened:
         yield opened

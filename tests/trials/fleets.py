@@ -80,11 +80,7 @@ class Fleet:
         """Push a tag and merge what is proposed of it in every stage; returns the base head."""
         self.lane.push(tag)
         self.lane.run()
-        forge: Any = self.lane.forge
-        for pull in self.lane.open_pulls():
-            forge.merge(pull.number, by="mira")
-        self.lane.run()
-        return self.head
+        return self.lane.merge_open()
 
     @property
     def head(self) -> str:

@@ -37,11 +37,17 @@ def planned(lane: Lane, files: Mapping[str, str] | None = None) -> PlanDescripti
     if files:
         lane.config.commit("main", files)
     lane.run()
+    return PlanDescription.model_validate_json(plan_text(lane))
+
+
+def plan_text(lane: Lane) -> str:
+    """What the lane's last run wrote down."""
     with lane.database.transaction() as connection:
         row = lanes.find(connection, LANE)
     assert row is not None
     assert row.plan is not None
-    return PlanDescription.model_validate_json(row.plan)
+    assert row.last_error is None
+    return row.plan
 
 
 def outcome(found: PlanDescription, stage: str = "all") -> PlannedOutcome:

@@ -1,7 +1,6 @@
 """Builds in a disorderly world: jobs that are made anew, reports that repeat and contradict each other, odd clocks."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -18,10 +17,8 @@ from app.core.promotion.gates import Verdict
 from app.db import builds
 from app.db.database import Database
 from app.db.migrations import configuration
-from app.demo.registry import DemoRegistry
 from tests.db.facts import reports_of
-from tests.servers.jenkins import JenkinsServer
-from tests.services.webhooks import NOW, Site, open_site
+from tests.services.webhooks import NOW, Site
 from tests.trials.reports import ELEVEN, FIRST, NINE, SECOND, gate, known, report, told
 
 IMAGE = ImageName("registry.acme.example", "team/app")
@@ -29,15 +26,6 @@ RESULTS = [BuildResult.SUCCESS, BuildResult.UNSTABLE, BuildResult.FAILURE, Build
 WITH_START: list[dict[str, str]] = [{"started_at": NINE}, {"started_at": ELEVEN}]
 WITHOUT: list[dict[str, str]] = [{}, {}]
 _URL = "https://git.acme.example/app"
-
-
-@pytest.fixture
-def site(database: Database) -> Iterator[Site]:
-    """Facts on each kind of database, a registry and a Jenkins."""
-    with DemoRegistry() as registry, JenkinsServer() as jenkins:
-        opened = open_site(database, registry, jenkins)
-        with closing(opened.systems):
-            yield opened
 
 
 @pytest.mark.parametrize("starts", [WITH_START, WITHOUT], ids=["starts", "commits only"])

@@ -1,30 +1,18 @@
 """A build of a change request makes no tag a candidate, whichever builder built it and however it was reported."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 
 import pytest
 
 from app.core.builds.change_requests import Cause, find_change_request
 from app.core.promotion.consent import is_candidate
 from app.core.promotion.gates import Verdict
-from app.db.database import Database
-from app.demo.registry import DemoRegistry
 from app.services.keep_selections import states_of_tags
-from tests.servers.jenkins import JenkinsServer, build_body
-from tests.services.webhooks import Site, notification, open_site
+from tests.servers.jenkins import build_body
+from tests.services.webhooks import Site, notification
 from tests.trials.reports import gate, report
 
 GERRIT = {"GERRIT_CHANGE_NUMBER": "1234", "GERRIT_REFSPEC": "refs/changes/34/1234/5"}
-
-
-@pytest.fixture
-def site(database: Database) -> Iterator[Site]:
-    """Facts on each kind of database, a registry and a Jenkins."""
-    with DemoRegistry() as registry, JenkinsServer() as jenkins:
-        opened = open_site(database, registry, jenkins)
-        with closing(opened.systems):
-            yield opened
 
 
 def _is_candidate(site: Site, tag: str) -> bool:

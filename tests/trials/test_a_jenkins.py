@@ -1,34 +1,21 @@
 """What a proxy says is never taken for Jenkins' word, and what was missed is looked at again."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
 from app.clients.jenkins import Jenkins, JenkinsUnavailable
 from app.core.facts import BuildResult
-from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.demo.registry import DemoRegistry
 from tests.servers.jenkins import JenkinsServer, Odd, build_body
 from tests.services.sweeping import sweep
-from tests.services.webhooks import Site, notification, open_site
+from tests.services.webhooks import Site, notification
 from tests.trials.reports import ELEVEN, gate, report
 
 JOB = "team/app/main"
 PLACE = "/job/team/job/app/job/main/7/api/json"
 NOBODY = Odd(404, "404 page not found", {"Content-Type": "text/plain"}, is_proxy=True)
 _ELEVEN_MS = 1_795_258_800_000
-
-
-@pytest.fixture
-def site(database: Database) -> Iterator[Site]:
-    """Facts on each kind of database, a registry and a Jenkins."""
-    with DemoRegistry() as registry, JenkinsServer() as jenkins:
-        opened = open_site(database, registry, jenkins)
-        with closing(opened.systems):
-            yield opened
 
 
 def _put_build(site: Site, number: int = 7, **changes: object) -> None:

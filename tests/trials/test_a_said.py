@@ -1,33 +1,19 @@
 """What is left out is said where a person looks first, and one rule says which names of jobs are taken."""
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import pytest
 
 from app.clients.jenkins_paths import InvalidJobName, job_path
 from app.core.builds.job_names import job_name_problem
-from app.db.database import Database
-from app.demo.registry import DemoRegistry
 from app.senders.jenkins import JENKINS
 from app.senders.jenkins_notification import JENKINS_NOTIFICATION
 from app.senders.sender import Origin, Unusable, WebhookRequest
 from app.services.read_status import read_status
-from tests.servers.jenkins import JenkinsServer, build_body
+from tests.servers.jenkins import build_body
 from tests.services.sweeping import schedule, sweep
-from tests.services.webhooks import Site, build_report, envelope, notification, open_site, push_event
+from tests.services.webhooks import Site, build_report, envelope, notification, push_event
 from tests.trials.reports import report
 
 ORIGIN = Origin("ci", jenkins="main")
-
-
-@pytest.fixture
-def site(database: Database) -> Iterator[Site]:
-    """Facts on each kind of database, a registry and a Jenkins."""
-    with DemoRegistry() as registry, JenkinsServer() as jenkins:
-        opened = open_site(database, registry, jenkins)
-        with closing(opened.systems):
-            yield opened
 
 
 @pytest.mark.parametrize(

@@ -1,104 +1,30 @@
-"""Trials C1, C2, C3, C6, C10 and E4: what stands beside a field, around it and in its place."""
+"""Trials C1, C2, C3 and C6: what stands beside a field and around it."""
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from app.core.facts import RevisionApplied
-from app.db import applications, lanes, revisions
-from app.db.applications import ApplicationRow
 from app.db.database import Database
-from app.services.explain_policy import Question, explain_policy
 from tests.cli.console import Console
-from tests.cli.folders import TAG, WEB, Folder
+from tests.cli.folders import WEB, Folder
 from tests.end_to_end.bridge import deployment, fleet, policy
 from tests.servers.bare_repository import BareRepository
-from tests.services.lanes import IMAGE, LANE, NOW, Lane, digest
+from tests.services.lanes import IMAGE, digest
+from tests.trials.lane_plans import explained, plan_text
+from tests.trials.marked_fields import (
+    APP,
+    LFS,
+    MAC,
+    REFERENCE,
+    SOPS,
+    TEMPLATED,
+    applied,
+    kustomization_with,
+    lane_of,
+    staging,
+)
 
-APP = '# {"$imagepolicy": "flux-system:app:tag"}'
-REFERENCE = '# {"$imagepolicy": "flux-system:app"}'
 DIGEST = '# {"$imagepolicy": "flux-system:app:digest"}'
-STAGING = "stages: {staging: {paths: [apps/staging]}}\n"
-QUESTION = Question(namespace="flux-system", name="app")
-MAC = "ENC[AES256_GCM,data:QUJD,iv:QUJD,tag:QUJD,type:str]"
-LFS = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d' * 32}\nsize 12345\n"
-
-
-@pytest.fixture
-def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """An empty working directory."""
-    return Folder(tmp_path, Console(capsys, monkeypatch))
-
-
-@pytest.fixture
-def sqlite_database(sqlite_url: str) -> Iterator[Database]:
-    """One kind of database, where its kind makes no difference."""
-    with closing(Database(sqlite_url)) as opened:
-        yield opened
-
-
-def lane_of(tmp_path: Path, database: Database, files: Mapping[str, str], *, tag: str = "1.1.0") -> Lane:
-    """A lane over these files, after its first run and the push of a tag."""
-    lane = Lane.create(tmp_path, database, {"images/app.yaml": policy(), **files})
-    lane.run()
-    lane.push(tag)
-    lane.run()
-    return lane
-
-
-def plan_of(lane: Lane) -> str:
-    """What the lane's last run wrote down, as text."""
-    with lane.database.transaction() as connection:
-        row = lanes.find(connection, LANE)
-    assert row is not None
-    assert row.plan is not None
-    assert row.last_error is None
-    return row.plan
-
-
-def explained(lane: Lane) -> str:
-    """What `explain` says of the app, as text."""
-    found = explain_policy(lane.database, lane.systems, QUESTION, scans=lane.scans, now=lane.now)
-    return json.dumps(found.model_dump(mode="json"), ensure_ascii=False)
-
-
-def merge_all(lane: Lane) -> str:
-    """Merge what is open, and let the lane see it; returns the base head."""
-    for pull in lane.open_pulls():
-        lane.forge.merge(pull.number, by="mira")  # type: ignore[attr-defined]
-    lane.run()
-    return lane.config.head("main") or ""
-
-
-def applied(lane: Lane, commit: str, *, name: str = "apps") -> list[ApplicationRow]:
-    """Flux tells of a commit in staging; what that means for every promotion."""
-    told = RevisionApplied(
-        cluster="staging",
-        kind="Kustomization",
-        namespace="flux-system",
-        name=name,
-        revision=f"main@sha1:{commit}",
-        commit=commit,
-        is_failure=False,
-        reason="ReconciliationSucceeded",
-        message="Reconciliation finished",
-        at=NOW,
-    )
-    with lane.database.transaction() as connection:
-        revisions.note(connection, told, repo="fleet", root="clusters/staging", received_at=NOW)
-    lane.run()
-    known = lane.promotions()
-    with lane.database.transaction() as connection:
-        return [row for one in known for row in applications.of_promotion(connection, one.id)]
-
-
-def kustomization_with(entry: str, *, others: str = "") -> str:
-    return f"resources: [web.yaml]\nimages:\n{entry}{others}"
-
-
 PINNED = kustomization_with(f"- name: {IMAGE}\n  newTag: 1.0.0 {APP}\n  digest: {digest('1.0.0')}\n")
 
 
@@ -112,31 +38,25 @@ def test_a_digest_beside_a_marked_tag_is_told_in_plan_explain_and_pull_request(
     [pull] = lane.open_pulls()
     told = f"overridden by digest '{digest('1.0.0')}' (line 5), which flux-system/app does not set"
     assert told in pull.body
-    assert told in plan_of(lane)
-    assert told in explained(lane)
-    assert "overridden_field" in explained(lane)
+    assert told in plan_text(lane)
+    assert told in explained(lane).model_dump_json()
+    assert "overridden_field" in explained(lane).model_dump_json()
     assert "newTag: 1.1.0" in lane.config.text(pull.head_sha, "apps/kustomization.yaml")
 
 
 def test_a_tag_whose_digest_stands_beside_it_is_never_applied(tmp_path: Path, database: Database) -> None:
     lane = lane_of(tmp_path, database, {**fleet(), **staging({"kustomization.yaml": PINNED})})
-    [line] = applied(lane, merge_all(lane))
+    [line] = applied(lane, lane.merge_open())
     assert line.state == "overridden"
     assert line.message == f"overridden by apps/staging/kustomization.yaml:5 digest '{digest('1.0.0')}'"
 
 
 def test_a_digest_that_is_the_promotions_own_makes_it_applied(tmp_path: Path, database: Database) -> None:
     lane = lane_of(tmp_path, database, {**fleet(), **staging({"kustomization.yaml": PINNED})})
-    merge_all(lane)
+    lane.merge_open()
     mended = PINNED.replace(digest("1.0.0"), digest("1.1.0")).replace("newTag: 1.0.0", "newTag: 1.1.0")
     head = lane.config.commit("main", {"apps/staging/kustomization.yaml": mended})
     assert [line.state for line in applied(lane, head)] == ["applied"]
-
-
-def staging(files: Mapping[str, str]) -> dict[str, str]:
-    """Files of staging's folder in place of the fleet's own, with staging as the only stage."""
-    base = {".fluxbridge.yaml": STAGING, "apps/staging/app.yaml": "kind: Pod\nmetadata: {name: none}\n"}
-    return base | {f"apps/staging/{name}": text for name, text in files.items()}
 
 
 BESIDE = [
@@ -252,7 +172,6 @@ def test_declared_fields_know_their_neighbours_as_markers_do(
 
 # C2
 
-SOPS = f"sops:\n  mac: {MAC}\n  version: 3.9.0\n"
 SPARED = f"sops:\n  mac: {MAC}\n  mac_only_encrypted: true\n"
 SEALED = [
     pytest.param("s.yaml", f"image: web:1 {WEB}\npassword: {MAC}\n{SOPS}", None, id="yaml"),
@@ -324,8 +243,8 @@ def test_a_lane_proposes_nothing_over_a_sops_file_and_says_why(tmp_path: Path, d
     sealed = f"kind: Secret\nimage: {IMAGE}:1.0.0 {REFERENCE}\n{SOPS}"
     lane = lane_of(tmp_path, database, {"apps/secret.yaml": sealed, "apps/app.yaml": deployment("1.0.0")})
     assert lane.open_pulls() == []
-    assert "apps/secret.yaml:2: the marker is ignored: SOPS guards it by a checksum (sops.mac)" in plan_of(lane)
-    assert "nothing is set: apps/secret.yaml:2" in explained(lane)
+    assert "apps/secret.yaml:2: the marker is ignored: SOPS guards it by a checksum (sops.mac)" in plan_text(lane)
+    assert "nothing is set: apps/secret.yaml:2" in explained(lane).model_dump_json()
 
 
 # C3
@@ -400,275 +319,12 @@ def test_a_lock_file_that_is_a_pointer_is_named_as_such(folder: Folder) -> None:
 def test_rules_that_are_a_pointer_stop_the_lane_and_say_so(tmp_path: Path, database: Database) -> None:
     lane = lane_of(tmp_path, database, {".fluxbridge.yaml": LFS, "apps/app.yaml": deployment("1.0.0")})
     assert lane.open_pulls() == []
-    assert ".fluxbridge.yaml: a Git LFS pointer: its content is not in Git" in plan_of(lane)
+    assert ".fluxbridge.yaml: a Git LFS pointer: its content is not in Git" in plan_text(lane)
 
 
 def test_a_lane_tells_of_manifests_and_kustomizations_that_are_pointers(tmp_path: Path, database: Database) -> None:
     lane = lane_of(tmp_path, database, {"apps/app.yaml": LFS, "apps/kustomization.yaml": LFS})
-    assert plan_of(lane).count("a Git LFS pointer: its content is not in Git") == 2
-
-
-# C10
-
-TEMPLATES = {
-    "a template of Helm": f"{{{{- if .Values.on }}}}\nimage: web:1 {WEB}\n{{{{- end }}}}\n",
-    "a value without quotes": f"image: {{{{ .Values.image }}}} {WEB}\n",
-    "a value in quotes": f'image: "web:{{{{ .tag }}}}" {WEB}\n',
-    "an unreadable value": f"image: !!int 1 {WEB}\n",
-    "a list as document": f"- image: web:1 {WEB}\n",
-}
-
-
-@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in TEMPLATES.items()])
-def test_edit_sets_all_fields_of_a_policy_or_none(folder: Folder, text: str) -> None:
-    for number in range(4):
-        folder.write(f"web{number}.yaml", f"image: web:1 {WEB}\n")
-    folder.write("other.yaml", f"image: api:1 {WEB.replace('web', 'api')}\n")
-    folder.write("odd.yaml", text)
-    ended = folder.edit({"flux-system:web": "web:2", "flux-system:api": "api:2"})
-    assert ended.code == 1
-    assert {folder.text(f"web{number}.yaml") for number in range(4)} == {f"image: web:1 {WEB}\n"}
-    assert folder.text("odd.yaml") == text
-    assert folder.text("other.yaml").startswith("image: api:2 ")
-    assert "not set flux-system:web: odd.yaml:" in ended.out
-
-
-def test_only_the_value_that_is_a_template_is_refused_and_not_its_file(folder: Folder) -> None:
-    api = WEB.replace("web", "api")
-    text = f"other: {{{{ .Values.other }}}}\nimage: web:1 {WEB}\nname: x-{{{{ .name }}}}\napi: {{{{ .api }}}} {api}\n"
-    folder.write("a.yaml", text)
-    ended = folder.edit({"flux-system:web": "web:2", "flux-system:api": "api:2"})
-    assert folder.text("a.yaml") == text.replace("web:1", "web:2")
-    assert "not set flux-system:api: a.yaml:4: the marker is ignored: its value is a template" in ended.out
-    assert "not set flux-system:web" not in ended.out
-
-
-def test_a_declared_field_that_is_found_and_refused_keeps_the_marked_ones_back(folder: Folder) -> None:
-    folder.write(".fluxbridge.yaml", "fields:\n- {policy: flux-system/web, files: v.yaml, values: image}\n")
-    folder.write("v.yaml", "image: {repository: web, tag: '{{ .tag }}'}\n")
-    folder.write("web.yaml", f"image: web:1 {WEB}\ntag: '1' {TAG}\n")
-    ended = folder.edit({"flux-system:web": "web:2"})
-    assert ended.code == 1
-    assert "not set flux-system:web: v.yaml:1: image.tag is not edited: its value is a template" in ended.out
-    assert folder.text("web.yaml").startswith("image: web:1 ")
-
-
-def test_what_a_declaration_does_not_find_is_told_and_the_rest_is_set(folder: Folder) -> None:
-    folder.write(".fluxbridge.yaml", "fields:\n- {policy: flux-system/web, files: v.yaml, values: image.tag}\n")
-    folder.write("v.yaml", "image: {repository: web}\n")
-    folder.write("web.yaml", f"image: web:1 {WEB}\n")
-    ended = folder.edit({"flux-system:web": "web:2"})
-    assert ended.code == 0
-    assert "report  v.yaml:1: fields.0 of .fluxbridge.yaml: nothing stands at image.tag" in ended.out
-    assert folder.text("web.yaml").startswith("image: web:2 ")
-
-
-TEMPLATED = f"kind: Deployment\nimage: {IMAGE}:{{{{ .tag }}}} {REFERENCE}\n"
-
-
-def test_a_lane_proposes_all_fields_of_a_policy_in_a_stage_or_none(tmp_path: Path, database: Database) -> None:
-    rules = "stages: {staging: {paths: [apps/staging]}, production: {paths: [apps/production]}}\n"
-    files = {**fleet(), ".fluxbridge.yaml": rules, "apps/staging/odd.yaml": TEMPLATED}
-    lane = lane_of(tmp_path, database, files)
-    assert [pull.title for pull in lane.open_pulls()] == ["Promote app 1.0.0 to 1.1.0 in production"]
-    why = "apps/staging/odd.yaml:2: the marker is ignored: its value is a template"
-    assert why in plan_of(lane)
-    assert '"standing":"stuck"' in plan_of(lane).replace(" ", "")
-    assert f"nothing is set: {why}" in explained(lane)
-
-
-def test_what_is_open_is_closed_when_a_field_can_no_longer_be_written(tmp_path: Path, database: Database) -> None:
-    lane = lane_of(tmp_path, database, {"apps/app.yaml": deployment("1.0.0")})
-    assert len(lane.open_pulls()) == 1
-    lane.config.commit("main", {"apps/odd.yaml": TEMPLATED})
-    lane.run()
-    assert lane.open_pulls() == []
-    lane.config.commit("main", {"apps/odd.yaml": "kind: Nothing\n"})
-    lane.run()
-    assert len(lane.open_pulls()) == 1
-
-
-# E4
-
-POD = f"""\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: web}}
-spec:
-  template:
-    spec:
-      containers:
-      - name: side
-        image: side:1
-      - name: web
-        image: {IMAGE}:1.0.0 {REFERENCE}
-"""
-SMP = """\
-kind: Deployment
-metadata: {{name: web}}
-spec: {{template: {{spec: {{containers: [{{name: web, image: '{}'}}]}}}}}}
-"""
-OLD, NEW = f"{IMAGE}:1.0.0", f"{IMAGE}:1.1.0"
-JSON_PATCH = '[{{"op": "replace", "path": "/spec/template/spec/containers/{}/image", "value": "{}"}}]'
-
-
-def top(text: str, **files: str) -> dict[str, str]:
-    """Staging's folder with a Deployment and a kustomization.yaml over it."""
-    return {"web.yaml": POD, "kustomization.yaml": f"resources: [web.yaml]\n{text}", **files}
-
-
-def inline(patch: str) -> str:
-    return "\n".join(f"    {line}" for line in patch.splitlines())
-
-
-OVERRIDING = [
-    pytest.param(top(f"images: [{{name: {IMAGE}, newTag: 1.0.0}}]\n"), "kustomization.yaml:2 images[", id="images"),
-    pytest.param(
-        top(f"images: [{{name: {IMAGE}, digest: '{digest('1.0.0')}'}}]\n"), "kustomization.yaml:2 images[", id="digest"
-    ),
-    pytest.param(
-        top(f"patches:\n- patch: |\n{inline(SMP.format(OLD))}\n"), "kustomization.yaml:3 patches[0]", id="inline patch"
-    ),
-    pytest.param(
-        top("patches: [{path: p.yaml}]\n", **{"p.yaml": SMP.format(OLD)}), "p.yaml (patches[0])", id="patch in a file"
-    ),
-    pytest.param(
-        top("patchesStrategicMerge: [p.yaml]\n", **{"p.yaml": SMP.format(OLD)}),
-        "p.yaml (patchesStrategicMerge[0])",
-        id="patchesStrategicMerge",
-    ),
-    pytest.param(
-        top("patches: [{path: p.json, target: {kind: Deploy.*}}]\n", **{"p.json": JSON_PATCH.format(1, OLD)}),
-        "p.json (patches[0])",
-        id="operations for a target",
-    ),
-    pytest.param(
-        top(
-            "patchesJson6902: [{path: p.json, target: {kind: Deployment, name: web}}]\n",
-            **{"p.json": JSON_PATCH.format(1, OLD)},
-        ),
-        "p.json (patchesJson6902[0])",
-        id="patchesJson6902",
-    ),
-    pytest.param(
-        top(f"patches:\n- target: {{labelSelector: app=web}}\n  patch: |\n{inline(SMP.format(OLD))}\n"),
-        "perhaps apps/staging/kustomization.yaml:3 patches[0]",
-        id="a selector that may pass over it",
-    ),
-    pytest.param(
-        top(
-            "replacements:\n- source: {kind: ConfigMap, name: c}\n  targets:\n  - select: {kind: Deployment}\n"
-            "    fieldPaths: ['spec.template.spec.containers.[name=web].image']\n"
-        ),
-        "perhaps apps/staging/kustomization.yaml:3 replacements",
-        id="replacement",
-    ),
-    pytest.param(
-        top(
-            "components: [pin]\n",
-            **{"pin/kustomization.yaml": f"kind: Component\nimages: [{{name: {IMAGE}, newTag: 1.0.0}}]\n"},
-        ),
-        "pin/kustomization.yaml:2 images[",
-        id="component",
-    ),
-    pytest.param(
-        {
-            "base/web.yaml": POD,
-            "base/kustomization.yaml": "resources: [web.yaml]\n",
-            "kustomization.yaml": f"resources: [base]\nimages: [{{name: {IMAGE}, newTag: 1.0.0}}]\n",
-        },
-        "kustomization.yaml:2 images[",
-        id="overlay of a base",
-    ),
-    pytest.param(
-        {
-            "base/kustomization.yaml": f"images:\n- name: web\n  newName: {IMAGE}\n  newTag: 1.0.0 {APP}\n",
-            "kustomization.yaml": f"resources: [base]\nimages: [{{name: {IMAGE}, newTag: 1.0.0}}]\n",
-        },
-        "kustomization.yaml:2 images[",
-        id="overlay of a base whose entry is the field",
-    ),
-]
-HARMLESS = [
-    pytest.param(top(""), id="nothing"),
-    pytest.param(top(f"images: [{{name: {IMAGE}, newName: mirror.example/app}}]\n"), id="another registry"),
-    pytest.param(top("images: [{name: side, newTag: '2'}]\n"), id="another image"),
-    pytest.param(
-        top("patches: [{path: p.yaml}]\n", **{"p.yaml": SMP.format(OLD).replace("web,", "side,")}), id="other container"
-    ),
-    pytest.param(
-        top("patches: [{path: p.yaml}]\n", **{"p.yaml": SMP.format(OLD).replace("{name: web}", "{name: api}")}),
-        id="another object",
-    ),
-    pytest.param(
-        top("patches: [{path: p.json, target: {kind: Deployment}}]\n", **{"p.json": JSON_PATCH.format(0, OLD)}),
-        id="operation at another container",
-    ),
-    pytest.param(
-        top(
-            f"patches: [{{path: p.yaml}}]\nimages: [{{name: {IMAGE}, newTag: 1.1.0}}]\n", **{"p.yaml": SMP.format(OLD)}
-        ),
-        id="a patch that images set right again",
-    ),
-    pytest.param(
-        top("", **{"old/kustomization.yaml": f"resources: [../web.yaml]\nimages: [{{name: {IMAGE}, newTag: '1'}}]\n"}),
-        id="a kustomization that nothing brings in",
-    ),
-]
-
-
-def to_applied(tmp_path: Path, database: Database, files: Mapping[str, str]) -> ApplicationRow:
-    """What becomes of 1.1.0 in staging, once merged and told of by Flux."""
-    lane = lane_of(tmp_path, database, {**fleet(), **files})
-    [line] = applied(lane, merge_all(lane))
-    return line
-
-
-@pytest.mark.parametrize(("files", "by"), OVERRIDING)
-def test_what_is_rendered_otherwise_is_overridden_and_not_applied(
-    tmp_path: Path, sqlite_database: Database, files: dict[str, str], by: str
-) -> None:
-    line = to_applied(tmp_path, sqlite_database, staging(files))
-    assert line.state == "overridden"
-    assert by in line.message
-
-
-@pytest.mark.parametrize("files", HARMLESS)
-def test_what_is_rendered_as_it_is_written_is_applied(
-    tmp_path: Path, sqlite_database: Database, files: dict[str, str]
-) -> None:
-    assert to_applied(tmp_path, sqlite_database, staging(files)).state == "applied"
-
-
-def with_spec(more: str) -> dict[str, str]:
-    """The fleet with more in the spec of staging's Kustomization `apps`."""
-    text = fleet()["clusters/staging/apps.yaml"].replace("  path: ./apps/staging\n", f"  path: ./apps/staging\n{more}")
-    return {"clusters/staging/apps.yaml": text}
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        pytest.param(f"  images: [{{name: {IMAGE}, newTag: 1.0.0}}]\n", id="images"),
-        pytest.param(f"  patches:\n  - patch: |\n{inline(inline(SMP.format(OLD)))}\n", id="patches"),
-    ],
-)
-def test_what_the_kustomization_of_flux_sets_itself_overrides_the_file(
-    tmp_path: Path, database: Database, more: str
-) -> None:
-    line = to_applied(tmp_path, database, staging({"web.yaml": POD}) | with_spec(more))
-    assert (line.state, "clusters/staging/apps.yaml:" in line.message) == ("overridden", True)
-
-
-def test_an_image_of_flux_takes_the_place_of_the_entry_of_its_name(tmp_path: Path, sqlite_database: Database) -> None:
-    entry = f"images:\n- name: web\n  newName: {IMAGE}\n  newTag: 1.0.0 {APP}\n"
-    files = staging({"kustomization.yaml": entry}) | with_spec("  images: [{name: web, newTag: 1.0.0}]\n")
-    assert to_applied(tmp_path, sqlite_database, files).state == "overridden"
-
-
-def test_an_image_of_flux_with_the_same_tag_overrides_nothing(tmp_path: Path, sqlite_database: Database) -> None:
-    files = staging({"web.yaml": POD}) | with_spec(f"  images: [{{name: {IMAGE}, newTag: 1.1.0}}]\n")
-    assert to_applied(tmp_path, sqlite_database, files).state == "applied"
+    assert plan_text(lane).count("a Git LFS pointer: its content is not in Git") == 2
 
 
 def test_check_names_all_of_these(

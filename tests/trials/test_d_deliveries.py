@@ -1,15 +1,9 @@
 """A source speaks for what it may, and what was kept is read as what it was when it came."""
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import pytest
 
-from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.demo.registry import DemoRegistry
 from app.services.replay import replay
-from tests.servers.jenkins import JenkinsServer
 from tests.services.webhooks import (
     MAIN,
     NEXT,
@@ -18,18 +12,8 @@ from tests.services.webhooks import (
     branch_event,
     build_report,
     github,
-    open_site,
     pull_request_event,
 )
-
-
-@pytest.fixture
-def site(database: Database) -> Iterator[Site]:
-    """Facts on each kind of database, a registry and a Jenkins."""
-    with DemoRegistry() as registry, JenkinsServer() as jenkins:
-        opened = open_site(database, registry, jenkins)
-        with closing(opened.systems):
-            yield opened
 
 
 # D5

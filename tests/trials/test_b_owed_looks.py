@@ -1,0 +1,129 @@
+"""Trial A5: a look at a registry is owed, and holds nothing else back."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from app.core.errors import Refused, Unavailable
+from app.db.deliveries import DeliveryState
+from app.services.read_facts import build as build_details
+from app.services.read_status import read_status
+from tests.services.sweeping import BuiltJenkins, built, sweep
+from tests.services.webhooks import (
+    MAIN,
+    Site,
+    build_report,
+    digest_of,
+    envelope,
+    push_event,
+)
+from tests.trials.scripted_registries import Scripted, owed, sweeper_of
+
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+TAG = "1.1.0"
+
+
+def two_images(site: Site) -> bytes:
+    named = [
+        {"repository": f"{site.registry.host}/team/{name}", "tag": TAG, "digest": digest_of(TAG)}
+        for name in ("app", "private")
+    ]
+    return build_report(site.image, TAG, digest_of(TAG), number=5, images=named)
+
+
+@pytest.mark.parametrize("error", [Refused("it answered 403 for team/private"), Unavailable("it answered 500")])
+def test_a_build_counts_at_once_although_one_of_its_images_cannot_be_read(site: Site, error: Exception) -> None:
+    answers: dict[tuple[str, str], str | Exception | None] = {
+        ("team/app", TAG): digest_of(TAG),
+        ("team/private", TAG): error,
+    }
+    site.swap_registry(Scripted(digests=answers))
+    ended = site.send("ci", two_images(site))
+    assert ended.state is DeliveryState.DONE
+    assert [one.number for one in site.builds()] == [5]
+    known = site.tag(TAG)
+    assert known is not None
+    assert known.sighting.is_shown
+    assert [str(one) for one in owed(site.database)] == [f"{site.registry.host}/team/private:{TAG}"]
+
+
+def test_what_is_owed_is_told_by_status_and_by_the_build(site: Site) -> None:
+    refusal = Refused("it answered 403 for team/private")
+    site.swap_registry(Scripted(digests={("team/app", TAG): digest_of(TAG), ("team/private", TAG): refusal}))
+    site.send("ci", two_images(site))
+    site.now += MINUTE
+    status = read_status(site.database, lambda: site.now)
+    assert (status.owed_looks, status.oldest_owed_look_s) == (1, 60)
+    assert status.owed_errors[0].error == "it answered 403 for team/private"
+    [report] = site.builds()
+    with site.database.transaction() as connection:
+        artifacts = build_details(connection, report.id).artifacts
+    told = {one.image.rpartition("/")[2]: one.owed for one in artifacts}
+    assert told["app"] is None
+    assert told["private"] is not None
+    assert "403" in told["private"]
+
+
+def test_what_is_owed_is_asked_again_until_it_is_answered_and_then_the_lane_is_due(site: Site) -> None:
+    registry = Scripted(digests={("team/app", TAG): Unavailable("down")})
+    site.swap_registry(registry)
+    site.send("registry", envelope(push_event(TAG, digest_of(TAG))))
+    waits = []
+    for _ in range(12):
+        [one] = owed(site.database)
+        waits.append(one.due_at - site.now)
+        site.now = one.due_at - SECOND / 1000
+        assert sweeper_of(site).ask_owed() == 0
+        site.now = one.due_at
+        assert sweeper_of(site).ask_owed() == 1
+    assert SECOND <= waits[0] <= 2 * SECOND
+    assert max(waits) <= 5 * MINUTE
+    registry.digests["team/app", TAG] = digest_of(TAG)
+    before, site.now = site.wanted()[MAIN], site.now + timedelta(hours=1)
+    sweeper_of(site).ask_owed()
+    assert owed(site.database) == []
+    assert site.wanted()[MAIN] == before + 1
+
+
+def test_who_asks_to_come_back_later_is_asked_no_sooner(site: Site) -> None:
+    busy = Unavailable("too many requests", retry_after=20 * MINUTE)
+    site.swap_registry(Scripted(digests={("team/app", TAG): busy}))
+    site.send("registry", envelope(push_event(TAG, None)))
+    [one] = owed(site.database)
+    assert one.due_at - site.now == 20 * MINUTE
+
+
+def test_a_worker_that_dies_after_the_facts_leaves_what_is_owed_to_others(site: Site) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(_: str) -> None:
+        raise Killed
+
+    site.put_image(TAG)
+    real = site.systems.registries[site.registry.host]
+    site.swap_registry(Scripted(during=die))
+    site.keep("registry", envelope(push_event(TAG, digest_of(TAG))))
+    with pytest.raises(Killed):
+        site.interpret()
+    site.swap_registry(real)
+    site.now += MINUTE
+    assert sweeper_of(site).ask_owed() == 1
+    known = site.tag(TAG)
+    assert known is not None
+    assert known.sighting.is_shown
+    assert site.wanted()[MAIN] == 1
+
+
+def test_the_sweep_of_builds_records_what_jenkins_has_while_a_registry_is_down(site: Site) -> None:
+    jenkins = BuiltJenkins()
+    jenkins.jobs = {"team/app/main": {}}
+    for number in (1, 2):
+        jenkins.put("team/app/main", number, built(number, image=str(site.image), tag=f"1.{number}.0"))
+    site.systems = replace(site.systems, jenkins={"main": jenkins})
+    site.swap_registry(Scripted(digests={("team/app", "1.1.0"): Unavailable("down"), ("team/app", "1.2.0"): None}))
+    look = sweep(site, "builds", jobs={"main": ("team/*",)})
+    assert look.failures == []
+    assert {one.number for one in site.builds()} == {1, 2}
+    assert [one.reference for one in owed(site.database)] == ["1.1.0"]
