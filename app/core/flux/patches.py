@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from app.core.manifests.nodes import MappingNode, Node, SequenceNode
+from app.core.manifests.nodes import MappingNode, Node, SequenceNode, mappings_in
 from app.core.manifests.overriding import Step
 from app.core.manifests.parsing import Unparsable
 from app.core.manifests.scalars import Scalar
@@ -87,7 +87,7 @@ def settings_of(patch: Patch, spot: Spot) -> Iterator[Setting]:
 
 def images_in(patch: Patch) -> Iterator[str]:
     """Every text under a key `image` of a patch, and every one that an operation puts at such a key."""
-    for node in _mappings(_documents(patch)):
+    for node in mappings_in(_documents(patch)):
         yield from (one.value for one in node.find("image") if isinstance(one, Scalar))
         if node.text("path").endswith("/image"):
             yield from (one.value for one in node.find("value") if isinstance(one, Scalar))
@@ -98,17 +98,6 @@ def _documents(patch: Patch) -> tuple[Node, ...]:
         return read_yaml(patch.text.encode("utf-8", "replace")).documents
     except Unparsable:
         return ()
-
-
-def _mappings(nodes: Sequence[Node]) -> Iterator[MappingNode]:
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, MappingNode):
-            yield node
-            waiting.extend(value for _, value in node.pairs)
-        elif isinstance(node, SequenceNode):
-            waiting.extend(node.items)
 
 
 def _is_list(node: Node) -> bool:

@@ -1,5 +1,6 @@
 """The nodes of a document, which know where they stand in the text."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -62,3 +63,15 @@ Node: TypeAlias = Scalar | AliasNode | MappingNode | SequenceNode
 def last_event(node: Node) -> int:
     """The index of the last event of a node."""
     return node.last if isinstance(node, MappingNode | SequenceNode) else node.event
+
+
+def mappings_in(nodes: Sequence[Node]) -> Iterator[MappingNode]:
+    """Every mapping among nodes and the values below them."""
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, MappingNode):
+            yield node
+            waiting.extend(value for _, value in node.pairs)
+        elif isinstance(node, SequenceNode):
+            waiting.extend(node.items)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.core.manifests.nodes import MappingNode, Node, SequenceNode, last_event
+from app.core.manifests.nodes import MappingNode, Node, last_event, mappings_in
 from app.core.manifests.scalars import Scalar
 
 ENCRYPTED = "its value is encrypted by SOPS: only sops itself can set it"
@@ -41,7 +41,7 @@ def seals_in(characters: str, documents: Sequence[Node]) -> tuple[Seal, ...]:
     """Every checksum that a file carries over a part of itself."""
     if "sops" not in characters and "cosign.sigstore.dev" not in characters:
         return ()
-    return tuple(seal for mapping in _mappings(documents) for seal in _seals_of(mapping))
+    return tuple(seal for mapping in mappings_in(documents) for seal in _seals_of(mapping))
 
 
 def why_sealed(seals: Sequence[Seal], node: Node) -> str | None:
@@ -60,17 +60,6 @@ def why_sealed_lines(content: bytes, value: bytes) -> str | None:
     is_spared = _ENV_SPARED.search(content) or _INI_SPARED.search(keys)
     is_sealed = _ENV_MAC.search(content) or _INI_MAC.search(keys)
     return BY_SOPS if is_sealed and not is_spared else None
-
-
-def _mappings(documents: Sequence[Node]) -> Iterator[MappingNode]:
-    waiting = list(documents)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, MappingNode):
-            yield node
-            waiting.extend(value for _, value in node.pairs)
-        elif isinstance(node, SequenceNode):
-            waiting.extend(node.items)
 
 
 def _seals_of(mapping: MappingNode) -> Iterator[Seal]:
