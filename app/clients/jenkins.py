@@ -30,6 +30,7 @@ from app.core.ports import BuildSeen
 
 _REFUSALS = frozenset({401, 403})
 _OWN_HEADERS = ("x-jenkins", "x-hudson")
+_OWN_REALM = 'realm="Jenkins"'
 
 
 class NoSuchBuild(NotFound):
@@ -270,9 +271,15 @@ def _status(error: Exception) -> int | None:
 
 
 def _is_of_jenkins(error: Exception) -> bool:
-    """Tell whether the answer behind an error is Jenkins' own: each of these has its version in a header."""
+    """Tell whether the answer behind an error is Jenkins' own: each of these has its version in a header.
+
+    But for the one to a wrong password, which its filter gives before Jenkins itself is asked: that names the realm.
+    """
     answer = _answer(error)
-    return answer is not None and any(name.lower().startswith(_OWN_HEADERS) for name in answer.headers)
+    if answer is None:
+        return False
+    is_asking = _OWN_REALM in answer.headers.get("WWW-Authenticate", "")
+    return is_asking or any(name.lower().startswith(_OWN_HEADERS) for name in answer.headers)
 
 
 def _answer(error: Exception) -> requests.Response | None:

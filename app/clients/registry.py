@@ -181,7 +181,8 @@ class OCIRegistry:
                     self._host, f"the answer for {path}:{reference} is no manifest; check host and proxy"
                 )
             found = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
-        if found.partition(":")[0] == reference.partition(":")[0] and found != reference:
+        algorithm, colon, _ = reference.partition(":")
+        if colon and found.partition(":")[0] == algorithm and found != reference:
             raise RegistryUnavailable(
                 self._host, f"answered {path}@{reference} with {found}: is a proxy changing manifests?"
             )
@@ -224,7 +225,7 @@ class OCIRegistry:
             raise RegistryUnavailable(self._host, "the link to the next page of tags is no URL") from error
         if not url.path.startswith("/v2/"):
             raise RegistryRefused(
-                self._host, f"it puts the next page of tags at {url.path[:200]}, outside its own /v2/"
+                self._host, f"it puts the next page of tags at {url.path[:200]!r}, outside its own /v2/"
             )
         return url
 

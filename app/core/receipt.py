@@ -2,9 +2,19 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
-from app.core.facts import BuildFinished, Fact, ImagePushed, TagDeleted
+from app.core.facts import (
+    BranchMoved,
+    BuildFinished,
+    BuildMentioned,
+    Fact,
+    ImagePushed,
+    PullRequestChanged,
+    RevisionApplied,
+    RevisionUnderway,
+    TagDeleted,
+)
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 Told = TypeVar("Told", datetime, datetime | None)
@@ -28,5 +38,7 @@ def no_later_than(received_at: datetime, fact: AnyFact) -> AnyFact:
             return replace(fact, started_at=started_at, finished_at=bounded(fact.finished_at, received_at))
         case ImagePushed() | TagDeleted():
             return replace(fact, at=bounded(fact.at, received_at))
-        case _:
+        case BranchMoved() | BuildMentioned() | PullRequestChanged() | RevisionApplied() | RevisionUnderway():
             return fact
+        case _:
+            assert_never(fact)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Row
 
-from app.core.builds.runs import KnownRun, NumberedRun, find_run, lives_begin, merge, moved_runs
+from app.core.builds.runs import KnownRun, NumberedRun, find_run, life_at, lives_begin, merge, moved_runs
 from app.core.facts import Artifact, BuildFinished, BuildResult, TestCounts
 from app.core.images import ImageName
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
@@ -283,14 +283,25 @@ def _put_in_order(connection: Connection, build: BuildFinished) -> None:
     for aside in (_ASIDE, 0):  # no two have one number in between
         for run, place in moved.items():
             connection.execute(update(builds).where(builds.c.id == rows[run].id).values(run=place + aside))
-    _tell_lives(connection, build)
+    begins = _lives_begin(connection, build)
+    if len(rows) > 1:
+        _tell_lives(connection, build, begins)
+        return
+    # Only where a number comes again a life begins: that of all others stands.
+    for row in rows.values():
+        if row.started_at is not None:
+            life = life_at(row.started_at, begins)
+            connection.execute(update(builds).where(builds.c.id == row.id, builds.c.life != life).values(life=life))
 
 
-def _tell_lives(connection: Connection, build: BuildFinished) -> None:
+def _lives_begin(connection: Connection, build: BuildFinished) -> Sequence[datetime]:
     numbered = (builds.c.number, builds.c.run, builds.c.started_at)
     repeated = select(builds.c.number).where(_of_job(build), builds.c.run > 1)
     rows = connection.execute(select(*numbered).where(_of_job(build), builds.c.number.in_(repeated))).all()
-    begins = lives_begin(NumberedRun(number=row.number, run=row.run, started_at=row.started_at) for row in rows)
+    return lives_begin(NumberedRun(number=row.number, run=row.run, started_at=row.started_at) for row in rows)
+
+
+def _tell_lives(connection: Connection, build: BuildFinished, begins: Sequence[datetime]) -> None:
     started, life = builds.c.started_at, builds.c.life
     for number, (since, until) in enumerate(pairwise([None, *begins, None]), 1):
         is_in_it = [] if since is None else [started >= literal(since, Instant)]

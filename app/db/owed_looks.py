@@ -81,7 +81,7 @@ def owe(  # noqa: PLR0913 (what is to be asked, and who told, all named)
     now: datetime,
     grace: timedelta = timedelta(0),
 ) -> OwedLook:
-    """Write down that a registry is to be asked; told of again, it is wanted anew.
+    """Write down that a registry is to be asked; told of again, it is wanted anew, and a failure is news again.
 
     Who writes it asks at once: others leave it alone for `grace`.
     """
@@ -93,6 +93,7 @@ def owe(  # noqa: PLR0913 (what is to be asked, and who told, all named)
             "is_deletion": or_(owed_looks.c.is_deletion, literal(is_deletion)),
             "wanted_at": now,
             "due_at": now + grace,
+            "error": None,
         }
         connection.execute(update(owed_looks).where(_is_it(image, reference)).values(again | by))
     row = connection.execute(select(owed_looks).where(_is_it(image, reference))).one()

@@ -20,6 +20,7 @@ from app.services.ready_policies import ReadyPolicies
 
 _MOST_AT_ONCE = 200
 _PAGE = 2_000
+_UNSHOWN = "the registry has not shown it yet"
 
 
 def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageName, tags: Iterable[str]) -> None:
@@ -124,10 +125,11 @@ def _doubt(known: KnownTag) -> str | None:
 def why_unshown(known: KnownTag, owed: OwedLook | None) -> str | None:
     """Why nothing that was told of a tag counts yet; None: the registry has said all that it was asked."""
     if owed is None:
-        return None if known.sighting.is_shown or known.is_gone else "the registry has not shown it yet"
+        return None if known.sighting.is_shown or known.is_gone else _UNSHOWN
+    said = "what the registry has now is not known" if known.sighting.is_shown else _UNSHOWN
     if owed.error is None:
-        return "the registry has not shown it yet; it is being asked"
-    return f"the registry has not shown it yet: {owed.error}; asked again at {owed.due_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{said}; it is being asked"
+    return f"{said}: {owed.error}; asked again at {owed.due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _advanced(

@@ -30,12 +30,15 @@ class SeenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """An answer to give instead of the right one; `is_proxy`: it is not Jenkins that answers."""
+    """An answer to give instead of the right one.
+
+    `is_without_version`: it lacks `X-Jenkins`, as what a proxy answers, and what Jenkins' own filters do.
+    """
 
     status: int
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    is_proxy: bool = False
+    is_without_version: bool = False
 
 
 def build_body(
@@ -208,7 +211,7 @@ def _answering_for(jenkins: JenkinsServer) -> type[BaseHTTPRequestHandler]:
         def _send(self, answer: Odd) -> None:
             content = answer.body.encode()
             self.send_response(answer.status)
-            own = {} if answer.is_proxy else {"X-Jenkins": "2.516.3"}
+            own = {} if answer.is_without_version else {"X-Jenkins": "2.516.3"}
             for name, value in {**own, **answer.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
@@ -223,7 +226,8 @@ def _answering_for(jenkins: JenkinsServer) -> type[BaseHTTPRequestHandler]:
 
 def _answer(jenkins: JenkinsServer, target: str, headers: Mapping[str, str]) -> Odd:
     if jenkins.account and headers.get("authorization") != _basic(*jenkins.account):
-        return Odd(401, "<html>Authentication required</html>", {"WWW-Authenticate": 'Basic realm="Jenkins"'})
+        realm = {"WWW-Authenticate": 'Basic realm="Jenkins"'}
+        return Odd(401, "<html>Authentication required</html>", realm, is_without_version=True)
     parts = urlsplit(target)
     if parts.path == "/crumbIssuer/api/json" and jenkins.has_crumbs:
         return _json({"crumb": _CRUMB, "crumbRequestField": _CRUMB_FIELD})

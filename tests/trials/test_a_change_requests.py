@@ -44,6 +44,20 @@ def _is_candidate(site: Site, tag: str) -> bool:
         pytest.param({"CHANGE_ID": "9"}, "9", id="handed on by a branch source"),
         pytest.param({"CHANGE_ID": "null"}, None, id="handed on from a build of a branch"),
         pytest.param({"PR_NUMBER": "0"}, None, id="no number"),
+        pytest.param({"ghprbPullId": "42", "GERRIT_EVENT_TYPE": "change-merged"}, "42", id="not Gerrit's to take back"),
+        pytest.param({"ghprbPullId": "42", "GHPRB_PULL_ID": ""}, "42", id="one name written twice"),
+        pytest.param({"ghprbPullId": "42", "gitlabMergeRequestState": "merged"}, "42", id="not GitLab's to take back"),
+        pytest.param(
+            {**GERRIT, "GERRIT_EVENT_TYPE": "comment-added", "gerritEventType": "change-merged"},
+            "1234",
+            id="two events of Gerrit",
+        ),
+        pytest.param(
+            {"GERRIT_REFSPEC": "refs/changes/34/1234/5", "GERRIT_EVENT_TYPE": "change-merged"}, None, id="its old ref"
+        ),
+        pytest.param(
+            {"sha1": "refs/pull/9/merge", "GERRIT_EVENT_TYPE": "change-merged"}, "9", id="a ref of another forge"
+        ),
         pytest.param({"BRANCH": "main", "ref": "refs/heads/main", "sha1": "abc"}, None, id="a branch"),
     ],
 )
@@ -90,6 +104,13 @@ def test_the_name_of_the_job_and_what_was_checked_out_tell_it(job: str, ref: str
 )
 def test_the_cause_tells_it_where_no_parameter_does(kind: str, words: str, change: str | None) -> None:
     assert find_change_request("team/app", parameters={}, causes=[Cause(kind, words)]) == change
+
+
+def test_a_cause_takes_back_nothing_that_gitlab_accepted() -> None:
+    cause = Cause("com.dabsquared.gitlabjenkins.cause.GitLabWebHookCause", "Triggered by GitLab Merge Request #12")
+    told = {"gitlabActionType": "MERGE", "gitlabMergeRequestState": "merged", "gitlabMergeRequestIid": "12"}
+    assert find_change_request("team/app", parameters=told, causes=[cause]) is None
+    assert find_change_request("team/app", parameters={**told, "gitlabMergeRequestState": "opened"}) == "12"
 
 
 def test_what_the_pull_request_builder_built_is_no_candidate(site: Site) -> None:

@@ -14,7 +14,7 @@ from tests.trials.reports import ELEVEN, gate, report
 
 JOB = "team/app/main"
 PLACE = "/job/team/job/app/job/main/7/api/json"
-NOBODY = Odd(404, "404 page not found", {"Content-Type": "text/plain"}, is_proxy=True)
+NOBODY = Odd(404, "404 page not found", {"Content-Type": "text/plain"}, is_without_version=True)
 _ELEVEN_MS = 1_795_258_800_000
 
 
@@ -38,7 +38,7 @@ def test_a_page_of_the_proxy_before_jenkins_is_no_word_on_a_build(site: Site) ->
 def test_whatever_a_proxy_answers_is_unavailable(status: int) -> None:
     with JenkinsServer() as server:
         server.put_build("app", build_body(7))
-        server.odd = Odd(status, "<html>", is_proxy=True)
+        server.odd = Odd(status, "<html>", is_without_version=True)
         client = Jenkins("main", server.url)
         with pytest.raises(JenkinsUnavailable, match="X-Jenkins"):
             client.build("app", 7)

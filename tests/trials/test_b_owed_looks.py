@@ -6,9 +6,12 @@ from datetime import timedelta
 import pytest
 
 from app.core.errors import Refused, Unavailable
+from app.core.facts import BuildResult
+from app.db import owed_looks
 from app.db.deliveries import DeliveryState
 from app.services.read_facts import build as build_details
 from app.services.read_status import read_status
+from tests.services.lanes import IMAGE, Lane
 from tests.services.sweeping import BuiltJenkins, built, sweep
 from tests.services.webhooks import (
     MAIN,
@@ -18,6 +21,7 @@ from tests.services.webhooks import (
     envelope,
     push_event,
 )
+from tests.trials.crews import GATED, Open
 from tests.trials.scripted_registries import Scripted, owed, sweeper_of
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -30,6 +34,15 @@ def two_images(site: Site) -> bytes:
         for name in ("app", "private")
     ]
     return build_report(site.image, TAG, digest_of(TAG), number=5, images=named)
+
+
+def ask_in_vain(lane: Lane) -> None:
+    """The registry is to be asked about 1.1.0, and refuses."""
+    with lane.database.transaction() as connection:
+        look = owed_looks.owe(
+            connection, IMAGE, "1.1.0", is_deletion=False, source="ci", delivery_id=None, now=lane.now
+        )
+        owed_looks.put_off(connection, look, due_at=lane.now + MINUTE, error="it answered 403")
 
 
 @pytest.mark.parametrize("error", [Refused("it answered 403 for team/private"), Unavailable("it answered 500")])
@@ -127,3 +140,32 @@ def test_the_sweep_of_builds_records_what_jenkins_has_while_a_registry_is_down(s
     assert look.failures == []
     assert {one.number for one in site.builds()} == {1, 2}
     assert [one.reference for one in owed(site.database)] == ["1.1.0"]
+
+
+def test_what_a_signed_report_takes_back_makes_the_lane_due_although_the_registry_stays_away(site: Site) -> None:
+    site.swap_registry(Scripted(digests={("team/app", TAG): Refused("it answered 403")}))
+    site.send("ci", build_report(site.image, TAG, digest_of(TAG), number=5))
+    before = site.wanted()[MAIN]
+    site.send("ci", build_report(site.image, TAG, digest_of(TAG), number=6, result="FAILURE"))
+    assert site.wanted()[MAIN] == before + 1
+
+
+def test_an_open_proposal_is_closed_by_its_builds_failure_while_the_registry_owes_its_word(crew: Open) -> None:
+    here = crew(GATED)
+    here.lane.push("1.1.0")
+    here.build("1.1.0")
+    here.run()
+    assert [one.title for one in here.open_ones()] == ["Promote app 1.0.0 to 1.1.0 in production"]
+    here.build("1.1.0", BuildResult.FAILURE, number=2)
+    ask_in_vain(here.lane)
+    here.run()
+    assert here.open_ones() == []
+
+
+def test_a_tag_that_was_shown_and_is_told_of_again_waits_in_its_own_words(crew: Open) -> None:
+    here = crew(GATED)
+    here.lane.push("1.1.0")
+    here.build("1.1.0")
+    ask_in_vain(here.lane)
+    here.run()
+    assert here.promotion("1.1.0").reason.startswith("what the registry has now is not known: it answered 403")

@@ -7,6 +7,7 @@ candidates, which `explain` says, where a change request that passes for a branc
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -22,6 +23,7 @@ _SHORT_REF = re.compile(
     r"(?:remotes/)?(?:[^/]+/)?(?:(?:pull|pr)/([0-9]{1,18})/(?:head|merge)|pull-requests/([0-9]{1,18})/(?:from|merge)"
     r"|merge-requests/([0-9]{1,18})(?:/(?:head|merge|train))?|changes/[0-9]{2}/([0-9]{1,18})/[0-9]{1,9})"
 )
+_GERRITS = re.compile(r"(?:[^:]*/)?[0-9]{2}/[0-9]{1,18}/[0-9]{1,9}")
 _ID = re.compile(r"#?([1-9][0-9]{0,17})")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]")
 # Names of parameters as `_plain` has them.
@@ -43,6 +45,7 @@ _REFS = frozenset(
 )
 _MERGED_EVENTS = frozenset({"change-merged", "ref-updated", "ref-replicated", "ref-replication-done"})
 _PUSHES = frozenset({"PUSH", "TAG_PUSH"})
+_ACCEPTED = frozenset({"merged"})
 _NOTHING = frozenset({"", "null", "None", "none", "undefined", "false"})
 _UNNUMBERED = "unnumbered"
 _CAUSES = ("GhprbCause", "GitHubPRCause", "BitbucketCause", "StashCause")
@@ -76,19 +79,65 @@ def find_change_request(
     >>> merged = {"GERRIT_CHANGE_NUMBER": "7", "GERRIT_EVENT_TYPE": "change-merged"}
     >>> find_change_request("team/app/main", parameters=merged)
     """
-    plain = {_plain(name): value.strip() for name, value in parameters.items()}
     named = next(filter(None, map(_in_name, job.split("/"))), None)
     if named is not None:
         return named
-    if plain.get("gerriteventtype", "") in _MERGED_EVENTS:
-        return None
-    told = [value for name, value in plain.items() if name in _REFS]
+    told = _Told(parameters)
+    every = [*refs, *told.refs]
+    if told.is_merged_by_gerrit:
+        every = [ref for ref in every if not _GERRITS.fullmatch(_name_of(ref))]
+    counting = [one for one in causes if not (told.is_over_at_gitlab and _kind_of(one) == _GITLAB_CAUSE)]
     return (
-        _text_of(plain.get("changeid"))
-        or _in_parameters(plain)
-        or next(filter(None, map(_in_ref, [*refs, *told])), None)
-        or next(filter(None, map(_in_cause, causes)), None)
+        told.first("changeid")
+        or told.number
+        or next(filter(None, map(_in_ref, every)), None)
+        or next(filter(None, map(_in_cause, counting)), None)
     )
+
+
+class _Told:
+    """What parameters say, by their plain names; one of several spellings takes nothing back that another says."""
+
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in parameters.items():
+            self._values.setdefault(_plain(name), []).append(value.strip())
+
+    @property
+    def refs(self) -> Sequence[str]:
+        """What was checked out."""
+        return [value for name in sorted(_REFS & self._values.keys()) for value in self._values[name]]
+
+    @property
+    def is_merged_by_gerrit(self) -> bool:
+        """Whether Gerrit tells of a branch, which what it merged is on: only its own numbers and refs count no more."""
+        return self._are_all("gerriteventtype", _MERGED_EVENTS)
+
+    @property
+    def is_over_at_gitlab(self) -> bool:
+        """The same of GitLab: a merge request that was accepted is on its branch."""
+        return self._are_all("gitlabactiontype", _PUSHES) or self._are_all("gitlabmergerequeststate", _ACCEPTED)
+
+    @property
+    def number(self) -> str | None:
+        """The change request that a builder names."""
+        gerrit = None if self.is_merged_by_gerrit else self.first("gerritchangenumber") or self.first("gerritchangeid")
+        if gerrit:
+            return gerrit
+        names = _IDS - _GITLAB_IDS if self.is_over_at_gitlab else _IDS
+        values = [value for name in sorted(names & self._values.keys()) for value in self._values[name]]
+        ids = [match[1] for value in values if (match := _ID.fullmatch(value))]
+        if not ids and "MERGE" in self._values.get("gitlabactiontype", ()) and not self.is_over_at_gitlab:
+            return self.first("gitlabsourcebranch") or _UNNUMBERED
+        return ids[0] if ids else None
+
+    def first(self, name: str) -> str | None:
+        """The first value of a name that is one."""
+        return next(filter(None, map(_text_of, self._values.get(name, ()))), None)
+
+    def _are_all(self, name: str, those: AbstractSet[str]) -> bool:
+        values = self._values.get(name, ())
+        return bool(values) and those >= set(values)
 
 
 def _plain(name: str) -> str:
@@ -105,33 +154,27 @@ def _in_name(segment: str) -> str | None:
     return found[1] or found[2] if found else None
 
 
-def _in_parameters(plain: Mapping[str, str]) -> str | None:
-    gerrit = _text_of(plain.get("gerritchangenumber")) or _text_of(plain.get("gerritchangeid"))
-    if gerrit:
-        return gerrit
-    action = plain.get("gitlabactiontype", "")
-    # A merge request that was accepted is on its branch, as what Gerrit merged.
-    is_over = action in _PUSHES or plain.get("gitlabmergerequeststate") == "merged"
-    names = _IDS - _GITLAB_IDS if is_over else _IDS
-    ids = [match[1] for name in sorted(names & plain.keys()) if (match := _ID.fullmatch(plain[name]))]
-    if not ids and action == "MERGE" and not is_over:
-        return plain.get("gitlabsourcebranch") or _UNNUMBERED
-    return ids[0] if ids else None
-
-
 def _in_ref(ref: str) -> str | None:
     if ref.startswith("refs/heads/"):
         return None
-    # A refspec names the ref before its colon.
-    name = ref.lstrip("+").partition(":")[0]
+    name = _name_of(ref)
     found = _FULL_REF.fullmatch(name) or _SHORT_REF.fullmatch(name)
     if found is None:
         return _in_name(name)
     return next(filter(None, found.groups()), None)
 
 
+def _name_of(ref: str) -> str:
+    """A refspec names the ref before its colon."""
+    return ref.lstrip("+").partition(":")[0]
+
+
+def _kind_of(cause: Cause) -> str:
+    return cause.kind.rpartition(".")[2]
+
+
 def _in_cause(cause: Cause) -> str | None:
-    kind = cause.kind.rpartition(".")[2]
+    kind = _kind_of(cause)
     number = _IN_WORDS.search(cause.words[:500])
     if kind == _GITLAB_CAUSE:
         return number[1] if number else None

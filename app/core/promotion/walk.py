@@ -85,22 +85,25 @@ def ask_one(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag:
     changes = changes_for(state, fields, known) if known is not None else ()
     if known is None or changes == ():
         return None
-    if known.unshown is not None:
+    answer = ask_gates(as_written(state, fields, known), entry)
+    if known.unshown is not None and answer.verdict is not Verdict.FAIL:
         return Passed(known, GateAnswer(Verdict.WAIT, known.unshown), ())
     if isinstance(changes, CannotWrite) and changes.is_for_now:
-        answer = ask_gates(as_written(state, fields, known), entry)
         return Passed(known, replace(answer, reason=changes.reason), ()) if answer.verdict is Verdict.PASS else answer
     return _ask(state, fields, entry, known)
 
 
 def _ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: TagState) -> Passed | GateAnswer:
-    """The registry's word first; then the gates, but a tag that cannot be written does not pass whatever they say."""
+    """A tag passes with the registry's word, a text that can be written, and its gates.
+
+    What its builds say against it counts without the registry's word: a registry may be away for long.
+    """
+    answer = ask_gates(as_written(state, fields, known), entry)
     if known.unshown is not None:
-        return GateAnswer(Verdict.WAIT, known.unshown)
+        return answer if answer.verdict is Verdict.FAIL else GateAnswer(Verdict.WAIT, known.unshown)
     changes = changes_for(state, fields, known)
     if isinstance(changes, CannotWrite):
         return _cannot(changes, entry)
-    answer = ask_gates(as_written(state, fields, known), entry)
     if answer.verdict is not Verdict.PASS:
         return answer
     return Passed(known, answer, changes, downward_to(known.tag, fields, compiled=state.compiled, tags=state.tags))
