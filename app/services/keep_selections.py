@@ -123,13 +123,15 @@ def _doubt(known: KnownTag) -> str | None:
 
 
 def why_unshown(known: KnownTag, owed: OwedLook | None) -> str | None:
-    """Why nothing that was told of a tag counts yet; None: the registry has said all that it was asked."""
+    """Why nothing that was told of a tag counts yet, also of one that was shown before and may be another since.
+
+    None: the registry has said all that it was asked.
+    """
     if owed is None:
         return None if known.sighting.is_shown or known.is_gone else _UNSHOWN
-    said = "what the registry has now is not known" if known.sighting.is_shown else _UNSHOWN
     if owed.error is None:
-        return f"{said}; it is being asked"
-    return f"{said}: {owed.error}; asked again at {owed.due_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{_UNSHOWN}; it is being asked"
+    return f"{_UNSHOWN}: {owed.error}; asked again at {owed.due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _advanced(

@@ -160,12 +160,3 @@ def test_an_open_proposal_is_closed_by_its_builds_failure_while_the_registry_owe
     ask_in_vain(here.lane)
     here.run()
     assert here.open_ones() == []
-
-
-def test_a_tag_that_was_shown_and_is_told_of_again_waits_in_its_own_words(crew: Open) -> None:
-    here = crew(GATED)
-    here.lane.push("1.1.0")
-    here.build("1.1.0")
-    ask_in_vain(here.lane)
-    here.run()
-    assert here.promotion("1.1.0").reason.startswith("what the registry has now is not known: it answered 403")
