@@ -5,12 +5,12 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 import structlog
@@ -39,6 +39,7 @@ from app.worker import Workers
 _log = structlog.get_logger("fluxbridge.main")
 # With the two that the inbox may take, less than the ten after which whoever stops us loses patience.
 _LAST_ANSWERS_S, _LAST_STEPS_S = 3, 4.0
+_HEARD_WITHIN_S = 0.5
 LOCAL_TOKEN = "local"  # noqa: S105 (a token's name)
 
 
@@ -262,7 +263,10 @@ def work(settings: Settings) -> None:
     _on_signals(server.begin_stop, lambda *_: ended.put(None))
     with server.running():
         _log.info("working")
-        ended.get()
+        # In short waits: a signal that comes just before one begins is only heard when it is over.
+        while True:
+            with suppress(Empty):
+                return ended.get(timeout=_HEARD_WITHIN_S)
 
 
 def _on_signals(begin_stop: Callable[[], None], end: Callable[[int, FrameType | None], None]) -> None:

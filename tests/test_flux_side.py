@@ -291,17 +291,13 @@ def test_what_the_alert_sends_is_an_application_in_its_cluster(around: Around, c
         assert sent is not None
         assert b'"cluster":"prod-eu"' in sent.body
         assert bridge.post(sent.path.removeprefix("/webhooks/"), sent.body, sent.headers).status_code == 202
-        [stage] = bridge.wait_for("production to be applied", lambda: _applied(bridge))
+        [stage] = bridge.wait_for("production to be applied", bridge.applied_stages)
         assert [one["cluster"] for one in stage["applied"]] == [CLUSTER]
         assert (stage["stage"], stage["tag"]) == ("production", "1.2.0")
         bridge.settle()
         sessions.follow()
         _tell_progress(bridge, flux, commit)
     assert sessions.are_done
-
-
-def _applied(bridge: Bridge) -> list[dict[str, Any]]:
-    return [one for one in bridge.items("/stages") if "applied" in {place["state"] for place in one["applied"]}]
 
 
 def _tell_progress(bridge: Bridge, flux: NotificationController, commit: str) -> None:

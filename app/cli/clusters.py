@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from app.cli.terminal import printable
+
 _MOST_WORDS = 160
 
 
@@ -26,8 +28,8 @@ def one_line(text: str, most: int = _MOST_WORDS) -> str:
     r"""Words from outside on one line: what a terminal would obey is escaped, what is long is cut.
 
     >>> one_line(f"no{chr(10)}  healthy pods, {chr(0x202E)}")
-    'no healthy pods, \\\\u202e'
+    'no healthy pods, \\u202e'
     """
     line = " ".join(text.split())
-    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+    shown = printable(line)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"

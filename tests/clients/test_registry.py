@@ -65,12 +65,14 @@ def demo() -> Iterator[FilledDemo]:
         yield FilledDemo(running)
 
 
+@pytest.fixture(scope="module", params=["docker", "demo"])
+def filled(request: pytest.FixtureRequest) -> Filled:
+    """Either of them. As wide as they are: they are up before a test counts what runs."""
+    return cast("Filled", request.getfixturevalue(request.param))
+
+
 class TestEveryRegistry:
     """What holds for a real docker-registry and for the demo's."""
-
-    @pytest.fixture(params=["docker", "demo"])
-    def filled(self, request: pytest.FixtureRequest) -> Filled:
-        return cast("Filled", request.getfixturevalue(request.param))
 
     @pytest.fixture
     def client(self, filled: Filled) -> Iterator[OCIRegistry]:

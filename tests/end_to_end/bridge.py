@@ -166,6 +166,10 @@ class Bridge:
         found: list[Any] = self.get(path, **query)["items"]
         return found
 
+    def applied_stages(self) -> list[Any]:
+        """The stages that some cluster runs by its own word."""
+        return [one for one in self.items("/stages") if "applied" in {place["state"] for place in one["applied"]}]
+
     def post(self, source: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """Send a webhook."""
         return httpx.post(f"{self.url}/webhooks/{source}", content=body, headers=dict(headers), trust_env=False)

@@ -26,8 +26,9 @@ def read_case(line: bytes) -> Case:
 
     Raises InvalidCase. Whether the policy itself can be used shows only when it is compiled.
 
-    >>> read_case(b'{"kind": "numerical", "order": "desc", "tags": ["1", "2"], "note": "ours"}')
-    Case(spec=PolicySpec(choice=Numerical(order='desc'), filter=None, exclusion_list=()), tags=('1', '2'))
+    >>> case = read_case(b'{"kind": "numerical", "order": "desc", "tags": ["1", "2"], "note": "ours"}')
+    >>> case.spec.choice, case.tags
+    (Numerical(order='desc'), ('1', '2'))
     """
     try:
         found: object = json.loads(line.decode())
