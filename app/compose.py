@@ -93,8 +93,6 @@ def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Sys
             for name, one in settings.config_repos.items()
         },
         timing=Timing(
-            quiet=timedelta(seconds=settings.work.quiet_s),
-            max_wait=timedelta(seconds=settings.work.max_wait_s),
             lease=timedelta(seconds=settings.work.lease_s),
             lane_deadline=timedelta(seconds=settings.work.lane_deadline_s),
             build_within=timedelta(seconds=settings.build_within_s),

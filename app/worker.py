@@ -158,7 +158,7 @@ class Workers:
             self.stepped.notify_all()
 
     def _pause_s(self) -> float:
-        """Wait no longer than until the next lane is due: quiet times are shorter than the poll."""
+        """Wait no longer than until the next lane is due, which may be sooner than the poll."""
         with self.database.transaction() as connection:
             due_at = lanes.next_due_at(connection, self._not_now(connection))
         if due_at is None:

@@ -26,7 +26,6 @@ from tests.workers import (
     DAY,
     MINUTE,
     PATIENCE_S,
-    TIMING,
     Fetching,
     Gate,
     Listing,
@@ -61,7 +60,7 @@ def test_a_lane_that_nobody_knew_is_due_at_start(lane: Lane) -> None:
     lane.config.commit("next", {"apps/app.yaml": deployment("1.0.0")})
     systems = lane.systems
     repo = replace(systems.config_repos["fleet"], branches=("main", "next"), look_every=DAY)
-    systems = replace(systems, config_repos={"fleet": repo}, timing=TIMING)
+    systems = replace(systems, config_repos={"fleet": repo})
     workers = Workers(database=lane.database, systems=systems, clock=now, count=0)
     workers.start()
     workers.stop()
@@ -236,7 +235,7 @@ def ticking(lane: Lane, timing: Timing, ticks: threading.Semaphore) -> tuple[dat
     ("deadline", "is_renewed"), [(10 * MINUTE, True), (timedelta(0), False)], ids=["within", "beyond"]
 )
 def test_the_lease_of_a_run_is_renewed_until_its_deadline(lane: Lane, deadline: timedelta, *, is_renewed: bool) -> None:
-    timing = replace(TIMING, lease=timedelta(seconds=0.3), lane_deadline=deadline)
+    timing = Timing(lease=timedelta(seconds=0.3), lane_deadline=deadline)
     first, later = ticking(lane, timing, threading.Semaphore(0))
     assert first is not None
     assert later is not None
@@ -277,7 +276,7 @@ def test_a_lane_whose_claim_was_lost_is_taken_again(lane: Lane) -> None:
 def test_a_delivery_that_fails_unexpectedly_is_put_off_and_stops_no_worker(lane: Lane) -> None:
     odd = Source(name="odd", kind="of no sender", origin=Origin("odd"), keys=Keys)
     failing, other = keep(lane.database, "odd", kind=odd.kind), keep(lane.database)
-    systems = replace(lane.systems, sources={"odd": odd}, timing=TIMING)
+    systems = replace(lane.systems, sources={"odd": odd})
     workers = Workers(database=lane.database, systems=systems, clock=now, count=1)
     workers.start()
     try:

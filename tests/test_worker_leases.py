@@ -17,7 +17,7 @@ from app.db import deliveries, forge_budgets, lanes, measures
 from app.db.database import Database
 from app.db.deliveries import NewDelivery
 from app.senders.sender import Keys, Origin
-from app.services.systems import Source, Systems
+from app.services.systems import Source, Systems, Timing
 from app.worker import Bell, Workers
 from tests.services.broken_database import BrokenDatabase
 from tests.services.lanes import LANE, Lane
@@ -25,7 +25,6 @@ from tests.workers import (
     DAY,
     MINUTE,
     PATIENCE_S,
-    TIMING,
     Fetching,
     Gate,
     at_rest,
@@ -39,7 +38,7 @@ from tests.workers import (
     working,
 )
 
-SHORT = replace(TIMING, lease=timedelta(seconds=0.3))
+SHORT = Timing(lease=timedelta(seconds=0.3))
 
 
 @pytest.fixture
@@ -151,7 +150,7 @@ def two_lanes(lane: Lane, budgets: tuple[str, str]) -> Iterator[Workers]:
         "fleet": replace(fleet, repository=limited, forge_budget=budgets[0]),
         "other": replace(fleet, name="other", forge_budget=budgets[1]),
     }
-    systems = replace(lane.systems, config_repos=repos, timing=TIMING)
+    systems = replace(lane.systems, config_repos=repos)
     workers = Workers(database=lane.database, systems=systems, clock=now, count=1)
     with lane.database.transaction() as connection:
         lanes.ensure(connection, "other", "main", now() + MINUTE)
@@ -159,7 +158,7 @@ def two_lanes(lane: Lane, budgets: tuple[str, str]) -> Iterator[Workers]:
     try:
         wait_for(workers, lambda: row(lane).last_error is not None)
         with lane.database.transaction() as connection:
-            lanes.raise_wanted(connection, ["other:main"], now=now(), quiet=TIMING.quiet, max_wait=TIMING.max_wait)
+            lanes.raise_wanted(connection, ["other:main"], now=now())
         workers.wake()
         yield workers
     finally:

@@ -10,10 +10,11 @@ from app.clients.jenkins import Jenkins
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.demo.registry import DemoRegistry
+from app.services.systems import Timing
 from app.worker import Workers
 from tests.servers.jenkins import JenkinsServer
 from tests.services.webhooks import Site, envelope, notification, open_site, push_event
-from tests.workers import MINUTE, TIMING, now, wait_for
+from tests.workers import MINUTE, now, wait_for
 
 HINTS, THREADS = 60, 2
 
@@ -27,7 +28,7 @@ def site(database: Database) -> Iterator[Site]:
         # Its clock stands still: a rest never ends.
         client = Jenkins("main", jenkins.url, timeout_s=1, clock=lambda: 0.0)
         opened.systems = replace(
-            opened.systems, jenkins={"main": client}, config_repos={}, timing=replace(TIMING, lane_deadline=MINUTE)
+            opened.systems, jenkins={"main": client}, config_repos={}, timing=Timing(lane_deadline=MINUTE)
         )
         with closing(opened.systems):
             yield opened

@@ -13,7 +13,7 @@ from app.db import deliveries, lanes, schedules
 from app.db.database import Database
 from app.db.deliveries import DeliveryState, NewDelivery
 from app.db.inbox import Inbox
-from app.services.systems import Clock, SweepRules, Systems
+from app.services.systems import Clock, SweepRules, Systems, Timing
 from app.worker import Workers
 from tests.db.facts import keep_now
 from tests.services.lanes import LANE, Lane
@@ -21,7 +21,6 @@ from tests.workers import (
     DAY,
     MINUTE,
     PATIENCE_S,
-    TIMING,
     Fetching,
     Gate,
     at_rest,
@@ -62,7 +61,7 @@ def test_a_lane_that_one_of_our_threads_still_runs_is_not_taken_again_after_its_
         gate()
 
     repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, fetching), look_every=DAY)
-    timing = replace(TIMING, lease=timedelta(seconds=0.3), lane_deadline=timedelta(0))
+    timing = Timing(lease=timedelta(seconds=0.3), lane_deadline=timedelta(0))
     systems = replace(lane.systems, config_repos={"fleet": repo}, timing=timing)
     workers = Workers(database=lane.database, systems=systems, clock=now, count=3, measure_clock=ticks.release)
     workers.start()
@@ -85,9 +84,7 @@ def test_one_thread_is_left_to_deliveries_however_many_lanes_are_due(lane: Lane)
     gate = Gate()
     fleet = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), look_every=DAY)
     repos = {"fleet": fleet, "other": replace(fleet, name="other")}
-    workers = Workers(
-        database=lane.database, systems=replace(lane.systems, config_repos=repos, timing=TIMING), clock=now, count=2
-    )
+    workers = Workers(database=lane.database, systems=replace(lane.systems, config_repos=repos), clock=now, count=2)
     workers.start()
     try:
         assert gate.reached.wait(PATIENCE_S)
@@ -111,7 +108,7 @@ def test_a_sweep_that_a_dead_process_left_is_run_at_once_where_no_other_can_be_a
         assert schedules.claim(connection, "pull_requests", owner="dead", now=now(), lease=HOUR)
     rules = SweepRules(schedules={"pull_requests": "0 0 1 1 *"})
     repo = replace(lane.systems.config_repos["fleet"], look_every=DAY)
-    systems = replace(lane.systems, config_repos={"fleet": repo}, timing=TIMING, sweeps=rules)
+    systems = replace(lane.systems, config_repos={"fleet": repo}, sweeps=rules)
     workers = Workers(database=database, systems=systems, clock=now, count=1)
 
     def is_swept() -> bool:
@@ -131,7 +128,7 @@ def test_a_run_has_a_deadline(lane: Lane) -> None:
     lane.repository = Fetching(lane.repository, lambda: left.append(seconds_left(LONG_S)))
     with working(lane) as workers:
         wait_for(workers, lambda: has_run(lane))
-    assert 0 < left[0] <= TIMING.lane_deadline.total_seconds()
+    assert 0 < left[0] <= Timing().lane_deadline.total_seconds()
 
 
 def test_a_look_at_the_branches_has_a_deadline(lane: Lane) -> None:
@@ -151,7 +148,7 @@ def test_a_look_at_the_branches_has_a_deadline(lane: Lane) -> None:
 
 def work_off(database: Database, kept: str, clock: Clock) -> None:
     """Let a process with this clock work until a delivery has ended."""
-    workers = Workers(database=database, systems=Systems(timing=TIMING), clock=clock, count=1)
+    workers = Workers(database=database, systems=Systems(), clock=clock, count=1)
     workers.start()
     try:
         wait_for(workers, lambda: ended(database, kept))

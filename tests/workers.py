@@ -13,7 +13,6 @@ from app.db import deliveries, lanes
 from app.db.database import Database
 from app.db.deliveries import DeliveryState, NewDelivery
 from app.db.lanes import LaneRow
-from app.services.systems import Timing
 from app.worker import Workers
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, Lane, ListedRegistry
@@ -21,7 +20,6 @@ from tests.services.lanes import IMAGE, LANE, Lane, ListedRegistry
 PATIENCE_S = 20.0
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
-TIMING = Timing(quiet=timedelta(0), max_wait=timedelta(0))
 
 
 def now() -> datetime:
@@ -79,7 +77,7 @@ def due_lane(folder: Path, database: Database) -> Lane:
 
 def make_due(database: Database) -> None:
     with database.transaction() as connection:
-        lanes.raise_wanted(connection, [LANE], now=now() - DAY, quiet=TIMING.quiet, max_wait=TIMING.max_wait)
+        lanes.raise_wanted(connection, [LANE], now=now() - DAY)
 
 
 def at_rest(database: Database) -> None:
@@ -87,7 +85,7 @@ def at_rest(database: Database) -> None:
     with database.transaction() as connection:
         claim = lanes.claim_due(connection, owner="earlier", now=now(), lease=MINUTE)
         assert claim is not None
-        lanes.settle(connection, claim, now=now(), quiet=TIMING.quiet, next_look_at=None, last_head=None, plan="{}")
+        lanes.settle(connection, claim, now=now(), next_look_at=None, last_head=None, plan="{}")
 
 
 @contextmanager
@@ -97,7 +95,7 @@ def working(
     """Workers over the lane; `changes` are made to its config repository."""
     repo = replace(lane.systems.config_repos["fleet"], **{"look_every": DAY, **changes})
     registries = {IMAGE.registry: registry} if registry is not None else lane.systems.registries
-    systems = replace(lane.systems, config_repos={"fleet": repo}, registries=registries, timing=TIMING)
+    systems = replace(lane.systems, config_repos={"fleet": repo}, registries=registries)
     workers = Workers(database=database or lane.database, systems=systems, clock=now, count=count)
     workers.start()
     try:

@@ -96,7 +96,7 @@ def is_stranded(now: datetime) -> ColumnElement[bool]:
 
 def is_forgotten() -> ColumnElement[bool]:
     """A lane of which something is wanted and that nobody will run; one that is no longer configured is none."""
-    is_wanted = or_(lanes.c.first_at.is_not(None), lanes.c.last_run_at.is_(None), lanes.c.next_look_at.is_not(None))
+    is_wanted = or_(lanes.c.last_run_at.is_(None), lanes.c.next_look_at.is_not(None))
     is_idle = and_(lanes.c.due_at.is_(None), lanes.c.owner.is_(None))
     return and_(is_idle, is_wanted, func.coalesce(lanes.c.last_error, "") != RETIRED)
 

@@ -37,7 +37,6 @@ lanes = Table(
     Column("repo", SafeString(64), nullable=False),
     Column("branch", SafeString(255), nullable=False),
     Column("due_at", Instant),
-    Column("first_at", Instant),
     Column("wanted", BigInteger, nullable=False),
     Column("owner", SafeString(64)),
     Column("claimed_at", Instant),
@@ -72,7 +71,6 @@ class LaneRow:
     repo: str
     branch: str
     due_at: datetime | None
-    first_at: datetime | None
     wanted: int
     owner: str | None
     claimed_at: datetime | None
@@ -109,18 +107,16 @@ def key_of(repo: str, branch: str) -> str:
 def ensure(connection: Connection, repo: str, branch: str, now: datetime) -> None:
     """Make a lane known; one that never ran, or was taken out of the settings for a time, is due."""
     key = key_of(repo, branch)
-    fresh = {"due_at": now, "first_at": now, "wanted": 1, "fence": 0, "attempts": 0}
+    fresh = {"due_at": now, "wanted": 1, "fence": 0, "attempts": 0}
     if insert_absent(connection, lanes, {"key": key, "repo": repo, "branch": branch, **fresh}):
         return
     is_new = or_(lanes.c.last_run_at.is_(None), lanes.c.last_error == RETIRED)
     is_idle = and_(lanes.c.key == key, lanes.c.due_at.is_(None), lanes.c.owner.is_(None))
-    connection.execute(update(lanes).where(is_idle, is_new).values(due_at=now, first_at=now))
+    connection.execute(update(lanes).where(is_idle, is_new).values(due_at=now))
 
 
-def raise_wanted(
-    connection: Connection, keys: Iterable[str], *, now: datetime, quiet: timedelta, max_wait: timedelta
-) -> None:
-    """Mark lanes due after the quiet time, never later than the maximum wait after the first wish.
+def raise_wanted(connection: Connection, keys: Iterable[str], *, now: datetime) -> None:
+    """Mark lanes due: an idle one at once, one that runs once more after its run.
 
     A lane that backs off keeps its time. Keys are locked in order, so that two deliveries never wait for each other.
     """
@@ -128,14 +124,9 @@ def raise_wanted(
         row = connection.execute(select(lanes).where(lanes.c.key == key).with_for_update()).one_or_none()
         if row is None:
             continue
-        is_burst = row.first_at is not None and row.due_at is not None
-        first_at = row.first_at if is_burst else now
-        due_at = min(now + quiet, first_at + max_wait)
-        if row.last_error is not None and row.due_at is not None:
-            due_at = row.due_at
-        connection.execute(
-            update(lanes).where(lanes.c.key == key).values(wanted=row.wanted + 1, due_at=due_at, first_at=first_at)
-        )
+        is_put_off = row.last_error is not None and row.due_at is not None
+        due_at = row.due_at if is_put_off or (row.due_at is not None and row.due_at < now) else now
+        connection.execute(update(lanes).where(lanes.c.key == key).values(wanted=row.wanted + 1, due_at=due_at))
         wakes.tell(connection)
 
 
@@ -196,14 +187,13 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
     claim: LaneClaim,
     *,
     now: datetime,
-    quiet: timedelta,
     next_look_at: datetime | None,
     last_head: str | None,
     plan: str,
     problem: str | None = None,
     is_settled: bool = True,
 ) -> bool:
-    """End a run; due again at once after the quiet time when something was wanted meanwhile.
+    """End a run; due again at once when something was wanted meanwhile.
 
     Where it could not bring everything about (not `is_settled`), that counts as an attempt, but delays no new wish.
 
@@ -225,8 +215,7 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
         next_look_at=next_look_at,
         plan=storable(plan),
         problem=storable(problem) if problem is not None else None,
-        due_at=now + quiet if is_wanted_again else next_look_at,
-        first_at=now if is_wanted_again else None,
+        due_at=now if is_wanted_again else next_look_at,
     )
     return connection.execute(ended).rowcount == 1
 

@@ -119,7 +119,6 @@ config_repos:
     url: {json.dumps(str(config_repo))}
     branch: main
     forge: {{kind: local}}
-work: {{quiet_s: 0.3, max_wait_s: 3.0}}
 log: {{level: warning, format: text}}
 """
 

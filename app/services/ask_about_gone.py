@@ -46,10 +46,10 @@ def ask_about_gone(
 
 
 def _note(look: Look, image: ImageName, tag: str, digest: str | None, asked_at: datetime) -> None:
-    now, timing = look.now(), look.systems.timing
+    now = look.now()
     with look.database.transaction() as connection:
         if digest is not None:
-            note_digest(connection, image, tag, digest, asked_at=asked_at, now=now, ready=look.ready, timing=timing)
+            note_digest(connection, image, tag, digest, asked_at=asked_at, now=now, ready=look.ready)
         else:
             catalogue.lock(connection, [image], now)
             catalogue.note_missing(connection, image, tag, is_deleted=True, looked_at=asked_at)
@@ -57,5 +57,5 @@ def _note(look: Look, image: ImageName, tag: str, digest: str | None, asked_at: 
             watch_gone(connection, image.registry, now)
             keep_selections(connection, look.ready, image, [tag])
             keys = sorted(lanes.lanes_of_image(connection, image))
-            lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+            lanes.raise_wanted(connection, keys, now=now)
     look.on_lanes_due()

@@ -10,7 +10,6 @@ from app.core.images import ImageName
 from app.db import catalogue, fields, held_back, lanes, sweep_marks
 from app.db.held_back import HeldBack
 from app.db.tables import milliseconds
-from app.services.systems import Timing
 
 SWEEP = "tags"
 _ACCEPTED = "tags.gone"
@@ -50,12 +49,12 @@ def doubted_registries(connection: Connection, registries: Iterable[str]) -> Abs
     return {registry for registry in registries if key_of(registry) in keys}
 
 
-def accept_gone(connection: Connection, registry: str, *, now: datetime, timing: Timing) -> bool:
+def accept_gone(connection: Connection, registry: str, *, now: datetime) -> bool:
     """A person says that what is gone is gone; true where it was held back. Those that turn gone later are counted."""
-    return _let_go(connection, registry, now=now, timing=timing, is_accepted=True)
+    return _let_go(connection, registry, now=now, is_accepted=True)
 
 
-def let_go_of_returned(connection: Connection, registry: str, *, now: datetime, timing: Timing) -> bool:
+def let_go_of_returned(connection: Connection, registry: str, *, now: datetime) -> bool:
     """Hold nothing back any more where the tags are there again; true where something was."""
     held = next((one for one in held_back.every(connection) if one.key == key_of(registry)), None)
     if held is None:
@@ -63,10 +62,10 @@ def let_go_of_returned(connection: Connection, registry: str, *, now: datetime, 
     in_git = fields.in_git(connection, registry=registry)
     if _gone_since(connection, in_git, max(held.held_at - _WITHIN, _accepted_at(connection, registry))):
         return False
-    return _let_go(connection, registry, now=now, timing=timing, is_accepted=False)
+    return _let_go(connection, registry, now=now, is_accepted=False)
 
 
-def _let_go(connection: Connection, registry: str, *, now: datetime, timing: Timing, is_accepted: bool) -> bool:
+def _let_go(connection: Connection, registry: str, *, now: datetime, is_accepted: bool) -> bool:
     key = key_of(registry)
     if not any(one.sweep == SWEEP and one.key == key for one in held_back.every(connection)):
         return False
@@ -75,7 +74,7 @@ def _let_go(connection: Connection, registry: str, *, now: datetime, timing: Tim
         sweep_marks.put(connection, _ACCEPTED, registry, milliseconds(now), now=now)
     images = {_image(repository) for repository, _ in fields.in_git(connection, registry=registry)}
     keys = sorted({lane for image in images for lane in lanes.lanes_of_image(connection, image)})
-    lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+    lanes.raise_wanted(connection, keys, now=now)
     return True
 
 

@@ -60,7 +60,6 @@ def _learn(run: LaneRun, image: ImageName, tag: str) -> bool:
             asked_at=asked_at,
             now=run.now(),
             ready=run.ready,
-            timing=run.systems.timing,
             besides=run.lane,
         )
     return True

@@ -61,13 +61,13 @@ def _listed(look: Look, registry: Registry, image: ImageName) -> TagList:
 
 def _note_problem(look: Look, image: ImageName, problem: str, asked_at: datetime) -> None:
     """Write down why there is no list; the lanes that wait for one say so with their next run."""
-    now, timing = look.now(), look.systems.timing
+    now = look.now()
     with look.database.transaction() as connection:
         is_news = listing_problems.note(connection, image, problem, asked_at=asked_at)
         keys: Sequence[str] = []
         if is_news and not catalogue.is_listed(connection, image):
             keys = lanes.lanes_of_image(connection, image)
-            lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+            lanes.raise_wanted(connection, keys, now=now)
     if keys:
         look.on_lanes_due()
 
@@ -96,7 +96,7 @@ def _told(database: Database, image: ImageName, listed: TagList) -> dict[str, To
 
 def _take_in(look: Look, image: ImageName, names: Sequence[str], listed: TagList) -> None:
     """Write what the list tells; it counts as taken in, and the lanes are due, only with the last of it."""
-    now, timing = look.now(), look.systems.timing
+    now = look.now()
     has_news = False
     for some, is_last in _stretches(names):
         look.go_on()
@@ -111,7 +111,7 @@ def _take_in(look: Look, image: ImageName, names: Sequence[str], listed: TagList
             held_back.let_go(connection, "tags", str(image))
             is_first = listed.before_at is None
             keys = sorted(lanes.lanes_of_image(connection, image)) if has_news or is_first else []
-            lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+            lanes.raise_wanted(connection, keys, now=now)
     if has_news or listed.before_at is None:
         look.on_lanes_due()
 

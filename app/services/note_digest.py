@@ -8,7 +8,6 @@ from app.core.images import ImageName
 from app.db import catalogue, lanes, owed_looks
 from app.services.keep_selections import keep_selections
 from app.services.ready_policies import ReadyPolicies
-from app.services.systems import Timing
 
 
 def note_digest(  # noqa: PLR0913 (what was answered, and when, all named)
@@ -20,7 +19,6 @@ def note_digest(  # noqa: PLR0913 (what was answered, and when, all named)
     asked_at: datetime,
     now: datetime,
     ready: ReadyPolicies,
-    timing: Timing,
     besides: str | None = None,
 ) -> None:
     """Write it down; where it is other content, the lanes that use the image are due, but for the one that asked."""
@@ -31,4 +29,4 @@ def note_digest(  # noqa: PLR0913 (what was answered, and when, all named)
     keep_selections(connection, ready, image, [tag])
     if known is None or known.digest != digest or not known.sighting.is_shown:
         due = sorted(set(lanes.lanes_of_image(connection, image)) - {besides})
-        lanes.raise_wanted(connection, due, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+        lanes.raise_wanted(connection, due, now=now)

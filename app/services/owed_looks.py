@@ -83,7 +83,7 @@ class OwedLooks:
 
     def _write(self, answers: Sequence[_Answer]) -> Sequence[OwedLook]:
         """Write answers down together; returns what is owed now because of them."""
-        now, timing = self.clock(), self.systems.timing
+        now = self.clock()
         images = {one.owed.image for one in answers}
         with self.database.transaction() as connection:
             catalogue.lock(connection, images, now)
@@ -91,7 +91,7 @@ class OwedLooks:
             for one in answers:
                 notes.take(one)
             keys = sorted({key for image in notes.told for key in lanes.lanes_of_image(connection, image)})
-            lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+            lanes.raise_wanted(connection, keys, now=now)
         if keys:
             self.on_lanes_due()
         return notes.follows

@@ -282,7 +282,6 @@ def _settle(  # noqa: PLR0913 (what the run leaves behind, all named)
             connection,
             run.claim,
             now=run.now(),
-            quiet=run.systems.timing.quiet,
             next_look_at=look_at,
             last_head=view.commit if view.rules_problem is None else run.claim.last_head,
             plan=described.model_dump_json(),

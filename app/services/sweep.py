@@ -128,8 +128,8 @@ class Sweeper:
             catalogue.put_off_listing(connection, image, self.clock() + span)
 
     def _raise_lanes(self, repo: ConfigRepo) -> None:
-        timing, now = self.systems.timing, self.clock()
+        now = self.clock()
         with self.database.transaction() as connection:
             keys = [lanes.key_of(repo.name, branch) for branch in repo.branches]
-            lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+            lanes.raise_wanted(connection, keys, now=now)
         self.on_lanes_due()

@@ -76,8 +76,6 @@ class ConfigRepo:
 class Timing:
     """The spans that the work keeps to."""
 
-    quiet: timedelta = timedelta(seconds=2)
-    max_wait: timedelta = timedelta(seconds=30)
     lease: timedelta = timedelta(seconds=30)
     lane_deadline: timedelta = timedelta(minutes=10)
     build_within: timedelta = timedelta(hours=1)

@@ -69,8 +69,7 @@ class FactWriter:
         asked = {question.image for question in gathered.questions}
         due = keys.union(*(self._lanes_of(image) for image in self.touched if image not in asked))
         concerned = due.union(*map(self._lanes_of, asked))
-        timing = self.systems.timing
-        lanes.raise_wanted(self.connection, sorted(due), now=self.now, quiet=timing.quiet, max_wait=timing.max_wait)
+        lanes.raise_wanted(self.connection, sorted(due), now=self.now)
         return Written(frozenset(concerned), frozenset(due), owed)
 
     def _write(self, gathered: Gathered) -> set[str]:

@@ -108,20 +108,10 @@ class Work(Section):
 
     workers: Count = 4
     """Threads that interpret deliveries and run lanes."""
-    quiet_s: Annotated[float, Called("seconds"), Strict(), Field(ge=0, allow_inf_nan=False)] = 2.0
-    """A lane runs when nothing has come for it during this time, so many events are one run."""
-    max_wait_s: Seconds = 30.0
-    """It runs after this time even if events keep coming."""
     lane_deadline_s: Seconds = 600.0
     """Longest run of a lane, with every git command in it."""
     lease_s: Seconds = 30.0
     """How long a process that died keeps what it was working on."""
-
-    @model_validator(mode="after")
-    def _waits_long_enough(self) -> Self:
-        if self.max_wait_s < self.quiet_s:
-            raise wrong("must have a max_wait_s of at least quiet_s")
-        return self
 
 
 class Sweeps(Section):

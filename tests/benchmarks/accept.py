@@ -84,7 +84,7 @@ def measure(kind: str, folder: Path) -> Figures:
     """All figures of one kind of database."""
     with database_of(kind) as url, running_site(folder / "idle", url, apps=1, has_workers=False) as site:
         idle = measure_idle(site)
-    with database_of(kind) as url, running_site(folder / "busy", url, apps=_APPS, max_wait_s=2.0) as site:
+    with database_of(kind) as url, running_site(folder / "busy", url, apps=_APPS) as site:
         busy = measure_busy(site)
     return {"idle": idle, "busy": busy}
 

@@ -156,7 +156,7 @@ def config_files(apps: int) -> dict[str, str]:
     return files
 
 
-def settings_text(folder: Path, config: str, registry: str, database: str, *, quiet_s: float, max_wait_s: float) -> str:
+def settings_text(folder: Path, config: str, registry: str, database: str) -> str:
     """The settings of one server with a local forge."""
     return f"""\
 data_dir: {folder / "data"}
@@ -170,7 +170,6 @@ jenkins: {{main: {{url: "https://ci.acme.example"}}}}
 registries: {{acme: {{host: "{registry}", aliases: [registry.acme.example], plain_http: true}}}}
 config_repos:
   fleet: {{url: {config}, branch: main, forge: {{kind: local}}}}
-work: {{quiet_s: {quiet_s}, max_wait_s: {max_wait_s}}}
 """
 
 
@@ -180,8 +179,6 @@ def running_site(
     database: str,
     *,
     apps: int,
-    quiet_s: float = 0.5,
-    max_wait_s: float = 30.0,
     has_workers: bool = True,
 ) -> Iterator[Site]:
     """Start everything; without workers, deliveries are kept and nothing else."""
@@ -191,7 +188,7 @@ def running_site(
     with registry_process() as registry, ExitStack() as stack:
         registry.put_all([(app_path(number), "1.0.0") for number in range(apps)])
         settings = folder / "fluxbridge.yaml"
-        text = settings_text(folder, str(config.path), registry.host, database, quiet_s=quiet_s, max_wait_s=max_wait_s)
+        text = settings_text(folder, str(config.path), registry.host, database)
         settings.write_text(text)
         command = [*PROGRAM, "serve"] if has_workers else list(_WITHOUT_WORKERS)
         environment = {**os.environ, **ENVIRONMENT, "FLUXBRIDGE_CONFIG": str(settings), "PYTHONPATH": str(ROOT)}

@@ -18,8 +18,6 @@ NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 LEASE = timedelta(seconds=30)
-QUIET = timedelta(seconds=2)
-MAX_WAIT = timedelta(seconds=10)
 IMAGE = ImageName.parse("registry.acme.example/shop/web")
 OTHER_IMAGE = ImageName.parse("registry.acme.example/shop/api")
 DIGEST = f"sha256:{'a' * 64}"

@@ -25,7 +25,7 @@ from app.db import deliveries, lanes
 from app.db.database import Database
 from app.db.deliveries import ClaimedDelivery, DeliveryState
 from app.db.lanes import LaneClaim
-from tests.db.facts import LEASE, MAX_WAIT, NOW, QUIET, SECOND, delivery
+from tests.db.facts import LEASE, NOW, SECOND, delivery
 from tests.faults.extent import ROUNDS, timeout
 
 pytestmark = timeout
@@ -33,7 +33,7 @@ _BRANCHES = ("main", "next")
 _KEYS = tuple(lanes.key_of("fleet", branch) for branch in _BRANCHES)
 _WORKERS = st.sampled_from(["a", "b"])
 _LATER = st.integers(0, 90).map(lambda seconds: seconds * SECOND)
-_MOMENTS = st.sampled_from([timedelta(0), SECOND, QUIET, MAX_WAIT, LEASE, LEASE + SECOND, 3 * LEASE])
+_MOMENTS = st.sampled_from([timedelta(0), SECOND, 10 * SECOND, LEASE, LEASE + SECOND, 3 * LEASE])
 Rows = Mapping[str, Any]
 Act = Callable[[Connection], object]
 
@@ -71,12 +71,12 @@ class LaneMachine(RuleBasedStateMachine):
     @rule(keys=st.sets(st.sampled_from(_KEYS), min_size=1))
     def something_is_wanted(self, keys: set[str]) -> None:
         with self.database.transaction() as connection:
-            lanes.raise_wanted(connection, keys, now=self.now, quiet=QUIET, max_wait=MAX_WAIT)
+            lanes.raise_wanted(connection, keys, now=self.now)
         for key in keys:
             row, before = self._rows()[key], self.before[key]
             assert row.wanted == before.wanted + 1
             backs_off = before.last_error is not None and before.due_at is not None
-            assert row.due_at == before.due_at if backs_off else row.due_at <= self.now + QUIET
+            assert row.due_at == before.due_at if backs_off else row.due_at <= self.now
 
     @rule(target=lane_claims, worker=_WORKERS)
     def a_lane_is_claimed(self, worker: str) -> Any:
@@ -203,9 +203,7 @@ class LaneMachine(RuleBasedStateMachine):
         assert all(row.state != DeliveryState.WAITING for key, row in rows.items() if key not in _KEYS)
 
     def _settle(self, connection: Connection, claim: LaneClaim, look_at: datetime | None) -> bool:
-        return lanes.settle(
-            connection, claim, now=self.now, quiet=QUIET, next_look_at=look_at, last_head=None, plan="{}"
-        )
+        return lanes.settle(connection, claim, now=self.now, next_look_at=look_at, last_head=None, plan="{}")
 
     def _act(self, claim: LaneClaim | ClaimedDelivery, act: Act, *, is_told: bool = True) -> bool:
         """Act on a claim; one that is not the newest of its row must be told so and change nothing."""

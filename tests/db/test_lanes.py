@@ -8,7 +8,7 @@ import pytest
 from app.db import lanes
 from app.db.database import Database
 from app.db.lanes import LaneClaim, LaneRow
-from tests.db.facts import IMAGE, LEASE, MAX_WAIT, MINUTE, NOW, OTHER_IMAGE, QUIET, SECOND
+from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, OTHER_IMAGE, SECOND
 from tests.db.threads import at_once
 
 LANE = lanes.key_of("fleet", "main")
@@ -41,24 +41,24 @@ def test_many_processes_may_start_at_once(database: Database) -> None:
         assert [row.branch for row in lanes.every(connection)] == ["main", "next"]
 
 
-def test_a_wish_makes_an_idle_lane_due_after_the_quiet_time(database: Database) -> None:
+def test_a_wish_makes_an_idle_lane_due_at_once(database: Database) -> None:
     _settle(database, _claim(database))
     _want(database, NOW + MINUTE)
-    assert _row(database).due_at == NOW + MINUTE + QUIET
+    assert _row(database).due_at == NOW + MINUTE
 
 
-def test_wishes_put_the_run_off_no_longer_than_the_maximum_wait(database: Database) -> None:
+def test_a_wish_puts_no_other_off(database: Database) -> None:
     _settle(database, _claim(database))
     for second in range(30):
         _want(database, NOW + second * SECOND)
-    assert _row(database).due_at == NOW + MAX_WAIT
+    assert _row(database).due_at == NOW
 
 
 def test_a_wish_hastens_a_look_that_was_planned_for_later(database: Database) -> None:
     _settle(database, _claim(database), next_look_at=NOW + 60 * MINUTE)
     assert _row(database).due_at == NOW + 60 * MINUTE
     _want(database, NOW + MINUTE)
-    assert _row(database).due_at == NOW + MINUTE + QUIET
+    assert _row(database).due_at == NOW + MINUTE
 
 
 @pytest.mark.parametrize("counts", [True, False], ids=["failed", "rate limited"])
@@ -74,7 +74,7 @@ def test_a_lane_that_backs_off_keeps_its_time(database: Database, *, counts: boo
 
 def test_a_wish_for_an_unknown_lane_changes_nothing(database: Database) -> None:
     with database.transaction() as connection:
-        lanes.raise_wanted(connection, ["fleet:gone"], now=NOW, quiet=QUIET, max_wait=MAX_WAIT)
+        lanes.raise_wanted(connection, ["fleet:gone"], now=NOW)
         assert lanes.find(connection, "fleet:gone") is None
 
 
@@ -116,7 +116,7 @@ def test_a_renewal_after_the_end_of_the_run_changes_nothing(database: Database) 
     with database.transaction() as connection:
         assert not lanes.renew(connection, claim, now=NOW, lease=LEASE)
     _want(database, NOW)
-    assert _try_claim(database, NOW + QUIET) is not None
+    assert _try_claim(database, NOW) is not None
 
 
 def test_a_run_that_saw_everything_leaves_the_lane_until_the_next_look(database: Database) -> None:
@@ -136,9 +136,7 @@ def test_what_is_wanted_during_a_run_makes_the_lane_due_again(database: Database
     claim = _claim(database)
     _want(database, NOW + SECOND)
     assert _settle(database, claim, next_look_at=NOW + 60 * MINUTE)
-    due_at = _row(database).due_at
-    assert due_at is not None
-    assert due_at <= NOW + SECOND + QUIET
+    assert _row(database).due_at == NOW
 
 
 def test_what_is_wanted_while_the_run_ends_is_not_forgotten(database: Database) -> None:
@@ -147,7 +145,7 @@ def test_what_is_wanted_while_the_run_ends_is_not_forgotten(database: Database) 
 
     def raise_slowly() -> None:
         with database.transaction() as connection:
-            lanes.raise_wanted(connection, [LANE], now=NOW, quiet=QUIET, max_wait=MAX_WAIT)
+            lanes.raise_wanted(connection, [LANE], now=NOW)
             raising.set()
             assert may_commit.wait(10)
 
@@ -190,7 +188,7 @@ def test_a_lane_that_is_no_longer_configured_rests(database: Database) -> None:
 def test_a_lane_that_is_configured_again_is_due(database: Database) -> None:
     _settle(database, _claim(database))
     with database.transaction() as connection:
-        lanes.raise_wanted(connection, [LANE], now=NOW, quiet=QUIET, max_wait=MAX_WAIT)
+        lanes.raise_wanted(connection, [LANE], now=NOW)
     claim = _try_claim(database, NOW + 60 * MINUTE)
     assert claim is not None
     with database.transaction() as connection:
@@ -221,14 +219,12 @@ def _claim(database: Database) -> LaneClaim:
 
 def _want(database: Database, now: datetime) -> None:
     with database.transaction() as connection:
-        lanes.raise_wanted(connection, [LANE], now=now, quiet=QUIET, max_wait=MAX_WAIT)
+        lanes.raise_wanted(connection, [LANE], now=now)
 
 
 def _settle(database: Database, claim: LaneClaim, *, next_look_at: datetime | None = None) -> bool:
     with database.transaction() as connection:
-        return lanes.settle(
-            connection, claim, now=NOW, quiet=QUIET, next_look_at=next_look_at, last_head="head", plan="{}"
-        )
+        return lanes.settle(connection, claim, now=NOW, next_look_at=next_look_at, last_head="head", plan="{}")
 
 
 def _row(database: Database) -> LaneRow:

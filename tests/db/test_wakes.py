@@ -11,7 +11,7 @@ from sqlalchemy import Connection, make_url, text
 from app.db import deliveries, lanes
 from app.db.database import Database
 from app.db.wakes import Listener
-from tests.db.facts import MAX_WAIT, NOW, QUIET, delivery
+from tests.db.facts import NOW, delivery
 
 PATIENCE_S = 20.0
 
@@ -46,7 +46,7 @@ def keep_one(connection: Connection) -> None:
 
 
 def want_a_lane(connection: Connection) -> None:
-    lanes.raise_wanted(connection, ["fleet:main"], now=NOW, quiet=QUIET, max_wait=MAX_WAIT)
+    lanes.raise_wanted(connection, ["fleet:main"], now=NOW)
 
 
 def replay_one(connection: Connection) -> None:

@@ -340,7 +340,7 @@ config_repos:
     branch: main
     mode: {mode}
     forge: {forge}
-work: {{quiet_s: 0.05, max_wait_s: 1.0}}
+work: {{workers: 4}}
 sweeps: {{local_s: 0.1}}
 """
 

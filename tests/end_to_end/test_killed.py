@@ -47,7 +47,7 @@ def test_killed_between_push_and_opening_it_opens_exactly_one_pull_request(
         forge = f"{{kind: github, {where}}}"
         settings_file = tmp_path / "fluxbridge.yaml"
         settings = settings_text(tmp_path, github.git_url, registry.host, database_url, forge=forge)
-        settings_file.write_text(settings.replace("max_wait_s: 1.0", "max_wait_s: 1.0, lease_s: 2.0"))
+        settings_file.write_text(settings.replace("workers: 4", "workers: 4, lease_s: 2.0"))
         github.break_next("hang", method="POST", path_ending="/pulls")
         with _process(settings_file, tmp_path) as (process, api):
             body, headers = registry_event(APP, "1.1.0", digest, host=registry.host)

@@ -111,7 +111,7 @@ def test_one_that_freezes_in_a_transaction_keeps_others_waiting_for_seconds_only
 
         def freeze() -> None:
             with frozen.transaction() as connection:
-                lanes.raise_wanted(connection, ["fleet:main"], now=utc_now(), quiet=_NO_TIME, max_wait=_NO_TIME)
+                lanes.raise_wanted(connection, ["fleet:main"], now=utc_now())
                 assert claim() is None
                 until("another to get the lane", claim, patience_s=_LATE_S)
                 connection.execute(text("SELECT 1"))

@@ -47,8 +47,7 @@ def world(
         github.push("main", fleet.files(), by=MIRA)
         where = f'repository: acme/fleet, api_url: "{github.api_url}", token: {{env: GITHUB_TOKEN}}, paced: false'
         settings = settings_text(folder, github.git_url, registry.host, database, forge=f"{{kind: github, {where}}}")
-        work = f"quiet_s: 0.05, max_wait_s: 1.0, lease_s: {lease_s}"
-        settings = settings.replace("quiet_s: 0.05, max_wait_s: 1.0", work)
+        settings = settings.replace("workers: 4", f"workers: 4, lease_s: {lease_s}")
         settings = settings.replace("local_s: 0.1", f"branches_s: {branches_s}")
         with installed(folder, settings, _ENVIRONMENT) as fluxbridge:
             senders = Senders(fluxbridge)

@@ -68,9 +68,7 @@ def settle_with_plan(connection: Connection) -> PlanDescription:
         stage="production", policy=POLICY, standing="waiting", tag="1.2.0", from_tag="1.1.0", reason="no build"
     )
     plan = PlanDescription(commit=COMMIT, outcomes=[waits])
-    lanes.settle(
-        connection, claim, now=NOW, quiet=MINUTE, next_look_at=None, last_head=COMMIT, plan=plan.model_dump_json()
-    )
+    lanes.settle(connection, claim, now=NOW, next_look_at=None, last_head=COMMIT, plan=plan.model_dump_json())
     return plan
 
 

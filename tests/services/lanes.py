@@ -115,7 +115,7 @@ class Lane:
         """Take the lane."""
         systems = self.systems
         with self.database.transaction() as connection:
-            lanes.raise_wanted(connection, [LANE], now=self.now, quiet=timedelta(0), max_wait=timedelta(0))
+            lanes.raise_wanted(connection, [LANE], now=self.now)
             now = self.now + later + timedelta(hours=1)
             claim = lanes.claim_due(connection, owner=owner, now=now, lease=LEASE)
         assert claim is not None

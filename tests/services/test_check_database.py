@@ -137,9 +137,7 @@ def test_a_broken_delivery_is_told(database: Database, law: str, row: str, state
     ("law", "statement"),
     [
         pytest.param("wanted-lane-is-due", "due_at = NULL", id="never ran and is not due"),
-        pytest.param(
-            "wanted-lane-is-due", "due_at = NULL, first_at = NULL, next_look_at = 7, last_run_at = 5", id="look"
-        ),
+        pytest.param("wanted-lane-is-due", "due_at = NULL, next_look_at = 7, last_run_at = 5", id="look"),
         pytest.param("lease-has-an-owner", "owner = 'w'", id="no lease"),
         pytest.param("lease-ends", "owner = 'w', lease_until = 9999999999999", id="endless"),
     ],
@@ -153,7 +151,7 @@ def test_a_broken_lane_is_told(database: Database, law: str, statement: str) -> 
     "statement",
     [
         pytest.param("due_at = NULL, last_error = 'no longer configured'", id="no longer configured"),
-        pytest.param("due_at = NULL, first_at = NULL, last_run_at = 5", id="idle"),
+        pytest.param("due_at = NULL, last_run_at = 5", id="idle"),
         pytest.param("owner = 'w', claimed_at = 5, lease_until = 5", id="a lease that ran out"),
     ],
 )

@@ -84,10 +84,9 @@ def test_a_branch_that_others_move_once_is_no_news_and_each_time_is_said(lane: L
 def test_what_is_new_is_not_delayed_by_it(lane: Lane) -> None:
     for _ in range(9):
         lane.run()
-    quiet = timedelta(seconds=2)
     with lane.database.transaction() as connection:
-        lanes.raise_wanted(connection, [LANE], now=lane.now, quiet=quiet, max_wait=timedelta(seconds=30))
-    assert row(lane).due_at == lane.now + quiet
+        lanes.raise_wanted(connection, [LANE], now=lane.now)
+    assert row(lane).due_at == lane.now
 
 
 def test_once_it_works_nothing_is_left_of_it(lane: Lane) -> None:

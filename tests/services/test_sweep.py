@@ -178,7 +178,7 @@ def test_a_wanted_repository_is_listed_once_and_its_lanes_are_due(site: Site) ->
     assert registry.asked == [APP.path]
     assert tags(site.database, APP) == {"1.0.0": True, "1.1.0": True}
     assert (site.wanted(), site.wakes) == ({MAIN: 1, NEXT: 0, OTHER: 0}, 1)
-    assert lane(site, MAIN).due_at == NOW + site.systems.timing.quiet
+    assert lane(site, MAIN).due_at == NOW
 
 
 def test_a_list_from_the_real_registry_leaves_out_what_is_no_image(site: Site) -> None:

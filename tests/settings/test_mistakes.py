@@ -37,7 +37,6 @@ def mistakes(folder: Path, text: str) -> list[str]:
         pytest.param("work: {workers: true}", "1: work.workers: must be a whole number", id="true-for-a-number"),
         pytest.param("work: {workers: 0}", "1: work.workers: must be greater than", id="no-worker"),
         pytest.param("work: {lease_s: .inf}", "1: work.lease_s: must be a finite number", id="endless-lease"),
-        pytest.param("work: {max_wait_s: 1}", "1: work: must have a max_wait_s of at least quiet_s", id="waits"),
         pytest.param(
             "limits: {inbox_bytes: 9}",
             "1: limits: must have an inbox_bytes of at least twice body_bytes",

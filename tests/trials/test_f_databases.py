@@ -14,7 +14,7 @@ from app.db import deliveries, lanes
 from app.db.database import Database, DatabaseUnavailable, StatementTooLong
 from app.db.wakes import Listener
 from tests.cli.console import Console
-from tests.db.facts import MAX_WAIT, NOW, QUIET, delivery
+from tests.db.facts import NOW, delivery
 from tests.end_to_end.bridge import ENVIRONMENT, fleet, running_bridge
 from tests.parts import require_program
 from tests.servers.pgbouncer import running_pgbouncer
@@ -45,7 +45,7 @@ def test_many_transactions_go_through_a_pooler_in_transaction_mode(pooled_url: s
             for step in range(20):
                 with database.transaction() as connection:
                     deliveries.keep(connection, delivery(external_id=f"{number}-{step}"))
-                    lanes.raise_wanted(connection, ["fleet:main"], now=NOW, quiet=QUIET, max_wait=MAX_WAIT)
+                    lanes.raise_wanted(connection, ["fleet:main"], now=NOW)
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
         for thread in threads:

@@ -27,14 +27,13 @@ def sweep_pull_requests(look: Look) -> None:
 def _compare(look: Look, repo: ConfigRepo) -> None:
     seen = repo.forge.recent_pull_requests(prefix=repo.prefix, limit=_MOST_LOOKED_AT)
     by_lane = {lanes.key_of(repo.name, branch): branch for branch in repo.branches}
-    timing = look.systems.timing
     with look.database.transaction() as connection:
         differing = _differing(connection, by_lane, {one.number: one for one in seen})
         marks = {lane: _mark(differing.get(lane, {})) for lane in by_lane}
         known = sweep_marks.of(connection, _SWEEP, by_lane)
         due = [lane for lane, mark in marks.items() if mark and mark != known.get(lane)]
         if not look.is_dry:
-            lanes.raise_wanted(connection, due, now=look.now(), quiet=timing.quiet, max_wait=timing.max_wait)
+            lanes.raise_wanted(connection, due, now=look.now())
             for lane in sorted(lane for lane, mark in marks.items() if mark != known.get(lane, 0)):
                 sweep_marks.put(connection, _SWEEP, lane, marks[lane], now=look.now())
     for lane in due:

@@ -32,11 +32,10 @@ def sweep_tags(look: Look) -> None:
 def _settle_storms(look: Look) -> None:
     if look.is_dry:
         return
-    timing = look.systems.timing
     settle = accept_gone if look.is_confirmed else let_go_of_returned
     for registry in look.systems.registries:
         with look.database.transaction() as connection:
-            is_settled = settle(connection, registry, now=look.now(), timing=timing)
+            is_settled = settle(connection, registry, now=look.now())
         if is_settled:
             look.find(f"{key_of(registry)}: {'accepted' if look.is_confirmed else 'there again'}")
             look.on_lanes_due()
@@ -73,6 +72,5 @@ def _look_again(look: Look, image: ImageName, tag: str, *, known: str) -> None:
             asked_at=asked_at,
             now=look.now(),
             ready=look.ready,
-            timing=look.systems.timing,
         )
     look.on_lanes_due()
