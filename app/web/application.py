@@ -8,7 +8,7 @@ from app.web.errors import answer_errors
 from app.web.framing import OneLength
 from app.web.health import Readiness, health_router
 from app.web.intake import Intake
-from app.web.metrics import StatusCollector, WebhookCounts, metrics_router, watch_intake
+from app.web.metrics import LastStatus, WebhookCounts, metrics_router, watch_intake
 from app.web.parts import WebParts
 from app.web.request_log import RequestLog
 from app.web.webhooks import webhook_router
@@ -21,13 +21,19 @@ def create_web(parts: WebParts) -> FastAPI:
     app.root_path = parts.root_path
     app.state.parts = parts
     registry = CollectorRegistry(auto_describe=False)
-    applied_within = parts.systems.timing.applied_within
-    registry.register(StatusCollector(parts.database, parts.clock, applied_within=applied_within))
+    status = LastStatus(
+        parts.database,
+        parts.clock,
+        applied_within=parts.systems.timing.applied_within,
+        fresh_s=parts.metrics_fresh_s,
+        within_s=parts.database_within_s,
+    )
+    registry.register(status)
     intake = Intake(parts.intake, lambda: parts.inbox.held_bytes, sources=len(parts.systems.sources))
     app.state.intake = intake
     watch_intake(registry, intake)
     app.include_router(webhook_router(WebhookCounts(registry), intake))
-    app.include_router(metrics_router(registry))
+    app.include_router(metrics_router(registry, status))
     app.include_router(health_router(Readiness(parts)))
     app.include_router(routes.router)
     answer_errors(app)

@@ -1,16 +1,15 @@
 """Whether this process is alive, and whether it can keep a delivery."""
 
-import asyncio
-import threading
-import time
-from concurrent.futures import Future
+from functools import partial
 
 import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.core.errors import Unavailable
+from app.db.database import Database
 from app.db.probe import prove_write
+from app.web.fresh import Fresh
 from app.web.parts import WebParts
 
 # Whoever asks more often is told what the last probe found.
@@ -43,38 +42,25 @@ class Readiness:
 
     def __init__(self, parts: WebParts) -> None:
         self._parts = parts
-        self._probe: Future[None] | None = None
-        self._began = 0.0
+        self._probe = Fresh(partial(_probe, parts.database), for_s=_FRESH_S, name="readiness")
 
     async def check(self) -> None:
         """See that a delivery could be kept now. Raises Unavailable leaves."""
         self._parts.inbox.check()
-        is_old = time.monotonic() - self._began > _FRESH_S
-        if self._probe is None or (self._probe.done() and is_old):
-            self._probe = self._begin()
         try:
-            async with asyncio.timeout(self._parts.ready_within_s):
-                await asyncio.shield(asyncio.wrap_future(self._probe))
+            await self._probe.found(self._parts.database_within_s)
         except TimeoutError as error:
-            raise NoAnswer(self._parts.ready_within_s) from error
+            raise NoAnswer(self._parts.database_within_s) from error
 
-    def _begin(self) -> Future[None]:
-        """On a thread of its own: one that never comes back must not be waited for at the end."""
-        probe: Future[None] = Future()
-        self._began = time.monotonic()
-        threading.Thread(target=self._run, args=[probe], name="readiness", daemon=True).start()
-        return probe
 
-    def _run(self, probe: Future[None]) -> None:
-        try:
-            prove_write(self._parts.database)
-        except Unavailable as error:
-            probe.set_exception(error)
-        except Exception as error:  # noqa: BLE001 (told where it is asked for)
-            _log.exception("the probe failed")
-            probe.set_exception(WriteFailed(type(error).__name__))
-        else:
-            probe.set_result(None)
+def _probe(database: Database) -> None:
+    try:
+        prove_write(database)
+    except Unavailable:
+        raise
+    except Exception as error:
+        _log.exception("the probe failed")
+        raise WriteFailed(type(error).__name__) from error
 
 
 def health_router(readiness: Readiness) -> APIRouter:

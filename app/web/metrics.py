@@ -1,22 +1,28 @@
-"""What Prometheus reads: counted here, or looked up in the database at the moment of the scrape."""
+"""What Prometheus reads: counted here, or read in the database when it is scraped, at most once a second."""
 
+import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Literal
 
+import structlog
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.core.errors import FluxbridgeError
 from app.db.database import Database
 from app.services.read_status import PullRequestLatency, Status, read_status
 from app.services.systems import Clock
 from app.web.errors import status_of
+from app.web.fresh import Fresh
 from app.web.intake import Intake
 
 ABORTED: Literal["aborted"] = "aborted"
+_log = structlog.get_logger("fluxbridge.web")
 
 
 class WebhookCounts:
@@ -56,31 +62,51 @@ def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
     peak.set_function(lambda: intake.peak_bytes)
 
 
-class StatusCollector(Collector):
-    """Gauges over the present state of the database."""
+class LastStatus(Collector):
+    """Gauges over the state of the database as it was last read, and how long ago that was."""
 
-    def __init__(self, database: Database, clock: Clock, *, applied_within: timedelta) -> None:
-        self._database, self._clock, self._applied_within = database, clock, applied_within
+    def __init__(
+        self, database: Database, clock: Clock, *, applied_within: timedelta, fresh_s: float, within_s: float
+    ) -> None:
+        ask = partial(read_status, database, clock, applied_within=applied_within)
+        self._reading = Fresh(ask, for_s=fresh_s, name="status")
+        self._within_s = within_s
+        self._status: Status | None = None
+        self._read_at = time.monotonic()
+
+    async def read(self) -> None:
+        """Read it again, where the database answers in time."""
+        try:
+            self._status = await self._reading.found(self._within_s)
+        except (TimeoutError, FluxbridgeError) as error:
+            _log.warning("the metrics are not of now", why=str(error) or f"no answer within {self._within_s:g} s")
+        except Exception:  # noqa: BLE001 (what this process counted is told whatever happens)
+            _log.exception("the metrics are not of now")
+        else:
+            self._read_at = time.monotonic()
 
     def describe(self) -> Iterator[Metric]:
-        """Name nothing beforehand: registering must not ask the database."""
+        """Name nothing beforehand."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Read the state once. Raises Unavailable."""
-        status = read_status(self._database, self._clock, applied_within=self._applied_within)
-        yield from _gauges(status)
-        yield from _counters(status)
-        yield _latency(status.webhook_to_pull_request)
+        """What was read last, nothing where nothing was; and its age, without a reading that of this process."""
+        told = "How long ago the database told what the other metrics say of it"
+        yield _one("fluxbridge_status_age_seconds", told, time.monotonic() - self._read_at)
+        if self._status is not None:
+            yield from _gauges(self._status)
+            yield from _counters(self._status)
+            yield _latency(self._status.webhook_to_pull_request)
 
 
-def metrics_router(registry: CollectorRegistry) -> APIRouter:
+def metrics_router(registry: CollectorRegistry, status: LastStatus) -> APIRouter:
     """The page that Prometheus scrapes."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/metrics")
-    def metrics() -> Response:
-        """Every metric in Prometheus' text format."""
+    async def metrics() -> Response:
+        """Every metric in Prometheus' text format: what this process counted, whatever the database does."""
+        await status.read()
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router

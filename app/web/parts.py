@@ -40,7 +40,8 @@ class WebParts:
     root_path: str = ""
     body_limit: int = MOST_BYTES
     intake: IntakeLimits = field(default_factory=IntakeLimits)
-    ready_within_s: float = 2.0
+    database_within_s: float = 2.0
+    metrics_fresh_s: float = 1.0
 
 
 def parts_of(request: Request) -> WebParts:

@@ -2,10 +2,14 @@
 
 import asyncio
 import math
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 
 @dataclass(slots=True)
@@ -118,6 +122,34 @@ def keep_pace(port: int, requests: Sequence[bytes], *, connections: int, per_sec
         return load
 
     return asyncio.run(run())
+
+
+@contextmanager
+def answering_server() -> Iterator[int]:
+    """Answer every request that fits one packet with an empty 202, in a thread of its own; gives the port."""
+    ready: Future[tuple[int, Callable[[], object]]] = Future()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+        writer.close()
+
+    async def serve() -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            ready.set_result((port, partial(loop.call_soon_threadsafe, ended.set)))
+            await ended.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    port, end = ready.result(10)
+    try:
+        yield port
+    finally:
+        end()
+        thread.join()
 
 
 async def _open(port: int, connections: int) -> list[_Connection]:

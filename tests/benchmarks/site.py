@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +75,12 @@ class Site:
     def count_pull_requests(self) -> int:
         """How many pull requests there are in any state, at the cost of one look at the refs."""
         return self.config.git("for-each-ref", "refs/fluxbridge/pulls/*/state").count(b"\n")
+
+    def opened_at(self) -> Mapping[str, datetime]:
+        """When each pull request was opened, in any state, by its branch."""
+        states = self.config.git("for-each-ref", "--format=%(objectname)", "refs/fluxbridge/pulls/*/state").decode()
+        pulls = [json.loads(self.config.git("cat-file", "blob", state)) for state in states.split()]
+        return {pull["head"]: datetime.fromisoformat(pull["opened_at"]) for pull in pulls}
 
     def proposed_tags(self) -> Mapping[str, str]:
         """The tag of each app on the branch that changes its file, for branches that change one file alone."""

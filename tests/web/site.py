@@ -107,6 +107,7 @@ def parts_for(
         wake=wake,
         version="0.1.0",
         body_limit=LIMIT,
+        metrics_fresh_s=0,
     )
 
 

@@ -1,6 +1,6 @@
 """While the database fails or is silent, webhooks are told so in time and nothing is acknowledged; then all is well."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +15,9 @@ from app.web.parts import WebParts
 from tests.db.threads import at_once
 from tests.servers.postgres import Postgres
 from tests.servers.relay import Relay, relaying
+from tests.services.history import write_history
 from tests.web.site import Site, running_site
+from tests.web.test_metrics import scrape
 
 PING = b'{"zen": "Keep it logically awesome."}'
 
@@ -44,7 +46,8 @@ def distant(postgres: Postgres, postgres_url: str) -> Iterator[Distant]:
     """A site over a PostgreSQL that can seem to be gone, or silent."""
 
     def hasty(parts: WebParts) -> WebParts:
-        return replace(parts, inbox=Inbox(parts.database, longest_wait_s=0.4, stalled_s=0.2, capacity=20))
+        inbox = Inbox(parts.database, longest_wait_s=0.4, stalled_s=0.2, capacity=20)
+        return replace(parts, inbox=inbox, database_within_s=0.4)
 
     with relaying(postgres.port) as relay:
         database = Database(postgres_url.replace(f":{postgres.port}/", f":{relay.port}/"))
@@ -63,6 +66,26 @@ def test_with_the_database_gone_webhooks_are_refused_until_it_is_back(distant: D
     distant.relay.be_back()
     assert distant.site.send_github(PING, delivery="after").status_code == 202
     assert count(distant.site.database) == 2
+
+
+@pytest.mark.parametrize("outage", [Relay.be_gone, Relay.be_silent])
+def test_whatever_the_database_does_the_metrics_tell_what_is_refused(
+    distant: Distant, outage: Callable[[Relay], None]
+) -> None:
+    site = distant.site
+    with site.database.transaction() as connection:
+        write_history(connection)
+    assert scrape(site)["fluxbridge_promotions", ("merged",)] == 1
+    outage(distant.relay)
+    assert site.send_github(PING, delivery="lost").status_code == 503
+    found = scrape(site)
+    assert found["fluxbridge_webhooks_total", ("github", "503")] == 1
+    assert found["fluxbridge_promotions", ("merged",)] == 1
+    age = found["fluxbridge_status_age_seconds", ()]
+    assert age > 0
+    distant.relay.be_back()
+    assert until_kept(site).status_code == 202
+    assert next(now for _ in range(1000) if (now := scrape(site)["fluxbridge_status_age_seconds", ()]) < age) >= 0
 
 
 def test_with_the_database_silent_nobody_waits_for_long_and_memory_does_not_grow(distant: Distant) -> None:
