@@ -337,7 +337,7 @@ def find(connection: Connection, build_id: str) -> BuildRow | None:
 def artifacts_of(connection: Connection, build_id: str) -> Sequence[Artifact]:
     """What a build named."""
     rows = connection.execute(select(artifacts).where(artifacts.c.build_id == build_id).order_by(artifacts.c.id))
-    return [Artifact(row.kind, _image(row.image), row.tag, row.digest or None) for row in rows]
+    return [Artifact(row.kind, ImageName.of_repository(row.image), row.tag, row.digest or None) for row in rows]
 
 
 def untold(connection: Connection, seen: Iterable[BuildFinished]) -> Sequence[BuildFinished]:
@@ -387,11 +387,6 @@ def page(  # noqa: PLR0913 (each filter is named)
         wanted = wanted.where(builds.c.id.in_(named))
     rows = [_row(row) for row in connection.execute(wanted)]
     return cut(rows, limit, lambda row: encode_cursor(row.id))
-
-
-def _image(text: str) -> ImageName:
-    registry, _, path = text.partition("/")
-    return ImageName(registry, path)
 
 
 def _row(row: Row[tuple[object, ...]]) -> BuildRow:

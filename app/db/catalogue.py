@@ -262,7 +262,7 @@ def wanted_listings(
     others = [~repositories.c.image.startswith(f"{host}/", autoescape=True) for host in sorted(excluding)]
     is_due = wish <= now if now is not None else wish.is_not(None)
     wanted = select(repositories.c.image).where(is_due, *others).order_by(wish, repositories.c.image).limit(limit)
-    return [_image(name) for name in connection.execute(wanted).scalars()]
+    return [ImageName.of_repository(name) for name in connection.execute(wanted).scalars()]
 
 
 def put_off_listing(connection: Connection, image: ImageName, until: datetime) -> None:
@@ -374,8 +374,3 @@ def known_repository(row: Row[tuple[object, ...]]) -> KnownRepository:
         problem=row.listing_problem,
         failed_at=row.listing_failed_at,
     )
-
-
-def _image(name: str) -> ImageName:
-    registry, _, path = name.partition("/")
-    return ImageName(registry, path)

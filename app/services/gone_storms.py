@@ -73,7 +73,7 @@ def _let_go(connection: Connection, registry: str, *, now: datetime, timing: Tim
     held_back.let_go(connection, SWEEP, key)
     if is_accepted:
         sweep_marks.put(connection, _ACCEPTED, registry, milliseconds(now), now=now)
-    images = {_image(repository) for repository, _ in fields.in_git(connection, registry=registry)}
+    images = {ImageName.of_repository(repository) for repository, _ in fields.in_git(connection, registry=registry)}
     keys = sorted({lane for image in images for lane in lanes.lanes_of_image(connection, image)})
     lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
     return True
@@ -88,15 +88,10 @@ def _gone_since(connection: Connection, in_git: AbstractSet[tuple[str, str]], si
     """Which of these tags their registry denied after a time."""
     found: list[str] = []
     for repository in sorted({repository for repository, _ in in_git}):
-        image = _image(repository)
+        image = ImageName.of_repository(repository)
         named = [tag for name, tag in in_git if name == repository]
         for known in catalogue.tags_named(connection, image, named):
             at = known.looked_at
             if known.sighting.is_proven_gone and at is not None and at > since:
                 found.append(f"{repository}:{known.tag}")
     return found
-
-
-def _image(repository: str) -> ImageName:
-    registry, _, path = repository.partition("/")
-    return ImageName(registry, path)
