@@ -1,8 +1,9 @@
 """Ask for the manifests of tags in use that lists lack: a list that is short makes nothing gone."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from typing import NamedTuple
 
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
@@ -13,6 +14,13 @@ from app.services.keep_selections import keep_selections
 from app.services.look import Look
 from app.services.note_digest import note_digest
 from app.services.tags_in_use import tags_in_use
+
+
+class _Answer(NamedTuple):
+    """Which digest a tag has, or None, by a registry that was asked at `asked_at`."""
+
+    digest: str | None
+    asked_at: datetime
 
 
 def ask_about_gone(
@@ -26,36 +34,38 @@ def ask_about_gone(
         return frozenset(), ()
     with look.database.transaction() as connection:
         in_use = tags_in_use(connection, image) & set(gone)
-    there: list[str] = []
+    answers: dict[str, _Answer] = {}
     for tag in sorted(in_use):
         asked_at = look.now()
         try:
-            digest = registry.digest(image.path, tag)
+            answers[tag] = _Answer(registry.digest(image.path, tag), asked_at)
         except (Unavailable, Refused) as error:
             look.failures.append(
                 f"{image}:{tag} is missing from lists, but is not gone before it was asked for: {error}"
             )
-            continue
-        if digest is not None:
-            there.append(tag)
-        if not look.is_dry:
-            _note(look, image, tag, digest, asked_at)
-        if digest is None:
+    if answers and not look.is_dry:
+        _note(look, image, answers)
+    for tag, answer in answers.items():
+        if answer.digest is None:
             look.find(f"{image}: {tag} is gone")
-    return set(gone) - in_use, there
+    return set(gone) - in_use, [tag for tag, answer in answers.items() if answer.digest is not None]
 
 
-def _note(look: Look, image: ImageName, tag: str, digest: str | None, asked_at: datetime) -> None:
+def _note(look: Look, image: ImageName, answers: Mapping[str, _Answer]) -> None:
+    """Write all answers down together: tags that are gone are counted before any lane moves because of one."""
     now, timing = look.now(), look.systems.timing
+    denied = {tag: answer.asked_at for tag, answer in answers.items() if answer.digest is None}
     with look.database.transaction() as connection:
-        if digest is not None:
-            note_digest(connection, image, tag, digest, asked_at=asked_at, now=now, ready=look.ready, timing=timing)
-        else:
-            catalogue.lock(connection, [image], now)
+        catalogue.lock(connection, [image], now)
+        for tag, asked_at in denied.items():
             catalogue.note_missing(connection, image, tag, is_deleted=True, looked_at=asked_at)
             owed_looks.settle(connection, image, tag, asked_at=asked_at)
+        if denied:
             watch_gone(connection, image.registry, now)
-            keep_selections(connection, look.ready, image, [tag])
+            keep_selections(connection, look.ready, image, denied)
             keys = sorted(lanes.lanes_of_image(connection, image))
             lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
+        for tag, (digest, asked_at) in answers.items():
+            if digest is not None:
+                note_digest(connection, image, tag, digest, asked_at=asked_at, now=now, ready=look.ready, timing=timing)
     look.on_lanes_due()

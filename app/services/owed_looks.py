@@ -90,6 +90,8 @@ class OwedLooks:
             notes = _Notes(connection, self, now)
             for one in answers:
                 notes.take(one)
+            for registry in sorted(notes.deniers):
+                watch_gone(connection, registry, now)
             keys = sorted({key for image in notes.told for key in lanes.lanes_of_image(connection, image)})
             lanes.raise_wanted(connection, keys, now=now, quiet=timing.quiet, max_wait=timing.max_wait)
         if keys:
@@ -107,13 +109,15 @@ def _answered(registry: Registry, owed: OwedLook) -> str | None:
 class _Notes:
     """Answers as they are written down within one transaction.
 
-    `told` are the images of whose lanes a run is wanted, `follows` is what is owed because of them.
+    `told` are the images of whose lanes a run is wanted, `follows` is what is owed because of them. `deniers` are the
+    registries that have a tag no more of which a deletion was told.
     """
 
     def __init__(self, connection: Connection, looks: OwedLooks, now: datetime) -> None:
         self._connection, self._looks, self._now = connection, looks, now
         self.told: set[ImageName] = set()
         self.follows: list[OwedLook] = []
+        self.deniers: set[str] = set()
 
     def take(self, answer: _Answer) -> None:
         """Write one answer down, or that there was none."""
@@ -150,7 +154,7 @@ class _Notes:
             is_deletion = answer.owed.is_deletion
             catalogue.note_missing(self._connection, image, tag, is_deleted=is_deletion, looked_at=answer.asked_at)
             if is_deletion:
-                watch_gone(self._connection, image.registry, self._now)
+                self.deniers.add(image.registry)
         keep_selections(self._connection, self._looks.ready, image, [tag])
         self.told.add(image)
 
