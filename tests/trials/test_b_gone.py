@@ -56,6 +56,25 @@ def test_a_list_that_is_short_again_and_again_moves_nothing_while_the_manifest_a
     assert read_status(lane.database, lambda: lane.now).listing_problems == []
 
 
+def test_a_list_that_is_short_is_told_for_as_long_as_it_is(lane: Lane) -> None:
+    registry = Scripted(digests={(IMAGE.path, "1.1.0"): digest("1.1.0")})
+    for is_short in (True, True, True, False, True, False):
+        registry.tags_of[IMAGE.path] = ["1.0.0"] if is_short else ["1.0.0", "1.1.0"]
+        list_with(lane, registry)
+        assert bool(read_status(lane.database, lambda: lane.now).listing_problems) == is_short
+        with lane.database.transaction() as connection:
+            known = catalogue.find_tag(connection, IMAGE, "1.1.0")
+        assert known is not None
+        assert known.sighting.missed_at is None
+
+
+def test_a_tag_that_one_list_lacks_is_not_gone_although_its_manifest_is_not_there(lane: Lane) -> None:
+    registry = Scripted({IMAGE.path: ["1.0.0"]})
+    list_with(lane, registry)
+    assert registry.asked == [f"{IMAGE.path}:1.1.0"]
+    assert titles(lane) == []
+
+
 def test_a_tag_whose_manifest_cannot_be_asked_for_is_not_gone(lane: Lane) -> None:
     registry = Scripted({IMAGE.path: ["1.0.0"]}, {(IMAGE.path, "1.1.0"): Refused("it answered 403")})
     for _ in range(4):
