@@ -1,6 +1,6 @@
 """Ask the registries what they owe, each thing by itself: one that cannot be asked keeps nothing else waiting."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,6 +35,13 @@ class _Answer:
     digest: str | None = None
     error: Exception | None = None
 
+    @property
+    def wish(self) -> timedelta | None:
+        """How long its registry wants to be left alone: not at all where it answered; None where it did not say."""
+        if self.error is None:
+            return timedelta(0)
+        return self.error.retry_after if isinstance(self.error, Unavailable) else None
+
 
 @dataclass(frozen=True, slots=True)
 class OwedLooks:
@@ -46,21 +53,20 @@ class OwedLooks:
     on_lanes_due: Callable[[], None]
     ready: ReadyPolicies
 
-    def ask(self, owed: Iterable[OwedLook]) -> Sequence[tuple[str, Unavailable]]:
-        """Ask all of it, and what follows from the answers; returns which registries want to be left alone.
+    def ask(self, owed: Iterable[OwedLook]) -> Mapping[str, timedelta]:
+        """Ask all of it, and what follows; returns how long each registry that was heard wants to be left alone.
 
         When the database is away, what was not written down stays owed.
         """
         left = list(owed)
-        wishes: list[tuple[str, Unavailable]] = []
+        wishes: dict[str, timedelta] = {}
         while left:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
             answers = [self._ask(one) for one in some]
-            wishes += [
-                (one.owed.image.registry, one.error)
-                for one in answers
-                if isinstance(one.error, Unavailable) and one.error.retry_after is not None
-            ]
+            for one in answers:
+                if one.wish is not None:
+                    host = one.owed.image.registry
+                    wishes[host] = max(one.wish, wishes.get(host, one.wish))
             try:
                 left += self._write(answers)
             except DatabaseUnavailable as error:
@@ -127,7 +133,7 @@ class _Notes:
             self.told.add(owed.image)
             return
         if answer.error is not None:
-            self._put_off(owed, answer.error)
+            self._put_off(answer, answer.error)
             return
         owed_looks.settle(self._connection, owed.image, owed.reference, asked_at=answer.asked_at)
         if is_tag(owed.reference):
@@ -135,11 +141,12 @@ class _Notes:
         elif answer.digest is None:
             self._note_deletion(answer)
 
-    def _put_off(self, owed: OwedLook, error: Exception) -> None:
+    def _put_off(self, answer: _Answer, error: Exception) -> None:
         """Ask again soon, and ever more slowly; who refuses is asked again every five minutes."""
+        owed = answer.owed
         wait = _REFUSED_AGAIN if isinstance(error, Refused) else backoff(owed.tries)
-        if isinstance(error, Unavailable) and error.retry_after is not None:
-            wait = max(wait, min(error.retry_after, _LONGEST_WISH))
+        if answer.wish is not None:
+            wait = max(wait, min(answer.wish, _LONGEST_WISH))
         told = str(error) if isinstance(error, FluxbridgeError) else f"{type(error).__name__}; see the log"
         owed_looks.put_off(self._connection, owed, due_at=self._now + wait, error=told)
         if owed.error is None:
