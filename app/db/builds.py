@@ -158,8 +158,8 @@ def record(  # noqa: PLR0913 (who said it, when and how are named)
 ) -> Recorded:
     """Write a build down, or add what a known one did not tell. Idempotent, in whichever order reports come.
 
-    What it named counts as received at `received_at` (None: `now`). An end that was bounded to that moment stands only
-    where no other is known.
+    What it named counts as received at `received_at` (None: `now`). An end that was bounded to that moment, or to now
+    as that of a build that was read back, stands only where no other is known.
     """
     received_at = received_at or now
     told = _as_stored(build)
@@ -169,7 +169,7 @@ def record(  # noqa: PLR0913 (who said it, when and how are named)
     while (known := _run_of(told, rows := _of_number(connection, told))) is None:
         # Another transaction may take the place of a job's first build: then this report is looked at anew.
         is_new = _insert(connection, told, rows, {"id": new_id(now), **origin})
-    if known.finished_at is not None and told.finished_at == to_the_millisecond(received_at):
+    if known.finished_at is not None and told.finished_at in map(to_the_millisecond, (received_at, now)):
         told = replace(told, finished_at=None)
     is_news = is_new or _learn(connection, known, told, is_ours=is_ours)
     if is_new or (is_news and known.started_at is None):
