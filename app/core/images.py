@@ -68,6 +68,16 @@ class ImageName:
             raise InvalidImage(text, "a path has lower-case letters, digits and single separators . _ - / only")
         return cls(registry, path)
 
+    @classmethod
+    def of_repository(cls, text: str) -> Self:
+        """Read a name that was written by this class: nothing is normalised, nothing checked.
+
+        >>> ImageName.of_repository("registry.acme.example:5000/team/app")
+        ImageName(registry='registry.acme.example:5000', path='team/app')
+        """
+        registry, _, path = text.partition("/")
+        return cls(registry, path)
+
     def __str__(self) -> str:
         return f"{self.registry}/{self.path}"
 

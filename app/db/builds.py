@@ -158,8 +158,8 @@ def record(  # noqa: PLR0913 (who said it, when and how are named)
 ) -> Recorded:
     """Write a build down, or add what a known one did not tell. Idempotent, in whichever order reports come.
 
-    What it named counts as received at `received_at` (None: `now`). An end that was bounded to that moment stands only
-    where no other is known.
+    What it named counts as received at `received_at` (None: `now`). An end that was bounded to that moment, or to now
+    as that of a build that was read back, stands only where no other is known.
     """
     received_at = received_at or now
     told = _as_stored(build)
@@ -169,7 +169,7 @@ def record(  # noqa: PLR0913 (who said it, when and how are named)
     while (known := _run_of(told, rows := _of_number(connection, told))) is None:
         # Another transaction may take the place of a job's first build: then this report is looked at anew.
         is_new = _insert(connection, told, rows, {"id": new_id(now), **origin})
-    if known.finished_at is not None and told.finished_at == to_the_millisecond(received_at):
+    if known.finished_at is not None and told.finished_at in map(to_the_millisecond, (received_at, now)):
         told = replace(told, finished_at=None)
     is_news = is_new or _learn(connection, known, told, is_ours=is_ours)
     if is_new or (is_news and known.started_at is None):
@@ -337,7 +337,7 @@ def find(connection: Connection, build_id: str) -> BuildRow | None:
 def artifacts_of(connection: Connection, build_id: str) -> Sequence[Artifact]:
     """What a build named."""
     rows = connection.execute(select(artifacts).where(artifacts.c.build_id == build_id).order_by(artifacts.c.id))
-    return [Artifact(row.kind, _image(row.image), row.tag, row.digest or None) for row in rows]
+    return [Artifact(row.kind, ImageName.of_repository(row.image), row.tag, row.digest or None) for row in rows]
 
 
 def untold(connection: Connection, seen: Iterable[BuildFinished]) -> Sequence[BuildFinished]:
@@ -387,11 +387,6 @@ def page(  # noqa: PLR0913 (each filter is named)
         wanted = wanted.where(builds.c.id.in_(named))
     rows = [_row(row) for row in connection.execute(wanted)]
     return cut(rows, limit, lambda row: encode_cursor(row.id))
-
-
-def _image(text: str) -> ImageName:
-    registry, _, path = text.partition("/")
-    return ImageName(registry, path)
 
 
 def _row(row: Row[tuple[object, ...]]) -> BuildRow:

@@ -1,6 +1,7 @@
 """The catalogue: every repository, tag and push that is known."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
 from datetime import datetime
@@ -262,7 +263,7 @@ def wanted_listings(
     others = [~repositories.c.image.startswith(f"{host}/", autoescape=True) for host in sorted(excluding)]
     is_due = wish <= now if now is not None else wish.is_not(None)
     wanted = select(repositories.c.image).where(is_due, *others).order_by(wish, repositories.c.image).limit(limit)
-    return [_image(name) for name in connection.execute(wanted).scalars()]
+    return [ImageName.of_repository(name) for name in connection.execute(wanted).scalars()]
 
 
 def put_off_listing(connection: Connection, image: ImageName, until: datetime) -> None:
@@ -309,6 +310,18 @@ def tags_named(connection: Connection, image: ImageName, names: Iterable[str]) -
         wanted = select(tags).where(tags.c.image == str(image), tags.c.tag.in_(some))
         found += [_tag(row) for row in connection.execute(wanted)]
     return found
+
+
+def tags_denied_since(
+    connection: Connection, named: Mapping[str, AbstractSet[str]], since: datetime
+) -> Sequence[KnownTag]:
+    """Those of these tags of some repositories that turned out to be gone after a time, by repository and name."""
+    found: list[KnownTag] = []
+    for some in lists_of(named):
+        is_one = or_(*(and_(tags.c.image == image, tags.c.tag.in_(sorted(named[image]))) for image in some))
+        wanted = select(tags).where(is_one, tags.c.looked_at > since).order_by(tags.c.image, tags.c.tag)
+        found += [_tag(row) for row in connection.execute(wanted)]
+    return [one for one in found if one.sighting.is_proven_gone]
 
 
 def tags_with(connection: Connection, image: ImageName, digests: Iterable[str]) -> Sequence[str]:
@@ -374,8 +387,3 @@ def known_repository(row: Row[tuple[object, ...]]) -> KnownRepository:
         problem=row.listing_problem,
         failed_at=row.listing_failed_at,
     )
-
-
-def _image(name: str) -> ImageName:
-    registry, _, path = name.partition("/")
-    return ImageName(registry, path)

@@ -5,11 +5,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Integer, Table, and_, case, delete, insert, select
+from sqlalchemy import Column, Connection, Integer, Table, delete, insert, select
 from sqlalchemy.engine import Row
 
+from app.core.flux.objects import PolicyName
 from app.db.policies import policies
-from app.db.tables import Instant, SafeString, SafeText, metadata, storable
+from app.db.tables import Instant, SafeString, SafeText, lists_of, metadata, storable
 
 fields = Table(
     "fields",
@@ -73,15 +74,23 @@ def in_git(
     connection: Connection, *, repository: str | None = None, registry: str | None = None
 ) -> AbstractSet[tuple[str, str]]:
     """The tags in Git with their repositories: of one repository, or of all of one registry."""
-    name = policies.c.namespace + "/" + policies.c.name
-    written = case((policies.c.root == "", name), else_=policies.c.root + ":" + name)
-    is_its = and_(fields.c.lane == policies.c.lane, fields.c.policy == written)
-    wanted = select(policies.c.repository, fields.c.tag).join(policies, is_its).where(fields.c.tag.is_not(None))
+    its = (policies.c.lane, policies.c.root, policies.c.namespace, policies.c.name, policies.c.repository)
+    wanted = select(*its).where(policies.c.repository.is_not(None))
     if repository is not None:
         wanted = wanted.where(policies.c.repository == repository)
     if registry is not None:
         wanted = wanted.where(policies.c.repository.startswith(f"{registry}/", autoescape=True))
-    return {(row.repository, row.tag) for row in connection.execute(wanted.distinct()) if row.repository is not None}
+    repository_of = {
+        (row.lane, str(PolicyName(row.root, row.namespace, row.name))): row.repository
+        for row in connection.execute(wanted)
+    }
+    found: set[tuple[str, str]] = set()
+    for names in lists_of(name for _, name in repository_of):
+        set_by = select(fields.c.lane, fields.c.policy, fields.c.tag)
+        rows = connection.execute(set_by.where(fields.c.policy.in_(names), fields.c.tag.is_not(None)))
+        its_own = ((repository_of.get((row.lane, row.policy)), row.tag) for row in rows)
+        found |= {(of, tag) for of, tag in its_own if of is not None}
+    return found
 
 
 def _row(row: Row[tuple[object, ...]]) -> FieldRow:

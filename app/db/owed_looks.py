@@ -169,6 +169,5 @@ def _is_it(image: ImageName, reference: str) -> ColumnElement[bool]:
 
 
 def _owed(row: Row[tuple[object, ...]]) -> OwedLook:
-    registry, _, path = row.image.partition("/")
     values = dict(row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)
-    return OwedLook(**{**values, "image": ImageName(registry, path)})
+    return OwedLook(**{**values, "image": ImageName.of_repository(row.image)})

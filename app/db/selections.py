@@ -74,7 +74,7 @@ def forget(connection: Connection, image: ImageName) -> None:
 def images_of_unused(connection: Connection) -> Sequence[ImageName]:
     """The images of selections that no lane's policy makes any more."""
     names = connection.execute(select(selections.c.image).where(_is_unused()).distinct()).scalars()
-    return [ImageName(registry, path) for registry, _, path in (name.partition("/") for name in names)]
+    return [ImageName.of_repository(name) for name in names]
 
 
 def drop_unused(connection: Connection, image: ImageName) -> None:

@@ -35,6 +35,13 @@ def put(connection: Connection, sweep: str, key: str, mark: int, *, now: datetim
         connection.execute(update(sweep_marks).where(*one).values(values))
 
 
+def lock(connection: Connection, sweep: str, key: str, *, now: datetime) -> None:
+    """Hold a key for this transaction: others that hold it too go one by one. One that is new is marked at 0."""
+    insert_absent(connection, sweep_marks, {"sweep": sweep, "key": key, "mark": 0, "looked_at": now})
+    one = select(sweep_marks.c.mark).where(sweep_marks.c.sweep == sweep, sweep_marks.c.key == key)
+    connection.execute(one.with_for_update())
+
+
 def forget(connection: Connection, sweep: str, key: str) -> None:
     """Forget a mark, where there is one."""
     connection.execute(delete(sweep_marks).where(sweep_marks.c.sweep == sweep, sweep_marks.c.key == key))

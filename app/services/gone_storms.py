@@ -1,5 +1,6 @@
 """When many tags in Git turn gone at once, the registry is doubted until a person says that they are."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
@@ -32,8 +33,10 @@ def key_of(registry: str) -> str:
 def watch_gone(connection: Connection, registry: str, now: datetime) -> None:
     """Hold back what follows from tags in Git that are gone, where these are many within an hour.
 
-    Many are more than five, or two and a tenth of all that are in Git of this registry.
+    Many are more than five, or two and a tenth of all that are in Git of this registry. Transactions count one after
+    the other: the caller holds the images, has raised no lanes yet, and takes registries in the order of their names.
     """
+    sweep_marks.lock(connection, _ACCEPTED, registry, now=now)
     in_git = fields.in_git(connection, registry=registry)
     gone = _gone_since(connection, in_git, max(now - _WITHIN, _accepted_at(connection, registry)))
     if len(gone) <= _MOST and (len(gone) < _FEWEST or len(gone) * _A_PART < len(in_git)):
@@ -51,31 +54,37 @@ def doubted_registries(connection: Connection, registries: Iterable[str]) -> Abs
 
 def accept_gone(connection: Connection, registry: str, *, now: datetime) -> bool:
     """A person says that what is gone is gone; true where it was held back. Those that turn gone later are counted."""
-    return _let_go(connection, registry, now=now, is_accepted=True)
+    if _held(connection, registry, now) is None:
+        return False
+    sweep_marks.put(connection, _ACCEPTED, registry, milliseconds(now), now=now)
+    _let_go(connection, registry, now=now)
+    return True
 
 
 def let_go_of_returned(connection: Connection, registry: str, *, now: datetime) -> bool:
     """Hold nothing back any more where the tags are there again; true where something was."""
-    held = next((one for one in held_back.every(connection) if one.key == key_of(registry)), None)
+    held = _held(connection, registry, now)
     if held is None:
         return False
     in_git = fields.in_git(connection, registry=registry)
     if _gone_since(connection, in_git, max(held.held_at - _WITHIN, _accepted_at(connection, registry))):
         return False
-    return _let_go(connection, registry, now=now, is_accepted=False)
+    _let_go(connection, registry, now=now)
+    return True
 
 
-def _let_go(connection: Connection, registry: str, *, now: datetime, is_accepted: bool) -> bool:
-    key = key_of(registry)
-    if not any(one.sweep == SWEEP and one.key == key for one in held_back.every(connection)):
-        return False
-    held_back.let_go(connection, SWEEP, key)
-    if is_accepted:
-        sweep_marks.put(connection, _ACCEPTED, registry, milliseconds(now), now=now)
-    images = {_image(repository) for repository, _ in fields.in_git(connection, registry=registry)}
+def _held(connection: Connection, registry: str, now: datetime) -> HeldBack | None:
+    """What is held back of a registry, which is counted by nobody else before this transaction ends."""
+    sweep_marks.lock(connection, _ACCEPTED, registry, now=now)
+    its = (SWEEP, key_of(registry))
+    return next((one for one in held_back.every(connection) if (one.sweep, one.key) == its), None)
+
+
+def _let_go(connection: Connection, registry: str, *, now: datetime) -> None:
+    held_back.let_go(connection, SWEEP, key_of(registry))
+    images = {ImageName.of_repository(repository) for repository, _ in fields.in_git(connection, registry=registry)}
     keys = sorted({lane for image in images for lane in lanes.lanes_of_image(connection, image)})
     lanes.raise_wanted(connection, keys, now=now)
-    return True
 
 
 def _accepted_at(connection: Connection, registry: str) -> datetime:
@@ -85,17 +94,7 @@ def _accepted_at(connection: Connection, registry: str) -> datetime:
 
 def _gone_since(connection: Connection, in_git: AbstractSet[tuple[str, str]], since: datetime) -> list[str]:
     """Which of these tags their registry denied after a time."""
-    found: list[str] = []
-    for repository in sorted({repository for repository, _ in in_git}):
-        image = _image(repository)
-        named = [tag for name, tag in in_git if name == repository]
-        for known in catalogue.tags_named(connection, image, named):
-            at = known.looked_at
-            if known.sighting.is_proven_gone and at is not None and at > since:
-                found.append(f"{repository}:{known.tag}")
-    return found
-
-
-def _image(repository: str) -> ImageName:
-    registry, _, path = repository.partition("/")
-    return ImageName(registry, path)
+    named: dict[str, set[str]] = defaultdict(set)
+    for repository, tag in in_git:
+        named[repository].add(tag)
+    return [f"{one.image}:{one.tag}" for one in catalogue.tags_denied_since(connection, named, since)]

@@ -36,12 +36,10 @@ def list_repository(look: Look, image: ImageName) -> None:
         look.hold(str(image), len(news), _counted(told), news)
         _drop_wish(look, image)
         return
-    gone = [tag for tag, one in told.items() if one is Told.GONE]
-    left, short = ask_about_gone(look, registry, image, gone)
-    told = {tag: one for tag, one in told.items() if one is not Told.GONE or tag in left}
-    look.find(f"{image}: {_counted(told)}", len(told))
+    left, short = ask_about_gone(look, registry, image, told)
+    look.find(f"{image}: {_counted(left)}", len(left))
     if not look.is_dry:
-        _take_in(look, image, sorted(told), listed)
+        _take_in(look, image, sorted(left), listed)
         _note_short(look, image, short, listed.asked_at)
 
 

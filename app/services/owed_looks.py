@@ -1,6 +1,6 @@
 """Ask the registries what they owe, each thing by itself: one that cannot be asked keeps nothing else waiting."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,6 +35,13 @@ class _Answer:
     digest: str | None = None
     error: Exception | None = None
 
+    @property
+    def wish(self) -> timedelta | None:
+        """How long its registry wants to be left alone: not at all where it answered; None where it did not say."""
+        if self.error is None:
+            return timedelta(0)
+        return self.error.retry_after if isinstance(self.error, Unavailable) else None
+
 
 @dataclass(frozen=True, slots=True)
 class OwedLooks:
@@ -46,21 +53,20 @@ class OwedLooks:
     on_lanes_due: Callable[[], None]
     ready: ReadyPolicies
 
-    def ask(self, owed: Iterable[OwedLook]) -> Sequence[tuple[str, Unavailable]]:
-        """Ask all of it, and what follows from the answers; returns which registries want to be left alone.
+    def ask(self, owed: Iterable[OwedLook]) -> Mapping[str, timedelta]:
+        """Ask all of it, and what follows; returns how long each registry that was heard wants to be left alone.
 
         When the database is away, what was not written down stays owed.
         """
         left = list(owed)
-        wishes: list[tuple[str, Unavailable]] = []
+        wishes: dict[str, timedelta] = {}
         while left:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
             answers = [self._ask(one) for one in some]
-            wishes += [
-                (one.owed.image.registry, one.error)
-                for one in answers
-                if isinstance(one.error, Unavailable) and one.error.retry_after is not None
-            ]
+            for one in answers:
+                if one.wish is not None:
+                    host = one.owed.image.registry
+                    wishes[host] = max(one.wish, wishes.get(host, one.wish))
             try:
                 left += self._write(answers)
             except DatabaseUnavailable as error:
@@ -90,6 +96,8 @@ class OwedLooks:
             notes = _Notes(connection, self, now)
             for one in answers:
                 notes.take(one)
+            for registry in sorted(notes.deniers):
+                watch_gone(connection, registry, now)
             keys = sorted({key for image in notes.told for key in lanes.lanes_of_image(connection, image)})
             lanes.raise_wanted(connection, keys, now=now)
         if keys:
@@ -107,13 +115,15 @@ def _answered(registry: Registry, owed: OwedLook) -> str | None:
 class _Notes:
     """Answers as they are written down within one transaction.
 
-    `told` are the images of whose lanes a run is wanted, `follows` is what is owed because of them.
+    `told` are the images of whose lanes a run is wanted, `follows` is what is owed because of them. `deniers` are the
+    registries that have a tag no more of which a deletion was told.
     """
 
     def __init__(self, connection: Connection, looks: OwedLooks, now: datetime) -> None:
         self._connection, self._looks, self._now = connection, looks, now
         self.told: set[ImageName] = set()
         self.follows: list[OwedLook] = []
+        self.deniers: set[str] = set()
 
     def take(self, answer: _Answer) -> None:
         """Write one answer down, or that there was none."""
@@ -123,7 +133,7 @@ class _Notes:
             self.told.add(owed.image)
             return
         if answer.error is not None:
-            self._put_off(owed, answer.error)
+            self._put_off(answer, answer.error)
             return
         owed_looks.settle(self._connection, owed.image, owed.reference, asked_at=answer.asked_at)
         if is_tag(owed.reference):
@@ -131,11 +141,12 @@ class _Notes:
         elif answer.digest is None:
             self._note_deletion(answer)
 
-    def _put_off(self, owed: OwedLook, error: Exception) -> None:
+    def _put_off(self, answer: _Answer, error: Exception) -> None:
         """Ask again soon, and ever more slowly; who refuses is asked again every five minutes."""
+        owed = answer.owed
         wait = _REFUSED_AGAIN if isinstance(error, Refused) else backoff(owed.tries)
-        if isinstance(error, Unavailable) and error.retry_after is not None:
-            wait = max(wait, min(error.retry_after, _LONGEST_WISH))
+        if answer.wish is not None:
+            wait = max(wait, min(answer.wish, _LONGEST_WISH))
         told = str(error) if isinstance(error, FluxbridgeError) else f"{type(error).__name__}; see the log"
         owed_looks.put_off(self._connection, owed, due_at=self._now + wait, error=told)
         if owed.error is None:
@@ -150,7 +161,7 @@ class _Notes:
             is_deletion = answer.owed.is_deletion
             catalogue.note_missing(self._connection, image, tag, is_deleted=is_deletion, looked_at=answer.asked_at)
             if is_deletion:
-                watch_gone(self._connection, image.registry, self._now)
+                self.deniers.add(image.registry)
         keep_selections(self._connection, self._looks.ready, image, [tag])
         self.told.add(image)
 

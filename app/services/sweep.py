@@ -81,8 +81,11 @@ class Sweeper:
         with self.database.transaction() as connection:
             owed = list(owed_looks.due(connection, now, limit=_AT_ONCE, excluding=resting))
         looks = OwedLooks(self.database, self.systems, self.clock, self.on_lanes_due, self.ready)
-        for host, error in looks.ask(owed):
-            self._rest(host, now, error)
+        for host, wish in looks.ask(owed).items():
+            if wish:
+                self._rest(host, now, wish)
+            else:
+                self._resting.pop(host, None)
         return len(owed)
 
     def list_repository(self, image: ImageName) -> None:
@@ -109,16 +112,16 @@ class Sweeper:
             self._put_off(image, _LONGEST_REST, error)
             return False
         except Unavailable as error:
-            self._put_off(image, self._rest(image.registry, now, error), error)
+            self._put_off(image, self._rest(image.registry, now, error.retry_after), error)
             return False
         self._resting.pop(image.registry, None)
         return True
 
-    def _rest(self, host: str, now: datetime, error: Unavailable) -> timedelta:
+    def _rest(self, host: str, now: datetime, wish: timedelta | None) -> timedelta:
         """Leave a registry alone, longer each time; returns how long."""
         rest = self._resting.get(host, _Rest())
         span: timedelta = min(_SHORTEST_REST * 2 ** min(rest.failures, 9), _LONGEST_REST)
-        span = max(span, min(error.retry_after or span, _LONGEST_WISH))
+        span = max(span, min(wish or span, _LONGEST_WISH))
         self._resting[host] = _Rest(rest.failures + 1, now + span)
         return span
 

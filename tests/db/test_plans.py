@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.sql.dml import Update
 
-from app.db import deliveries, lanes, schedules
+from app.db import deliveries, lanes, owed_looks, schedules
 from app.db.database import Database
-from tests.db.facts import LEASE, MINUTE, NOW, delivery
+from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, delivery
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,7 @@ def _much_is_kept(database: Database) -> None:
         connection.execute(text("UPDATE lanes SET due_at = NULL"))
         for number in range(1000):
             schedules.ensure(connection, str(number), NOW + MINUTE)
+            owed_looks.owe_once(connection, IMAGE, str(number), is_deletion=False, source="ci", now=NOW + MINUTE)
         connection.execute(deliveries.deliveries.update().values(ended_at=NOW))
         connection.execute(text("ANALYZE"))
 
@@ -29,6 +30,7 @@ def _much_is_kept(database: Database) -> None:
         pytest.param(deliveries.next_due(NOW), "ix_deliveries_state_due_at", id="the next delivery"),
         pytest.param(lanes.next_due(NOW), "ix_lanes_due_at", id="the next lane"),
         pytest.param(schedules.next_due(NOW), "ix_schedules_next_at", id="the next sweep"),
+        pytest.param(owed_looks.next_due(NOW).limit(20), "ix_owed_looks_due_at", id="the next owed looks"),
         pytest.param(
             deliveries.bodies_before(NOW - MINUTE).limit(100), "ix_deliveries_dropped_at_ended_at", id="old bodies"
         ),

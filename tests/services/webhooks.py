@@ -147,7 +147,7 @@ class Site:
         told = catalogue.pushes.c
         with self.database.transaction() as connection:
             repositories = catalogue.page_of_repositories(connection, limit=100).items
-            images = [ImageName(*one.image.split("/", 1)) for one in repositories]
+            images = [ImageName.of_repository(one.image) for one in repositories]
             return {
                 "builds": [
                     (one.controller, one.job, one.number, one.result.value, one.commit, one.is_ours)

@@ -9,7 +9,7 @@ from app.core.facts import BuildResult
 from app.db.deliveries import DeliveryState
 from tests.servers.jenkins import JenkinsServer, Odd, build_body
 from tests.services.sweeping import sweep
-from tests.services.webhooks import Site, notification
+from tests.services.webhooks import NOW, Site, notification
 from tests.trials.reports import ELEVEN, gate, report
 
 JOB = "team/app/main"
@@ -80,6 +80,22 @@ def test_a_job_that_was_made_anew_is_swept_although_its_numbers_are_known(site: 
     ]
     assert gate(site, "1.1.0").reason == f"build {JOB} #1 (run 2) ended SUCCESS"
     assert ELEVEN in {f"{build.started_at:%Y-%m-%dT%H:%M:%SZ}" for build in site.builds() if build.started_at}
+
+
+@pytest.mark.parametrize("is_swept_first", [True, False])
+def test_an_end_by_a_clock_that_is_ahead_does_not_move_with_what_is_read_back_later(
+    site: Site, *, is_swept_first: bool
+) -> None:
+    _put_build(site, timestamp=_ELEVEN_MS, duration=7_200_000)
+    if is_swept_first:
+        sweep(site, "builds", jobs={"main": ("team/*",)})
+    ends = []
+    for _ in range(2):
+        site.keep("plugin", notification(7))
+        site.now += timedelta(minutes=1)
+        site.interpret()
+        ends += [build.finished_at for build in site.builds()]
+    assert ends == [NOW if is_swept_first else NOW + timedelta(minutes=1)] * 2
 
 
 @pytest.mark.parametrize("crumbs", [Odd(403, "<html>No"), Odd(200, "{}"), Odd(200, "<html>Log in"), Odd(500, "")])

@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from app.core.errors import Refused
 from app.core.images import ImageName
@@ -13,11 +14,13 @@ from app.core.policies.selection import compile_policy
 from app.core.policies.spec import PolicySpec, SemVer
 from app.core.policies.stored import read_spec
 from app.db import catalogue, held_back, lanes, owed_looks, selections
-from app.db.database import Database
+from app.db.database import Database, DatabaseUnavailable
+from app.services.gone_storms import watch_gone
 from app.services.read_status import read_status
 from app.services.run_sweeps import Sweeps
 from app.services.sweep import Sweeper
 from tests.db.facts import record_listing
+from tests.db.threads import at_once
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, NOW, Lane, digest
 from tests.trials.scripted_registries import Scripted, over, owed, titles
@@ -51,6 +54,25 @@ def test_a_list_that_is_short_again_and_again_moves_nothing_while_the_manifest_a
     registry.tags_of[IMAGE.path] = ["1.0.0", "1.1.0"]
     list_with(lane, registry)
     assert read_status(lane.database, lambda: lane.now).listing_problems == []
+
+
+def test_a_list_that_is_short_is_told_for_as_long_as_it_is(lane: Lane) -> None:
+    registry = Scripted(digests={(IMAGE.path, "1.1.0"): digest("1.1.0")})
+    for is_short in (True, True, True, False, True, False):
+        registry.tags_of[IMAGE.path] = ["1.0.0"] if is_short else ["1.0.0", "1.1.0"]
+        list_with(lane, registry)
+        assert bool(read_status(lane.database, lambda: lane.now).listing_problems) == is_short
+        with lane.database.transaction() as connection:
+            known = catalogue.find_tag(connection, IMAGE, "1.1.0")
+        assert known is not None
+        assert known.sighting.missed_at is None
+
+
+def test_a_tag_that_one_list_lacks_is_not_gone_although_its_manifest_is_not_there(lane: Lane) -> None:
+    registry = Scripted({IMAGE.path: ["1.0.0"]})
+    list_with(lane, registry)
+    assert registry.asked == [f"{IMAGE.path}:1.1.0"]
+    assert titles(lane) == []
 
 
 def test_a_tag_whose_manifest_cannot_be_asked_for_is_not_gone(lane: Lane) -> None:
@@ -135,6 +157,34 @@ def test_many_tags_that_turn_gone_at_once_move_nothing_before_a_person_accepts_i
     assert len(titles(made)) == len(APPS)
     with made.database.transaction() as connection:
         assert list(held_back.every(connection)) == []
+
+
+def deny(connection: Connection, name: str, at: datetime) -> None:
+    """It was told that an app's 1.1.0 was deleted, and the registry has it no more."""
+    image = ImageName(IMAGE.registry, f"team/{name}")
+    catalogue.lock(connection, [image], at)
+    catalogue.note_missing(connection, image, "1.1.0", is_deleted=True, looked_at=at)
+    watch_gone(connection, IMAGE.registry, at)
+
+
+def test_tags_that_turn_gone_at_the_same_moment_are_counted_one_after_the_other(
+    tmp_path: Path, database: Database
+) -> None:
+    at = many_apps(tmp_path, database).now + MINUTE
+
+    def deny_at_once() -> None:
+        with database.transaction() as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+            deny(connection, "app1", at)
+
+    with database.transaction() as connection:
+        deny(connection, "app0", at)
+        if not database.is_sqlite:
+            with pytest.raises(DatabaseUnavailable):
+                at_once(deny_at_once)
+    with database.transaction() as connection:
+        deny(connection, "app1", at)
+        assert [one.found for one in held_back.every(connection)] == [2]
 
 
 def test_a_single_tag_that_is_gone_is_no_storm(tmp_path: Path, database: Database) -> None:

@@ -1,5 +1,6 @@
 """Trial A5: a look at a registry is owed, and holds nothing else back."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,10 +8,11 @@ import pytest
 
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
-from app.db import owed_looks
+from app.db import catalogue, owed_looks
 from app.db.deliveries import DeliveryState
 from app.services.read_facts import build as build_details
 from app.services.read_status import read_status
+from app.services.sweep import Sweeper
 from tests.services.lanes import IMAGE, Lane
 from tests.services.sweeping import BuiltJenkins, built, sweep
 from tests.services.webhooks import (
@@ -105,6 +107,46 @@ def test_who_asks_to_come_back_later_is_asked_no_sooner(site: Site) -> None:
     site.send("registry", envelope(push_event(TAG, None)))
     [one] = owed(site.database)
     assert one.due_at - site.now == 20 * MINUTE
+
+
+def owe_all(site: Site, tags: Iterable[str]) -> None:
+    """The registry is to be asked about these tags at once."""
+    with site.database.transaction() as connection:
+        for tag in tags:
+            owed_looks.owe(connection, site.image, tag, is_deletion=False, source="ci", delivery_id=None, now=site.now)
+
+
+def rest_of(sweeper: Sweeper, site: Site) -> timedelta:
+    """How long the registry is left alone, to the second."""
+    began = site.now
+    with site.database.transaction() as connection:
+        catalogue.want_listing(connection, site.image, began)
+    while not sweeper.list_wanted():
+        site.now += SECOND
+    return site.now - began
+
+
+def test_who_asks_to_come_back_later_for_many_tags_has_said_so_once(site: Site) -> None:
+    tags = [f"1.{number}.0" for number in range(10)]
+    site.swap_registry(
+        Scripted(digests={(site.image.path, tag): Unavailable("busy", retry_after=SECOND) for tag in tags})
+    )
+    owe_all(site, tags)
+    sweeper = sweeper_of(site)
+    assert sweeper.ask_owed() == len(tags)
+    assert rest_of(sweeper, site) == 2 * SECOND
+
+
+def test_who_answered_since_is_left_alone_no_longer_than_at_first(site: Site) -> None:
+    registry = Scripted()
+    site.swap_registry(registry)
+    sweeper, busy = sweeper_of(site), Unavailable("busy", retry_after=SECOND)
+    for answer in (busy, busy, digest_of(TAG), busy):
+        registry.digests[site.image.path, TAG] = answer
+        site.now += timedelta(hours=1)
+        owe_all(site, [TAG])
+        assert sweeper.ask_owed() == 1
+    assert rest_of(sweeper, site) == 2 * SECOND
 
 
 def test_a_worker_that_dies_after_the_facts_leaves_what_is_owed_to_others(site: Site) -> None:

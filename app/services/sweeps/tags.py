@@ -18,7 +18,7 @@ def sweep_tags(look: Look) -> None:
     """
     _settle_storms(look)
     with look.database.transaction() as connection:
-        named = [ImageName(*name.split("/", 1)) for name in policies.repositories(connection)]
+        named = [ImageName.of_repository(name) for name in policies.repositories(connection)]
     by_registry: dict[str, list[ImageName]] = defaultdict(list)
     for image in named:
         if look.systems.registry_of(image) is not None:
