@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from app.clients.deadline import ending_within
-from app.core.errors import FluxbridgeError, Refused, Unavailable
+from app.core.errors import FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
 from app.db import deliveries, forge_budgets, lanes, measures, owed_looks, schedules
 from app.db.database import Database
@@ -28,9 +28,11 @@ from app.services.run_sweeps import Sweeps
 from app.services.scans import Scans
 from app.services.sweep import Sweeper
 from app.services.systems import Clock, ConfigRepo, Systems
+from app.services.troubles import Troubles
 
 _POLL_S = 1.0
 _LONGEST_LOOK = timedelta(minutes=1)
+_STEP = "a worker step"
 _log = structlog.get_logger("fluxbridge.worker")
 
 
@@ -72,6 +74,7 @@ class Workers:
     ready: ReadyPolicies = field(default_factory=ReadyPolicies)
     stepped: threading.Condition = field(default_factory=threading.Condition)
     bell: Bell = field(default_factory=Bell)
+    troubles: Troubles = field(default_factory=Troubles)
     _leases: Leases = field(init=False)
     _sweeps: Sweeps = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -146,9 +149,11 @@ class Workers:
             try:
                 is_busy = any(step() for step in kinds[first:] + kinds[:first])
                 pause_s = 0.0 if is_busy else self._pause_s()
-            except Exception:  # noqa: BLE001 (whatever a step raises, the thread must live on)
-                _log.exception("a worker step failed; it is tried again")
+            except Exception as error:  # noqa: BLE001 (whatever a step raises, the thread must live on)
+                self.troubles.note(_STEP, error)
                 is_busy, pause_s, rings = False, _POLL_S, self.bell.rings
+            else:
+                self.troubles.went_well(_STEP)
             self._tell_step()
             if not is_busy and not self._stopping.is_set():
                 self.bell.wait(rings, pause_s)
@@ -248,22 +253,22 @@ class Workers:
 
     def _renew(self) -> None:
         while not self._stopping.wait(self.systems.timing.lease.total_seconds() / 3):
-            _attempt(self.measure_clock, "measuring the database's clock")
-            _attempt(self._leases.renew, "renewing leases")
+            self._attempt(self.measure_clock, "measuring the database's clock")
+            self._attempt(self._leases.renew, "renewing leases")
 
     def _watch(self, repo: ConfigRepo) -> None:
         sweeper = self._sweeper()
         while not self._stopping.is_set():
             with ending_within(_LONGEST_LOOK):
-                _attempt(lambda: sweeper.look_at_branches(repo), f"watching {repo.name}")
+                self._attempt(lambda: sweeper.look_at_branches(repo), f"watching {repo.name}")
             self._stopping.wait(repo.look_every.total_seconds())
 
     def _list_wanted(self) -> None:
         sweeper = self._sweeper()
         while not self._stopping.is_set():
             rings = self.bell.rings
-            is_well = _attempt(sweeper.list_wanted, "listing repositories")
-            if _attempt(sweeper.ask_owed, "asking registries what they owe") and is_well:
+            is_well = self._attempt(sweeper.list_wanted, "listing repositories")
+            if self._attempt(sweeper.ask_owed, "asking registries what they owe") and is_well:
                 self.bell.wait(rings, _POLL_S)
             else:
                 self._stopping.wait(_POLL_S)
@@ -272,22 +277,20 @@ class Workers:
         """Run each sweep when its schedule says so, all of them at the start: nobody knows what was missed."""
         is_known = False
         while not self._stopping.is_set():
-            is_known = is_known or _attempt(self._sweeps.ensure, "making sweeps known")
-            while is_known and _attempt(self._sweeps.run_due, "a sweep"):
+            is_known = is_known or self._attempt(self._sweeps.ensure, "making sweeps known")
+            while is_known and self._attempt(self._sweeps.run_due, "a sweep"):
                 pass
             self._stopping.wait(_POLL_S)
 
     def _sweeper(self) -> Sweeper:
         return Sweeper(self.database, self.systems, self.clock, self.wake, self.ready)
 
-
-def _attempt(step: Callable[[], object], what: str) -> bool:
-    """Tell whether a step went well and did not say that there was nothing to do."""
-    try:
-        return step() is not False
-    except (Unavailable, Refused) as error:
-        _log.warning(f"{what} did not work", why=str(error))
-        return False
-    except Exception:  # noqa: BLE001 (the loop goes on and tries again)
-        _log.exception(f"{what} failed")
-        return False
+    def _attempt(self, step: Callable[[], object], what: str) -> bool:
+        """Tell whether a step went well and did not say that there was nothing to do."""
+        try:
+            is_well = step() is not False
+        except Exception as error:  # noqa: BLE001 (the loop goes on and tries again)
+            self.troubles.note(what, error)
+            return False
+        self.troubles.went_well(what)
+        return is_well

@@ -7,22 +7,22 @@ from functools import partial
 from http import HTTPStatus
 from typing import Literal
 
-import structlog
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.core.errors import FluxbridgeError
+from app.core.errors import Unavailable
 from app.db.database import Database
 from app.services.read_status import PullRequestLatency, Status, read_status
 from app.services.systems import Clock
+from app.services.troubles import Troubles
 from app.web.errors import status_of
 from app.web.fresh import Fresh
 from app.web.intake import Intake
 
 ABORTED: Literal["aborted"] = "aborted"
-_log = structlog.get_logger("fluxbridge.web")
+_READING = "reading how things stand for the metrics"
 
 
 class WebhookCounts:
@@ -70,7 +70,7 @@ class LastStatus(Collector):
     ) -> None:
         ask = partial(read_status, database, clock, applied_within=applied_within)
         self._reading = Fresh(ask, for_s=fresh_s, name="status")
-        self._within_s = within_s
+        self._within_s, self._troubles = within_s, Troubles()
         self._status: Status | None = None
         self._read_at = time.monotonic()
 
@@ -78,11 +78,12 @@ class LastStatus(Collector):
         """Read it again, where the database answers in time."""
         try:
             self._status = await self._reading.found(self._within_s)
-        except (TimeoutError, FluxbridgeError) as error:
-            _log.warning("the metrics are not of now", why=str(error) or f"no answer within {self._within_s:g} s")
-        except Exception:  # noqa: BLE001 (what this process counted is told whatever happens)
-            _log.exception("the metrics are not of now")
+        except TimeoutError:
+            self._troubles.note(_READING, Unavailable(f"the database has not answered within {self._within_s:g} s"))
+        except Exception as error:  # noqa: BLE001 (what this process counted is told whatever happens)
+            self._troubles.note(_READING, error)
         else:
+            self._troubles.went_well(_READING)
             self._read_at = time.monotonic()
 
     def describe(self) -> Iterator[Metric]:
