@@ -18,7 +18,7 @@ from app.core.policies.spec import InvalidPolicy
 
 _SELECTORS = ("labelSelector", "annotationSelector")
 
-Place: TypeAlias = tuple[tuple[str, str], ...]
+Place: TypeAlias = tuple[tuple[str | int, str], ...]
 """Keys and numbers on the way to a value, each with the `name` of the list's item that it leads to."""
 
 
@@ -31,11 +31,6 @@ class Spot:
     namespace: str
     name: str
     place: Place
-
-    @property
-    def path(self) -> str:
-        """The place in words, with names in place of numbers."""
-        return ".".join(f"[{name}]" if name else key for key, name in self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ def spot_of(way: Sequence[Step]) -> Spot | None:
         return None
     metadata = _under(top, "metadata")
     name, namespace = (metadata.text("name"), metadata.text("namespace")) if metadata else ("", "")
-    place = tuple((str(step.key), _item_name(step)) for step in steps)
+    place = tuple((step.key, _item_name(step)) for step in steps)
     return Spot(top.text("apiVersion"), top.text("kind"), namespace, name, place)
 
 
@@ -135,29 +130,33 @@ def _is_named(document: Node, spot: Spot) -> bool:
     metadata = _under(document, "metadata") if isinstance(document, MappingNode) else None
     if not isinstance(document, MappingNode) or metadata is None:
         return False
-    return (document.text("kind"), metadata.text("name")) == (spot.kind, spot.name)
+    is_elsewhere = spot.namespace and metadata.text("namespace") not in ("", spot.namespace)
+    return not is_elsewhere and (document.text("kind"), metadata.text("name")) == (spot.kind, spot.name)
 
 
 def _by_operations(operations: SequenceNode, spot: Spot) -> Iterator[Scalar]:
-    keys = [key for key, _ in spot.place]
+    keys = [str(key) for key, _ in spot.place]
     for one in operations.items:
         if not isinstance(one, MappingNode) or one.text("op") not in ("add", "replace"):
             continue
         path = [token.replace("~1", "/").replace("~0", "~") for token in one.text("path").split("/")[1:]]
-        if path == keys[: len(path)]:
-            for value in one.find("value")[-1:]:
-                yield from _at(value, spot.place[len(path) :], by_name=False)
+        if path != keys[: len(path)]:
+            continue
+        if one.text("op") == "add" and path and isinstance(spot.place[len(path) - 1][0], int):
+            continue  # it puts an item before the one that is there
+        for value in one.find("value")[-1:]:
+            yield from _at(value, spot.place[len(path) :], by_name=False)
 
 
 def _at(node: Node, place: Place, *, by_name: bool) -> Iterator[Scalar]:
     """The scalar at a place below a node; items of lists by their names as a merge finds them, or by their numbers."""
     for key, name in place:
         if isinstance(node, MappingNode):
-            found = node.find(key)[-1:]
+            found = node.find(str(key))[-1:]
         elif isinstance(node, SequenceNode) and by_name:
             found = [one for one in node.items if name and isinstance(one, MappingNode) and one.text("name") == name]
         elif isinstance(node, SequenceNode):
-            found = node.items[int(key) : int(key) + 1] if key.isdecimal() else []
+            found = node.items[key : key + 1] if isinstance(key, int) else []
         else:
             found = []
         if not found:

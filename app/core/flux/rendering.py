@@ -319,6 +319,6 @@ def _same_place(path: str, spot: Spot) -> bool:
     if len(tokens) != len(spot.place):
         return False
     return all(
-        token in ("*", key) or (bool(name) and token == f"[name={name}]")
+        token in ("*", str(key)) or (bool(name) and token == f"[name={name}]")
         for token, (key, name) in zip(tokens, spot.place, strict=True)
     )
