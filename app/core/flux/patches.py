@@ -10,9 +10,7 @@ from typing import TypeAlias
 
 from app.core.manifests.nodes import MappingNode, Node, SequenceNode, mappings_in
 from app.core.manifests.overriding import Step
-from app.core.manifests.parsing import Unparsable
 from app.core.manifests.scalars import Scalar
-from app.core.manifests.yaml_files import read_yaml
 from app.core.policies.patterns import Pattern
 from app.core.policies.spec import InvalidPolicy
 
@@ -35,12 +33,12 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One patch: where it is written, its text, the file that holds it (empty: none) and the objects it is for."""
+    """One patch: where it is written, what it says, the file that holds it (empty: none) and the objects it is for."""
 
     where: str
-    text: str
-    file: str = ""
-    target: MappingNode | None = None
+    documents: tuple[Node, ...]
+    file: str
+    target: MappingNode | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +64,11 @@ def spot_of(way: Sequence[Step]) -> Spot | None:
 
 
 def settings_of(patch: Patch, spot: Spot) -> Iterator[Setting]:
-    """What a patch sets at a place, in order. Nothing where it cannot be read, or is for other objects."""
+    """What a patch sets at a place, in order. Nothing where it is for other objects."""
     is_sure = patch.target is None or not any(map(patch.target.text, _SELECTORS))
     if patch.target is not None and not _is_target(patch.target, spot):
         return
-    for document in _documents(patch):
+    for document in patch.documents:
         if isinstance(document, SequenceNode):
             found = _by_operations(document, spot) if patch.target is not None else iter(())
         elif patch.target is not None or _is_named(document, spot):
@@ -82,17 +80,10 @@ def settings_of(patch: Patch, spot: Spot) -> Iterator[Setting]:
 
 def images_in(patch: Patch) -> Iterator[str]:
     """Every text under a key `image` of a patch, and every one that an operation puts at such a key."""
-    for node in mappings_in(_documents(patch)):
+    for node in mappings_in(patch.documents):
         yield from (one.value for one in node.find("image") if isinstance(one, Scalar))
         if node.text("path").endswith("/image"):
             yield from (one.value for one in node.find("value") if isinstance(one, Scalar))
-
-
-def _documents(patch: Patch) -> tuple[Node, ...]:
-    try:
-        return read_yaml(patch.text.encode("utf-8", "replace")).documents
-    except Unparsable:
-        return ()
 
 
 def _is_list(node: Node) -> bool:
