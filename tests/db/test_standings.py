@@ -13,6 +13,7 @@ from app.db.migrations import configuration
 from app.db.standings import Expected, Place, StandingRow
 from tests.db.facts import MINUTE, NOW
 from tests.db.test_promotions import LANE, NEW
+from tests.plans import watching
 
 PLACE = Place(LANE, NEW.stage, NEW.policy, "prod-eu", "flux-system/apps")
 OTHER = replace(PLACE, cluster="prod-us")
@@ -77,6 +78,23 @@ def test_what_git_has_no_more_stays_only_where_something_was_applied(database: D
         [left] = standings.of_lane(connection, LANE)
     assert (left.place, left.is_expected, left.promotion_id) == (PLACE, False, None)
     assert left.newest_id is not None
+
+
+def test_only_a_place_that_has_changed_is_written(database: Database, promotion: str) -> None:
+    _record(database, _line(promotion))
+    both = [Expected(place=one, promotion_id=promotion, since=NOW, hindrance="a\0b") for one in (PLACE, OTHER)]
+    with database.transaction() as connection:
+        standings.expect(connection, LANE, both)
+    with watching(database) as statements, database.transaction() as connection:
+        standings.expect(connection, LANE, reversed(both))
+    assert [text for text in statements.seen if not text.startswith("SELECT")] == []
+    moved = [both[0], replace(both[1], hindrance=None)]
+    with watching(database) as statements, database.transaction() as connection:
+        standings.expect(connection, LANE, moved)
+        known = {one.place: one.hindrance for one in standings.of_lane(connection, LANE)}
+    [places] = [given for text, given in statements.seen.items() if text.startswith("DELETE")]
+    assert OTHER.cluster in (places.values() if isinstance(places, dict) else places)
+    assert known == {PLACE: "a\N{REPLACEMENT CHARACTER}b", OTHER: None}
 
 
 def test_lines_of_before_are_kept_and_shown_once(database: Database, promotion: str) -> None:
