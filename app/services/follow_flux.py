@@ -61,7 +61,7 @@ def _not_on_base(run: LaneRun, commit: str, branch: str | None) -> str:
     bases = " or ".join(run.repo.branches)
     if branch is not None and branch not in run.repo.branches:
         return f"no lane of {run.repo.name} is of {branch}, and commit {commit[:12]} is not on {bases}"
-    return f"commit {commit[:12]} is not on {run.claim.branch} of {run.repo.name}; it is looked at again once it is"
+    return f"commit {commit[:12]} is not on {branch or bases} of {run.repo.name}; it is looked at again once it is"
 
 
 def _record(run: LaneRun, row: RevisionRow, commit: str, view: LaneView, found: FluxKustomization) -> None:
