@@ -78,9 +78,8 @@ def _record(run: LaneRun, row: RevisionRow, commit: str, view: LaneView, found: 
             if told is not None:
                 promotion_id, state, message = told
                 new = NewApplication(
+                    place=place,
                     promotion_id=promotion_id,
-                    cluster=row.cluster,
-                    kustomization=row.kustomization,
                     state=state,
                     revision=row.revision,
                     commit=commit,

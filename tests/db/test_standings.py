@@ -27,9 +27,8 @@ def promotion(database: Database) -> str:
 
 def _line(promotion_id: str, state: str = "applied", commit: str = "a" * 40, minutes: int = 0) -> NewApplication:
     return NewApplication(
+        place=PLACE,
         promotion_id=promotion_id,
-        cluster=PLACE.cluster,
-        kustomization=PLACE.kustomization,
         state=state,
         revision=f"main@sha1:{commit}",
         commit=commit,
@@ -100,13 +99,9 @@ def test_only_a_place_that_has_changed_is_written(database: Database, promotion:
 def test_lines_of_before_are_kept_and_shown_once(database: Database, promotion: str) -> None:
     table = applications.applications
     states = ("failed", "applied", "applied", "applied")
-    rows = [
-        {
-            **{name: getattr(_line(promotion, state, f"{number}" * 40, number), name) for name in _line("").__slots__},
-            "recorded_at": NOW,
-        }
-        for number, state in enumerate(states)
-    ]
+    lines = [_line(promotion, state, f"{number}" * 40, number) for number, state in enumerate(states)]
+    where = {"cluster": PLACE.cluster, "kustomization": PLACE.kustomization, "recorded_at": NOW}
+    rows = [{**{name: getattr(one, name) for name in one.__slots__ if name != "place"}, **where} for one in lines]
     with database._letting_tables_be_remade(), database.transaction(is_bounded=False) as connection:
         connection.execute(insert(table), rows)
         connection.execute(update(table).values(is_repeat=False))
