@@ -20,10 +20,11 @@ from app.core.manifests.yaml_files import YamlFile
 _TAG_KEY = re.compile(r"(?P<before>.*?)(?P<tag>tag|Tag|TAG)", re.DOTALL)
 _DIGEST_WORDS = ("digest", "sha", "sha256")
 _NAMES = ("repository", "newName", "name", "image")
-_STRONGER_REFS = {
+REF_KEYS = {
     "OCIRepository": ("digest", "semver", "tag"),
     "GitRepository": ("commit", "name", "semver", "tag", "branch"),
 }
+"""The keys of a source's `spec.ref`, of which the first that is set counts."""
 _OUT_OF_GIT = ("GitRepository", "Bucket")
 _AT_DIGEST = "@sha256:"
 
@@ -154,7 +155,7 @@ def _given_otherwise(file: YamlFile, entries: Sequence[Node], image: str) -> Ite
 def _of_source(file: YamlFile, way: Sequence[Step]) -> Iterator[Neighbour]:
     match way:
         case [*_, Step(MappingNode() as top, "spec"), Step(MappingNode(), "ref"), Step(MappingNode() as ref, str(key))]:
-            order = _STRONGER_REFS.get(top.text("kind"), ())
+            order = REF_KEYS.get(top.text("kind"), ())
         case _:
             return
     if key in order:
