@@ -57,7 +57,7 @@ def spot_of(way: Sequence[Step]) -> Spot | None:
     top = steps[0].node if steps else None
     if not isinstance(top, MappingNode) or not top.text("kind"):
         return None
-    metadata = _under(top, "metadata")
+    metadata = top.mapping("metadata")
     name, namespace = (metadata.text("name"), metadata.text("namespace")) if metadata else ("", "")
     place = tuple((step.key, _item_name(step)) for step in steps)
     return Spot(top.text("apiVersion"), top.text("kind"), namespace, name, place)
@@ -90,10 +90,6 @@ def _is_list(node: Node) -> bool:
     return isinstance(node, MappingNode) and node.text("kind").endswith("List")
 
 
-def _under(node: MappingNode, key: str) -> MappingNode | None:
-    return next((one for one in node.find(key) if isinstance(one, MappingNode)), None)
-
-
 def _item_name(step: Step) -> str:
     item = step.node.items[step.key] if isinstance(step.node, SequenceNode) and isinstance(step.key, int) else None
     return item.text("name") if isinstance(item, MappingNode) else ""
@@ -118,7 +114,7 @@ def _fits(pattern: str, text: str) -> bool:
 
 
 def _is_named(document: Node, spot: Spot) -> bool:
-    metadata = _under(document, "metadata") if isinstance(document, MappingNode) else None
+    metadata = document.mapping("metadata") if isinstance(document, MappingNode) else None
     if not isinstance(document, MappingNode) or metadata is None:
         return False
     is_elsewhere = spot.namespace and metadata.text("namespace") not in ("", spot.namespace)

@@ -177,10 +177,11 @@ class Rendering:
         """The spec of the Kustomization itself, with the components that it adds before it."""
         file = self._yaml(self.kustomization.file)
         for top in file.objects() if file is not None else ():
-            spec = next((one for one in top.find("spec") if isinstance(one, MappingNode)), None)
-            names = [one.text("name") for one in top.find("metadata") if isinstance(one, MappingNode)]
+            spec, metadata = top.mapping("spec"), top.mapping("metadata")
             is_flux = top.text("apiVersion").startswith("kustomize.toolkit.fluxcd.io/")
-            if file is None or spec is None or not is_flux or names != [self.kustomization.name]:
+            if file is None or spec is None or metadata is None or not is_flux:
+                continue
+            if metadata.text("name") != self.kustomization.name:
                 continue
             own = _Writing(self.kustomization.file, file, spec, is_of_flux=True)
             for name in own.texts("components"):
@@ -222,7 +223,7 @@ class Rendering:
             path, inline, target = (item.value, "", None) if "\n" not in item.value else ("", item.value, None)
         else:
             path, inline = item.text("path"), item.text("patch")
-            target = next((one for one in item.find("target") if isinstance(one, MappingNode)), None)
+            target = item.mapping("target")
         if not path:
             read = _parsed(inline.encode("utf-8", "replace"))
             return Patch(writing.where(item, what), read.documents, "", target) if read is not None else None
@@ -312,7 +313,7 @@ def _mappings_of(node: object) -> list[MappingNode]:
 
 
 def _is_selected(target: MappingNode, spot: Spot) -> bool:
-    select = next((one for one in target.find("select") if isinstance(one, MappingNode)), None)
+    select = target.mapping("select")
     if select is None or select.text("kind") not in ("", spot.kind) or select.text("name") not in ("", spot.name):
         return False
     paths = [

@@ -171,14 +171,14 @@ def _of_chart(file: YamlFile, way: Sequence[Step]) -> Iterator[Neighbour]:
         return
     kind = top.text("kind")
     if kind == "HelmRelease" and keys[-4:] == ["spec", "chart", "spec", "version"]:
-        for spec in top.find("spec"):
-            if isinstance(spec, MappingNode) and spec.find("chartRef"):
-                yield _neighbour(file, spec.find("chartRef")[-1], "spec.chartRef", "")
+        spec = top.mapping("spec")
+        for chart in spec.find("chartRef")[-1:] if spec is not None else []:
+            yield _neighbour(file, chart, "spec.chartRef", "")
     elif kind != "HelmChart" or keys[-2:] != ["spec", "version"]:
         return
-    for source in way[-1].node.find("sourceRef") if isinstance(way[-1].node, MappingNode) else []:
-        if isinstance(source, MappingNode) and source.text("kind") in _OUT_OF_GIT:
-            yield from _written(file, source, "kind", where="sourceRef.kind")
+    source = way[-1].node.mapping("sourceRef") if isinstance(way[-1].node, MappingNode) else None
+    if source is not None and source.text("kind") in _OUT_OF_GIT:
+        yield from _written(file, source, "kind", where="sourceRef.kind")
 
 
 def _of_renderers(file: YamlFile, way: Sequence[Step], node: Scalar) -> Iterator[Neighbour]:
@@ -194,11 +194,11 @@ def _of_renderers(file: YamlFile, way: Sequence[Step], node: Scalar) -> Iterator
         case _:
             return
     for renderer in _items(spec, "postRenderers") if names else []:
-        for kustomize in renderer.find("kustomize"):
-            entries = _items(kustomize, "images") if isinstance(kustomize, MappingNode) else []
-            for name in names:
-                for one in _given_otherwise(file, entries, name):
-                    yield Neighbour(f"spec.postRenderers {one.where}", one.line, one.start, one.text)
+        kustomize = renderer.mapping("kustomize")
+        entries = _items(kustomize, "images") if kustomize is not None else []
+        for name in names:
+            for one in _given_otherwise(file, entries, name):
+                yield Neighbour(f"spec.postRenderers {one.where}", one.line, one.start, one.text)
 
 
 def _names_of(mapping: MappingNode, key: str, node: Scalar) -> list[str]:
