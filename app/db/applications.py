@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, Column, Connection, ForeignKey, Index, Integer, 
 from sqlalchemy.engine import Row
 
 from app.core.promotion.applying import CHANGES_WHAT_RUNS
-from app.db import promotions, standings
+from app.db import standings
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.standings import Place
 from app.db.tables import Instant, SafeString, SafeText, lists_of, metadata, storable
@@ -36,11 +36,10 @@ applications = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApplication:
-    """How a cluster's Kustomization fared with a revision that holds a promotion's text."""
+    """How a place fared with a revision that holds a promotion's text."""
 
+    place: Place
     promotion_id: str
-    cluster: str
-    kustomization: str
     state: str
     revision: str
     commit: str
@@ -74,8 +73,7 @@ class ApplicationRow:
 
 def record(connection: Connection, new: NewApplication, *, recorded_at: datetime) -> bool:
     """Add a line unless the last one of its place says the same; then only the newest revision moves on. Idempotent."""
-    place = _place(connection, new)
-    known = standings.find(connection, place)
+    known = standings.find(connection, new.place)
     last = _find(connection, known.newest_id) if known is not None else None
     if last is not None and (last.promotion_id, last.state) == (new.promotion_id, new.state):
         _move_on(connection, last, new)
@@ -84,8 +82,8 @@ def record(connection: Connection, new: NewApplication, *, recorded_at: datetime
         insert(applications)
         .values(
             promotion_id=new.promotion_id,
-            cluster=new.cluster,
-            kustomization=new.kustomization,
+            cluster=new.place.cluster,
+            kustomization=new.place.kustomization,
             state=new.state,
             revision=storable(new.revision),
             commit=new.commit,
@@ -95,7 +93,7 @@ def record(connection: Connection, new: NewApplication, *, recorded_at: datetime
         )
         .returning(applications.c.id)
     ).scalar_one()
-    standings.point(connection, place, added, is_running=new.state in CHANGES_WHAT_RUNS)
+    standings.point(connection, new.place, added, is_running=new.state in CHANGES_WHAT_RUNS)
     return True
 
 
@@ -103,12 +101,6 @@ def running_at(connection: Connection, place: Place) -> ApplicationRow | None:
     """The application that tells what a cluster runs; None where none was told."""
     known = standings.find(connection, place)
     return _find(connection, known.running_id) if known is not None else None
-
-
-def _place(connection: Connection, new: NewApplication) -> Place:
-    promotion = promotions.find(connection, new.promotion_id)
-    assert promotion is not None  # noqa: S101 (the foreign key says so)
-    return Place(promotion.lane, promotion.stage, promotion.policy, new.cluster, new.kustomization)
 
 
 def _move_on(connection: Connection, last: ApplicationRow, new: NewApplication) -> None:

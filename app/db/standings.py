@@ -7,7 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, ColumnElement, Connection, Integer, Table, delete, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row
 
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
@@ -85,10 +97,15 @@ def expect(connection: Connection, lane: str, expected: Iterable[Expected]) -> N
     wanted = {one.place: one for one in expected}
     known = {one.place: one for one in of_lane(connection, lane)}
     stay = [place for place, one in known.items() if place not in wanted and one.newest_id is not None]
-    rows = [_values(place, wanted.get(place), known.get(place)) for place in sorted([*wanted, *stay])]
-    connection.execute(delete(standings).where(standings.c.lane == lane))
-    if rows:
-        connection.execute(insert(standings), rows)
+    rows = [_standing(place, wanted.get(place), known.get(place)) for place in sorted([*wanted, *stay])]
+    new = [one for one in rows if one != known.get(one.place)]
+    gone = known.keys() - {one.place for one in rows if one == known.get(one.place)}
+    if gone:
+        old = [{f"old_{name}": value for name, value in _key(place).items()} for place in sorted(gone)]
+        at = (standings.c[name] == bindparam(f"old_{name}") for name in Place.__slots__)
+        connection.execute(delete(standings).where(*at), old)
+    if new:
+        connection.execute(insert(standings), [_values(one) for one in new])
 
 
 def of_lane(connection: Connection, lane: str) -> Sequence[StandingRow]:
@@ -109,16 +126,20 @@ def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, ne
     connection.execute(update(standings).where(*here, standings.c.stage == old).values(stage=new))
 
 
-def _values(place: Place, expected: Expected | None, known: StandingRow | None) -> dict[str, object]:
-    return {
-        **_key(place),
-        "is_expected": expected is not None,
-        "promotion_id": expected.promotion_id if expected else None,
-        "since": expected.since if expected else None,
-        "hindrance": storable(expected.hindrance) if expected and expected.hindrance else None,
-        "newest_id": known.newest_id if known else None,
-        "running_id": known.running_id if known else None,
-    }
+def _standing(place: Place, expected: Expected | None, known: StandingRow | None) -> StandingRow:
+    return StandingRow(
+        place=place,
+        is_expected=expected is not None,
+        promotion_id=expected.promotion_id if expected else None,
+        since=expected.since if expected else None,
+        hindrance=storable(expected.hindrance) if expected and expected.hindrance else None,
+        newest_id=known.newest_id if known else None,
+        running_id=known.running_id if known else None,
+    )
+
+
+def _values(row: StandingRow) -> dict[str, object]:
+    return {**_key(row.place), **{name: getattr(row, name) for name in StandingRow.__slots__ if name != "place"}}
 
 
 def _key(place: Place) -> dict[str, object]:

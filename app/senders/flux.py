@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from app.core.facts import RevisionApplied, RevisionUnderway
-from app.senders.flux_revision import Revision, parse_revision
+from app.senders.flux_revision import parse_revision
 from app.senders.payload import PAYLOAD, Instant, Line, read_body
 from app.senders.proofs import expect_hmac, verify_hmac
 from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, no_external_id
@@ -74,18 +74,13 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
         name=event.involved_object.name,
         revision=revision,
         commit=told.commit,
-        branch=_branch(told),
+        branch=told.branch,
         is_failure=event.severity == "error",
         reason=event.reason,
         message=event.message,
         at=event.timestamp,
     )
     return Parsed(facts=(fact,))
-
-
-def _branch(told: Revision) -> str | None:
-    """The pointer of a commit; that of an artifact (`latest@sha256:…`) is no branch."""
-    return told.pointer.removeprefix("refs/heads/") if told.commit and told.pointer else None
 
 
 def _underway(event: _Event, revision: str, cluster: str) -> tuple[RevisionUnderway, ...]:

@@ -25,6 +25,11 @@ class Revision:
         is_commit = self.algorithm == "sha1" and self.hash is not None and _COMMIT.fullmatch(self.hash)
         return self.hash if is_commit else None
 
+    @property
+    def branch(self) -> str | None:
+        """The branch or tag of the commit; the pointer of an artifact (`latest@sha256:…`) is none."""
+        return self.pointer.removeprefix("refs/heads/") if self.commit and self.pointer else None
+
 
 def parse_revision(text: str) -> Revision:
     """Split a revision at its last `@`; before Flux 0.35 it was `branch/<commit>` or `HEAD/<commit>`.

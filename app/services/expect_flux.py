@@ -1,7 +1,8 @@
 """Expect of Flux: which Kustomizations of which clusters apply what a stage has, and what keeps them from it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -10,6 +11,7 @@ from app.core.flux.tree import FluxTree
 from app.core.flux.written import WrittenSource
 from app.core.promotion.state import tag_in
 from app.db import promotions, standings
+from app.db.promotions import PromotionRow
 from app.db.standings import Expected, Place
 from app.services.lane_run import LaneRun
 from app.services.read_lane import LaneView
@@ -18,24 +20,35 @@ from app.services.systems import Source
 _Tags = Mapping[tuple[str, str], set[str]]
 
 
-def remember_expected(connection: Connection, run: LaneRun, view: LaneView) -> None:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A place with the tags that Git has there, and what keeps Flux from applying them."""
+
+    place: Place
+    tags: frozenset[str]
+    hindrance: str | None
+
+
+def remember_expected(connection: Connection, lane: str, held: Iterable[Held]) -> None:
     """Write down where what the base head has should arrive, and which promotion brought it."""
-    brought = promotions.merged_last(connection, run.lane)
-    expected: dict[Place, Expected] = {}
-    for place, tags, hindrance in _places(run, view):
-        promotion = brought.get((place.stage, place.policy))
-        came = promotion if promotion is not None and tags == {promotion.tag} else None
-        several = f"its files have several tags: {', '.join(sorted(tags))}" if len(tags) > 1 else None
-        expected[place] = Expected(
-            place=place,
-            promotion_id=came.id if came else None,
-            since=came.updated_at if came else None,
-            hindrance=hindrance or several,
-        )
-    standings.expect(connection, run.lane, expected.values())
+    brought = promotions.merged_last(connection, lane)
+    expected = [_expected(one, brought.get((one.place.stage, one.place.policy))) for one in held]
+    standings.expect(connection, lane, expected)
 
 
-def _places(run: LaneRun, view: LaneView) -> Iterator[tuple[Place, set[str], str | None]]:
+def _expected(held: Held, promotion: PromotionRow | None) -> Expected:
+    came = promotion if promotion is not None and held.tags == {promotion.tag} else None
+    several = f"its files have several tags: {', '.join(sorted(held.tags))}" if len(held.tags) > 1 else None
+    return Expected(
+        place=held.place,
+        promotion_id=came.id if came else None,
+        since=came.updated_at if came else None,
+        hindrance=held.hindrance or several,
+    )
+
+
+def held_at(run: LaneRun, view: LaneView) -> Iterator[Held]:
+    """Every place that the head has in the clusters which follow this lane."""
     of_builds = _tags_of_builds(view)
     for source in run.systems.sources.values():
         if source.origin.cluster is None or source.config_repo != run.repo.name:
@@ -43,7 +56,7 @@ def _places(run: LaneRun, view: LaneView) -> Iterator[tuple[Place, set[str], str
         for one, hindrance in applying(view.tree, source, run.claim.branch):
             for (stage, policy), tags in of_builds.get(one.path if one.is_here else None, {}).items():
                 name = f"{one.namespace}/{one.name}"
-                yield Place(run.lane, stage, policy, source.origin.cluster, name), tags, hindrance
+                yield Held(Place(run.lane, stage, policy, source.origin.cluster, name), frozenset(tags), hindrance)
 
 
 def applying(tree: FluxTree, source: Source, branch: str) -> Iterator[tuple[FluxKustomization, str | None]]:

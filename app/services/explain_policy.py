@@ -312,7 +312,8 @@ def _warnings(found: FoundPolicy, state: PolicyState) -> Iterator[PolicyWarning]
     if found.view is not None:
         tree = found.view.tree
         fields = [one for one in tree.fields if one.policy == policy.name]
-        yield from warn_of_use(policy, fields, tree.automations, is_refused=bool(state.refused))
+        is_refused = any(one.policy == policy.name for one in tree.refused)
+        yield from warn_of_use(policy, fields, tree.automations, is_refused=is_refused)
         # One of these may be a marker that was meant for it: where it has fields, in their files.
         files = {one.file for one in fields}
         near = [one for one in tree.reports if one.file in files] if fields else tree.reports

@@ -1,6 +1,7 @@
 """Follow Flux: which promotion became part of which cluster, by the content of the revision that Flux applied."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from sqlalchemy import Connection
 
@@ -29,12 +30,17 @@ def follow_flux(run: LaneRun, head: str) -> None:
     """Turn every revision of this lane's branch that was reported and not yet looked at into applications."""
     with run.database.transaction() as connection:
         waiting = list(revisions.unexamined(connection, run.repo.name))
+
+    @lru_cache(maxsize=2)  # some clusters tell of a commit while others still tell of the one before it
+    def view_of(commit: str) -> LaneView:
+        return view_at(run.repo.repository, run.scans, commit)
+
     for row in waiting:
-        _examine(run, row, head)
+        _examine(run, row, head, view_of)
 
 
-def _examine(run: LaneRun, row: RevisionRow, head: str) -> None:
-    repository, branch = run.repo.repository, row.branch or _branch_in(row.revision)
+def _examine(run: LaneRun, row: RevisionRow, head: str, view_of: Callable[[str], LaneView]) -> None:
+    repository, branch = run.repo.repository, row.branch or parse_revision(row.revision).branch
     if row.kind != "Kustomization" or row.commit is None:
         _note(run, row, unused=_NO_COMMIT if row.kind == "Kustomization" else _HELM)
     elif branch != run.claim.branch and branch in run.repo.branches:
@@ -42,7 +48,7 @@ def _examine(run: LaneRun, row: RevisionRow, head: str) -> None:
     elif not repository.has_commit(row.commit) or not repository.is_ancestor(row.commit, head):
         _note(run, row, unused=_not_on_base(run, row.commit, branch), is_examined=False)
     else:
-        view = view_at(repository, run.scans, row.commit)
+        view = view_of(row.commit)
         found = view.tree.find_kustomization(root=row.root or None, namespace=row.namespace, name=row.name)
         if found is not None and found.is_here:
             _record(run, row, row.commit, view, found)
@@ -51,17 +57,11 @@ def _examine(run: LaneRun, row: RevisionRow, head: str) -> None:
             _note(run, row, unused=_why_not_found(view.tree, row))
 
 
-def _branch_in(revision: str) -> str | None:
-    """The branch of a revision that was kept before its branch was."""
-    told = parse_revision(revision)
-    return told.pointer.removeprefix("refs/heads/") if told.commit and told.pointer else None
-
-
 def _not_on_base(run: LaneRun, commit: str, branch: str | None) -> str:
     bases = " or ".join(run.repo.branches)
     if branch is not None and branch not in run.repo.branches:
         return f"no lane of {run.repo.name} is of {branch}, and commit {commit[:12]} is not on {bases}"
-    return f"commit {commit[:12]} is not on {run.claim.branch} of {run.repo.name}; it is looked at again once it is"
+    return f"commit {commit[:12]} is not on {branch or bases} of {run.repo.name}; it is looked at again once it is"
 
 
 def _record(run: LaneRun, row: RevisionRow, commit: str, view: LaneView, found: FluxKustomization) -> None:
@@ -78,9 +78,8 @@ def _record(run: LaneRun, row: RevisionRow, commit: str, view: LaneView, found: 
             if told is not None:
                 promotion_id, state, message = told
                 new = NewApplication(
+                    place=place,
                     promotion_id=promotion_id,
-                    cluster=row.cluster,
-                    kustomization=row.kustomization,
                     state=state,
                     revision=row.revision,
                     commit=commit,
@@ -145,5 +144,7 @@ def _note(run: LaneRun, row: RevisionRow, *, unused: str | None, is_examined: bo
     with run.database.transaction() as connection:
         is_it = revisions.note_use(connection, row, is_examined=is_examined, unused=unused)
         if is_it and unused != row.unused and row.delivery_id is not None:
-            said = f"ignored: {unused}" if unused is not None else "facts: RevisionApplied, looked at by now"
+            said = (
+                f"{deliveries.IGNORED}: {unused}" if unused is not None else "facts: RevisionApplied, looked at by now"
+            )
             deliveries.learn_outcome(connection, row.delivery_id, said)

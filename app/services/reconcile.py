@@ -19,7 +19,7 @@ from app.db.promotions import PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.services.backoff import backoff
 from app.services.describe_plan import describe
-from app.services.expect_flux import remember_expected
+from app.services.expect_flux import held_at, remember_expected
 from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
 from app.services.follow_renames import follow_renames, orphans
@@ -160,10 +160,11 @@ def _carry_out(
 
 def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> None:
     """Keep what this run saw: fields with the spec they came under, policies, the images that make the lane due."""
+    held = list(held_at(run, view))
     with run.writing() as connection:
         fields.replace_all(connection, run.lane, _field_rows(state, view, run.now(), run.lane))
         policies.replace_all(connection, run.lane, _policy_rows(state, planned, run.lane, run.systems))
-        remember_expected(connection, run, view)
+        remember_expected(connection, run.lane, held)
     # Facts of images, not the lane's own: who holds the lane's row must not wait for an image that a delivery holds.
     for one in state.policies:
         if one.waits_for is not None and one.waits_for.startswith(NOT_LISTED) and one.policy.image is not None:

@@ -9,6 +9,7 @@ from app.db import applications, promotions, revisions
 from app.db.applications import NewApplication
 from app.db.database import Database
 from app.db.revisions import RevisionRow
+from app.db.standings import Place
 from tests.db.facts import MINUTE, NOW, SECOND
 from tests.db.test_promotions import NEW
 from tests.db.threads import at_once
@@ -93,9 +94,8 @@ def test_an_application_is_a_line_of_history_once(database: Database) -> None:
     with database.transaction() as connection:
         promotion = promotions.begin(connection, NEW, who="fluxbridge", at=NOW)
     line = NewApplication(
+        place=Place(NEW.lane, NEW.stage, NEW.policy, "prod-eu", "flux-system/apps"),
         promotion_id=promotion.id,
-        cluster="prod-eu",
-        kustomization="flux-system/apps",
         state="failed",
         revision=APPLIED.revision,
         commit=SHA,

@@ -13,6 +13,7 @@ from app.db.migrations import configuration
 from app.db.standings import Expected, Place, StandingRow
 from tests.db.facts import MINUTE, NOW
 from tests.db.test_promotions import LANE, NEW
+from tests.plans import watching
 
 PLACE = Place(LANE, NEW.stage, NEW.policy, "prod-eu", "flux-system/apps")
 OTHER = replace(PLACE, cluster="prod-us")
@@ -26,9 +27,8 @@ def promotion(database: Database) -> str:
 
 def _line(promotion_id: str, state: str = "applied", commit: str = "a" * 40, minutes: int = 0) -> NewApplication:
     return NewApplication(
+        place=PLACE,
         promotion_id=promotion_id,
-        cluster=PLACE.cluster,
-        kustomization=PLACE.kustomization,
         state=state,
         revision=f"main@sha1:{commit}",
         commit=commit,
@@ -79,16 +79,29 @@ def test_what_git_has_no_more_stays_only_where_something_was_applied(database: D
     assert left.newest_id is not None
 
 
+def test_only_a_place_that_has_changed_is_written(database: Database, promotion: str) -> None:
+    _record(database, _line(promotion))
+    both = [Expected(place=one, promotion_id=promotion, since=NOW, hindrance="a\0b") for one in (PLACE, OTHER)]
+    with database.transaction() as connection:
+        standings.expect(connection, LANE, both)
+    with watching(database) as statements, database.transaction() as connection:
+        standings.expect(connection, LANE, reversed(both))
+    assert [text for text in statements.seen if not text.startswith("SELECT")] == []
+    moved = [both[0], replace(both[1], hindrance=None)]
+    with watching(database) as statements, database.transaction() as connection:
+        standings.expect(connection, LANE, moved)
+        known = {one.place: one.hindrance for one in standings.of_lane(connection, LANE)}
+    [places] = [given for text, given in statements.seen.items() if text.startswith("DELETE")]
+    assert OTHER.cluster in (places.values() if isinstance(places, dict) else places)
+    assert known == {PLACE: "a\N{REPLACEMENT CHARACTER}b", OTHER: None}
+
+
 def test_lines_of_before_are_kept_and_shown_once(database: Database, promotion: str) -> None:
     table = applications.applications
     states = ("failed", "applied", "applied", "applied")
-    rows = [
-        {
-            **{name: getattr(_line(promotion, state, f"{number}" * 40, number), name) for name in _line("").__slots__},
-            "recorded_at": NOW,
-        }
-        for number, state in enumerate(states)
-    ]
+    lines = [_line(promotion, state, f"{number}" * 40, number) for number, state in enumerate(states)]
+    where = {"cluster": PLACE.cluster, "kustomization": PLACE.kustomization, "recorded_at": NOW}
+    rows = [{**{name: getattr(one, name) for name in one.__slots__ if name != "place"}, **where} for one in lines]
     with database._letting_tables_be_remade(), database.transaction(is_bounded=False) as connection:
         connection.execute(insert(table), rows)
         connection.execute(update(table).values(is_repeat=False))

@@ -14,6 +14,7 @@ from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import NewPromotion, PromotionState
 from app.db.pull_requests import PullRequestRow
+from app.db.standings import Place
 from app.services.describe_plan import PlanDescription, PlannedOutcome
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -157,9 +158,8 @@ def _merged(connection: Connection, build: str) -> str:
         applications.record(
             connection,
             NewApplication(
+                place=Place(LANE, "production", POLICY, "prod-eu", "flux-system/apps"),
                 promotion_id=begun.id,
-                cluster="prod-eu",
-                kustomization="flux-system/apps",
                 state=state,
                 revision=f"main@sha1:{COMMIT}",
                 commit=COMMIT,

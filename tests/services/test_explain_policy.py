@@ -190,6 +190,19 @@ def test_what_flux_is_silent_about_is_warned_of(lane: Lane) -> None:
     assert {"unused_policy", "near_miss_marker"} <= {one.kind for one in unused}
 
 
+def test_a_policy_whose_only_field_is_refused_and_in_no_stage_is_not_told_as_unused(lane: Lane) -> None:
+    refused = "image: {{ .image }} # {'$imagepolicy': 'flux-system:templated'}\n".replace("'", '"')
+    files = {
+        ".fluxbridge.yaml": "stages: {staging: {paths: [apps/staging]}}\n",
+        "images/templated.yaml": policy("templated"),
+        "elsewhere/a.yaml": refused,
+    }
+    lane.config.commit("main", files)
+    lane.run()
+    found = _explained(lane, replace(APP, name="templated"))
+    assert "unused_policy" not in {one.kind for one in found.warnings}
+
+
 def test_an_alias_of_the_registry_names_the_same_image(lane: Lane) -> None:
     lane.run()
     systems = replace(lane.systems, aliases={"mirror.acme.example": IMAGE.registry})

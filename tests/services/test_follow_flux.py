@@ -1,6 +1,6 @@
 """What Flux applied is decided by content: the files that its Kustomization reaches, at the revision that it names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from app.db.database import Database
 from app.db.promotions import PromotionRow, PromotionState
 from app.services.follow_flux import follow_flux
 from app.services.lane_run import LostLane
+from app.services.reconcile import reconcile
 from tests.end_to_end.bridge import deployment, fleet, kustomization
 from tests.services.lanes import LEASE, NOW, Lane
 
@@ -220,6 +221,16 @@ def test_the_kustomization_is_read_at_the_revision_that_was_applied(shop: Shop) 
 def test_another_repository_of_the_same_server_is_left_alone(shop: Shop) -> None:
     shop.tell(shop.merged, repo="other")
     assert shop.applied() == []
+
+
+def test_a_commit_without_a_branch_is_on_none_of_the_base_branches(shop: Shop) -> None:
+    side = shop.lane.config.commit("side", {"README.md": "ahead"})
+    shop.note(side, revision=f"HEAD/{side}")
+    run = shop.lane.claim()
+    reconcile(replace(run, repo=replace(run.repo, branches=("main", "release"))))
+    with shop.lane.database.transaction() as connection:
+        [told] = [row.unused for row in revisions.unused(connection)]
+    assert told == f"commit {side[:12]} is not on main or release of fleet; it is looked at again once it is"
 
 
 def test_a_run_that_lost_its_lane_writes_nothing(shop: Shop) -> None:

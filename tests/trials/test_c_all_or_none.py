@@ -8,7 +8,7 @@ from app.db.database import Database
 from tests.cli.folders import TAG, WEB, Folder
 from tests.end_to_end.bridge import deployment, fleet
 from tests.trials.lane_plans import explained, plan_text
-from tests.trials.marked_fields import TEMPLATED, lane_of
+from tests.trials.marked_fields import SOPS, TEMPLATED, lane_of
 
 TEMPLATES = {
     "a template of Helm": f"{{{{- if .Values.on }}}}\nimage: web:1 {WEB}\n{{{{- end }}}}\n",
@@ -51,6 +51,56 @@ def test_a_declared_field_that_is_found_and_refused_keeps_the_marked_ones_back(f
     assert ended.code == 1
     assert "not set flux-system:web: v.yaml:1: image.tag is not edited: its value is a template" in ended.out
     assert folder.text("web.yaml").startswith("image: web:1 ")
+
+
+CHART = "name: a\ndependencies:\n- {name: web, version: 1.0.0, repository: 'oci://x.example/charts'}\n"
+FOUND_AND_NOT_WRITTEN = [
+    pytest.param("Chart.yaml", "dependency: web", CHART + SOPS, "web is not edited: SOPS guards it", id="sealed"),
+    pytest.param(
+        "Chart.yaml",
+        "dependency: web",
+        CHART.replace("version: 1.0.0", "version: 1.0.0, version: 1.0.0"),
+        "web has no version of its own that can be set, or more than one",
+        id="a version twice",
+    ),
+    pytest.param(
+        ".env", "env: {key: TAG, pattern: 'v([0-9.]*)'}", "TAG=v\n", "matches nothing", id="nothing within a pattern"
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "selector", "text", "why"), FOUND_AND_NOT_WRITTEN)
+def test_what_is_found_and_cannot_be_written_keeps_the_marked_fields_back(
+    folder: Folder, path: str, selector: str, text: str, why: str
+) -> None:
+    folder.write(".fluxbridge.yaml", f"fields:\n- {{policy: flux-system/web, files: {path}, {selector}}}\n")
+    folder.write(path, text)
+    folder.write("web.yaml", f"tag: 1.0.0 {TAG}\n")
+    ended = folder.edit({"flux-system:web": "x.example/charts/web:1.1.0"})
+    assert ended.code == 1
+    assert f"not set flux-system:web: {path}:" in ended.out
+    assert why in ended.out
+    assert (folder.text(path), folder.text("web.yaml")) == (text, f"tag: 1.0.0 {TAG}\n")
+
+
+def test_archives_that_would_be_left_behind_keep_the_marked_fields_back(folder: Folder) -> None:
+    folder.write(".fluxbridge.yaml", "fields:\n- {policy: flux-system/web, files: Chart.yaml, dependency: web}\n")
+    folder.write("Chart.yaml", CHART)
+    folder.write("charts/web-1.0.0.tgz", "")
+    folder.write("web.yaml", f"tag: 1.0.0 {TAG}\n")
+    ended = folder.edit({"flux-system:web": "x.example/charts/web:1.1.0"})
+    assert "not set flux-system:web: Chart.yaml:3: charts/web-1.0.0.tgz would be left behind" in ended.out
+    assert folder.text("web.yaml") == f"tag: 1.0.0 {TAG}\n"
+
+
+def test_a_text_without_what_a_pattern_means_is_told_and_the_rest_is_set(folder: Folder) -> None:
+    rules = "fields:\n- {policy: flux-system/web, files: .env, env: {key: TAG, pattern: 'v(.*)'}}\n"
+    folder.write(".fluxbridge.yaml", rules)
+    folder.write(".env", "TAG=1.0.0\n")
+    folder.write("web.yaml", f"tag: 1.0.0 {TAG}\n")
+    ended = folder.edit({"flux-system:web": "x.example/web:1.1.0"})
+    assert "TAG is not edited: the pattern 'v(.*)' is not found in the value" in ended.out
+    assert folder.text("web.yaml") == f"tag: 1.1.0 {TAG}\n"
 
 
 def test_what_a_declaration_does_not_find_is_told_and_the_rest_is_set(folder: Folder) -> None:

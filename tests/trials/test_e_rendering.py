@@ -32,6 +32,8 @@ spec: {{template: {{spec: {{containers: [{{name: web, image: '{}'}}]}}}}}}
 OLD, NEW = f"{IMAGE}:1.0.0", f"{IMAGE}:1.1.0"
 JSON_PATCH = '[{{"op": "replace", "path": "/spec/template/spec/containers/{}/image", "value": "{}"}}]'
 
+ADDED = '[{{"op": "add", "path": "/spec/template/spec/{}", "value": {}}}]'
+
 
 def top(text: str, **files: str) -> dict[str, str]:
     """Staging's folder with a Deployment and a kustomization.yaml over it."""
@@ -70,6 +72,14 @@ OVERRIDING = [
         ),
         "p.json (patchesJson6902[0])",
         id="patchesJson6902",
+    ),
+    pytest.param(
+        top(
+            "patches: [{path: p.json, target: {kind: Deployment}}]\n",
+            **{"p.json": ADDED.format("containers/1/image", f'"{OLD}"')},
+        ),
+        "p.json (patches[0])",
+        id="an operation that adds a key which is there",
     ),
     pytest.param(
         top(f"patches:\n- target: {{labelSelector: app=web}}\n  patch: |\n{inline(SMP.format(OLD))}\n"),
@@ -122,8 +132,25 @@ HARMLESS = [
         id="another object",
     ),
     pytest.param(
+        top(
+            "patches: [{path: p.yaml}]\n",
+            **{
+                "web.yaml": POD.replace("{name: web}", "{name: web, namespace: a}"),
+                "p.yaml": SMP.format(OLD).replace("{name: web}", "{name: web, namespace: b}"),
+            },
+        ),
+        id="the same name in another namespace",
+    ),
+    pytest.param(
         top("patches: [{path: p.json, target: {kind: Deployment}}]\n", **{"p.json": JSON_PATCH.format(0, OLD)}),
         id="operation at another container",
+    ),
+    pytest.param(
+        top(
+            "patches: [{path: p.json, target: {kind: Deployment}}]\n",
+            **{"p.json": ADDED.format("containers/1", f'{{"name": "first", "image": "{OLD}"}}')},
+        ),
+        id="a container that is put before it",
     ),
     pytest.param(
         top(

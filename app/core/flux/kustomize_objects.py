@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from app.core.flux.reading import at, written_at
 from app.core.flux.written import KustomizeFile, WrittenKustomization, WrittenSource
 from app.core.manifests.documents import NotText, Value
+from app.core.manifests.overriding import REF_KEYS
 
+_HEADS = "refs/heads/"
 _LISTS_OF_PATHS = (
     "resources",
     "bases",
@@ -60,19 +62,24 @@ def _branch(written: Value) -> str:
     if written_at(written, "kind") != "GitRepository":
         return ""
     name = _ref(written, "name")
-    return name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else _ref(written, "branch")
+    return name.removeprefix(_HEADS) if name.startswith(_HEADS) else _ref(written, "branch")
 
 
 def _pinned(written: Value) -> str:
-    """What keeps a GitRepository from following a branch; source-controller asks in this order."""
+    """What keeps a GitRepository from following a branch."""
     if written_at(written, "kind") != "GitRepository":
         return ""
-    if commit := _ref(written, "commit"):
-        return f"commit {commit[:12]}"
-    if (name := _ref(written, "name")) and not name.startswith("refs/heads/"):
-        return name[:200]
-    keys = () if name else ("semver", "tag")
-    return next((f"{key} {found[:200]}" for key in keys if (found := _ref(written, key))), "")
+    for key in REF_KEYS["GitRepository"]:
+        match key, _ref(written, key):
+            case _, "":
+                continue
+            case "commit", commit:
+                return f"commit {commit[:12]}"
+            case "name", name:
+                return "" if name.startswith(_HEADS) else name[:200]
+            case "semver" | "tag", found:
+                return f"{key} {found[:200]}"
+    return ""
 
 
 def _ref(written: Value, key: str) -> str:

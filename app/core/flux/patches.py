@@ -10,15 +10,13 @@ from typing import TypeAlias
 
 from app.core.manifests.nodes import MappingNode, Node, SequenceNode, mappings_in
 from app.core.manifests.overriding import Step
-from app.core.manifests.parsing import Unparsable
 from app.core.manifests.scalars import Scalar
-from app.core.manifests.yaml_files import read_yaml
 from app.core.policies.patterns import Pattern
 from app.core.policies.spec import InvalidPolicy
 
 _SELECTORS = ("labelSelector", "annotationSelector")
 
-Place: TypeAlias = tuple[tuple[str, str], ...]
+Place: TypeAlias = tuple[tuple[str | int, str], ...]
 """Keys and numbers on the way to a value, each with the `name` of the list's item that it leads to."""
 
 
@@ -32,20 +30,15 @@ class Spot:
     name: str
     place: Place
 
-    @property
-    def path(self) -> str:
-        """The place in words, with names in place of numbers."""
-        return ".".join(f"[{name}]" if name else key for key, name in self.place)
-
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One patch: where it is written, its text, the file that holds it (empty: none) and the objects it is for."""
+    """One patch: where it is written, what it says, the file that holds it (empty: none) and the objects it is for."""
 
     where: str
-    text: str
-    file: str = ""
-    target: MappingNode | None = None
+    documents: tuple[Node, ...]
+    file: str
+    target: MappingNode | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +57,18 @@ def spot_of(way: Sequence[Step]) -> Spot | None:
     top = steps[0].node if steps else None
     if not isinstance(top, MappingNode) or not top.text("kind"):
         return None
-    metadata = _under(top, "metadata")
+    metadata = top.mapping("metadata")
     name, namespace = (metadata.text("name"), metadata.text("namespace")) if metadata else ("", "")
-    place = tuple((str(step.key), _item_name(step)) for step in steps)
+    place = tuple((step.key, _item_name(step)) for step in steps)
     return Spot(top.text("apiVersion"), top.text("kind"), namespace, name, place)
 
 
 def settings_of(patch: Patch, spot: Spot) -> Iterator[Setting]:
-    """What a patch sets at a place, in order. Nothing where it cannot be read, or is for other objects."""
+    """What a patch sets at a place, in order. Nothing where it is for other objects."""
     is_sure = patch.target is None or not any(map(patch.target.text, _SELECTORS))
     if patch.target is not None and not _is_target(patch.target, spot):
         return
-    for document in _documents(patch):
+    for document in patch.documents:
         if isinstance(document, SequenceNode):
             found = _by_operations(document, spot) if patch.target is not None else iter(())
         elif patch.target is not None or _is_named(document, spot):
@@ -87,25 +80,14 @@ def settings_of(patch: Patch, spot: Spot) -> Iterator[Setting]:
 
 def images_in(patch: Patch) -> Iterator[str]:
     """Every text under a key `image` of a patch, and every one that an operation puts at such a key."""
-    for node in mappings_in(_documents(patch)):
+    for node in mappings_in(patch.documents):
         yield from (one.value for one in node.find("image") if isinstance(one, Scalar))
         if node.text("path").endswith("/image"):
             yield from (one.value for one in node.find("value") if isinstance(one, Scalar))
 
 
-def _documents(patch: Patch) -> tuple[Node, ...]:
-    try:
-        return read_yaml(patch.text.encode("utf-8", "replace")).documents
-    except Unparsable:
-        return ()
-
-
 def _is_list(node: Node) -> bool:
     return isinstance(node, MappingNode) and node.text("kind").endswith("List")
-
-
-def _under(node: MappingNode, key: str) -> MappingNode | None:
-    return next((one for one in node.find(key) if isinstance(one, MappingNode)), None)
 
 
 def _item_name(step: Step) -> str:
@@ -132,32 +114,36 @@ def _fits(pattern: str, text: str) -> bool:
 
 
 def _is_named(document: Node, spot: Spot) -> bool:
-    metadata = _under(document, "metadata") if isinstance(document, MappingNode) else None
+    metadata = document.mapping("metadata") if isinstance(document, MappingNode) else None
     if not isinstance(document, MappingNode) or metadata is None:
         return False
-    return (document.text("kind"), metadata.text("name")) == (spot.kind, spot.name)
+    is_elsewhere = spot.namespace and metadata.text("namespace") not in ("", spot.namespace)
+    return not is_elsewhere and (document.text("kind"), metadata.text("name")) == (spot.kind, spot.name)
 
 
 def _by_operations(operations: SequenceNode, spot: Spot) -> Iterator[Scalar]:
-    keys = [key for key, _ in spot.place]
+    keys = [str(key) for key, _ in spot.place]
     for one in operations.items:
         if not isinstance(one, MappingNode) or one.text("op") not in ("add", "replace"):
             continue
         path = [token.replace("~1", "/").replace("~0", "~") for token in one.text("path").split("/")[1:]]
-        if path == keys[: len(path)]:
-            for value in one.find("value")[-1:]:
-                yield from _at(value, spot.place[len(path) :], by_name=False)
+        if path != keys[: len(path)]:
+            continue
+        if one.text("op") == "add" and path and isinstance(spot.place[len(path) - 1][0], int):
+            continue  # it puts an item before the one that is there
+        for value in one.find("value")[-1:]:
+            yield from _at(value, spot.place[len(path) :], by_name=False)
 
 
 def _at(node: Node, place: Place, *, by_name: bool) -> Iterator[Scalar]:
     """The scalar at a place below a node; items of lists by their names as a merge finds them, or by their numbers."""
     for key, name in place:
         if isinstance(node, MappingNode):
-            found = node.find(key)[-1:]
+            found = node.find(str(key))[-1:]
         elif isinstance(node, SequenceNode) and by_name:
             found = [one for one in node.items if name and isinstance(one, MappingNode) and one.text("name") == name]
         elif isinstance(node, SequenceNode):
-            found = node.items[int(key) : int(key) + 1] if key.isdecimal() else []
+            found = node.items[key : key + 1] if isinstance(key, int) else []
         else:
             found = []
         if not found:

@@ -7,6 +7,7 @@ replacements; then the kustomization that brings it in, and so on. Flux's kustom
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from posixpath import basename, dirname, join, normpath
 from typing import TypeAlias
 
@@ -91,7 +92,7 @@ class _Writing:
         return [one for one in self.items("images") if isinstance(one, MappingNode)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rendering:
     """What one Kustomization of Flux makes of files; `named_by` has the kustomization.yaml files that name each.
 
@@ -104,6 +105,7 @@ class Rendering:
     named_by: Mapping[str, Sequence[str]]
     read: Read
     _parsed: dict[str, YamlFile | None] = field(default_factory=dict, repr=False)
+    _patches: dict[tuple[str, int], Sequence[Patch]] = field(default_factory=dict, repr=False)
 
     def override_of(self, one: Field) -> Override | None:
         """What decides in place of a field, by what stands between it and the cluster; None where nothing does."""
@@ -128,9 +130,10 @@ class Rendering:
     def _given_by(self, file: str, entry: MappingNode) -> str:
         """The name of the image that an entry gives; its own where Flux puts another in the place of the entry."""
         name = entry.text("name")
-        is_replaced = file == self.top and name in self._put_by_flux()
+        is_replaced = file == self.top and name in self._put_by_flux
         return name if is_replaced else entry.text("newName") or name
 
+    @cached_property
     def _put_by_flux(self) -> set[str]:
         return {entry.text("name") for one in self._of_flux(set()) for entry in one.entries() if one.is_of_flux}
 
@@ -174,10 +177,11 @@ class Rendering:
         """The spec of the Kustomization itself, with the components that it adds before it."""
         file = self._yaml(self.kustomization.file)
         for top in file.objects() if file is not None else ():
-            spec = next((one for one in top.find("spec") if isinstance(one, MappingNode)), None)
-            names = [one.text("name") for one in top.find("metadata") if isinstance(one, MappingNode)]
+            spec, metadata = top.mapping("spec"), top.mapping("metadata")
             is_flux = top.text("apiVersion").startswith("kustomize.toolkit.fluxcd.io/")
-            if file is None or spec is None or not is_flux or names != [self.kustomization.name]:
+            if file is None or spec is None or metadata is None or not is_flux:
+                continue
+            if metadata.text("name") != self.kustomization.name:
                 continue
             own = _Writing(self.kustomization.file, file, spec, is_of_flux=True)
             for name in own.texts("components"):
@@ -185,11 +189,11 @@ class Rendering:
             yield own
 
     def _through(self, writing: _Writing, value: _Value, place: "_Place", visited: Collection[str]) -> _Value:
-        for patch in self._patches(writing, visited):
+        for patch in self._patches_behind(writing, visited):
             for text, is_sure in place.set_by(patch, value):
                 by = f"{'' if is_sure else 'perhaps '}{patch.where} '{text[:200]}'"
                 value = _Value.of(text, is_image=bool(value.name), by=by)
-        replaced = self._put_by_flux() if writing.path == self.top else ()
+        replaced = self._put_by_flux if writing.path == self.top else ()
         for entry in writing.entries() if value.name else ():
             if entry.text("name") == value.name and entry.text("name") not in replaced:
                 value = _with_entry(writing, entry, value)
@@ -198,28 +202,34 @@ class Rendering:
                 value = _Value("", value.name, "", "", f"perhaps {writing.where(one, 'replacements')}")
         return value
 
-    def _patches(self, writing: _Writing, visited: Collection[str]) -> Sequence[Patch]:
+    def _patches_behind(self, writing: _Writing, visited: Collection[str]) -> Sequence[Patch]:
         """The patches of a kustomization in their order, only those behind the file that was come from."""
-        found = [
-            patch
-            for key in _PATCH_LISTS
-            for number, item in enumerate(writing.items(key))
-            if (patch := self._patch(writing, item, f"{key}[{number}]")) is not None
-        ]
+        key = (writing.path, writing.mapping.event)
+        if key not in self._patches:
+            self._patches[key] = list(self._patches_of(writing))
+        found = self._patches[key]
         own = [number for number, patch in enumerate(found) if patch.file and patch.file in visited]
         return found[own[-1] + 1 if own else 0 :]
+
+    def _patches_of(self, writing: _Writing) -> Iterator[Patch]:
+        for key in _PATCH_LISTS:
+            for number, item in enumerate(writing.items(key)):
+                patch = self._patch(writing, item, f"{key}[{number}]")
+                if patch is not None:
+                    yield patch
 
     def _patch(self, writing: _Writing, item: MappingNode | Scalar, what: str) -> Patch | None:
         if isinstance(item, Scalar):
             path, inline, target = (item.value, "", None) if "\n" not in item.value else ("", item.value, None)
         else:
             path, inline = item.text("path"), item.text("patch")
-            target = next((one for one in item.find("target") if isinstance(one, MappingNode)), None)
+            target = item.mapping("target")
         if not path:
-            return Patch(writing.where(item, what), inline, "", target) if inline else None
+            read = _parsed(inline.encode("utf-8", "replace"))
+            return Patch(writing.where(item, what), read.documents, "", target) if read is not None else None
         file = normpath(join(dirname(writing.path), path))
-        content = self.read(file)
-        return None if content is None else Patch(f"{file} ({what})", content.decode("utf-8", "replace"), file, target)
+        read = self._yaml(file)
+        return Patch(f"{file} ({what})", read.documents, file, target) if read is not None else None
 
     def _inside(self, folder: str, name: str) -> str:
         """The kustomization.yaml that a folder's name stands for, or the file itself."""
@@ -231,11 +241,7 @@ class Rendering:
 
     def _yaml(self, path: str) -> YamlFile | None:
         if path not in self._parsed:
-            content = self.read(path)
-            try:
-                self._parsed[path] = read_yaml(content) if content is not None else None
-            except Unparsable:
-                self._parsed[path] = None
+            self._parsed[path] = _parsed(self.read(path))
         return self._parsed[path]
 
 
@@ -262,6 +268,13 @@ class _Place:
             return False
         targets = [one for listed in replacement.find("targets") for one in _mappings_of(listed)]
         return any(_is_selected(target, self.spot) for target in targets)
+
+
+def _parsed(content: bytes | None) -> YamlFile | None:
+    try:
+        return read_yaml(content) if content is not None else None
+    except Unparsable:
+        return None
 
 
 def _entry(way: Sequence[Step]) -> MappingNode | None:
@@ -300,7 +313,7 @@ def _mappings_of(node: object) -> list[MappingNode]:
 
 
 def _is_selected(target: MappingNode, spot: Spot) -> bool:
-    select = next((one for one in target.find("select") if isinstance(one, MappingNode)), None)
+    select = target.mapping("select")
     if select is None or select.text("kind") not in ("", spot.kind) or select.text("name") not in ("", spot.name):
         return False
     paths = [
@@ -319,6 +332,6 @@ def _same_place(path: str, spot: Spot) -> bool:
     if len(tokens) != len(spot.place):
         return False
     return all(
-        token in ("*", key) or (bool(name) and token == f"[name={name}]")
+        token in ("*", str(key)) or (bool(name) and token == f"[name={name}]")
         for token, (key, name) in zip(tokens, spot.place, strict=True)
     )

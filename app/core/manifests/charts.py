@@ -16,8 +16,9 @@ from app.core.manifests.declared import ChartDependency, DeclaredField, FieldSca
 from app.core.manifests.documents import read_documents
 from app.core.manifests.nodes import AliasNode, MappingNode, Node, SequenceNode
 from app.core.manifests.parsing import Unparsable
-from app.core.manifests.places import Part, Problem
+from app.core.manifests.places import Part, Problem, Refusal
 from app.core.manifests.scalars import Scalar
+from app.core.manifests.seals import why_sealed
 from app.core.manifests.setting import CannotSet, set_scalars
 from app.core.manifests.stand_ins import explain_stand_in
 from app.core.manifests.yaml_files import YamlFile, read_yaml
@@ -65,11 +66,11 @@ class _Lock:
 
 
 class _Unusable(Exception):
-    """Why the fields of a chart cannot be set."""
+    """Why the fields of a chart cannot be set; `kind` is Refusal where they were found."""
 
-    def __init__(self, line: int, why: str) -> None:
+    def __init__(self, line: int, why: str, kind: type[Problem] = Problem) -> None:
         super().__init__(why)
-        self.line, self.why = line, why
+        self.line, self.why, self.kind = line, why, kind
 
 
 def lock_path(path: str) -> str | None:
@@ -108,7 +109,7 @@ def without_stale_archives(path: str, scan: FieldScan, paths: Iterable[str]) -> 
         return scan
     why = f"{archives[0]} would be left behind: take the archives of dependencies out of Git, or update them by hand"
     others = tuple(one for one in scan.fields if one not in dependencies)
-    return FieldScan(others, (*scan.problems, Problem(dependencies[0].line, why)))
+    return FieldScan(others, (*scan.problems, Refusal(dependencies[0].line, why)))
 
 
 def leaves_lock_behind(before: Chart, after: Chart) -> bool:
@@ -131,7 +132,7 @@ def find_dependencies(chart: Chart, selector: ChartDependency) -> FieldScan:
         chosen = _choose(listed, selector.name)
         return FieldScan(tuple(_field(listed, lock, index, selector) for index in chosen))
     except _Unusable as error:
-        return FieldScan(problems=(Problem(error.line, error.why),))
+        return FieldScan(problems=(error.kind(error.line, error.why),))
 
 
 def set_dependencies(chart: Chart, new_versions: Mapping[DeclaredField, str]) -> Chart:
@@ -185,8 +186,6 @@ def _read(content: bytes) -> _Dependencies:
         values = read_documents(file.text.characters)
     except Unparsable as error:
         raise _Unusable(error.line, str(error)) from error
-    if file.seals:
-        raise _Unusable(1, f"the file is not edited: {file.seals[0].why}")
     if len(file.documents) != 1 or not isinstance(file.documents[0], MappingNode) or not isinstance(values[0], dict):
         raise _Unusable(1, "the file is not one document with keys")
     top, value = file.documents[0], values[0].get("dependencies")
@@ -233,6 +232,8 @@ def _read_lock(chart: Chart, listed: _Dependencies) -> _Lock | None:
         locked = _read(chart.lock)
     except _Unusable as error:
         raise _Unusable(1, f"the lock file cannot be used (its line {error.line}): {error.why}") from error
+    if locked.file.seals:
+        raise _Unusable(1, f"the lock file cannot be used: {locked.file.seals[0].why}")
     digest = _only_scalar(locked.top, "digest")
     are_parallel = [one.name for one in listed.entries] == [one.name for one in locked.entries]
     if digest is not None and are_parallel:
@@ -259,14 +260,17 @@ def _choose(listed: _Dependencies, wanted: str) -> list[int]:
                 line, f"{_label(entry)} comes from no registry but from a folder, which no version can move"
             )
         if listed.versions[index] is None:
-            raise _Unusable(line, f"{_label(entry)} has no version of its own that can be set, or more than one")
+            kind = Refusal if entry.version else Problem
+            raise _Unusable(line, f"{_label(entry)} has no version of its own that can be set, or more than one", kind)
     entries = [listed.entries[index] for index in chosen]
     if len({_address(entry) for entry in entries}) > 1:
         raise _Unusable(
             listed.lines[chosen[1]], f"{wanted} stands for several charts: give the alias or oci:// address"
         )
     if len({_label(entry) for entry in entries}) < len(entries):
-        raise _Unusable(listed.lines[chosen[1]], f"{wanted} is there several times: give each an alias of its own")
+        raise _Unusable(
+            listed.lines[chosen[1]], f"{wanted} is there several times: give each an alias of its own", Refusal
+        )
     return chosen
 
 
@@ -281,14 +285,17 @@ def _label(entry: Dependency) -> str:
 def _field(listed: _Dependencies, lock: _Lock | None, index: int, selector: ChartDependency) -> DeclaredField:
     written = listed.versions[index]
     counts = lock.listed.versions[index] if lock else written
-    line = listed.lines[index]
+    line, label = listed.lines[index], _label(listed.entries[index])
     if written is None or counts is None:
-        raise _Unusable(line, f"{_label(listed.entries[index])} has no version in the lock file that can be set")
+        raise _Unusable(line, f"{label} has no version in the lock file that can be set", Refusal)
+    sealed = why_sealed(listed.file.seals, written)
+    if sealed is not None:
+        raise _Unusable(line, f"{label} is not edited: {sealed}", Refusal)
     text = listed.file.text
     return DeclaredField(
         selector=selector,
         part=Part.VERSION,
-        where=f"dependencies[{_label(listed.entries[index])}].version",
+        where=f"dependencies[{label}].version",
         start=text.bytes_before[written.start],
         end=text.bytes_before[written.end],
         line=text.line_of(written.start),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from app.core.manifests.declared import DeclaredField, EnvKey, FieldScan
 from app.core.manifests.excerpts import NoExcerpt, find_excerpt
 from app.core.manifests.parsing import Unparsable, decode
+from app.core.manifests.partial_text import has_excerpt
 from app.core.manifests.places import Miss, Problem, Refusal
 from app.core.manifests.seals import why_sealed_lines
 from app.core.manifests.setting import CannotSet
@@ -49,7 +50,7 @@ def find_env_fields(content: bytes, selector: EnvKey) -> FieldScan:
     try:
         found = [one for one in _assignments(content) if one.key == selector.key]
     except Unparsable as error:
-        return _problem(error.line, "the file is not UTF-8: save it as UTF-8")
+        return FieldScan(problems=(Problem(error.line, "the file is not UTF-8: save it as UTF-8"),))
     if not found:
         return FieldScan(problems=(Miss(1, f"no line sets {selector.key}"),))
     line = _line(content, found[-1].start)
@@ -65,7 +66,8 @@ def find_env_fields(content: bytes, selector: EnvKey) -> FieldScan:
         try:
             inner_start, inner_end = find_excerpt(selector.pattern, content[start:end])
         except NoExcerpt as error:
-            return _problem(line, f"{selector.key} is not edited: {error}")
+            kind = Refusal if has_excerpt(selector.pattern, content[start:end].decode()) else Miss
+            return FieldScan(problems=(kind(line, f"{selector.key} is not edited: {error}"),))
         start, end = start + inner_start, start + inner_end
     text = content[start:end].decode()
     return FieldScan((DeclaredField(selector, selector.part, selector.key, start, end, line, text),))
@@ -156,10 +158,6 @@ def _values(content: bytes, new: Sequence[Splice]) -> list[tuple[str, bytes]]:
         ]
         values.append((one.key, splice(content[one.start : one.end], inside)))
     return values
-
-
-def _problem(line: int, what: str) -> FieldScan:
-    return FieldScan(problems=(Problem(line, what),))
 
 
 def _refusal(line: int, what: str) -> FieldScan:

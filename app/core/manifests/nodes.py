@@ -39,6 +39,11 @@ class MappingNode:
         found = self.find(key)
         return found[-1].value if found and isinstance(found[-1], Scalar) else ""
 
+    def mapping(self, key: str) -> "MappingNode | None":
+        """The value of a key as a mapping; None where it is none."""
+        found = self.find(key)
+        return found[-1] if found and isinstance(found[-1], MappingNode) else None
+
     @property
     def is_merged(self) -> bool:
         """Whether it takes keys from elsewhere."""

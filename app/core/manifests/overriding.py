@@ -20,10 +20,11 @@ from app.core.manifests.yaml_files import YamlFile
 _TAG_KEY = re.compile(r"(?P<before>.*?)(?P<tag>tag|Tag|TAG)", re.DOTALL)
 _DIGEST_WORDS = ("digest", "sha", "sha256")
 _NAMES = ("repository", "newName", "name", "image")
-_STRONGER_REFS = {
+REF_KEYS = {
     "OCIRepository": ("digest", "semver", "tag"),
     "GitRepository": ("commit", "name", "semver", "tag", "branch"),
 }
+"""The keys of a source's `spec.ref`, of which the first that is set counts."""
 _OUT_OF_GIT = ("GitRepository", "Bucket")
 _AT_DIGEST = "@sha256:"
 
@@ -154,7 +155,7 @@ def _given_otherwise(file: YamlFile, entries: Sequence[Node], image: str) -> Ite
 def _of_source(file: YamlFile, way: Sequence[Step]) -> Iterator[Neighbour]:
     match way:
         case [*_, Step(MappingNode() as top, "spec"), Step(MappingNode(), "ref"), Step(MappingNode() as ref, str(key))]:
-            order = _STRONGER_REFS.get(top.text("kind"), ())
+            order = REF_KEYS.get(top.text("kind"), ())
         case _:
             return
     if key in order:
@@ -170,14 +171,14 @@ def _of_chart(file: YamlFile, way: Sequence[Step]) -> Iterator[Neighbour]:
         return
     kind = top.text("kind")
     if kind == "HelmRelease" and keys[-4:] == ["spec", "chart", "spec", "version"]:
-        for spec in top.find("spec"):
-            if isinstance(spec, MappingNode) and spec.find("chartRef"):
-                yield _neighbour(file, spec.find("chartRef")[-1], "spec.chartRef", "")
+        spec = top.mapping("spec")
+        for chart in spec.find("chartRef")[-1:] if spec is not None else []:
+            yield _neighbour(file, chart, "spec.chartRef", "")
     elif kind != "HelmChart" or keys[-2:] != ["spec", "version"]:
         return
-    for source in way[-1].node.find("sourceRef") if isinstance(way[-1].node, MappingNode) else []:
-        if isinstance(source, MappingNode) and source.text("kind") in _OUT_OF_GIT:
-            yield from _written(file, source, "kind", where="sourceRef.kind")
+    source = way[-1].node.mapping("sourceRef") if isinstance(way[-1].node, MappingNode) else None
+    if source is not None and source.text("kind") in _OUT_OF_GIT:
+        yield from _written(file, source, "kind", where="sourceRef.kind")
 
 
 def _of_renderers(file: YamlFile, way: Sequence[Step], node: Scalar) -> Iterator[Neighbour]:
@@ -193,11 +194,11 @@ def _of_renderers(file: YamlFile, way: Sequence[Step], node: Scalar) -> Iterator
         case _:
             return
     for renderer in _items(spec, "postRenderers") if names else []:
-        for kustomize in renderer.find("kustomize"):
-            entries = _items(kustomize, "images") if isinstance(kustomize, MappingNode) else []
-            for name in names:
-                for one in _given_otherwise(file, entries, name):
-                    yield Neighbour(f"spec.postRenderers {one.where}", one.line, one.start, one.text)
+        kustomize = renderer.mapping("kustomize")
+        entries = _items(kustomize, "images") if kustomize is not None else []
+        for name in names:
+            for one in _given_otherwise(file, entries, name):
+                yield Neighbour(f"spec.postRenderers {one.where}", one.line, one.start, one.text)
 
 
 def _names_of(mapping: MappingNode, key: str, node: Scalar) -> list[str]:

@@ -1,21 +1,18 @@
-"""`spec.ref` of Flux's OCIRepository and GitRepository.
-
-Source: source-controller. Of an OCIRepository digest counts before semver and semver before tag; of a GitRepository
-commit, name, semver and tag in this order.
-"""
+"""`spec.ref` of Flux's OCIRepository and GitRepository."""
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from app.core.manifests.declared import DeclaredField, FieldScan, SourceRef
 from app.core.manifests.field_paths import Key
 from app.core.manifests.nodes import MappingNode
+from app.core.manifests.overriding import REF_KEYS
 from app.core.manifests.places import Miss, Part, Problem, Refusal
 from app.core.manifests.yaml_files import YamlFile
 from app.core.manifests.yaml_paths import Found, field_of_key, follow, is_object, together
 
 _REF = (Key("spec"), Key("ref"))
 _PARTS = {"tag": Part.TAG, "semver": Part.VERSION, "digest": Part.DIGEST}
-_PINS = {"OCIRepository": (), "GitRepository": ("commit", "name")}
 
 
 def find_source_ref(file: YamlFile, selector: SourceRef) -> FieldScan:
@@ -40,7 +37,8 @@ def _fields_of(file: YamlFile, selector: SourceRef, top: MappingNode) -> Iterato
     if not isinstance(ref, MappingNode) or not (ref.find("tag") or ref.find("semver")):
         yield Problem(line, "spec.ref has neither tag nor semver: write one")
         return
-    pin = next((key for key in _PINS[selector.kind] if ref.find(key)), None)
+    pins = takewhile(lambda key: key not in _PARTS, REF_KEYS[selector.kind])
+    pin = next((key for key in pins if ref.find(key)), None)
     if pin is not None:
         yield Refusal(line, f"spec.ref.{pin} is set, which counts before a tag: remove it")
         return

@@ -99,8 +99,8 @@ def follow(
 
 def is_object(one: MappingNode, *, kind: str, name: str) -> bool:
     """Tell whether a mapping is an object of this kind and name; empty is any."""
-    metadata = one.find("metadata")
-    named = metadata[-1].text("name") if metadata and isinstance(metadata[-1], MappingNode) else ""
+    metadata = one.mapping("metadata")
+    named = metadata.text("name") if metadata is not None else ""
     return kind in ("", one.text("kind")) and name in ("", named)
 
 
