@@ -146,6 +146,7 @@ class Server:
                 clock=self.clock,
                 count=settings.work.workers,
                 measure_clock=self.clock.measure,
+                has_gone_back=self.clock.has_gone_back,
                 listen=self._listener(),
                 scans=self.scans,
             )

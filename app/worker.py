@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from app.clients.deadline import ending_within
 from app.core.errors import FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
-from app.db import deliveries, forge_budgets, lanes, measures, owed_looks, schedules
+from app.db import clock_jumps, deliveries, forge_budgets, lanes, measures, owed_looks, schedules
 from app.db.database import Database
 from app.db.lanes import LaneClaim
 from app.services.backoff import backoff
@@ -32,6 +32,7 @@ from app.services.troubles import Troubles
 
 _POLL_S = 1.0
 _LONGEST_LOOK = timedelta(minutes=1)
+_LONGEST_PUT_OFF = timedelta(hours=1)
 _STEP = "a worker step"
 _log = structlog.get_logger("fluxbridge.worker")
 
@@ -59,8 +60,8 @@ class Bell:
 class Workers:
     """The threads that do the work of one process; `wake` tells them that there is some.
 
-    `listen` hears of other processes' work until its event is set. `stepped` is notified after each step, for those
-    who wait for an effect.
+    `listen` hears of other processes' work until its event is set; `has_gone_back` tells whether the clock was ahead.
+    `stepped` is notified after each step, for those who wait for an effect.
     """
 
     database: Database
@@ -68,6 +69,7 @@ class Workers:
     clock: Clock
     count: int
     measure_clock: Callable[[], None] = lambda: None
+    has_gone_back: Callable[[], bool] = lambda: False
     listen: Callable[[threading.Event], None] | None = None
     owner: str = field(default_factory=lambda: f"worker-{uuid.uuid4().hex[:12]}")
     scans: Scans = field(default_factory=Scans)
@@ -101,6 +103,7 @@ class Workers:
                 lanes.release_all(connection)
                 schedules.release_all(connection)
                 owed_looks.release_all(connection, now)
+            clock_jumps.correct(connection, now, most_ahead=_LONGEST_PUT_OFF)
             for repo in self.systems.config_repos.values():
                 for branch in repo.branches:
                     lanes.ensure(connection, repo.name, branch, now)
@@ -255,6 +258,19 @@ class Workers:
         while not self._stopping.wait(self.systems.timing.lease.total_seconds() / 3):
             self._attempt(self.measure_clock, "measuring the database's clock")
             self._attempt(self._leases.renew, "renewing leases")
+            self._attempt(self._heed_clock, "looking after a clock that was ahead")
+
+    def _heed_clock(self) -> None:
+        """Let a clock that was ahead for a time, here or where a webhook was taken, cost nothing."""
+        has_gone_back, now = self.has_gone_back(), self.clock()
+        with self.database.transaction() as connection:
+            hastened = deliveries.hasten(connection, now)
+            corrected = clock_jumps.correct(connection, now, most_ahead=timedelta()) if has_gone_back else 0
+        if has_gone_back:
+            self._sweeps.ensure()
+        if hastened or corrected:
+            _log.warning("the clock was ahead for a time", deliveries_hastened=hastened, times_corrected=corrected)
+            self.wake()
 
     def _watch(self, repo: ConfigRepo) -> None:
         sweeper = self._sweeper()

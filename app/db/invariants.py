@@ -23,7 +23,7 @@ from app.core.ports import PullRequestState
 from app.db.applications import applications
 from app.db.builds import artifacts, builds
 from app.db.catalogue import pushes, repositories
-from app.db.deliveries import DeliveryState, deliveries
+from app.db.deliveries import LONGEST_DELAY, DeliveryState, deliveries
 from app.db.lanes import RETIRED, lanes
 from app.db.policies import policies
 from app.db.promotion_events import promotion_events
@@ -36,8 +36,6 @@ from app.db.tables import Instant
 STRETCH = 500
 _OPEN = (PromotionState.WAITING, PromotionState.PROPOSED)
 _SLACK = timedelta(minutes=1)
-# Retries of deliveries are put off by minutes.
-_LONGEST_DELAY = timedelta(hours=1)
 
 Key = tuple[str | int, ...]
 
@@ -90,7 +88,9 @@ class Looked:
 
 def is_stranded(now: datetime) -> ColumnElement[bool]:
     """A delivery that waits for what will not come."""
-    is_late = or_(deliveries.c.due_at > literal(now + _LONGEST_DELAY, Instant), deliveries.c.dropped_at.is_not(None))
+    is_late = or_(
+        deliveries.c.due_at > literal(now + LONGEST_DELAY + _SLACK, Instant), deliveries.c.dropped_at.is_not(None)
+    )
     return and_(deliveries.c.state == DeliveryState.WAITING, is_late)
 
 

@@ -22,7 +22,6 @@ from app.services.systems import Clock, Source, Systems
 from app.services.write_facts import FactWriter, Written
 
 _MOST_TRIES = 8
-_LONGEST_DELAY = timedelta(minutes=5)
 
 
 class LostDelivery(Conflict):
@@ -115,7 +114,7 @@ class Interpreter:
             if counts and claim.attempts + 1 >= _MOST_TRIES:
                 deliveries.finish(connection, claim, state=DeliveryState.DEAD, outcome=error[:2000], now=now)
                 return
-            delay = min(max(timedelta(seconds=2 ** min(claim.tries, 9)), after), _LONGEST_DELAY)
+            delay = min(max(timedelta(seconds=2 ** min(claim.tries, 9)), after), deliveries.LONGEST_DELAY)
             deliveries.postpone(connection, claim, due_at=now + delay, error=error[:2000], counts=counts)
             measures.add(connection, "retries", "delivery")
 

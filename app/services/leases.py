@@ -1,6 +1,7 @@
 """Leases: what this process works on, kept alive while the work runs and given back when it cannot be ended."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ Claim = LaneClaim | ClaimedDelivery
 @dataclass(frozen=True, slots=True)
 class _Held:
     claim: Claim
-    since: datetime
+    since: float
 
 
 class Leases:
@@ -42,7 +43,7 @@ class Leases:
     def holding(self, claim: Claim) -> Iterator[None]:
         """Keep a claim alive while this is open."""
         with self._door:
-            self._held[id(claim)] = _Held(claim, self._clock())
+            self._held[id(claim)] = _Held(claim, time.monotonic())
         try:
             yield
         finally:
@@ -56,7 +57,7 @@ class Leases:
     def renew(self) -> None:
         """Prolong every lease whose work is within its deadline; one that cannot be is told, the others go on."""
         for one in self._now_held():
-            if self._clock() - one.since > self._timing.lane_deadline:
+            if time.monotonic() - one.since > self._timing.lane_deadline.total_seconds():
                 continue
             with _told("a lease could not be renewed", one.claim), self._database.transaction() as connection:
                 _renew(connection, one.claim, now=self.now(connection), timing=self._timing)

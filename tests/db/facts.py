@@ -24,7 +24,9 @@ DIGEST = f"sha256:{'a' * 64}"
 OTHER_DIGEST = f"sha256:{'b' * 64}"
 
 
-def delivery(external_id: str = "one", *, source: str = "ci", body: bytes = b"{}") -> NewDelivery:
+def delivery(
+    external_id: str = "one", *, source: str = "ci", body: bytes = b"{}", received_at: datetime = NOW
+) -> NewDelivery:
     """A webhook as it was accepted."""
     return NewDelivery(
         source=source,
@@ -32,7 +34,7 @@ def delivery(external_id: str = "one", *, source: str = "ci", body: bytes = b"{}
         external_id=external_id,
         headers={"content-type": "application/json"},
         body=body,
-        received_at=NOW,
+        received_at=received_at,
     )
 
 
