@@ -27,6 +27,7 @@ from app.db.invariants import is_forgotten, is_stranded
 from app.db.lanes import LaneRow
 from app.db.owed_looks import OwedLook
 from app.db.promotions import PromotionState
+from app.db.standings import StandingRow
 from app.services.read_standings import StandingReader
 from app.services.systems import Clock, Timing
 from app.services.views import StandingView
@@ -236,16 +237,28 @@ def _clusters(
     database: Database, known: Sequence[LaneRow], now: datetime, applied_within: timedelta
 ) -> tuple[Counter[str], list[Trouble]]:
     counts: Counter[str] = Counter()
-    troubles: list[Trouble] = []
+    found: list[tuple[LaneRow, StandingRow, StandingView]] = []
+    reader: StandingReader | None = None
     for lane in known:
         with database.transaction() as connection:
-            for row, standing in StandingReader(connection, now, applied_within).of_lane(lane.key):
+            reader = reader.at(connection) if reader else StandingReader(connection, now, applied_within)
+            for row, standing in reader.of_lane(lane.key):
                 counts[standing.state] += 1
-                if standing.state not in _AS_IT_SHOULD and len(troubles) < _MOST_TOLD:
-                    brought = promotions.find(connection, row.promotion_id or "")
-                    place = {"stage": row.place.stage, "policy": row.place.policy}
-                    told = {"tag": brought.tag if brought else None, "standing": standing}
-                    troubles.append(Trouble(repo=lane.repo, branch=lane.branch, **place, **told))
+                if standing.state not in _AS_IT_SHOULD and len(found) < _MOST_TOLD:
+                    found.append((lane, row, standing))
+    with database.transaction() as connection:
+        tags = promotions.tags_of(connection, {row.promotion_id for _, row, _ in found if row.promotion_id})
+    troubles = [
+        Trouble(
+            repo=lane.repo,
+            branch=lane.branch,
+            stage=row.place.stage,
+            policy=row.place.policy,
+            tag=tags.get(row.promotion_id or ""),
+            standing=standing,
+        )
+        for lane, row, standing in found
+    ]
     return counts, troubles
 
 
