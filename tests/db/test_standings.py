@@ -89,7 +89,7 @@ def test_lines_of_before_are_kept_and_shown_once(database: Database, promotion: 
         }
         for number, state in enumerate(states)
     ]
-    with database._letting_tables_be_remade(), database.transaction(is_bounded=False) as connection:
+    with database.remaking_tables() as connection:
         connection.execute(insert(table), rows)
         connection.execute(update(table).values(is_repeat=False))
         connection.execute(delete(standings.standings))
