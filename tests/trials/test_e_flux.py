@@ -118,6 +118,15 @@ def test_what_git_shows_to_keep_flux_from_it_is_said_at_once(shop: Fleet, files:
     assert shop.standing("production").message == "no event ever came from cluster production"
 
 
+def test_what_keeps_flux_from_it_is_said_beside_what_the_cluster_runs(shop: Fleet) -> None:
+    shop.tell(commit=shop.promote("1.1.0"))
+    images = kustomization("images", "images")
+    suspended = f"{kustomization('apps', 'apps/staging')}  suspend: true\n---\n{images}"
+    shop.lane.config.commit("main", {"clusters/staging/apps.yaml": suspended})
+    shop.promote("1.2.0")
+    assert shop.cell() == "1.1.0 in staging (waiting: it is suspended in Git)"
+
+
 def test_a_cluster_that_follows_another_branch_is_not_waited_for(shop: Fleet) -> None:
     shop.lane.config.commit("main", {"clusters/staging/source.yaml": _source("branch: next")})
     shop.promote("1.1.0")
