@@ -25,7 +25,7 @@ from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.expect_flux import applying
 from app.services.read_lane import view_at
-from app.services.read_status import read_status
+from app.services.read_status import read_untold
 from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Source, Systems
@@ -91,8 +91,8 @@ def _check_database(settings: Settings) -> str:
             with database.transaction() as connection:
                 held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
                 barred = policies.page(connection, limit=_MOST_BARRED, status=_BARRED).items
+                status = read_untold(connection, utc_now()).model_dump(mode="json")
             told = [f"{one.file}: {one.namespace}/{one.name}: {one.status}" for one in barred]
-            status = read_status(database, utc_now).model_dump(mode="json")
     except DatabaseLocked:
         url = running_at(settings)
         if url is None:
