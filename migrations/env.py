@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 
 from app.db.collections import METADATA
 from app.db.database import Database
+from app.db.migrations import check_references
 
 
 def run(connection: Connection) -> None:
@@ -20,7 +21,8 @@ if isinstance(given, Connection):
 else:
     database = Database(context.get_x_argument(as_dictionary=True)["database"])
     try:
-        with database.transaction() as opened:
+        with database.remaking_tables() as opened:
             run(opened)
+            check_references(opened)
     finally:
         database.close()

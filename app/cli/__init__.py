@@ -18,6 +18,7 @@ from app.cli.policy import policy
 from app.cli.pulls import pulls
 from app.cli.queries import plan, promotions, replay, stages, status
 from app.cli.sweep import sweep
+from app.cli.terminal import printable
 from app.core.errors import FluxbridgeError
 from app.demo.story import tell
 from app.logs import configure
@@ -69,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments)
     except FluxbridgeError as error:
-        sys.stderr.write(f"fluxbridge: {error}\n")
+        told = "\n".join(map(printable, f"fluxbridge: {error}".split("\n")))
+        sys.stderr.write(f"{told}\n")
         sys.exit(exit_code(error))
 
 

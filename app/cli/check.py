@@ -12,6 +12,7 @@ from app.cli.integrity import look_through_database
 from app.cli.reach import reach, running_at
 from app.cli.settings import read_settings
 from app.cli.sweep import held_line
+from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.clients.git_command import check_git
 from app.compose import compose_systems, utc_now
@@ -24,7 +25,7 @@ from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.expect_flux import applying
 from app.services.read_lane import view_at
-from app.services.read_status import read_status
+from app.services.read_status import read_untold
 from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Source, Systems
@@ -49,7 +50,7 @@ def check(
     typer.echo(f"ok    settings: {settings_path(os.environ)}")
     problems = unreadable_secrets(settings)
     for problem in problems:
-        typer.echo(f"WRONG {problem}")
+        say(f"WRONG {problem}")
     if problems:
         raise typer.Exit(1)
     with closing(compose_systems(settings)) as systems:
@@ -59,11 +60,12 @@ def check(
 
 def _is_well(name: str, look: Callable[[], str]) -> bool:
     try:
-        typer.echo(f"ok    {name}: {look()}")
+        told, is_well = f"ok    {name}: {look()}", True
     except FluxbridgeError as error:
-        typer.echo(f"WRONG {name}: {error}")
-        return False
-    return True
+        told, is_well = f"WRONG {name}: {error}", False
+    for line in told.split("\n"):
+        say(line)
+    return is_well
 
 
 def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
@@ -89,8 +91,8 @@ def _check_database(settings: Settings) -> str:
             with database.transaction() as connection:
                 held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
                 barred = policies.page(connection, limit=_MOST_BARRED, status=_BARRED).items
+                status = read_untold(connection, utc_now()).model_dump(mode="json")
             told = [f"{one.file}: {one.namespace}/{one.name}: {one.status}" for one in barred]
-            status = read_status(database, utc_now).model_dump(mode="json")
     except DatabaseLocked:
         url = running_at(settings)
         if url is None:
@@ -105,7 +107,13 @@ def _check_database(settings: Settings) -> str:
 
 
 def _lines(first: str, held: Sequence[tuple[str, Any]], told: Sequence[str]) -> str:
-    return "\n".join([first, *(f"WAITS {held_line(*one)}" for one in held), *(f"      {line}" for line in told)])
+    waits = [printable(f"WAITS {held_line(*one)}") for one in held]
+    return "\n".join([first, *waits]) + "".join(map(_below, told))
+
+
+def _below(told: str) -> str:
+    """A line of its own below what is told of one thing."""
+    return f"\n      {printable(told)}"
 
 
 def _answered(ask: Callable[[], BuildFinished | str | None]) -> str:
@@ -132,12 +140,12 @@ def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans, named: 
         named.update({image.registry: image.path for image in images})
         told.append(f"{branch}: {len(view.tree.policies)} policies, {len(view.staged)} fields")
         odd = [one for one in view.reports if one.about in (About.OBJECT, About.STAGE)]
-        told += [f"\n      {one.file}:{one.line or 1}: {one.what}" for one in odd]
+        told += [_below(f"{one.file}:{one.line or 1}: {one.what}") for one in odd]
         is_well &= all(one.about is not About.STAGE for one in odd)
         if view.rules_problem is not None:
             raise RulesUnusable(repo.name, branch, view.rules_problem)
-        told += [f"\n      {line}" for line in _policy_problems(view.tree, systems)]
-        told += [f"\n      {one.place}: {one.message} ({one.kind})" for one in warn_of_tree(view.tree)]
+        told += map(_below, _policy_problems(view.tree, systems))
+        told += [_below(f"{one.place}: {one.message} ({one.kind})") for one in warn_of_tree(view.tree)]
     if not is_well:
         raise StagesUnclear(" ".join(told))
     return " ".join(told)
@@ -158,10 +166,10 @@ def _check_cluster(source: Source, systems: Systems, scans: Scans) -> str:
             if view.tree.reaches(kustomization, one.file)
         }
         told += [f"{branch}: {len(found)} Kustomizations, which reach fields in {len(fields)} files"] if found else []
-        told += [f"\n      {one.namespace}/{one.name}: {why}" for one, why in found if why is not None]
+        told += [_below(f"{one.namespace}/{one.name}: {why}") for one, why in found if why is not None]
     if not told:
         raise RootReachesNothing(source, repo.name)
-    return f"{' '.join(told)}\n      {_TELLS_NO_SUCCESS}"
+    return f"{' '.join(told)}{_below(_TELLS_NO_SUCCESS)}"
 
 
 def _policy_problems(tree: FluxTree, systems: Systems) -> Iterator[str]:

@@ -17,7 +17,7 @@ def _standing(one: Any, tag: str | None) -> str:
     cluster, state, runs = one["cluster"], one["state"], one["runs"]
     words = f": {one_line(one['message'])}" if one["message"] else ""
     if state in {"applied", "waiting"} and runs is not None and runs != tag:
-        return f"{one_line(runs)} in {cluster}"
+        return f"{one_line(runs)} in {cluster}{f' (waiting{words})' if state == 'waiting' and words else ''}"
     if state == "applied":
         return str(cluster)
     still = f" (runs {one_line(runs)})" if runs is not None and state in {"failed", "overdue"} else ""

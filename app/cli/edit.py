@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.terminal import printable
 from app.clients.working_folder import CannotReplace, WorkingFolder, read_file
 from app.core.errors import Invalid
 from app.core.flux.globs import compile_globs
@@ -93,7 +94,7 @@ def _read(file: Path) -> dict[str, Selected]:
     except OSError as error:
         raise UnreadableSelections(file, f"the selections cannot be read: {error.strerror}") from error
     except InvalidSelections as error:
-        raise UnreadableSelections(file, _printable(str(error))) from error
+        raise UnreadableSelections(file, printable(str(error))) from error
 
 
 def _rules(file: Path) -> Rules:
@@ -123,11 +124,11 @@ def _summary(plan: EditPlan, reports: list[Report], *, is_dry: bool) -> Iterator
     if is_dry and plan.files:
         yield _diff(plan)
     for one in plan.fields:
-        yield _printable(f"{one.file}:{one.line}: {one.policy}: {one.old or '(empty)'} -> {one.new}")
+        yield printable(f"{one.file}:{one.line}: {one.policy}: {one.old or '(empty)'} -> {one.new}")
     for policy, why in plan.unset.items():
-        yield _printable(f"not set {policy}: {why}")
+        yield printable(f"not set {policy}: {why}")
     for report in reports:
-        yield _printable(f"report  {report.file}:{report.line or 1}: {report.what}")
+        yield printable(f"report  {report.file}:{report.line or 1}: {report.what}")
     done = "would change" if is_dry else "changed"
     counted = f"{_count(len(plan.fields), 'field')} in {_count(len(plan.files), 'file')}"
     unset = _count(len(plan.unset), "policy", "policies")
@@ -150,8 +151,3 @@ def _as_json(plan: EditPlan, reports: list[Report], *, is_dry: bool) -> dict[str
 
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
-
-
-def _printable(text: str) -> str:
-    """A text from outside for a terminal, which is not to obey its control characters."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

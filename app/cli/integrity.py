@@ -7,6 +7,7 @@ from datetime import timedelta
 import typer
 
 from app.cli.reach import reach
+from app.cli.terminal import say
 from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.check_database import ViolationView, check_database
@@ -29,7 +30,7 @@ def look_through_database(settings: Settings) -> int:
             found = check_database(opened, lease=timedelta(seconds=settings.work.lease_s))
         violations = [ViolationView.of(one) for one in found]
     for one in violations:
-        typer.echo(f"WRONG {one.row}: {one.what} ({one.law}): {one.remedy}")
+        say(f"WRONG {one.row}: {one.what} ({one.law}): {one.remedy}")
     if not violations:
         typer.echo("ok    database: all that must hold of it does")
     return 1 if violations else 0

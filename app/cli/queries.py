@@ -11,6 +11,7 @@ import typer
 from app.cli.clusters import in_clusters, one_line
 from app.cli.reach import Api, reach
 from app.cli.sweep import held_line
+from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.core.builds.runs import build_name
 from app.core.errors import NotFound
@@ -117,11 +118,11 @@ def status(*, as_json: _AsJson = False) -> None:
         typer.echo(json.dumps({**found, "lanes": lanes}, indent=2))
         return
     for held in found["waits_for_person"]:
-        typer.echo(f"WAITS {held_line(held['sweep'], held)}")
+        say(f"WAITS {held_line(held['sweep'], held)}")
     for name, told in _numbers(found):
-        typer.echo(f"{name:<15}{told}")
+        say(f"{name:<15}{told}")
     for line in (*_troubles(found), *untold(found)):
-        typer.echo(line)
+        say(line)
     typer.echo()
     rows = [
         (
@@ -136,7 +137,8 @@ def status(*, as_json: _AsJson = False) -> None:
     ]
     _table(rows, ("LANE", "STATE", "LAST RUN", "NEXT RUN", "FAILURES", "LAST ERROR"))
     for lane, problem in ((one, problem) for one in lanes for problem in one["problems"]):
-        typer.echo(f"{_lane_name(lane)}: to be mended: {' '.join(problem.split())}")
+        if problem != lane["last_error"]:
+            say(f"{_lane_name(lane)}: to be mended: {' '.join(problem.split())}")
 
 
 def _numbers(found: Any) -> Iterator[tuple[str, str]]:
@@ -194,7 +196,7 @@ def replay(ids: Annotated[list[str], typer.Argument(help="The deliveries to inte
     with reach() as api:
         for one in ids:
             api.post(f"/deliveries/{quote(one, safe='')}/replay")
-            typer.echo(f"{one} is interpreted again.")
+            say(f"{one} is interpreted again.")
 
 
 def _all(api: Api, path: str, limit: int | None, **query: str | None) -> list[Any]:
@@ -221,8 +223,9 @@ def _print(found: Sequence[Any], rows: Sequence[Sequence[str]], head: Sequence[s
 
 
 def _table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
-    widths = [max(len(row[index]) for row in [head, *rows]) for index in range(len(head))]
-    for row in [head, *rows]:
+    shown = [[printable(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[index]) for row in shown) for index in range(len(head))]
+    for row in shown:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
@@ -235,23 +238,23 @@ def _find_plan(api: Api, lane: Any) -> Any | None:
 
 def _print_plan(lane: Any, one: Any | None) -> None:
     if one is None:
-        typer.echo(f"{_lane_name(lane)} has no plan yet" + (f": {lane['last_error']}" if lane["last_error"] else "."))
+        say(f"{_lane_name(lane)} has no plan yet" + (f": {lane['last_error']}" if lane["last_error"] else "."))
         return
-    typer.secho(f"{_lane_name(lane)} at {one['commit'][:12]}", bold=True)
+    say(f"{_lane_name(lane)} at {one['commit'][:12]}", bold=True)
     if one["problem"]:
-        typer.echo(f"  nothing can be planned: {one['problem']}")
+        say(f"  nothing can be planned: {one['problem']}")
     for each in one["proposals"]:
         put_off = "; put off" if each["is_put_off"] else ""
-        typer.echo(f"  pull request: {each['title']}  ({each['branch']}{put_off})")
+        say(f"  pull request: {each['title']}  ({each['branch']}{put_off})")
         for change in each["changes"]:
-            typer.echo(f"      {change['file']}:{change['line']}  {change['old']} -> {change['new']}")
+            say(f"      {change['file']}:{change['line']}  {change['old']} -> {change['new']}")
     for each in one["closures"]:
-        typer.echo(f"  close #{each['number']}: {each['reason']}")
+        say(f"  close #{each['number']}: {each['reason']}")
     for each in one["outcomes"]:
         tag = f" {each['tag']}" if each["tag"] else ""
-        typer.echo(f"  {each['stage']}/{each['policy']}: {each['standing']}{tag}: {each['reason']}")
+        say(f"  {each['stage']}/{each['policy']}: {each['standing']}{tag}: {each['reason']}")
     for each in one["noticed"]:
-        typer.echo(f"  noticed {each['file']}:{each['line'] or 1}: {each['what']}")
+        say(f"  noticed {each['file']}:{each['line'] or 1}: {each['what']}")
 
 
 def _build(build: Any) -> str:

@@ -1,12 +1,16 @@
 """`fluxbridge sweep`: look now for what no webhook brought."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.reach import Api, reach
+from app.cli.terminal import say
+from app.core.errors import Invalid
+from app.db.held_back import accepting
+from app.services.run_sweeps import UnknownSweep
 
 _LONGEST_S = 3600.0
 _ACCEPT = "accept"
@@ -17,37 +21,64 @@ def sweep(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="Which; by default all that have a schedule. After `accept`: all that hold something back.",
+            help="Which; by default all that have a schedule. After `accept`: one, and the keys of what is taken in.",
         ),
     ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, tell what would be taken in.")] = False,
     confirm: Annotated[bool, typer.Option("--confirm", help="Take in what was held back as too much at once.")] = False,
+    is_all: Annotated[bool, typer.Option("--all", help="After `accept`: take in all that is held back.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> None:
     """Look for tags, builds, pull requests and webhooks that were missed; exit code 1 when something failed.
 
-    `fluxbridge sweep accept [NAME]...` takes in what is held back: by default all of it.
+    `fluxbridge sweep accept [NAME [KEY]...]` takes in what is held back under these keys; without one the only thing
+    that is.
     """
+    asked, keys = names or [], list[str]()
+    is_accepting = asked[:1] == [_ACCEPT]
+    if is_all and not is_accepting:
+        raise typer.BadParameter("it goes with `fluxbridge sweep accept`", param_hint="--all")
     with reach() as api:
-        if names and names[0] == _ACCEPT:
-            names, confirm = names[1:] or _that_hold_back(api), True
-            if not names:
-                typer.echo("Nothing is held back.")
+        if is_accepting:
+            chosen = _chosen(api, asked[1:], is_all=is_all)
+            if not chosen:
+                typer.echo("[]" if as_json else "Nothing is held back.")
                 return
-        answer = api.post("/sweeps", timeout_s=_LONGEST_S, name=names or None, dry_run=dry_run, confirm=confirm)
+            asked, keys = sorted({name for name, _ in chosen}), [key for _, key in chosen]
+        answer = api.post(
+            "/sweeps", timeout_s=_LONGEST_S, name=asked or None, dry_run=dry_run, confirm=confirm, accept=keys or None
+        )
     reports = answer["items"]
     if as_json:
         typer.echo(json.dumps(reports, indent=2))
     else:
         for report in reports:
             for line in _lines(report, is_dry=dry_run):
-                typer.echo(line)
+                say(line)
     raise typer.Exit(1 if any(report["failures"] for report in reports) else 0)
 
 
-def _that_hold_back(api: Api) -> list[str]:
-    return [one["name"] for one in api.get("/sweeps")["items"] if one["held"]]
+class SeveralHeld(Invalid):
+    """More than one thing is held back, and it was not said which is accepted."""
+
+    def __init__(self) -> None:
+        super().__init__("several things are held back: run the command of the one that you mean, or add --all")
+
+
+def _chosen(api: Api, named: Sequence[str], *, is_all: bool) -> Sequence[tuple[str, str]]:
+    """The sweep and key of each thing that a person accepts. Raises UnknownSweep, SeveralHeld."""
+    sweeps = {one["name"]: one["held"] for one in api.get("/sweeps")["items"]}
+    if named and named[0] not in sweeps:
+        raise UnknownSweep(named[0])
+    if named[1:]:
+        return [(named[0], key) for key in named[1:]]
+    held = [(name, one) for name in named or sweeps for one in sweeps[name]]
+    if len(held) > 1 and not is_all:
+        for name, one in held:
+            say(f"WAITS {held_line(name, one)}")
+        raise SeveralHeld
+    return [(name, one["key"]) for name, one in held]
 
 
 def _lines(report: Any, *, is_dry: bool) -> Iterator[str]:
@@ -55,11 +86,12 @@ def _lines(report: Any, *, is_dry: bool) -> Iterator[str]:
     yield f"{name}: {report['found']} {'would be taken in' if is_dry else 'found'}"
     yield from (f"  {told}" for told in report["told"])
     for held in report["held"]:
-        yield f"  WAITS {held_line(name, held)}"
+        waits = f"sweep {name}: {held['key']}: {held['sample']}; would be held back"
+        yield f"  WAITS {waits if is_dry else held_line(name, held)}"
     yield from (f"  LEFT OUT {left_out}" for left_out in report["left_out"])
     yield from (f"  FAILED {failure}" for failure in report["failures"])
 
 
 def held_line(name: str, held: Any) -> str:
     """What is held back, and what a person can do about it."""
-    return f"sweep {name}: {held['key']}: {held['sample']}; held back, run `fluxbridge sweep accept {name}`"
+    return f"sweep {name}: {held['key']}: {held['sample']}; held back, run `{accepting(name, held['key'])}`"

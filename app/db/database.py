@@ -175,7 +175,7 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to this version's. Raises NewerSchema, CannotMigrate."""
-        with self._letting_tables_be_remade(), self.transaction(is_bounded=False) as connection:
+        with self.remaking_tables() as connection:
             try:
                 migrations.migrate(connection)
             except DBAPIError as error:
@@ -184,16 +184,18 @@ class Database:
                 raise migrations.CannotMigrate(" ".join(str(error.orig).split())[:300]) from error
 
     @contextmanager
-    def _letting_tables_be_remade(self) -> Iterator[None]:
-        """SQLite alters a table by making it anew, for which nothing may refer to it meanwhile.
+    def remaking_tables(self) -> Iterator[Connection]:
+        """One transaction for migrations, not bounded in time.
 
-        The setting counts for the next transaction only where it is made before that begins; `migrations` looks at what
-        refers to what in the end. Source: https://www.sqlite.org/lang_altertable.html, 7.
+        SQLite alters a table by making it anew, for which nothing may refer to it meanwhile. The setting counts only
+        where it is made before the transaction begins; `migrations` looks at what refers to what in the end.
+        Source: https://www.sqlite.org/lang_altertable.html, 7.
         """
         if self.is_sqlite:
             self._set("foreign_keys=OFF")
         try:
-            yield
+            with self.transaction(is_bounded=False) as connection:
+                yield connection
         finally:
             if self.is_sqlite:
                 self._set("foreign_keys=ON")

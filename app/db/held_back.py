@@ -1,10 +1,11 @@
 """What sweeps found too much of at once: held back until a person confirms it."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Integer, Table, delete, func, select, update
+from sqlalchemy import Column, Connection, Integer, Table, delete, select, update
 
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata
 
@@ -28,6 +29,15 @@ class HeldBack:
     found: int
     sample: str
     held_at: datetime
+
+
+def accepting(sweep: str, key: str) -> str:
+    """The command with which a person takes in what is held back.
+
+    >>> accepting("tags", "gone from registry.acme.example")
+    "fluxbridge sweep accept tags 'gone from registry.acme.example'"
+    """
+    return f"fluxbridge sweep accept {sweep} {shlex.quote(key)}"
 
 
 def hold(connection: Connection, held: HeldBack) -> None:
@@ -55,8 +65,3 @@ def every(connection: Connection) -> Sequence[HeldBack]:
     """All that is held back, by sweep and key."""
     rows = connection.execute(select(held_back).order_by(held_back.c.sweep, held_back.c.key))
     return [HeldBack(**row._mapping) for row in rows]  # noqa: SLF001 (SQLAlchemy's public name for it)
-
-
-def count(connection: Connection) -> int:
-    """How many things are held back."""
-    return connection.execute(select(func.count()).select_from(held_back)).scalar_one()

@@ -83,11 +83,12 @@ def migrate(connection: Connection) -> None:
     config = configuration(connection)
     if present is not None and present not in _known(config):
         raise NewerSchema(present)
-    if connection.dialect.name == "postgresql" and present not in _heads(config):
+    if present in _heads(config):
+        return
+    if connection.dialect.name == "postgresql":
         _check_right(connection)
     command.upgrade(config, "head")
-    if connection.dialect.name == "sqlite":
-        _check_references(connection)
+    check_references(connection)
 
 
 def is_current(connection: Connection) -> bool:
@@ -103,8 +104,13 @@ def configuration(connection: Connection) -> Config:
     return config
 
 
-def _check_references(connection: Connection) -> None:
-    """See that what refers to another row still finds it: while tables are made anew nobody else does."""
+def check_references(connection: Connection) -> None:
+    """See that what refers to another row still finds it: SQLite does not while tables are made anew.
+
+    Raises CannotMigrate.
+    """
+    if connection.dialect.name != "sqlite":
+        return
     lost = {row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
     if lost:
         raise CannotMigrate(f"rows of {', '.join(sorted(lost))} would refer to nothing")

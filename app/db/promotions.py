@@ -1,6 +1,6 @@
 """Promotions: each policy's moves in each stage, and what became of them; every change is an event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +24,7 @@ from sqlalchemy.engine import Row
 
 from app.db import promotion_events
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.tables import Instant, SafeString, SafeText, metadata, new_id, storable
+from app.db.tables import Instant, SafeString, SafeText, lists_of, metadata, new_id, storable
 
 
 class PromotionState(StrEnum):
@@ -187,6 +187,15 @@ def find(connection: Connection, promotion_id: str) -> PromotionRow | None:
     """One promotion."""
     row = connection.execute(select(promotions).where(promotions.c.id == promotion_id)).one_or_none()
     return _row(row) if row is not None else None
+
+
+def tags_of(connection: Connection, ids: Iterable[str]) -> Mapping[str, str]:
+    """The tags of promotions, by their ids."""
+    found: dict[str, str] = {}
+    for some in lists_of(ids):
+        rows = connection.execute(select(promotions.c.id, promotions.c.tag).where(promotions.c.id.in_(some)))
+        found.update((row.id, row.tag) for row in rows)
+    return found
 
 
 def find_open(connection: Connection, lane: str, *, stage: str, policy: str, tag: str) -> PromotionRow | None:

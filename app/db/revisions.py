@@ -187,9 +187,9 @@ def find(connection: Connection, told: RevisionApplied) -> RevisionRow | None:
     return _row(row) if row is not None else None
 
 
-def every(connection: Connection) -> Sequence[RevisionRow]:
-    """What every cluster holds."""
-    wanted = select(revisions).order_by(revisions.c.cluster, revisions.c.namespace, revisions.c.name)
+def of_cluster(connection: Connection, cluster: str) -> Sequence[RevisionRow]:
+    """What one cluster holds."""
+    wanted = select(revisions).where(revisions.c.cluster == cluster)
     return [_row(row) for row in connection.execute(wanted)]
 
 

@@ -18,9 +18,9 @@ from app.core.promotion.downward import is_gone_from_git
 from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState, PolicyState, tag_in
 from app.core.promotion.text_images import other_images
-from app.db import build_reports, catalogue, fields, selections
+from app.db import build_reports, catalogue, fields, held_back, selections
 from app.db.database import Database
-from app.services.gone_storms import doubted_registries
+from app.services.gone_storms import SWEEP, doubted_registries, key_of
 from app.services.keep_selections import states_of_all, states_of_tags
 from app.services.read_lane import LaneView
 from app.services.ready_policies import ReadyPolicies
@@ -217,7 +217,8 @@ class _Known:
         """Why tags in Git count as there although they are gone; None: they are gone."""
         if image.registry not in self.doubted:
             return None
-        return f"many tags are gone from {image.registry} at once: `fluxbridge sweep accept` says that they are"
+        command = held_back.accepting(SWEEP, key_of(image.registry))
+        return f"many tags are gone from {image.registry} at once: `{command}` says that they are"
 
     def unlisted(self, image: ImageName) -> str:
         """That a repository was never listed in full, and what stood in the way the last time."""

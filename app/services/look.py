@@ -1,8 +1,8 @@
 """Look for what no webhook brought: what one look may take in, and what it found."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -37,6 +37,7 @@ class BrokenOff(Conflict):
 class Look:
     """One look of one sweep. With `is_dry` it writes nothing; with `is_confirmed` it takes in what would be held back.
 
+    A person has `accepted` what is held back under these keys, and nothing else.
     `go_on` is called between two steps and raises BrokenOff when there should be no further one.
     """
 
@@ -48,6 +49,7 @@ class Look:
     on_lanes_due: Callable[[], None] = lambda: None
     is_dry: bool = False
     is_confirmed: bool = False
+    accepted: Collection[str] = ()
     go_on: Callable[[], None] = lambda: None
     found: int = 0
     told: list[str] = field(default_factory=list)
@@ -145,6 +147,19 @@ class Look:
                 sweep_marks.forget_before(connection, sweep, now - _SILENT_FOR)
             else:
                 sweep_marks.forget(connection, sweep, what)
+
+    def is_accepted(self, key: str) -> bool:
+        """Tell whether a person takes in what is held back under a key."""
+        return self.is_confirmed or key in self.accepted
+
+    @contextmanager
+    def at(self, key: str) -> Iterator["Look"]:
+        """This look as it is at one thing: confirmed where a person accepts it; what it finds counts here."""
+        its = replace(self, is_confirmed=self.is_accepted(key), found=0)
+        try:
+            yield its
+        finally:
+            self.found += its.found
 
     def is_too_much(self, count: int) -> bool:
         """Tell whether so many new items of one thing wait for a person."""

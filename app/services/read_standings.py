@@ -1,7 +1,7 @@
 """Read how clusters stand: what each runs, what failed there, and what nothing was heard of."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -25,19 +25,23 @@ class StandingReader:
     connection: Connection
     now: datetime
     applied_within: timedelta
-    _tags: dict[str, str | None] = field(default_factory=dict)
-    _heard: list[RevisionRow] = field(default_factory=list)
+    _tags: dict[str, str] = field(default_factory=dict)
+    _heard: dict[str, Mapping[tuple[str, str], RevisionRow]] = field(default_factory=dict)
+
+    def at(self, connection: Connection) -> "StandingReader":
+        """The same reader, with all that it knows, in another transaction."""
+        return replace(self, connection=connection)
 
     def of_stage(self, lane: str, *, stage: str, policy: str, came: PromotionRow | None) -> list[StandingView]:
         """The clusters of a policy in a stage; `came` is what brought the tag that Git has there."""
         rows = standings.of_policy(self.connection, lane, stage=stage, policy=policy)
-        lines = applications.with_ids(self.connection, (one for row in rows for one in (row.newest_id, row.running_id)))
+        lines = self._lines(rows)
         found: list[StandingView] = []
         for row in rows:
             newest, running = lines.get(row.newest_id or 0), lines.get(row.running_id or 0)
-            is_about_it = came is not None and newest is not None and newest.promotion_id == came.id
-            if came is not None and row.is_expected and not is_about_it:
-                found.append(self._unheard(row, came.id, since=came.updated_at, running=running))
+            is_about_it = newest is not None and newest.promotion_id == row.promotion_id
+            if came is not None and not is_about_it and _is_waited_for(row, came):
+                found.append(self._unheard(row, running))
             elif newest is not None and not _is_left(row, rows):
                 found.append(self._told(newest, running))
         return found
@@ -47,7 +51,7 @@ class StandingReader:
         if row.state not in _LET_IN:
             return []
         places = standings.of_policy(self.connection, row.lane, stage=row.stage, policy=row.policy)
-        running = applications.with_ids(self.connection, (one.running_id for one in places))
+        running = self._lines(places)
         of_place = {(one.place.cluster, one.place.kustomization): one for one in places}
         last = {(one.cluster, one.kustomization): one for one in applications.of_promotion(self.connection, row.id)}
         found: list[StandingView] = []
@@ -57,13 +61,13 @@ class StandingReader:
             if pair in last:
                 found.append(self._told(last[pair], runs))
             elif place is not None and place.is_expected and place.promotion_id == row.id:
-                found.append(self._unheard(place, row.id, since=row.updated_at, running=runs))
+                found.append(self._unheard(place, runs))
         return found
 
     def of_lane(self, lane: str) -> Sequence[tuple[StandingRow, StandingView]]:
         """Every place of a lane whose promotion should have arrived."""
         rows = [one for one in standings.of_lane(self.connection, lane) if one.is_expected and one.promotion_id]
-        lines = applications.with_ids(self.connection, (one for row in rows for one in (row.newest_id, row.running_id)))
+        lines = self._lines(rows)
         return [
             (row, self._expected(row, lines.get(row.newest_id or 0), lines.get(row.running_id or 0))) for row in rows
         ]
@@ -73,7 +77,14 @@ class StandingReader:
     ) -> StandingView:
         if newest is not None and newest.promotion_id == row.promotion_id:
             return self._told(newest, running)
-        return self._unheard(row, row.promotion_id, since=row.since, running=running)
+        return self._unheard(row, running)
+
+    def _lines(self, rows: Sequence[StandingRow]) -> Mapping[int, ApplicationRow]:
+        """The applications that these places name, by their ids; the tags of their promotions are known then."""
+        lines = applications.with_ids(self.connection, (one for row in rows for one in (row.newest_id, row.running_id)))
+        unknown = {one.promotion_id for one in lines.values()} - self._tags.keys()
+        self._tags.update(promotions.tags_of(self.connection, unknown))
+        return lines
 
     def _told(self, line: ApplicationRow, running: ApplicationRow | None) -> StandingView:
         return StandingView(
@@ -89,17 +100,15 @@ class StandingReader:
             newest_at=line.newest_at,
         )
 
-    def _unheard(
-        self, row: StandingRow, promotion_id: str | None, *, since: datetime | None, running: ApplicationRow | None
-    ) -> StandingView:
-        is_overdue = since is not None and self.now >= since + self.applied_within
+    def _unheard(self, row: StandingRow, running: ApplicationRow | None) -> StandingView:
+        is_overdue = row.since is not None and self.now >= row.since + self.applied_within
         return StandingView(
             cluster=row.place.cluster,
             kustomization=row.place.kustomization,
             state=ApplicationState.OVERDUE if is_overdue else ApplicationState.WAITING,
-            at=since,
-            message=self._why_unheard(row, since) if is_overdue else row.hindrance or "",
-            promotion=promotion_id,
+            at=row.since,
+            message=self._why_unheard(row) if is_overdue else row.hindrance or "",
+            promotion=row.promotion_id,
             runs=self._runs(running),
             revision=None,
             newest_revision=None,
@@ -109,25 +118,28 @@ class StandingReader:
     def _runs(self, running: ApplicationRow | None) -> str | None:
         if running is None or not is_running(running.state):
             return None
-        if running.promotion_id not in self._tags:
-            promotion = promotions.find(self.connection, running.promotion_id)
-            self._tags[running.promotion_id] = promotion.tag if promotion is not None else None
-        return self._tags[running.promotion_id]
+        return self._tags.get(running.promotion_id)
 
-    def _why_unheard(self, row: StandingRow, since: datetime | None) -> str:
+    def _why_unheard(self, row: StandingRow) -> str:
         """What is known where nothing was heard since a merge."""
         if row.hindrance is not None:
             return row.hindrance
-        if not self._heard:
-            self._heard.extend(revisions.every(self.connection))
-        of_cluster = [one for one in self._heard if one.cluster == row.place.cluster]
-        if not of_cluster:
-            return f"no event ever came from cluster {row.place.cluster}"
-        name = row.place.kustomization
-        heard = next((one for one in of_cluster if (one.kind, one.kustomization) == ("Kustomization", name)), None)
+        cluster, name = row.place.cluster, row.place.kustomization
+        if cluster not in self._heard:
+            of_cluster = revisions.of_cluster(self.connection, cluster)
+            self._heard[cluster] = {(one.kind, one.kustomization): one for one in of_cluster}
+        if not self._heard[cluster]:
+            return f"no event ever came from cluster {cluster}"
+        heard = self._heard[cluster].get(("Kustomization", name))
         if heard is None:
-            return f"no event of Kustomization {name} ever came, though others of {row.place.cluster} did"
-        return _what_was_heard(heard, since)
+            return f"no event of Kustomization {name} ever came, though others of {cluster} did"
+        return _what_was_heard(heard, row.since)
+
+
+def _is_waited_for(row: StandingRow, came: PromotionRow) -> bool:
+    """Whether a Kustomization should bring what came, or Git shows why it cannot be told what it should bring."""
+    is_unclear = row.promotion_id is None and row.hindrance is not None
+    return row.is_expected and (row.promotion_id == came.id or is_unclear)
 
 
 def _is_left(row: StandingRow, rows: Iterable[StandingRow]) -> bool:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TypedDict
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
@@ -27,6 +26,7 @@ from app.db.invariants import is_forgotten, is_stranded
 from app.db.lanes import LaneRow
 from app.db.owed_looks import OwedLook
 from app.db.promotions import PromotionState
+from app.db.standings import StandingRow
 from app.services.read_standings import StandingReader
 from app.services.systems import Clock, Timing
 from app.services.views import StandingView
@@ -97,7 +97,17 @@ class ListingProblem(BaseModel):
     is_listed: bool
 
 
-class Status(BaseModel):
+class Untold(BaseModel):
+    """What registries did not tell: how much, and the first of it."""
+
+    owed_looks: int = 0
+    oldest_owed_look_s: float = 0.0
+    owed_errors: list[OwedView] = []
+    unlisted: int = 0
+    listing_problems: list[ListingProblem] = []
+
+
+class Status(Untold):
     """Deliveries, lanes, promotions and sweeps in numbers; ages in seconds, 0 where nothing waits.
 
     `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `sweeps` (by name and
@@ -124,11 +134,6 @@ class Status(BaseModel):
     sweep_found: dict[str, int]
     held_back: int
     waits_for_person: list[HeldStatus] = []
-    owed_looks: int = 0
-    oldest_owed_look_s: float = 0.0
-    owed_errors: list[OwedView] = []
-    unlisted: int = 0
-    listing_problems: list[ListingProblem] = []
     webhook_to_pull_request: PullRequestLatency
     applications: dict[str, int]
     troubles: list[Trouble]
@@ -144,7 +149,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         oldest = deliveries.oldest_waiting(connection)
         counted = measures.every(connection)
         held = held_back.every(connection)
-        registries = _registries(connection, now)
+        untold = read_untold(connection, now)
         stalled = _stalled(connection, now)
     due = [row.due_at for row in known if row.due_at is not None and row.due_at <= now and row.owner is None]
     moved, open_pulls = _promotions(database, known)
@@ -167,7 +172,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         sweep_found=counted.get("sweep_found", {}),
         held_back=len(held),
         waits_for_person=[HeldStatus(sweep=one.sweep, key=one.key, sample=one.sample) for one in held[:_MOST_SHOWN]],
-        **registries,
+        **untold.model_dump(),
         webhook_to_pull_request=_latency(counted),
         applications={state: standings[state] for state in ApplicationState},
         troubles=troubles,
@@ -176,30 +181,22 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
     )
 
 
-class _Registries(TypedDict):
-    owed_looks: int
-    oldest_owed_look_s: float
-    owed_errors: list[OwedView]
-    unlisted: int
-    listing_problems: list[ListingProblem]
-
-
-def _registries(connection: Connection, now: datetime) -> _Registries:
+def read_untold(connection: Connection, now: datetime) -> Untold:
     """What the registries did not tell."""
     owed, since = owed_looks.count(connection)
     problems = listing_problems.some(connection, limit=_MOST_SHOWN)
-    return {
-        "owed_looks": owed,
-        "oldest_owed_look_s": _age(since, now),
-        "owed_errors": [OwedView.of(one) for one in owed_looks.oldest(connection, limit=_MOST_SHOWN)],
-        "unlisted": listing_problems.count(connection),
-        "listing_problems": [
+    return Untold(
+        owed_looks=owed,
+        oldest_owed_look_s=_age(since, now),
+        owed_errors=[OwedView.of(one) for one in owed_looks.oldest(connection, limit=_MOST_SHOWN)],
+        unlisted=listing_problems.count(connection),
+        listing_problems=[
             ListingProblem(
                 image=one.image, problem=one.problem or "", at=one.failed_at, is_listed=one.listed_at is not None
             )
             for one in problems
         ],
-    }
+    )
 
 
 def _stalled(connection: Connection, now: datetime) -> dict[str, int]:
@@ -236,16 +233,28 @@ def _clusters(
     database: Database, known: Sequence[LaneRow], now: datetime, applied_within: timedelta
 ) -> tuple[Counter[str], list[Trouble]]:
     counts: Counter[str] = Counter()
-    troubles: list[Trouble] = []
+    found: list[tuple[LaneRow, StandingRow, StandingView]] = []
+    reader: StandingReader | None = None
     for lane in known:
         with database.transaction() as connection:
-            for row, standing in StandingReader(connection, now, applied_within).of_lane(lane.key):
+            reader = reader.at(connection) if reader else StandingReader(connection, now, applied_within)
+            for row, standing in reader.of_lane(lane.key):
                 counts[standing.state] += 1
-                if standing.state not in _AS_IT_SHOULD and len(troubles) < _MOST_TOLD:
-                    brought = promotions.find(connection, row.promotion_id or "")
-                    place = {"stage": row.place.stage, "policy": row.place.policy}
-                    told = {"tag": brought.tag if brought else None, "standing": standing}
-                    troubles.append(Trouble(repo=lane.repo, branch=lane.branch, **place, **told))
+                if standing.state not in _AS_IT_SHOULD and len(found) < _MOST_TOLD:
+                    found.append((lane, row, standing))
+    with database.transaction() as connection:
+        tags = promotions.tags_of(connection, {row.promotion_id for _, row, _ in found if row.promotion_id})
+    troubles = [
+        Trouble(
+            repo=lane.repo,
+            branch=lane.branch,
+            stage=row.place.stage,
+            policy=row.place.policy,
+            tag=tags.get(row.promotion_id or ""),
+            standing=standing,
+        )
+        for lane, row, standing in found
+    ]
     return counts, troubles
 
 

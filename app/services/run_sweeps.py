@@ -1,7 +1,7 @@
 """Run sweeps: those that are due, one after the other, and those that a person asks for now."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from cronsim import CronSim
 from sqlalchemy import Connection
 
 from app.core.errors import Conflict, FluxbridgeError, NotFound
-from app.db import measures, schedules
+from app.db import held_back, measures, schedules
 from app.db.database import Database
 from app.db.schedules import SweepClaim
 from app.services.look import BrokenOff, Look
@@ -30,6 +30,14 @@ class UnknownSweep(NotFound):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no sweep {name[:64]!r}; there are: {', '.join(SWEEPS)}")
+
+
+class NotHeld(NotFound):
+    """Something was accepted that is not held back."""
+
+    def __init__(self, key: str, held: Sequence[str]) -> None:
+        told = f"there is: {', '.join(held)}" if held else "nothing is held back there"
+        super().__init__(f"nothing is held back as {key!r}; {told}")
 
 
 class SweepBusy(Conflict):
@@ -92,20 +100,29 @@ class Sweeps:
         _log_failures(look)
         return True
 
-    def run_now(self, names: Sequence[str] = (), *, is_dry: bool = False, is_confirmed: bool = False) -> Sequence[Look]:
+    def run_now(
+        self,
+        names: Sequence[str] = (),
+        *,
+        is_dry: bool = False,
+        is_confirmed: bool = False,
+        accepted: Collection[str] = (),
+    ) -> Sequence[Look]:
         """Run these sweeps in this thread, by default all that have a schedule, and tell what each found.
 
-        With `is_dry` nothing is written. Raises UnknownSweep, SweepBusy.
+        With `is_dry` nothing is written. What is held back is taken in where its key is `accepted`, or all of it when
+        `is_confirmed`. Raises UnknownSweep, NotHeld, SweepBusy.
         """
         for name in names:
             if name not in SWEEPS:
                 raise UnknownSweep(name)
         wanted = [name for name in SWEEPS if name in (names or self.systems.sweeps.schedules)]
+        self._see_held(wanted, accepted)
         if is_dry:
-            return [self._look(name, is_dry=True, is_confirmed=is_confirmed) for name in wanted]
+            return [self._look(name, is_dry=True, is_confirmed=is_confirmed, accepted=accepted) for name in wanted]
         claims = self._claim_all(wanted)
         with self._keeping(claims):
-            looks = [self._run(claim, is_confirmed=is_confirmed) for claim in claims]
+            looks = [self._run(claim, is_confirmed=is_confirmed, accepted=accepted) for claim in claims]
         return [look for look in looks if look is not None]
 
     def renew(self) -> None:
@@ -154,10 +171,19 @@ class Sweeps:
                 claims.append(claim)
         return sorted(claims, key=lambda claim: list(SWEEPS).index(claim.name))
 
-    def _run(self, claim: SweepClaim, *, is_confirmed: bool = False) -> Look | None:
+    def _see_held(self, names: Sequence[str], accepted: Collection[str]) -> None:
+        if not accepted:
+            return
+        with self.database.transaction() as connection:
+            held = [one.key for one in held_back.every(connection) if one.sweep in names]
+        for key in accepted:
+            if key not in held:
+                raise NotHeld(key, held)
+
+    def _run(self, claim: SweepClaim, *, is_confirmed: bool = False, accepted: Collection[str] = ()) -> Look | None:
         """Run one sweep and write down how it ended; None when it was broken off."""
         try:
-            look = self._look(claim.name, claim, is_confirmed=is_confirmed)
+            look = self._look(claim.name, claim, is_confirmed=is_confirmed, accepted=accepted)
         except BrokenOff as error:
             _log.warning("a sweep was broken off", sweep=claim.name, why=str(error))
             with self.database.transaction() as connection:
@@ -179,7 +205,13 @@ class Sweeps:
         return look
 
     def _look(
-        self, name: str, claim: SweepClaim | None = None, *, is_dry: bool = False, is_confirmed: bool = False
+        self,
+        name: str,
+        claim: SweepClaim | None = None,
+        *,
+        is_dry: bool = False,
+        is_confirmed: bool = False,
+        accepted: Collection[str] = (),
     ) -> Look:
         look = Look(
             sweep=name,
@@ -190,6 +222,7 @@ class Sweeps:
             on_lanes_due=self.on_lanes_due,
             is_dry=is_dry,
             is_confirmed=is_confirmed,
+            accepted=accepted,
             go_on=lambda: self._go_on(name, claim),
         )
         # What goes wrong before its first step is told as well.

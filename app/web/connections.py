@@ -75,12 +75,12 @@ class Connections:
         awaits_body = one.cycle is not None and one.cycle.more_body and not one.cycle.response_complete
         if one not in self._open or not (awaits_head or awaits_body):
             self._stop_waiting(one)
-        elif one not in self._waiting:
-            self._waiting[one] = one.loop.call_later(self._head_s, self._drop, one) if awaits_head else None
         elif not awaits_head:
             # It keeps its place in the order: one that begins anew again and again must not be the newest each time.
-            self._cancel(self._waiting[one])
+            self._cancel(self._waiting.get(one))
             self._waiting[one] = None
+        elif self._waiting.get(one) is None:
+            self._waiting[one] = one.loop.call_later(self._head_s, self._drop, one)
 
     def _stop_waiting(self, one: H11Protocol) -> None:
         self._cancel(self._waiting.pop(one, None))

@@ -47,7 +47,7 @@ class Intake:
     def __init__(self, limits: IntakeLimits, held_bytes: Callable[[], "Counter[str]"], *, sources: int) -> None:
         self.limits, self._held_bytes = limits, held_bytes
         self._share = limits.most_bytes // max(1, sources)
-        self._most_of_one = max(limits.most_bytes // 2, self._share) if sources > 1 else limits.most_bytes
+        self._most_of_one = limits.most_bytes // 2 if sources > 1 else limits.most_bytes
         self._reading: Counter[str] = Counter()
         # In the order in which they began to be read.
         self._unproven: dict[Place, None] = {}
@@ -145,5 +145,5 @@ class Place:
     def give_way(self) -> None:
         """Stop reading."""
         self.has_given_way = True
-        if self._timeout is not None:
+        if self._timeout is not None and not self._timeout.expired():
             self._timeout.reschedule(_now())

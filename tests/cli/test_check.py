@@ -93,6 +93,13 @@ def test_a_branch_that_is_not_there_is_told(around: Surroundings) -> None:
     assert "config_repos.fleet" in wrong(around.check(branch="release"))
 
 
+def test_a_terminal_obeys_nothing_that_the_config_repository_says(around: Surroundings) -> None:
+    around.config.commit("main", {".fluxbridge.yaml": 'stages: {staging: {paths: ["apps\\x9b2J"]}}\n'})
+    told = "\n".join(around.check()[1])
+    assert r"apps\x9b2J" in told
+    assert "\x9b" not in told
+
+
 def test_rules_that_stop_a_lane_are_told(around: Surroundings) -> None:
     around.config.commit("main", {".fluxbridge.yaml": "stages: {staging: {path: apps}}\n"})
     assert "fleet:main: .fluxbridge.yaml: " in wrong(around.check())

@@ -131,3 +131,17 @@ def test_what_cannot_be_answered_ends_with_the_code_of_its_kind(
     asking: Console, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     assert said in asking.refused(code, *arguments)
+
+
+def test_a_terminal_obeys_nothing_that_the_config_repository_says(proposed: Bridge, console: Console) -> None:
+    proposed.config.commit("main", {".fluxbridge.yaml": 'stages: {staging: {paths: [apps, "apps\\x9b2J"]}}\n'})
+    proposed.wait_for("the rules to be read", lambda: "x9b" in console.run("status").out)
+    told = "".join(console.run(command).out for command in ("status", "plan"))
+    assert told.count(r"apps\x9b2J") == 2
+    assert "\x9b" not in told
+
+
+def test_rules_that_stop_a_lane_are_told_once(proposed: Bridge, console: Console) -> None:
+    proposed.config.commit("main", {".fluxbridge.yaml": "stages: {staging: {path: apps}}\n"})
+    proposed.wait_for("the rules to be read", lambda: ".fluxbridge.yaml" in console.run("status").out)
+    assert console.run("status").out.count(".fluxbridge.yaml") == 1

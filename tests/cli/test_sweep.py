@@ -1,6 +1,7 @@
 """`fluxbridge sweep` finds what no webhook brought, and holds back what is too much at once."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_what_is_held_back_is_told_until_a_person_confirms_it(proposed: Bridge, 
     ended = console.run("sweep", "tags")
     assert (ended.code, ended.out.splitlines()[0]) == (0, "tags: 0 found")
     assert waits in ended.out
-    assert f"{waits}run `fluxbridge sweep accept tags`" in console.run("check").out
+    assert f"{waits}run `fluxbridge sweep accept tags {image}`" in console.run("check").out
     assert "tags: 101 found" in console.run("sweep", "--confirm", "tags").out
     proposed.wait_for_pull("staging", "1.2.100")
     assert "WAITS" not in console.run("check").out
@@ -98,5 +99,46 @@ def test_check_without_a_server_tells_what_waits(tmp_path: Path, console: Consol
         held_back.hold(connection, held)
     ended = console.run("check")
     assert ended.code == 0
-    line = "WAITS sweep tags: acme.example/app: 240 new: 1.0; held back, run `fluxbridge sweep accept tags`"
-    assert line in ended.out.splitlines()
+    command = "`fluxbridge sweep accept tags acme.example/app`"
+    assert f"WAITS sweep tags: acme.example/app: 240 new: 1.0; held back, run {command}" in ended.out.splitlines()
+
+
+def test_nothing_held_back_is_told_alike(asking: Console) -> None:
+    assert asking.run("sweep", "accept").out == "Nothing is held back.\n"
+    assert asking.run("sweep", "accept", "--json").json == []
+    assert "there are: webhooks, tags" in asking.refused(3, "sweep", "accept", "everything")
+    assert asking.run("sweep", "--all").code == 2
+
+
+def hold(bridge: Bridge, *keys: str) -> None:
+    with bridge.server.database.transaction() as connection:
+        for key in keys:
+            held_back.hold(connection, HeldBack(sweep="tags", key=key, found=6, sample="6 new: 1.0", held_at=NOW))
+
+
+def test_the_only_thing_that_is_held_back_needs_no_name(proposed: Bridge, console: Console) -> None:
+    for number in range(101):
+        proposed.put_image(f"1.2.{number}")
+    console.run("sweep", "tags")
+    assert "tags: 101 found" in console.run("sweep", "accept").out
+    proposed.wait_for_pull("staging", "1.2.100")
+    assert "WAITS" not in console.run("status").out
+
+
+def test_of_several_things_one_is_named_or_all(proposed: Bridge, console: Console) -> None:
+    image = f"{proposed.registry.host}/team/app"
+    gone = f"gone from {proposed.registry.host}"
+    for number in range(101):
+        proposed.put_image(f"1.2.{number}")
+    console.run("sweep", "tags")
+    hold(proposed, gone)
+    ended = console.run("sweep", "accept", "tags")
+    assert (ended.code, "--all" in ended.err) == (2, True)
+    commands = re.findall(r"run `fluxbridge (.+)`$", ended.out, re.MULTILINE)
+    assert commands == [f"sweep accept tags {image}", f"sweep accept tags '{gone}'"]
+    assert "there is: " in console.refused(3, "sweep", "accept", "tags", "another")
+    out = console.run(*shlex.split(commands[1])).out
+    assert f"  {gone}: accepted" in out
+    assert f"  WAITS sweep tags: {image}: " in out
+    hold(proposed, gone)
+    assert "tags: 102 found" in console.run("sweep", "accept", "--all").out

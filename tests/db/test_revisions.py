@@ -57,7 +57,7 @@ def test_the_event_with_the_latest_flux_time_counts(
     assert _note(database, second) is is_news
     expected = second if is_news else APPLIED
     with database.transaction() as connection:
-        [row] = revisions.every(connection)
+        [row] = revisions.of_cluster(connection, APPLIED.cluster)
     assert (row.revision, row.is_failure, row.at, row.is_examined) == (
         expected.revision,
         expected.is_failure,

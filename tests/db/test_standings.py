@@ -102,7 +102,7 @@ def test_lines_of_before_are_kept_and_shown_once(database: Database, promotion: 
     lines = [_line(promotion, state, f"{number}" * 40, number) for number, state in enumerate(states)]
     where = {"cluster": PLACE.cluster, "kustomization": PLACE.kustomization, "recorded_at": NOW}
     rows = [{**{name: getattr(one, name) for name in one.__slots__ if name != "place"}, **where} for one in lines]
-    with database._letting_tables_be_remade(), database.transaction(is_bounded=False) as connection:
+    with database.remaking_tables() as connection:
         connection.execute(insert(table), rows)
         connection.execute(update(table).values(is_repeat=False))
         connection.execute(delete(standings.standings))

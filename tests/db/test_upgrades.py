@@ -1,5 +1,6 @@
 """A database of an earlier version, full of rows, keeps them through every migration."""
 
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import pytest
 from alembic import command
+from alembic.config import Config
 from sqlalchemy import Boolean, Connection, Integer, MetaData, Table, func, insert, select
 
 from app.db.database import Database
-from app.db.migrations import configuration
+from app.db.migrations import configuration, migrations_folder
 from tests.servers.postgres import Postgres
 
 # What 0.1.0 began with, before the migrations of 2026-11-30.
@@ -86,3 +88,24 @@ def test_every_row_is_there_after_the_upgrade(before: Database) -> None:
             assert list(connection.exec_driver_sql("PRAGMA foreign_key_check")) == []
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
     assert kept == counted
+
+
+def test_alembic_goes_down_by_itself_and_every_row_stays(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/before.db"
+    with closing(Database(url)) as database:
+        _fill(database)
+        before = _counted(database)
+        database.migrate()
+    config = Config(cmd_opts=Namespace(x=[f"database={url}"]))
+    config.set_main_option("script_location", str(migrations_folder()))
+    command.downgrade(config, _BEFORE)
+    with closing(Database(url)) as database:
+        assert _counted(database) == before
+
+
+def _counted(database: Database) -> dict[str, int]:
+    with database.transaction() as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in _tables(connection)
+        }

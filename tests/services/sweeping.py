@@ -156,9 +156,17 @@ def sweeps_over(site: Site, database: Any = None, *, owner: str = "tests", **rul
     )
 
 
-def sweep(site: Site, name: str, *, is_dry: bool = False, is_confirmed: bool = False, **rules: Any) -> Look:
+def sweep(
+    site: Site,
+    name: str,
+    *,
+    is_dry: bool = False,
+    is_confirmed: bool = False,
+    accepted: Sequence[str] = (),
+    **rules: Any,
+) -> Look:
     """Run one sweep now."""
-    [look] = sweeps_over(site, **rules).run_now([name], is_dry=is_dry, is_confirmed=is_confirmed)
+    [look] = sweeps_over(site, **rules).run_now([name], is_dry=is_dry, is_confirmed=is_confirmed, accepted=accepted)
     return look
 
 

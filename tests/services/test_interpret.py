@@ -387,7 +387,7 @@ def test_an_older_event_of_flux_never_wins(site: Site) -> None:
     site.send("prod-eu", flux_event(new, at=NOW + timedelta(minutes=10)))
     site.send("prod-eu", flux_event(old, at=NOW + timedelta(minutes=5)))
     with site.database.transaction() as connection:
-        [held] = revisions.every(connection)
+        [held] = revisions.of_cluster(connection, "prod-eu")
     assert (held.cluster, held.commit, held.at) == ("prod-eu", new, NOW + timedelta(minutes=10))
 
 

@@ -279,6 +279,18 @@ def test_too_many_new_builds_of_a_pattern_wait_for_a_person(site: Site, jenkins:
     assert look(site, jobs=wide, max_new=7).found == 0
 
 
+def test_a_person_takes_in_the_builds_of_one_pattern(site: Site, jenkins: BuiltJenkins) -> None:
+    site.change_source("ci", jobs=())
+    wide = {"main": ("team/*", "other/*")}
+    look(site, jobs=wide)
+    for number in range(2, 6):
+        jenkins.put(JOB, number, build(number))
+        jenkins.put("other/app", number, build(number, job="other/app"))
+    assert look(site, jobs=wide, max_new=2).found == 0
+    taken = look(site, jobs=wide, max_new=2, accepted=["main other/*"])
+    assert (taken.found, [one.key for one in held(site)]) == (4, ["main team/*"])
+
+
 def test_builds_that_are_known_do_not_count_as_too_many(site: Site, jenkins: BuiltJenkins) -> None:
     look(site)
     for number in range(2, 12):

@@ -12,6 +12,7 @@ from app.services.judge_policies import Judge
 from app.services.list_repository import list_repository
 from app.services.look import BrokenOff, Look
 from app.services.ready_policies import ReadyPolicies
+from app.services.run_sweeps import NotHeld
 from app.services.sweep import Sweeper
 from tests.services.sweeping import ShownRegistry, everything, held, name_in_policies, sweep
 from tests.services.webhooks import MAIN, NEXT, OTHER, Site, digest_of, envelope, push_event
@@ -187,6 +188,25 @@ def test_too_many_new_tags_at_once_wait_for_a_person(site: Site, registry: Shown
     confirmed = sweep(site, "tags", max_new=5, is_confirmed=True)
     assert (confirmed.found, held(site), len(tags(site))) == (6, [], 7)
     assert site.wanted()[MAIN] == wanted[MAIN] + 1
+
+
+def test_a_person_takes_in_one_thing_and_the_rest_waits(site: Site, registry: ShownRegistry) -> None:
+    sweep(site, "tags")
+    registry.shown |= {APP.path: many(7), API.path: many(7)}
+    sweep(site, "tags", max_new=5)
+    assert [one.key for one in held(site)] == [str(API), str(APP)]
+    look = sweep(site, "tags", max_new=5, accepted=[str(APP)])
+    assert (look.found, [one.key for one in look.held]) == (6, [str(API)])
+    assert (len(tags(site)), len(tags(site, API))) == (7, 1)
+
+
+def test_what_is_not_held_back_cannot_be_accepted(site: Site, registry: ShownRegistry) -> None:
+    sweep(site, "tags")
+    registry.shown[APP.path] = many(7)
+    sweep(site, "tags", max_new=5)
+    with pytest.raises(NotHeld, match=f"there is: {APP}"):
+        sweep(site, "tags", max_new=5, accepted=[str(API)])
+    assert [one.key for one in held(site)] == [str(APP)]
 
 
 def test_what_is_no_longer_too_much_is_taken_in_by_itself(site: Site, registry: ShownRegistry) -> None:

@@ -146,7 +146,7 @@ def test_what_a_database_of_before_holds_is_kept(database: Database) -> None:
         "INSERT INTO build_artifacts (build_id, kind, image, tag, digest, recorded_at)"
         " VALUES ('b1', 'image', 'registry.acme.example/team/app', '1.0.0', '', 5)"
     )
-    with database.transaction() as connection:
+    with database.remaking_tables() as connection:
         command.downgrade(configuration(connection), "sweeps")
         connection.exec_driver_sql(insert.format(false="0" if database.is_sqlite else "false"))
         connection.exec_driver_sql(artifact)
@@ -154,7 +154,7 @@ def test_what_a_database_of_before_holds_is_kept(database: Database) -> None:
     with database.transaction() as connection:
         [one] = reports_of(connection, IMAGE)
     assert (one.build_id, one.number, one.run, one.life, one.tag) == ("b1", 7, 1, 1, "1.0.0")
-    with database.transaction() as connection:
+    with database.remaking_tables() as connection:
         command.downgrade(configuration(connection), "sweeps")
         assert connection.exec_driver_sql("SELECT count(*) FROM build_artifacts").scalar() == 1
     database.migrate()

@@ -15,6 +15,7 @@ from app.core.policies.spec import PolicySpec, SemVer
 from app.core.policies.stored import read_spec
 from app.db import catalogue, held_back, lanes, owed_looks, selections
 from app.db.database import Database, DatabaseUnavailable
+from app.db.held_back import HeldBack
 from app.services.gone_storms import watch_gone
 from app.services.read_status import read_status
 from app.services.run_sweeps import Sweeps
@@ -138,6 +139,17 @@ def lose(made: Lane, names: tuple[str, ...]) -> None:
             sweeper.list_repository(ImageName(IMAGE.registry, f"team/{name}"))
 
 
+def sweeps_without(made: Lane, names: tuple[str, ...]) -> Sweeps:
+    """The sweeps over a registry that has lost what Git has of these apps."""
+    return Sweeps(
+        database=made.database,
+        systems=over(made, Scripted({f"team/{name}": ["1.0.0"] for name in names})),
+        clock=lambda: made.now,
+        owner="tests",
+        ready=made.ready,
+    )
+
+
 def test_many_tags_that_turn_gone_at_once_move_nothing_before_a_person_accepts_it(
     tmp_path: Path, database: Database
 ) -> None:
@@ -146,14 +158,7 @@ def test_many_tags_that_turn_gone_at_once_move_nothing_before_a_person_accepts_i
     assert titles(made) == []
     status = read_status(made.database, lambda: made.now)
     assert [one.key for one in status.waits_for_person] == [f"gone from {IMAGE.registry}"]
-    sweeps = Sweeps(
-        database=made.database,
-        systems=over(made, Scripted({f"team/{name}": ["1.0.0"] for name in APPS})),
-        clock=lambda: made.now,
-        owner="tests",
-        ready=made.ready,
-    )
-    sweeps.run_now(["tags"], is_dry=False, is_confirmed=True)
+    sweeps_without(made, APPS).run_now(["tags"], is_dry=False, is_confirmed=True)
     assert len(titles(made)) == len(APPS)
     with made.database.transaction() as connection:
         assert list(held_back.every(connection)) == []
@@ -185,6 +190,20 @@ def test_tags_that_turn_gone_at_the_same_moment_are_counted_one_after_the_other(
     with database.transaction() as connection:
         deny(connection, "app1", at)
         assert [one.found for one in held_back.every(connection)] == [2]
+
+
+def test_who_accepts_something_else_does_not_accept_that_many_tags_are_gone(tmp_path: Path, database: Database) -> None:
+    made = many_apps(tmp_path, database)
+    lose(made, APPS)
+    other = f"{IMAGE.registry}/team/{APPS[0]}"
+    with database.transaction() as connection:
+        held = HeldBack(sweep="tags", key=other, found=240, sample="240 new: 1.0", held_at=made.now)
+        held_back.hold(connection, held)
+    sweeps = sweeps_without(made, APPS)
+    sweeps.run_now(["tags"], accepted=[other])
+    assert titles(made) == []
+    sweeps.run_now(["tags"], accepted=[f"gone from {IMAGE.registry}"])
+    assert len(titles(made)) == len(APPS)
 
 
 def test_a_single_tag_that_is_gone_is_no_storm(tmp_path: Path, database: Database) -> None:

@@ -10,6 +10,8 @@ from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.db import builds, deliveries, revisions
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
+from app.services.filters import StageFilters
+from app.services.read_history import list_stages
 from tests.end_to_end.bridge import deployment, kustomization
 from tests.services.lanes import IMAGE, digest
 from tests.trials.fleets import Fleet, cluster_source
@@ -116,10 +118,33 @@ def test_what_git_shows_to_keep_flux_from_it_is_said_at_once(shop: Fleet, files:
     assert shop.standing("production").message == "no event ever came from cluster production"
 
 
+def test_what_keeps_flux_from_it_is_said_beside_what_the_cluster_runs(shop: Fleet) -> None:
+    shop.tell(commit=shop.promote("1.1.0"))
+    images = kustomization("images", "images")
+    suspended = f"{kustomization('apps', 'apps/staging')}  suspend: true\n---\n{images}"
+    shop.lane.config.commit("main", {"clusters/staging/apps.yaml": suspended})
+    shop.promote("1.2.0")
+    assert shop.cell() == "1.1.0 in staging (waiting: it is suspended in Git)"
+
+
 def test_a_cluster_that_follows_another_branch_is_not_waited_for(shop: Fleet) -> None:
     shop.lane.config.commit("main", {"clusters/staging/source.yaml": _source("branch: next")})
     shop.promote("1.1.0")
     assert (shop.stage().applied, shop.cell("production")) == ([], "production waiting")
+
+
+def test_a_cluster_whose_files_did_not_get_the_tag_is_not_waited_for(tmp_path: Path, database: Database) -> None:
+    rules = "stages: {all: {paths: [apps/staging, apps/production]}}\n"
+    shop = Fleet.create(tmp_path, database, {".fluxbridge.yaml": rules})
+    merged = shop.promote("1.1.0")
+    shop.lane.config.commit("main", {"apps/production/app.yaml": deployment("1.0.0")})
+    shop.tell(commit=merged)
+    shop.later(20)
+    with database.transaction() as connection:
+        shown = list_stages(connection, shop.lane.systems, StageFilters(stage="all"), now=shop.lane.now).items
+    shown_overdue = [(one.tag, each.cluster) for one in shown for each in one.applied if each.state == "overdue"]
+    assert shown_overdue == [("1.0.0", "production")]
+    assert [(one.tag, one.standing.cluster) for one in shop.status().troubles] == shown_overdue
 
 
 def test_the_commit_of_an_oci_artifact_is_learned_from_a_later_event(shop: Fleet, merged: str) -> None:

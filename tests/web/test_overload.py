@@ -247,6 +247,16 @@ def test_a_head_that_does_not_come_is_not_waited_for(light_database: Database) -
         assert [one.is_cut_off() for one in idle] == [True, True]
 
 
+def test_a_body_that_nobody_reads_any_more_is_not_waited_for(light_database: Database) -> None:
+    connections = Connections(most=20, head_s=0.05)
+    with running_site(light_database, connections=connections) as site, senders(site, 1) as [one]:
+        one.send(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        assert one.answer().status == 404
+        with suppress(OSError):  # cut off already
+            one.send(b"x")
+        assert one.is_cut_off()
+
+
 def test_connections_whose_body_does_not_come_keep_nobody_out(light_database: Database) -> None:
     connections = Connections(most=20, head_s=600)
     with running_site(light_database, connections=connections) as site, senders(site, 60) as lying:

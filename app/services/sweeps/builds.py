@@ -84,7 +84,9 @@ def sweep_builds(look: Look) -> None:
             newest = jenkins.newest_builds(patterns, on_left_out=partial(_leave_out, look, controller))
             for pattern in patterns:
                 its = {job: number for job, number in newest.items() if _pattern_of(job, patterns) == pattern}
-                _look_at(look, _jobs(look, controller, jenkins, pattern, its))
+                jobs = _jobs(look, controller, jenkins, pattern, its)
+                with look.at(jobs.key) as one:
+                    _look_at(one, jobs)
             _look_at_unknown(look, controller, jenkins)
     for controller in sorted(look.systems.jenkins.keys() - look.systems.sweeps.jobs.keys()):
         _look_at_unknown(look, controller, look.systems.jenkins[controller])

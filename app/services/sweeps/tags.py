@@ -14,7 +14,7 @@ from app.services.note_digest import note_digest
 def sweep_tags(look: Look) -> None:
     """List each repository that policies name, where its registry is configured.
 
-    A person who confirms accepts that what is gone is gone, up to now; what is there again is doubted no more.
+    A person who accepts a storm says that what is gone is gone, up to now; what is there again is doubted no more.
     """
     _settle_storms(look)
     with look.database.transaction() as connection:
@@ -32,17 +32,19 @@ def sweep_tags(look: Look) -> None:
 def _settle_storms(look: Look) -> None:
     if look.is_dry:
         return
-    settle = accept_gone if look.is_confirmed else let_go_of_returned
     for registry in look.systems.registries:
+        is_accepted = look.is_accepted(key_of(registry))
+        settle = accept_gone if is_accepted else let_go_of_returned
         with look.database.transaction() as connection:
             is_settled = settle(connection, registry, now=look.now())
         if is_settled:
-            look.find(f"{key_of(registry)}: {'accepted' if look.is_confirmed else 'there again'}")
+            look.find(f"{key_of(registry)}: {'accepted' if is_accepted else 'there again'}")
             look.on_lanes_due()
 
 
 def _look_at(look: Look, image: ImageName) -> None:
-    list_repository(look, image)
+    with look.at(str(image)) as its:
+        list_repository(its, image)
     with look.database.transaction() as connection:
         standings = [row.standing for row in selections.of_image(connection, image)]
         chosen = {standing.tag for standing in standings if standing is not None and standing.tag is not None}

@@ -26,17 +26,19 @@ def show_sweeps(parts: Parts) -> Listing[SweepView]:
 
 
 @router.post("", responses=REFUSED | NOT_FOUND | CONFLICT)
-def run_sweeps(
+def run_sweeps(  # noqa: PLR0913 (one parameter a word of the query)
     parts: Parts,
     caller: Operator,
     *,
     name: Annotated[list[Line] | None, Query(max_length=20)] = None,
     dry_run: bool = False,
     confirm: bool = False,
+    accept: Annotated[list[Line] | None, Query(max_length=1000)] = None,
 ) -> Listing[SweepReport]:
     """Run sweeps now, by default all that have a schedule; the answer comes when they have ended.
 
-    `dry_run` writes nothing and tells what would be taken in; `confirm` takes in what was held back.
+    `dry_run` writes nothing and tells what would be taken in; `accept` takes in what is held back under
+    this key, `confirm` all that is.
     """
     sweeps = Sweeps(
         database=parts.database,
@@ -45,6 +47,13 @@ def run_sweeps(
         owner=f"api-{secrets.token_hex(6)}",
         on_lanes_due=parts.wake,
     )
-    looks = sweeps.run_now(name or (), is_dry=dry_run, is_confirmed=confirm)
-    _log.info("sweeps run", names=[look.sweep for look in looks], dry=dry_run, confirm=confirm, who=caller.name)
+    looks = sweeps.run_now(name or (), is_dry=dry_run, is_confirmed=confirm, accepted=accept or ())
+    _log.info(
+        "sweeps run",
+        names=[look.sweep for look in looks],
+        dry=dry_run,
+        confirm=confirm,
+        accept=accept or [],
+        who=caller.name,
+    )
     return Listing(items=[SweepReport.of(look) for look in looks], next=None)
