@@ -41,6 +41,9 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 _BRANCH = re.compile(r"(?!-)[A-Za-z0-9_+#@=%,.-]+(/[A-Za-z0-9_+#@=%,.-]+)*")
 _NOT_IN_A_BRANCH = re.compile(r"\.\.|@\{|(^|/)\.|\.(/|$)|\.lock(/|$)|^@$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_UNWRITABLE = re.compile(
+    r"(?!remote:).*(No space left on device|Out of diskspace|Disk quota exceeded|Read-only file system)"
+)
 _LONGEST_WORDS = 2000
 _held_open: ContextVar[tuple[int, ...]] = ContextVar("held_open", default=())
 
@@ -66,6 +69,13 @@ class GitFailed(Unavailable):
     def __init__(self, command: str, words: str) -> None:
         super().__init__(f"git {command} failed: {words or 'it gave no reason'}")
         self.command, self.words = command, words
+
+
+class DiskUnwritable(Unavailable):
+    """Git could not write on our own disk: it is full, over a quota, or read-only."""
+
+    def __init__(self, path: Path, words: str) -> None:
+        super().__init__(f"nothing can be written at {path} ({words}): make room on this disk, or make it writable")
 
 
 class BadBranchName(Invalid):
@@ -119,11 +129,18 @@ class GitCommand:
     def run(
         self, *arguments: str, stdin: bytes = b"", setup: GitSetup = _PLAIN, accept: Container[int] = (0,)
     ) -> GitRun:
-        """Run one command; raises GitFailed for any exit code outside `accept`, GitTimedOut, GitMissing."""
+        """Run one command.
+
+        Raises DiskUnwritable and GitFailed for any exit code outside `accept`, GitTimedOut, GitMissing.
+        """
         done = self._finish(arguments, stdin, setup)
-        if done.code not in accept:
-            raise GitFailed(arguments[0], done.words)
-        return done
+        if done.code in accept:
+            return done
+        # What the other side says of its own disk begins with "remote:".
+        unwritable = next((line for line in done.words.splitlines() if _UNWRITABLE.match(line)), None)
+        if unwritable is not None:
+            raise DiskUnwritable(self.path, unwritable.strip()[:300])
+        raise GitFailed(arguments[0], done.words)
 
     def _finish(self, arguments: Sequence[str], stdin: bytes, setup: GitSetup) -> GitRun:
         timeout_s = seconds_left(self.timeout_s)

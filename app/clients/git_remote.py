@@ -24,8 +24,18 @@ _ACCESS_REFUSED = re.compile(
     r"Authentication failed|could not read (Username|Password)|Permission denied|Host key verification failed"
     r"|returned error: 4(?!08|29)\d\d|(?i:repository .*not found)|does not appear to be a git repository"
     r"|certificate|dubious ownership|transport '.*' not allowed|unable to update url base from redirection"
-    r"|returned error: 3\d\d"
+    r"|returned error: 3\d\d|aborted by hook"
 )
+_CREDENTIALS = "check the URL, the credentials and their rights"
+_ADVICE = (
+    (
+        re.compile("dubious ownership"),
+        "it belongs to another account: give it to the one that runs Fluxbridge, or run Fluxbridge as its owner",
+    ),
+    (re.compile("aborted by hook"), "a hook of that repository decides so"),
+)
+# Advice for who runs git by hand: the settings that it names do not reach ours.
+_FOR_OTHERS = re.compile(r"To add an exception|git config|Please make sure you have|and the repository exists")
 
 
 class BadRemoteUrl(Refused):
@@ -39,7 +49,8 @@ class RemoteRefused(Refused):
     """The remote does not let us in, or has no such repository."""
 
     def __init__(self, url: str, words: str) -> None:
-        super().__init__(f"{url} refused: {_cause(words)}; check the URL, the credentials and their rights")
+        what_to_do = next((advice for seen, advice in _ADVICE if seen.search(words)), _CREDENTIALS)
+        super().__init__(f"{url} refused: {_cause(words)}; {what_to_do}")
         self.url, self.words = url, words
 
 
@@ -146,5 +157,5 @@ def _ssh_command(ssh: SshKey) -> str:
 
 def _cause(words: str) -> str:
     """Git says the cause first and advice after it; three lines hold it."""
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    lines = [line.strip() for line in words.splitlines() if line.strip() and not _FOR_OTHERS.search(line)]
     return "; ".join(lines[:3]) or "git gave no reason"

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.git_command import GitCommand, check_git
+from app.clients.git_command import DiskUnwritable, GitCommand, GitFailed, check_git
 from app.clients.git_remote import Remote, SshKey
 from app.core.errors import Refused, Unavailable
 from app.core.ports import BranchUpdate, PushOutcome
 from tests.clients.git_worlds import OURS, TOKEN, USER, http_remote, open_mirror
+from tests.servers.bare_repository import BareRepository
 from tests.servers.git_http import GitServer
 
 CREDENTIALS = (USER, TOKEN)
@@ -198,3 +199,53 @@ def test_a_git_that_is_too_old_or_missing_needs_an_operator(tmp_path: Path, monk
     program.chmod(0o755)
     with pytest.raises(Refused, match=r"2\.38 or newer is needed, found git version 2\.30\.2"):
         check_git()
+
+
+def test_a_hook_that_refuses_is_told_with_its_words(tmp_path: Path) -> None:
+    bare = BareRepository.create(tmp_path / "fleet.git")
+    bare.commit("main", {"app.yaml": "tag: 1\n"})
+    mirror = open_mirror(Remote(url=str(bare.path)), tmp_path / "mirror.git")
+    head = mirror.fetch()["main"]
+    hook = bare.path / "hooks" / "reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'frozen until Monday' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(Refused) as refused:
+        mirror.push([BranchUpdate(OURS, head, None)])
+    assert "frozen until Monday" in str(refused.value)
+    assert "a hook of that repository decides so" in str(refused.value)
+    assert "credentials" not in str(refused.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away: run it as root, or in a container")
+def test_a_repository_of_another_account_comes_with_advice_that_works_here(tmp_path: Path) -> None:
+    bare = BareRepository.create(tmp_path / "fleet.git")
+    bare.commit("main", {"app.yaml": "tag: 1\n"})
+    mirror = open_mirror(Remote(url=str(bare.path)), tmp_path / "mirror.git")
+    os.chown(bare.path, 65534, 65534)
+    with pytest.raises(Refused, match="belongs to another account") as refused:
+        mirror.fetch()
+    assert "safe.directory" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_ours"),
+    [
+        ("fatal: unable to write loose object file: No space left on device", True),
+        ("fatal: sha1 file 'objects/pack/tmp_pack_x' write error. Out of diskspace", True),
+        ("error: copy-fd: write returned: Disk quota exceeded", True),
+        ("remote: fatal: write error: No space left on device", False),
+    ],
+)
+def test_our_own_disk_is_told_by_its_path_and_that_of_the_remote_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, words: str, is_ours: bool
+) -> None:
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "{words}" >&2\nexit 128\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    git = GitCommand(tmp_path, timeout_s=10)
+    with pytest.raises(DiskUnwritable if is_ours else GitFailed) as failed:
+        git.run("fetch")
+    assert (str(tmp_path) in str(failed.value)) == is_ours
