@@ -4,6 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from app.core.facts import BuildResult
+from app.core.promotion.gates import TagState
+from app.core.promotion.holds import Hold
+from app.core.promotion.plans import Closure
 from app.db.promotions import PromotionState
 from tests.core.lanes import Lane as PlannedLane
 from tests.core.lanes import app_lane, hold, policy_file, report, tag_state
@@ -28,6 +32,22 @@ def test_a_pull_request_that_is_being_closed_makes_room_for_another_in_the_same_
 def test_a_hold_is_one_of_its_stage_alone(held: str, proposed: list[str]) -> None:
     lane = replace(app_lane(tag_state("1.1.0", report("1.1.0"))), holds=(hold(held, "1.1.0"),))
     assert [one.stage for one in lane.plan().proposals] == proposed
+
+
+@pytest.mark.parametrize(
+    ("newer", "holds"),
+    [
+        pytest.param(tag_state("1.2.0"), (), id="waits"),
+        pytest.param(tag_state("1.2.0", report("1.2.0")), (hold("production", "1.2.0"),), id="is held"),
+        pytest.param(tag_state("1.2.0", report("1.2.0", BuildResult.FAILURE)), (), id="failed"),
+    ],
+)
+def test_a_tag_that_is_in_the_base_branch_already_is_said_to_be_whatever_becomes_of_a_newer_one(
+    newer: TagState, holds: tuple[Hold, ...]
+) -> None:
+    lane = app_lane(newer, tag_state("1.1.0", report("1.1.0")), production="1.1.0")
+    planned = replace(lane, holds=holds, pulls=(open_one(7, "production", "1.1.0"),)).plan()
+    assert planned.closures == (Closure(7, "the base branch has this tag already", is_in_base=True),)
 
 
 # D10
