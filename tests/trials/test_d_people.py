@@ -57,6 +57,19 @@ def test_a_merge_that_github_does_not_show_yet_is_known_by_its_author_and_then_b
     assert len(here.events("1.1.0")) == count
 
 
+def test_the_forge_is_looked_at_again_while_only_git_shows_a_merge(github_crew: Open) -> None:
+    here = github_crew()
+    assert isinstance(here.host, GitHubHost)
+    pull = here.propose("1.1.0")
+    before = here.config.head("main")
+    here.merge_by_git(pull.head, "no-ff", is_noticed=False)
+    here.run()
+    assert here.lane_row().next_look_at is not None
+    here.host.server.notice("main", before, by=MIRA)
+    here.run()
+    assert here.lane_row().next_look_at is None
+
+
 @pytest.mark.parametrize("how", ["no-ff", "ff"])
 def test_a_branch_that_a_person_pushed_to_and_merged_with_git_is_merged_too(crew: Open, how: GitMergeKind) -> None:
     here = crew()
