@@ -309,18 +309,15 @@ def stages_of(connection: Connection, lane: str, policy: str) -> Sequence[str]:
 def was_said(connection: Connection, lane: str, *, stage: str, policy: str, reason: str) -> bool:
     """Tell whether this is in a place's history since a pull request of it last ended: then it was about another."""
     event = promotion_events.promotion_events
-    history = (
-        select(event.c.what, event.c.reason)
+    ends = event.c.what.in_([PromotionState.MERGED, PromotionState.CLOSED])
+    newest = (
+        select(event.c.reason)
         .join(promotions, promotions.c.id == event.c.promotion_id)
         .where(event.c.lane == lane, promotions.c.stage == stage, promotions.c.policy == policy)
+        .where(or_(ends, event.c.reason == reason))
         .order_by(event.c.seq.desc())
     )
-    for row in connection.execute(history):
-        if row.reason == reason:
-            return True
-        if row.what in {PromotionState.MERGED, PromotionState.CLOSED}:
-            return False
-    return False
+    return connection.execute(newest.limit(1)).scalar() == reason
 
 
 def counts_by_state(connection: Connection, lane: str) -> dict[str, int]:

@@ -136,6 +136,18 @@ def test_the_plan_says_that_a_branch_is_left_to_people(crew: Open) -> None:
     assert here.states() == {"1.1.0": PromotionState.PROPOSED, "1.5.0": PromotionState.WAITING}
 
 
+def test_one_that_was_reopened_after_its_policy_went_is_told_of_once(crew: Open) -> None:
+    here = crew()
+    pull = here.propose("1.1.0")
+    here.host.close(pull.number)
+    here.run()
+    here.push_to("main", {"images/app.yaml": ""})
+    here.push_to(pull.head, {"mine.yaml": "a: 1\n"})
+    here.host.reopen(pull.number)
+    here.run(3)
+    assert sum(text.startswith(PUSHED) for text in here.host.comments(pull.number)) == 1
+
+
 def test_after_a_lost_data_folder_the_plan_says_what_will_not_be_done(crew: Open) -> None:
     here = crew()
     pull = here.propose("1.1.0")
