@@ -98,6 +98,18 @@ def test_a_hold_moves_along_when_its_stage_is_renamed(crew: Open) -> None:
     assert ([one.number for one in here.open_ones()], here.held()) == ([pull.number], [])
 
 
+def test_a_hold_moves_along_also_where_its_field_cannot_be_written_any_more(crew: Open) -> None:
+    here = crew({**FILES, ".fluxbridge.yaml": _HELD_STAGES.format(name="prod")})
+    here.host.close(here.propose("1.1.0").number)
+    here.run()
+    template = deployment("1.0.0").replace(":1.0.0 ", ":1.0.0-{{ .Values.suffix }} ")
+    here.push_to("main", {".fluxbridge.yaml": _HELD_STAGES.format(name="production"), "apps/app.yaml": template})
+    here.run()
+    assert [one.standing for one in here.plan().outcomes] == ["stuck"]
+    assert here.held() == [(MIRA, "production", ("1.1.0",))]
+    assert [one.what for one in here.plan().noticed if "no field of that policy" in one.what] == []
+
+
 def test_what_is_open_and_what_was_let_in_moves_along_when_its_stage_is_renamed(crew: Open) -> None:
     here = crew({**FILES, ".fluxbridge.yaml": _HELD_STAGES.format(name="prod")})
     here.host.merge(here.propose("1.1.0").number)
