@@ -137,6 +137,16 @@ def is_hinted_digest(text: str) -> bool:
     return found["algorithm"] not in _REGISTERED or is_digest(text)
 
 
+def named_in_texts(name: str) -> re.Pattern[str]:
+    """Finds an image, or a tag of it, in what people read, and none of which this is only a part.
+
+    >>> found = named_in_texts("r.example/app")
+    >>> [bool(found.search(f"of {name}.")) for name in ("r.example/app:1.0", "r.example/app-x", "my.r.example/app")]
+    [True, False, False]
+    """
+    return re.compile(rf"(?<![\w./-]){re.escape(name)}(?![\w/-]|\.\w)", re.ASCII)
+
+
 def version_of_tag(tag: str) -> str:
     """The version of a chart by its tag in a registry. Source: Helm writes `+` as `_`, which a tag may have.
 

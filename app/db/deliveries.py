@@ -1,6 +1,7 @@
 """Deliveries: webhook requests as they came, each worked off once."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -363,10 +364,10 @@ def page(
     return cut(rows, limit, lambda row: encode_cursor(row.id))
 
 
-def mentioning(connection: Connection, text: str, *, limit: int) -> Sequence[DeliveryRow]:
-    """Of the newest few thousand deliveries those whose outcome or last error names a text, newest first."""
+def mentioning(connection: Connection, name: re.Pattern[str], *, limit: int) -> Sequence[DeliveryRow]:
+    """Of the newest few thousand deliveries those whose outcome or last error has a name, newest first."""
     newest = connection.execute(_WITHOUT_CONTENT.order_by(deliveries.c.id.desc()).limit(_LOOKED_THROUGH))
-    named = (row for row in newest if text in (row.outcome or "") or text in (row.error or ""))
+    named = (row for row in newest if any(name.search(one or "") for one in (row.outcome, row.error)))
     return [_row(row) for row in islice(named, limit)]
 
 

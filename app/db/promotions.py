@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -217,22 +218,29 @@ def of_tag(connection: Connection, lane: str, *, policy: str, tag: str, limit: i
 
 
 def latest_merged(connection: Connection, lane: str, *, stage: str, policy: str) -> PromotionRow | None:
-    """What was let in last: the newest promotion that is merged, by the order of merging."""
-    event = promotion_events.promotion_events
-    told = and_(event.c.promotion_id == promotions.c.id, event.c.what == PromotionState.MERGED)
+    """What was let in last: the newest promotion that is merged, by the order of merging.
+
+    Its first event of a merge counts: what a forge tells of it later only corrects it.
+    """
+    event, told = promotion_events.promotion_events, _told_as_merged()
     merged = _of(lane, stage, policy).where(promotions.c.state == PromotionState.MERGED).join(event, told)
-    return _first(connection, merged.order_by(None).order_by(event.c.seq.desc()))
+    return _first(connection, merged.group_by(promotions.c.id).order_by(None).order_by(func.min(event.c.seq).desc()))
 
 
 def merged_last(connection: Connection, lane: str) -> Mapping[tuple[str, str], PromotionRow]:
     """What was let in last into each stage for each policy of a lane, as `latest_merged` tells it of one."""
-    event = promotion_events.promotion_events
-    told = and_(event.c.promotion_id == promotions.c.id, event.c.what == PromotionState.MERGED)
+    event, told = promotion_events.promotion_events, _told_as_merged()
     is_merged = (promotions.c.lane == lane, promotions.c.state == PromotionState.MERGED)
-    newest = select(func.max(event.c.seq)).join(promotions, told).where(*is_merged)
-    newest = newest.group_by(promotions.c.stage, promotions.c.policy)
+    entry = select(promotions.c.stage, promotions.c.policy, func.min(event.c.seq).label("seq"))
+    entries = entry.join(event, told).where(*is_merged).group_by(promotions.c.id).subquery()
+    newest = select(func.max(entries.c.seq)).group_by(entries.c.stage, entries.c.policy)
     wanted = select(promotions).join(event, told).where(*is_merged, event.c.lane == lane, event.c.seq.in_(newest))
     return {(row.stage, row.policy): row for row in map(_row, connection.execute(wanted))}
+
+
+def _told_as_merged() -> ColumnElement[bool]:
+    event = promotion_events.promotion_events
+    return and_(event.c.promotion_id == promotions.c.id, event.c.what == PromotionState.MERGED)
 
 
 def latest_let_in(connection: Connection, lane: str, *, stage: str, policy: str, tag: str) -> PromotionRow | None:
@@ -310,18 +318,15 @@ def stages_of(connection: Connection, lane: str, policy: str) -> Sequence[str]:
 def was_said(connection: Connection, lane: str, *, stage: str, policy: str, reason: str) -> bool:
     """Tell whether this is in a place's history since a pull request of it last ended: then it was about another."""
     event = promotion_events.promotion_events
-    history = (
-        select(event.c.what, event.c.reason)
+    ends = event.c.what.in_([PromotionState.MERGED, PromotionState.CLOSED])
+    newest = (
+        select(event.c.reason)
         .join(promotions, promotions.c.id == event.c.promotion_id)
         .where(event.c.lane == lane, promotions.c.stage == stage, promotions.c.policy == policy)
+        .where(or_(ends, event.c.reason == reason))
         .order_by(event.c.seq.desc())
     )
-    for row in connection.execute(history):
-        if row.reason == reason:
-            return True
-        if row.what in {PromotionState.MERGED, PromotionState.CLOSED}:
-            return False
-    return False
+    return connection.execute(newest.limit(1)).scalar() == reason
 
 
 def counts_by_state(connection: Connection, lane: str) -> dict[str, int]:

@@ -51,9 +51,9 @@ def among(connection: Connection, lane: str, shas: Iterable[str]) -> Mapping[str
     return {row.sha: PushedHead(**row._mapping) for row in connection.execute(wanted)}  # noqa: SLF001 (SQLAlchemy's public name for it)
 
 
-def of_branch(connection: Connection, lane: str, branch: str) -> Sequence[PushedHead]:
-    """Everything that we were about to push to a branch, newest first."""
-    wanted = select(pushed_heads).where(pushed_heads.c.lane == lane, pushed_heads.c.branch == branch)
+def of_branches(connection: Connection, lane: str, branches: Iterable[str]) -> Sequence[PushedHead]:
+    """Everything that we were about to push to some branches, which are as many as places that wait at most."""
+    wanted = select(pushed_heads).where(pushed_heads.c.lane == lane, pushed_heads.c.branch.in_(sorted(branches)))
     rows = connection.execute(wanted.order_by(pushed_heads.c.recorded_at.desc(), pushed_heads.c.sha))
     return [PushedHead(**row._mapping) for row in rows]  # noqa: SLF001 (SQLAlchemy's public name for it)
 

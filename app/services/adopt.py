@@ -1,5 +1,6 @@
 """Adopt: take in pull requests that a run opened and was broken off before it wrote that down."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
@@ -32,15 +33,21 @@ def adopt(run: LaneRun, carried: Mapping[str, PushedHead | None], listed: Iterab
 
 def _lost(run: LaneRun, open_branches: set[str]) -> Mapping[str, Mapping[str, PushedHead]]:
     """What was pushed, by commit, to branches from which something may have been opened that we know nothing of."""
-    prefix, base, found = run.repo.prefix, run.claim.branch, dict[str, Mapping[str, PushedHead]]()
+    prefix, base = run.repo.prefix, run.claim.branch
+    wanted: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    found: dict[str, dict[str, PushedHead]] = defaultdict(dict)
     with run.database.transaction() as connection:
         for row in promotions.open_in(connection, run.lane):
             branch = branch_name(prefix=prefix, base=base, stage=row.stage, group=row.policy)
             if row.pull_request is None and branch not in open_branches:
-                heads = pushed_heads.of_branch(connection, run.lane, branch)
-                if any(head.tags.get(row.policy) == row.tag for head in heads):
-                    found[branch] = {head.sha: head for head in heads}
-    return found
+                wanted[branch].add((row.policy, row.tag))
+        for head in pushed_heads.of_branches(connection, run.lane, wanted):
+            found[head.branch][head.sha] = head
+    return {
+        branch: heads
+        for branch, heads in found.items()
+        if any(wanted[branch] & head.tags.items() for head in heads.values())
+    }
 
 
 def _take_in(run: LaneRun, pull: PullRequest, head: PushedHead) -> None:

@@ -1,6 +1,5 @@
 """Explain a policy: the verdict on each tag that matters, what gates and holds add, and what Flux is silent about."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,7 +11,7 @@ from app.core.errors import Conflict, FluxbridgeError, Invalid
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.tree import assemble
 from app.core.flux.warnings import warn_of_markers, warn_of_use
-from app.core.images import ImageName, ImageReference, InvalidImage
+from app.core.images import ImageName, ImageReference, InvalidImage, named_in_texts
 from app.core.policies.explaining import MOST_ON_A_SIDE, explain
 from app.core.policies.selection import compile_policy
 from app.core.policies.stored import read_spec
@@ -104,7 +103,7 @@ def explain_policy(
     state = _with_push(state, pushed, now)
     with database.transaction() as connection:
         stages = list(_stages(connection, found, state))
-        if state.barred_tags:
+        if state.barred_tags and state.with_changes is None:
             found.notes.append(only_barred_words(state.name, state.barred_tags))
         if pushed is not None:
             found.notes += _left_out_reports(connection, found, pushed)
@@ -126,12 +125,25 @@ def find_state(
     database: Database, systems: Systems, details: PolicyDetails, *, scans: Scans, now: datetime
 ) -> tuple[FoundPolicy, PolicyState]:
     """A policy with all its tags, by what the database knows now and its lane's last run saw."""
-    with database.transaction() as connection:
-        lane = lanes.find(connection, lanes.key_of(details.repo, details.branch))
-    found = FoundPolicy(details, lane, systems, scans, now)
-    # Reading the mirror runs git, which no transaction waits for.
-    found.view = _view(found)
-    return found, _state(database, found)
+    [one] = find_states(database, systems, [details], scans=scans, now=now)
+    return one
+
+
+def find_states(
+    database: Database, systems: Systems, policies: Iterable[PolicyDetails], *, scans: Scans, now: datetime
+) -> Iterator[tuple[FoundPolicy, PolicyState]]:
+    """Policies in turn as `find_state` finds them, with one look into the config repository for each lane."""
+    seen: dict[str, FoundPolicy] = {}
+    for details in policies:
+        key = lanes.key_of(details.repo, details.branch)
+        if key not in seen:
+            with database.transaction() as connection:
+                lane = lanes.find(connection, key)
+            seen[key] = FoundPolicy(details, lane, systems, scans, now)
+            # Reading the mirror runs git, which no transaction waits for.
+            seen[key].view = _view(seen[key])
+        found = replace(seen[key], details=details, notes=list(seen[key].notes))
+        yield found, _state(database, found)
 
 
 def entries_of(
@@ -251,11 +263,12 @@ def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyS
     tags = dict(state.tags)
     if pushed not in tags or tags[pushed].is_gone:
         tags[pushed] = TagState(tag=pushed, digest=None, first_seen_at=now)
-    candidates = {pushed, *(state.selection.verdicts if state.selection is not None else ())}
+    selection = state.compiled.select({pushed, *(state.selection.verdicts if state.selection is not None else ())})
     with_changes = state.with_changes
     if with_changes is not None:
         with_changes = state.compiled.select({pushed, *with_changes.verdicts})
-    return replace(state, tags=tags, selection=state.compiled.select(candidates), with_changes=with_changes)
+    barred = state.barred_tags if selection.tag is None else ()
+    return replace(state, tags=tags, selection=selection, with_changes=with_changes, barred_tags=barred)
 
 
 def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
@@ -279,8 +292,8 @@ def _left_out_reports(connection: Connection, found: FoundPolicy, pushed: str) -
         image = found.systems.known_as(ImageName.parse(found.details.image))
     except InvalidImage:
         return
-    named = re.compile(rf"{re.escape(f'{image}:{pushed}')}(?![A-Za-z0-9_-]|\.[A-Za-z0-9_])")
-    for row in deliveries.mentioning(connection, f"{image}:{pushed}", limit=_MOST_LEFT_OUT):
+    named = named_in_texts(f"{image}:{pushed}")
+    for row in deliveries.mentioning(connection, named, limit=_MOST_LEFT_OUT):
         outcome = row.outcome or ""
         if outcome.startswith(deliveries.IGNORED) and named.search(outcome):
             yield f"delivery {row.id} of {row.received_at:%Y-%m-%d %H:%M} UTC: {outcome[:500]}"

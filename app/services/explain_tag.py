@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from app.core.errors import Invalid
 from app.core.flux.objects import PolicyName
-from app.core.images import ImageName, ImageReference
+from app.core.images import ImageName, ImageReference, named_in_texts
 from app.core.policies.explaining import explain
+from app.core.promotion.consent import consented
 from app.core.promotion.explaining_tags import TagAnswer, explain_tag, why_no_candidate
 from app.core.promotion.state import PolicyState
 from app.db import build_reports, builds, catalogue, deliveries, owed_looks, policies, promotions, told_pushes
@@ -20,7 +21,7 @@ from app.db.database import Database
 from app.db.owed_looks import OwedLook
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow
-from app.services.explain_policy import entries_of, find_state
+from app.services.explain_policy import FoundPolicy, entries_of, find_states
 from app.services.explanations import Shown
 from app.services.keep_selections import why_unshown
 from app.services.read_lanes import policy_details
@@ -151,6 +152,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
         names = policies.repositories(connection) if not rows else ()
         owed = owed_looks.of_image(connection, asked.image, [asked.tag])
         moved = [one for row in rows for one in _promotions(connection, row, asked.tag)]
+    seen = find_states(database, systems, map(policy_details, rows), scans=scans, now=now)
     return TagStory(
         image=str(asked.image),
         tag=asked.tag,
@@ -161,7 +163,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
         listed_at=repository.listed_at if repository else None,
         told=sorted(told, key=lambda one: one.at),
         left_out=left_out,
-        policies=[_of_policy(database, asked, row, scans=scans, now=now) for row in rows],
+        policies=[_of_policy(database, asked, found, state) for found, state in seen],
         promotions=sorted(moved, key=lambda one: one.updated_at),
         notes=[*_notes(asked, rows, names, is_told=known is not None), *_of_registry(known, repository, owed)],
     )
@@ -187,7 +189,7 @@ def _builds(connection: Connection, asked: _Asked, digest: str | None) -> Iterat
 
 def _left_out(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
     """Deliveries of late that say something of the image and were not, or not yet, taken at their word."""
-    found = deliveries.mentioning(connection, str(asked.image), limit=_MOST_TOLD)
+    found = deliveries.mentioning(connection, named_in_texts(str(asked.image)), limit=_MOST_TOLD)
     for row in found:
         what = f"{row.state}: {row.error or row.outcome or ''}"
         yield TellingView(at=row.received_at, what=what, source=row.source, delivery=row.id)
@@ -199,9 +201,8 @@ def _promotions(connection: Connection, row: PolicyRow, tag: str) -> Iterator[Ta
         yield TagPromotionView.of(one)
 
 
-def _of_policy(database: Database, asked: _Asked, row: PolicyRow, *, scans: Scans, now: datetime) -> TagPolicyView:
-    details = policy_details(row)
-    found, state = find_state(database, asked.systems, details, scans=scans, now=now)
+def _of_policy(database: Database, asked: _Asked, found: FoundPolicy, state: PolicyState) -> TagPolicyView:
+    details, at_most = found.details, consented(state)
     with database.transaction() as connection:
         entries = list(entries_of(connection, found, state))
     stages = [explain_tag(staged, fields, entry, asked.tag) for staged, fields, entry in entries]
@@ -209,9 +210,9 @@ def _of_policy(database: Database, asked: _Asked, row: PolicyRow, *, scans: Scan
         repo=details.repo,
         branch=details.branch,
         policy=str(state.name),
-        selected_tag=state.selection.tag if state.selection is not None else None,
-        verdict=_verdict(state, asked.tag),
-        kept_out=state.problem or state.waits_for or why_no_candidate(state, asked.tag),
+        selected_tag=at_most.selection.tag if at_most.selection is not None else None,
+        verdict=_verdict(at_most, asked.tag),
+        kept_out=state.problem or state.waits_for or why_no_candidate(at_most, asked.tag),
         stages=[TagStageView.of(one) for one in stages],
         notes=[*found.notes, *([] if details.stages else ["no field in Git names the policy, so it proposes nothing"])],
     )

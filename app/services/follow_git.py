@@ -51,10 +51,10 @@ def _moves(run: LaneRun, connection: Connection, states: tuple[PolicyState, ...]
         if row.tag is not None:
             seen[row.stage, row.policy, row.file].add(row.tag)
     found: list[_Moved] = []
+    brought = promotions.merged_last(connection, run.lane)
     for state in states:
         for stage in sorted({one.stage for one in state.fields}):
-            newest = promotions.latest_merged(connection, run.lane, stage=stage, policy=str(state.name))
-            moved = _moved(state, stage, newest, seen)
+            moved = _moved(state, stage, brought.get((stage, str(state.name))), seen)
             if moved is not None:
                 found.append(moved)
     return found

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -20,14 +21,14 @@ def follow_renames(run: LaneRun, view: LaneView) -> None:
     """Move holds, pull requests and history of a policy from a stage that is no more to the one that has its files."""
     if run.claim.last_head in {None, view.commit}:
         return
-    now = _files_of((stage, str(one.policy), one.file) for one, stage in view.staged)
+    now = _files_by_policy(view)
     names = {stage.name for stage in view.rules.stages}
     with run.database.transaction() as connection:
         then = _files_of((row.stage, row.policy, row.file) for row in fields.of(connection, run.lane))
     moved = [
         (old, new)
         for old, files in sorted(then.items())
-        if old[0] not in names and (new := _new_name(old, files, now)) is not None
+        if old[0] not in names and (new := _new_name(old, files, now.get(old[1], {}))) is not None
     ]
     for old, new in moved:
         with run.writing() as connection:
@@ -38,7 +39,7 @@ def follow_renames(run: LaneRun, view: LaneView) -> None:
 
 def orphans(view: LaneView, held: tuple[Hold, ...]) -> Iterator[Report]:
     """Holds whose stage and policy are no longer on the base branch together: they stop nothing, and are told."""
-    present = {(stage, str(one.policy)) for one, stage in view.staged}
+    present = {(stage, policy) for policy, stages in _files_by_policy(view).items() for stage in stages}
     for one in held:
         if (one.stage, one.policy) not in present:
             what = f"{', '.join(one.tags)} of {one.policy} is held in {one.stage} by {one.who} ({one.why})"
@@ -52,10 +53,32 @@ def _files_of(places: Iterator[tuple[str, str, str]]) -> Mapping[Place, frozense
     return {place: frozenset(files) for place, files in found.items()}
 
 
-def _new_name(old: Place, files: frozenset[str], now: Mapping[Place, frozenset[str]]) -> Place | None:
+@dataclass(slots=True)
+class _Files:
+    """The files that a policy has in a stage: of fields, and of those that are refused."""
+
+    sure: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+    def may_be(self, files: frozenset[str]) -> bool:
+        """Whether the fields were in these files: what is refused now was perhaps none then either."""
+        return self.sure <= files <= self.sure | self.refused
+
+
+def _files_by_policy(view: LaneView) -> Mapping[str, Mapping[str, _Files]]:
+    """The files of each policy by stage."""
+    found: dict[str, dict[str, _Files]] = defaultdict(lambda: defaultdict(_Files))
+    for one, stage in view.staged:
+        found[str(one.policy)][stage].sure.add(one.file)
+    for kept_back, stage in view.refused:
+        found[str(kept_back.policy)][stage].refused.add(kept_back.file)
+    return found
+
+
+def _new_name(old: Place, files: frozenset[str], now: Mapping[str, _Files]) -> Place | None:
     """The one place that has the policy's files now."""
-    found = [place for place, theirs in now.items() if place[1] == old[1] and theirs == files]
-    return found[0] if len(found) == 1 else None
+    found = [stage for stage, theirs in now.items() if theirs.may_be(files)]
+    return (found[0], old[1]) if len(found) == 1 else None
 
 
 def _is_known(connection: Connection, lane: str, place: Place) -> bool:

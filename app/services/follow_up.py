@@ -24,7 +24,8 @@ class Followed:
 
     `is_behind` tells that one was merged, perhaps after the heads were fetched: planned on them, its tag would be
     proposed once more. `listed` are all that the forge lists from branches below our prefix, whosever they are.
-    `carried` tells of each of these branches what it carries, None: a person's work.
+    `carried` tells of each of these branches what it carries, None: a person's work. `is_untold`: Git shows a merge of
+    which the forge has not told.
     """
 
     open: Mapping[int, PullRequestSeen]
@@ -32,6 +33,7 @@ class Followed:
     lent: Mapping[str, int]
     carried: Mapping[str, PushedHead | None]
     is_behind: bool = False
+    is_untold: bool = False
 
 
 def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> Followed:
@@ -70,7 +72,8 @@ def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> Followed:
             _note_closed(run, row, pull, notes)
         else:
             still_open[row.number] = seen
-    return Followed(still_open, listed, _lent(run, listed.values()), carried, is_behind)
+    lent = _lent(run, listed.values())
+    return Followed(still_open, listed, lent, carried, is_behind=is_behind, is_untold=not all(told_now))
 
 
 def _listed(run: LaneRun) -> Mapping[int, PullRequestSeen]:

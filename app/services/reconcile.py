@@ -67,7 +67,7 @@ def reconcile(run: LaneRun) -> None:
     looks = [planned.next_look_at, next_look_at_digests(state.policies, run.now())]
     if not is_settled:
         looks.append(run.now() + backoff(run.claim.attempts))
-    if state.open_pull_requests or planned.proposals or followed.lent:
+    if state.open_pull_requests or planned.proposals or followed.lent or followed.is_untold:
         looks.append(run.now() + run.systems.timing.look_at_pull_requests)
     _remember(run, view, state, planned)
     _drop_unused_selections(run)

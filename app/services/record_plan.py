@@ -132,11 +132,13 @@ def _wait(run: LaneRun, connection: Connection, outcome: Outcome, row: Promotion
 
 
 def _leave(run: LaneRun, connection: Connection, outcome: Outcome, row: PromotionRow | None) -> None:
-    """What people took over stays proposed where it was; what is newer waits."""
-    if row is None:
-        if outcome.image:
-            _begin(run, connection, outcome, outcome.reason)
-    elif row.reason != outcome.reason:
+    """What people took over stays as it was, and what is newer waits; of a policy that is gone nothing begins."""
+    if row is None and outcome.image:
+        row = _begin(run, connection, outcome, outcome.reason)
+    elif row is None:
+        place = {"stage": outcome.stage, "policy": outcome.policy, "tag": outcome.tag or ""}
+        row = promotions.latest(connection, run.lane, **place)
+    if row is not None and row.reason != outcome.reason:
         promotions.move(connection, row.id, row.state, reason=outcome.reason, who=US, at=run.now())
 
 

@@ -94,6 +94,14 @@ def test_a_tag_that_is_gone_lets_the_field_move_backwards() -> None:
 def test_a_text_that_the_policy_cannot_order_may_be_replaced_by_any_tag() -> None:
     plan = app_lane(tag_state("0.9.0"), staging="latest", production="0.5.0").plan()
     assert _proposed(plan)["staging"] == "0.9.0"
+    assert plan.proposals[0].move.downward is None
+
+
+@pytest.mark.parametrize("refused", ["1.0.0", "1.0.0-rc.1"])
+def test_a_move_down_from_a_tag_that_the_policy_has_no_place_for_says_so(refused: str) -> None:
+    lane = app_lane(tag_state("0.9.0"), staging=refused, choice="semver: {range: '<1.0.0'}")
+    [move] = [one.move for one in lane.plan().proposals if one.stage == "staging"]
+    assert str(move.downward) == f"down from {refused}: the policy has no place for {refused} in its order"
 
 
 def test_an_open_pull_request_stays_while_a_newer_tag_waits() -> None:

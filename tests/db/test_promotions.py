@@ -86,6 +86,20 @@ def test_what_was_merged_last_is_in(database: Database) -> None:
     assert last.tag == "1.2.0"
 
 
+def test_a_merge_that_is_corrected_later_is_no_newer_one(database: Database) -> None:
+    with database.transaction() as connection:
+        older = _begin(connection)
+        newer = _begin(connection, replace(NEW, tag="1.3.0"), at=NOW + MINUTE)
+        _move(connection, older, PromotionState.MERGED, {"merged_at": NOW})
+        _move(connection, newer, PromotionState.MERGED, {"merged_at": NOW + MINUTE})
+        _move(connection, older, PromotionState.MERGED, {"merged_by": "ann"})
+        last = promotions.latest_merged(connection, LANE, stage="staging", policy=NEW.policy)
+        by_place = promotions.merged_last(connection, LANE)
+    assert last is not None
+    assert last.tag == "1.3.0"
+    assert by_place == {("staging", NEW.policy): last}
+
+
 def test_a_pull_request_carries_its_open_promotions(database: Database) -> None:
     with database.transaction() as connection:
         begun = _begin(connection)

@@ -78,6 +78,24 @@ def test_a_tag_that_only_a_change_request_built_is_named_with_its_build(lane: La
     assert ("ci", "d7") in {(one.source, one.delivery) for one in found.told}
 
 
+def test_a_tag_that_one_stage_takes_by_consent_is_kept_out_of_the_others_alone(lane: Lane) -> None:
+    staging = "staging: {paths: [apps/staging], requires: {build: {change_requests: allow}}}"
+    rules = f"stages: {{{staging}, production: {{paths: [apps/production]}}}}"
+    lane.config.commit("main", {".fluxbridge.yaml": rules})
+    lane.push("1.1.0")
+    _told_build(lane, "1.1.0", change_id="12")
+    lane.run()
+    found = _asked(lane, "1.1.0")
+    assert _places(found) == {
+        ("app", "staging"): "enters",
+        ("app", "production"): "no candidate",
+        ("edge", "staging"): "enters",
+    }
+    assert {(one.kept_out, one.selected_tag, one.verdict is not None) for one in found.policies} == {
+        (None, "1.1.0", True)
+    }
+
+
 def test_a_tag_that_nobody_told_of_says_so(lane: Lane) -> None:
     lane.run()
     found = _asked(lane, "9.9.9")
@@ -98,17 +116,24 @@ def test_an_image_of_a_registry_that_is_not_configured_says_so(lane: Lane) -> No
     assert any("no registry is configured for quay.io" in note for note in found.notes)
 
 
-def test_a_delivery_that_was_not_taken_at_its_word_is_named(lane: Lane) -> None:
+@pytest.mark.parametrize(
+    ("image", "is_named"), [(str(IMAGE), True), (f"{IMAGE}:1.1.0. no facts", True), (f"{IMAGE}-tools:1.1.0", False)]
+)
+def test_a_delivery_that_was_not_taken_at_its_word_is_named(
+    lane: Lane,
+    image: str,
+    is_named: bool,  # noqa: FBT001 (a column of a table)
+) -> None:
     lane.run()
     new = NewDelivery(source="ci", kind="jenkins", external_id="x", headers={}, body=b"{}", received_at=NOW)
     with lane.database.transaction() as connection:
         kept = deliveries.keep(connection, new)
         claim = deliveries.claim_next(connection, owner="w", now=NOW, lease=timedelta(minutes=1))
         assert claim is not None
-        outcome = f"ignored: source ci may not speak for image {IMAGE}"
+        outcome = f"ignored: source ci may not speak for image {image}"
         deliveries.finish(connection, claim, state=DeliveryState.DONE, outcome=outcome, now=NOW)
     found = _asked(lane, "1.1.0")
-    assert [(one.delivery, one.what) for one in found.left_out] == [(kept, f"done: {outcome}")]
+    assert [(one.delivery, one.what) for one in found.left_out] == ([(kept, f"done: {outcome}")] if is_named else [])
 
 
 def test_an_alias_of_the_registry_is_the_same_image(lane: Lane) -> None:

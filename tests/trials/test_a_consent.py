@@ -1,5 +1,6 @@
 """Tags of change requests enter only where the config repository consents in writing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,9 @@ def test_a_policy_that_matches_barred_tags_only_is_named_with_both_ways_to_conse
         assert "only builds of change requests made the tags that it matches (1.1.0)" in said
         assert "requires: {build: {change_requests: allow}}" in said
         assert 'change_requests: {allow: ["flux-system/app"]}' in said
+    pushed = replace(question, push=f"{IMAGE}:1.3.0")
+    explained = explain_policy(database, lane.systems, pushed, scans=lane.scans, now=lane.now)
+    assert not any("only builds of change requests" in said for said in explained.notes)
 
 
 def test_a_push_is_explained_by_the_reports_of_it_that_were_left_out(tmp_path: Path, database: Database) -> None:

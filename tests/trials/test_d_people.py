@@ -57,6 +57,19 @@ def test_a_merge_that_github_does_not_show_yet_is_known_by_its_author_and_then_b
     assert len(here.events("1.1.0")) == count
 
 
+def test_the_forge_is_looked_at_again_while_only_git_shows_a_merge(github_crew: Open) -> None:
+    here = github_crew()
+    assert isinstance(here.host, GitHubHost)
+    pull = here.propose("1.1.0")
+    before = here.config.head("main")
+    here.merge_by_git(pull.head, "no-ff", is_noticed=False)
+    here.run()
+    assert here.lane_row().next_look_at is not None
+    here.host.server.notice("main", before, by=MIRA)
+    here.run()
+    assert here.lane_row().next_look_at is None
+
+
 @pytest.mark.parametrize("how", ["no-ff", "ff"])
 def test_a_branch_that_a_person_pushed_to_and_merged_with_git_is_merged_too(crew: Open, how: GitMergeKind) -> None:
     here = crew()
@@ -121,6 +134,18 @@ def test_the_plan_says_that_a_branch_is_left_to_people(crew: Open) -> None:
     assert said["1.5.0"] == ("left to people", PUSHED)
     assert here.plan().proposals == []
     assert here.states() == {"1.1.0": PromotionState.PROPOSED, "1.5.0": PromotionState.WAITING}
+
+
+def test_one_that_was_reopened_after_its_policy_went_is_told_of_once(crew: Open) -> None:
+    here = crew()
+    pull = here.propose("1.1.0")
+    here.host.close(pull.number)
+    here.run()
+    here.push_to("main", {"images/app.yaml": ""})
+    here.push_to(pull.head, {"mine.yaml": "a: 1\n"})
+    here.host.reopen(pull.number)
+    here.run(3)
+    assert sum(text.startswith(PUSHED) for text in here.host.comments(pull.number)) == 1
 
 
 def test_after_a_lost_data_folder_the_plan_says_what_will_not_be_done(crew: Open) -> None:

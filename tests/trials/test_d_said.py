@@ -4,6 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from app.core.facts import BuildResult
+from app.core.promotion.gates import TagState
+from app.core.promotion.holds import Hold
+from app.core.promotion.plans import Closure
 from app.db.promotions import PromotionState
 from tests.core.lanes import Lane as PlannedLane
 from tests.core.lanes import app_lane, hold, policy_file, report, tag_state
@@ -28,6 +32,22 @@ def test_a_pull_request_that_is_being_closed_makes_room_for_another_in_the_same_
 def test_a_hold_is_one_of_its_stage_alone(held: str, proposed: list[str]) -> None:
     lane = replace(app_lane(tag_state("1.1.0", report("1.1.0"))), holds=(hold(held, "1.1.0"),))
     assert [one.stage for one in lane.plan().proposals] == proposed
+
+
+@pytest.mark.parametrize(
+    ("newer", "holds"),
+    [
+        pytest.param(tag_state("1.2.0"), (), id="waits"),
+        pytest.param(tag_state("1.2.0", report("1.2.0")), (hold("production", "1.2.0"),), id="is held"),
+        pytest.param(tag_state("1.2.0", report("1.2.0", BuildResult.FAILURE)), (), id="failed"),
+    ],
+)
+def test_a_tag_that_is_in_the_base_branch_already_is_said_to_be_whatever_becomes_of_a_newer_one(
+    newer: TagState, holds: tuple[Hold, ...]
+) -> None:
+    lane = app_lane(newer, tag_state("1.1.0", report("1.1.0")), production="1.1.0")
+    planned = replace(lane, holds=holds, pulls=(open_one(7, "production", "1.1.0"),)).plan()
+    assert planned.closures == (Closure(7, "the base branch has this tag already", is_in_base=True),)
 
 
 # D10
@@ -76,6 +96,18 @@ def test_a_hold_moves_along_when_its_stage_is_renamed(crew: Open) -> None:
     here.host.reopen(pull.number)
     here.run()
     assert ([one.number for one in here.open_ones()], here.held()) == ([pull.number], [])
+
+
+def test_a_hold_moves_along_also_where_its_field_cannot_be_written_any_more(crew: Open) -> None:
+    here = crew({**FILES, ".fluxbridge.yaml": _HELD_STAGES.format(name="prod")})
+    here.host.close(here.propose("1.1.0").number)
+    here.run()
+    template = deployment("1.0.0").replace(":1.0.0 ", ":1.0.0-{{ .Values.suffix }} ")
+    here.push_to("main", {".fluxbridge.yaml": _HELD_STAGES.format(name="production"), "apps/app.yaml": template})
+    here.run()
+    assert [one.standing for one in here.plan().outcomes] == ["stuck"]
+    assert here.held() == [(MIRA, "production", ("1.1.0",))]
+    assert [one.what for one in here.plan().noticed if "no field of that policy" in one.what] == []
 
 
 def test_what_is_open_and_what_was_let_in_moves_along_when_its_stage_is_renamed(crew: Open) -> None:

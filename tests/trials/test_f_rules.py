@@ -20,6 +20,9 @@ _MOST_S = 5.0
         pytest.param(b"stages: &s {a: {paths: [a]}}\nother: *s\n", "line 1: anchors, aliases", id="an alias"),
         pytest.param(b"stages: {a: {<<: {paths: [a]}}}\n", "line 1: anchors, aliases and merge keys", id="a merge key"),
         pytest.param(b"[" * 100_000, "nested more than 200 levels deep", id="a hundred thousand brackets"),
+        pytest.param(
+            b'- "\\ud800"\n- ' + b"[" * 4_000, "nested more than 200 levels deep", id="brackets after half a letter"
+        ),
         pytest.param(_STAGES, "it has more than 30000 values", id="thousands of stages"),
         pytest.param(
             b"".join(b"k%d: &n%d x\n" % (n, n) for n in range(9_000)), "line 1: anchors", id="thousands of anchors"

@@ -67,14 +67,14 @@ def decode(content: bytes) -> Text:
 def read_events(characters: str) -> list[Event]:
     """Parse every document of a text, as Flux does. Marks count characters. Raises Unparsable."""
     try:
-        return list(_events(YAML(typ="safe"), characters))
+        return list(bounded_events(YAML(typ="safe"), characters))
     except MarkedYAMLError as error:
         if error.problem != _READ_BY_TODAYS_PARSERS:
             raise _unparsable(error, characters) from error
     except YAMLError as error:
         raise _unparsable(error, characters) from error
     try:
-        return list(map(_refuse_half_characters, _events(YAML(typ="safe", pure=True), characters)))
+        return list(map(_refuse_half_characters, bounded_events(YAML(typ="safe", pure=True), characters)))
     except (YAMLError, AssertionError, ValueError) as error:
         # The slow parser asserts where a directive names a version that it does not know.
         raise _unparsable(error, characters) from error
@@ -89,7 +89,8 @@ def _unparsable(error: Exception, characters: str) -> Unparsable:
     return Unparsable(error.problem or "unknown problem", line=line + 1)
 
 
-def _events(parser: YAML, characters: str) -> Iterator[Event]:
+def bounded_events(parser: YAML, characters: str) -> Iterator[Event]:
+    """One parser's events, up to the first that Flux refuses or that is nested too deeply. Raises Unparsable."""
     depth = 0
     anchors: set[str] = set()
     for event in parser.parse(characters):

@@ -13,7 +13,12 @@ MOST_NAMED = 3
 
 def in_stage(state: PolicyState, stage: Stage, rules: Rules) -> PolicyState:
     """A policy as one stage sees it: with tags of change requests among its candidates where these may enter."""
-    if state.with_changes is None or not rules.takes_change_requests(stage, state.name):
+    return consented(state) if rules.takes_change_requests(stage, state.name) else state
+
+
+def consented(state: PolicyState) -> PolicyState:
+    """A policy as those of its stages see it that let tags of change requests in; the same where none does."""
+    if state.with_changes is None:
         return state
     tags = {name: with_consent(tag) for name, tag in state.tags.items()}
     return replace(state, selection=state.with_changes, tags=tags, barred_tags=())

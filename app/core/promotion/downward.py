@@ -11,7 +11,7 @@ from app.core.promotion.state import FieldState
 
 @dataclass(frozen=True, slots=True)
 class Downward:
-    """That a move goes below what is in Git, by the policy's own order, and its cause for people."""
+    """That a move goes below what is in Git, as the policy reads tags, and its cause for people."""
 
     from_tag: str
     cause: str
@@ -36,6 +36,8 @@ def downward_to(
             return Downward(there, "the policy's spec changed")
         if is_gone_from_git(there, tags):
             return Downward(there, f"tag {there} is gone from the registry")
+        if order.compare(there, there) is None:
+            return Downward(there, f"the policy has no place for {there} in its order")
     return None
 
 

@@ -13,7 +13,9 @@ from app.core.promotion.present import other_image, present_tag, why_moved, why_
 from app.core.promotion.proposals import Change, Move, Proposal
 from app.core.promotion.rules import Stage
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
-from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_one, candidates_for, walk
+from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_one, candidates_for, is_there, walk
+
+_THERE = "the base branch has this tag already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldStat
     if found.waiting is not None:
         return _waiting_part(state, policy, fields, entry, found)
     if found.passed is None or not found.passed.changes:
-        closure = _closure(found, open_one, open_one.tags.get(name)) if open_one else None
+        closure = _closure(policy, fields, found, open_one) if open_one else None
         return _Part((*_refusals(found, said), _idle(policy, fields, found, said)), closure=closure)
     proposal = _propose(state, policy, fields, entry.stage, found.passed)
     return _Part((*_refusals(found, said), _proposed(proposal, said)), proposal=proposal)
@@ -159,8 +161,7 @@ def _waiting_part(
     if isinstance(kept, Passed):
         waits = replace(said, reason=kept.answer.reason, tag=present, digest=None)
         return _Part(outcomes if present == tag.tag else (*outcomes, waits), look_at=found.look_at)
-    closure = Closure(open_one.number, "its tag no longer passes the gates")
-    return _Part(outcomes, closure=closure, look_at=found.look_at)
+    return _Part(outcomes, closure=_closure(policy, fields, found, open_one), look_at=found.look_at)
 
 
 def _propose(
@@ -274,17 +275,22 @@ def _idle(policy: PolicyState, fields: Sequence[FieldState], found: Walk, said: 
     return replace(said, standing=Standing.CURRENT, reason=why, tag=said.from_tag)
 
 
-def _closure(found: Walk, open_one: OpenPullRequest, tag: str | None) -> Closure:
+def _closure(policy: PolicyState, fields: Sequence[FieldState], found: Walk, open_one: OpenPullRequest) -> Closure:
+    """Why one that is open goes; its tag may have come into the base branch by its merge, whatever the walk met."""
+    tag = open_one.tags.get(str(policy.name))
+    if tag is not None and is_there(policy, fields, tag):
+        return Closure(open_one.number, _THERE, is_in_base=True)
     why = next((answer.reason for failed, answer in found.failed if failed.tag == tag), None)
-    has_tag = found.passed is not None and found.passed.tag.tag == tag
-    return Closure(open_one.number, why or _why_nothing(found), is_in_base=why is None and has_tag)
+    return Closure(open_one.number, why or _why_nothing(found))
 
 
 def _why_nothing(found: Walk) -> str:
     if found.held is not None:
         return f"held: {found.held.why}, by {found.held.who}"
+    if found.waiting is not None:
+        return "its tag no longer passes the gates"
     if found.passed is not None:
-        return "the base branch has this tag already"
+        return _THERE
     if found.skipped:
         return f"no candidate passed among the first {len(found.failed)}; {found.skipped} more were not looked at"
     return "no candidate passes" if found.failed else "the policy has no newer candidate"

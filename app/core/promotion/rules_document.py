@@ -9,7 +9,7 @@ from ruamel.yaml.events import AliasEvent, Event, NodeEvent, ScalarEvent
 
 from app.core.errors import Invalid
 from app.core.flux.declared import RULES_FILE
-from app.core.manifests.parsing import Unparsable, decode, read_events
+from app.core.manifests.parsing import Unparsable, bounded_events, decode, read_events
 from app.core.manifests.stand_ins import explain_stand_in
 
 _LARGEST = 256 * 1024
@@ -74,5 +74,5 @@ def _nodes(content: bytes) -> Iterator[NodeEvent]:
     except Unparsable as error:
         if _READ_BY_THE_SLOW_PARSER not in str(error):
             raise
-        events = YAML(typ="safe", pure=True).parse(characters)
+        events = bounded_events(YAML(typ="safe", pure=True), characters)
     return (event for event in events if isinstance(event, NodeEvent))

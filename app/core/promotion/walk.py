@@ -59,8 +59,7 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
     failed: list[tuple[TagState, GateAnswer]] = []
     for tag in islice(candidates.tags, MOST_CANDIDATES):
         known = state.tags[tag]
-        changes = changes_for(state, fields, known)
-        if changes == () or (isinstance(changes, CannotWrite) and have_it(fields, tag)):
+        if is_there(state, fields, tag):
             answer = GateAnswer(Verdict.PASS, known.doubt or "it is there already")
             return Walk(passed=Passed(known, answer, ()), failed=tuple(failed))
         hold = _hold_on(tag, state, entry)
@@ -107,6 +106,13 @@ def _ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: 
     if answer.verdict is not Verdict.PASS:
         return answer
     return Passed(known, answer, changes, downward_to(known.tag, fields, compiled=state.compiled, tags=state.tags))
+
+
+def is_there(state: PolicyState, fields: Sequence[FieldState], tag: str) -> bool:
+    """Tell whether nothing of a tag is left to write; by the tag alone where its text cannot be told."""
+    known = state.tags.get(tag)
+    changes = changes_for(state, fields, known) if known is not None else None
+    return have_it(fields, tag) if changes is None or isinstance(changes, CannotWrite) else not changes
 
 
 def have_it(fields: Sequence[FieldState], tag: str) -> bool:
