@@ -232,6 +232,7 @@ def _config_repo(
         builder=_builder(one, mirror),
         forge_budget=one.forge.budget if isinstance(one.forge, GitHubForge) else "local",
         writes_per_hour=one.forge.writes_per_hour if isinstance(one.forge, GitHubForge) else None,
+        update_every=timedelta(seconds=one.forge.update_every_s if isinstance(one.forge, GitHubForge) else 0),
         sender=_webhook_sender(one, forge),
         is_local=isinstance(forge, LocalForge),
         tell_flux=tell_flux,

@@ -104,6 +104,7 @@ def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...], foll
         taken=_taken(followed),
         lent=followed.lent,
         is_observing=run.repo.is_observing,
+        update_every=run.repo.update_every,
     )
 
 
@@ -118,6 +119,7 @@ def _open_one(row: PullRequestRow, followed: Followed) -> OpenPullRequest:
         tags=head.tags if head is not None and row.tags else row.tags,
         branch=row.branch,
         left_because=MOVED if not row.tags else PUSHED if is_taken else None,
+        given_at=head.recorded_at if head is not None else None,
     )
 
 

@@ -49,9 +49,9 @@ class ConfigRepo:
 
     `look` gives names and ids that change whenever its branches (for a local forge its pull requests too) do.
     `builder` proves that what was edited still builds, where that is asked for. `sender` is what sent its webhooks and
-    would send them once more; `writes_per_hour` is what `forge_budget` holds (None: it has no end); `is_local` tells
-    that `look` shows its pull requests too. `tell_flux` is given the revision that a merge made (`main@sha1:…`); it
-    neither waits for Flux nor raises.
+    would send them once more; `writes_per_hour` is what `forge_budget` holds (None: it has no end), and a pull request
+    gets a newer tag at most once in `update_every`; `is_local` tells that `look` shows its pull requests too.
+    `tell_flux` is given the revision that a merge made (`main@sha1:…`); it neither waits for Flux nor raises.
     """
 
     name: str
@@ -67,6 +67,7 @@ class ConfigRepo:
     builder: ManifestBuilder | None = None
     forge_budget: str = ""
     writes_per_hour: int | None = None
+    update_every: timedelta = timedelta(0)
     sender: WebhookSender | None = None
     is_local: bool = False
     tell_flux: Callable[[str], None] = tell_nobody

@@ -15,6 +15,7 @@ from app.settings.fields import (
     IdentityPart,
     LoginName,
     Name,
+    NoOrSomeSeconds,
     ProxyUrl,
     Section,
     WebUrl,
@@ -45,6 +46,10 @@ class GitHubForge(Section):
     writes_per_hour: Count = 400
     """How many requests that change something all processes together send in an hour; sixty may follow on each other.
     GitHub allows 500. The same for all config repositories with one token.
+    """
+    update_every_s: NoOrSomeSeconds = 30.0
+    """An open pull request gets a newer tag at most once in this time, the newest then, so that one busy image does not
+    spend what others need. What is new is opened at once, and a tag that fails meanwhile is replaced at once.
     """
 
     @property

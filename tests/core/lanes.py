@@ -92,6 +92,7 @@ class Lane:
     waits_for: str | None = None
     began: Mapping[tuple[str, str, str], datetime] = field(default_factory=dict)
     is_observing: bool = False
+    update_every: timedelta = timedelta(0)
 
     def state(self) -> LaneState:
         """Read the files as a lane run does."""
@@ -106,6 +107,7 @@ class Lane:
             open_pull_requests=self.pulls,
             began=self.began,
             is_observing=self.is_observing,
+            update_every=self.update_every,
         )
 
     def plan(self, *, after: timedelta = timedelta(0)) -> Plan:

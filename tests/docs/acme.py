@@ -31,6 +31,8 @@ FLEET = {
     "apps/production/app.yaml": deployment("1.1.0"),
 }
 
+_AT_ONCE = "paced: false, update_every_s: 0"
+
 
 @dataclass(slots=True)
 class Acme:
@@ -55,7 +57,7 @@ class Acme:
             "skopeo copy": "skopeo --insecure-policy copy --src-tls-verify=false --dest-tls-verify=false",
             "skopeo inspect": "skopeo inspect --tls-verify=false",
             "https://github.com/acme/fleet.git": self.github.git_url,
-            "repository: acme/fleet,": f'repository: acme/fleet, paced: false, api_url: "{self.github.api_url}",',
+            "repository: acme/fleet,": f'repository: acme/fleet, {_AT_ONCE}, api_url: "{self.github.api_url}",',
             "https://ci.acme.example": self.jenkins.url,
             "https://fluxbridge.acme.example": self.url,
             "{host: 0.0.0.0, port: 8080}": f"{{port: {self.url.rpartition(':')[2] if self.output else 0}}}",

@@ -43,7 +43,8 @@ def test_killed_between_push_and_opening_it_opens_exactly_one_pull_request(
         registry.put(APP, "1.0.0", manifest("1.0.0"))
         digest = registry.put(APP, "1.1.0", manifest("1.1.0"))
         github.push("main", fleet(), by=_BOT)
-        where = f'repository: acme/fleet, api_url: "{github.api_url}", token: {{env: GITHUB_TOKEN}}, paced: false'
+        at_once = "paced: false, update_every_s: 0"
+        where = f'repository: acme/fleet, api_url: "{github.api_url}", token: {{env: GITHUB_TOKEN}}, {at_once}'
         forge = f"{{kind: github, {where}}}"
         settings_file = tmp_path / "fluxbridge.yaml"
         settings = settings_text(tmp_path, github.git_url, registry.host, database_url, forge=forge)

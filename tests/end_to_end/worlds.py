@@ -187,7 +187,7 @@ def github_world(folder: Path, database: str) -> Iterator[GitHubWorld]:
             github.git_url,
             registry.host,
             database,
-            forge=f"{{{forge}, paced: false}}",
+            forge=f"{{{forge}, paced: false, update_every_s: 0}}",
             more_sources="  github: {kind: github, secret: {env: GITHUB_HOOK}}\n",
         )
         with started(folder, settings, config=github.repository, registry=registry, environment=environment) as bridge:

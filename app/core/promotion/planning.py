@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from app.core.promotion.branches import branch_beside, branch_name
 from app.core.promotion.consent import in_stage, only_barred_words
 from app.core.promotion.gates import GateAnswer, TagState, deciding_build
+from app.core.promotion.holds import Hold
 from app.core.promotion.leaving import PUSHED, Left
 from app.core.promotion.plans import Closure, Outcome, Plan, Standing
 from app.core.promotion.present import other_image, present_tag, why_moved, why_no_tag
@@ -100,6 +101,9 @@ def _plan_part(state: LaneState, policy: PolicyState, fields: Sequence[FieldStat
     if found.passed is None or not found.passed.changes:
         closure = _closure(policy, fields, found, open_one) if open_one else None
         return _Part((*_refusals(found, said), _idle(policy, fields, found, said)), closure=closure)
+    paced = _paced_part(state, policy, fields, entry, found)
+    if paced is not None:
+        return paced
     proposal = _propose(state, policy, fields, entry.stage, found.passed)
     return _Part((*_refusals(found, said), _proposed(proposal, said)), proposal=proposal)
 
@@ -151,17 +155,60 @@ def _waiting_part(
     if open_one is None:
         return _Part(outcomes, look_at=found.look_at)
     present = open_one.tags.get(said.policy)
-    candidates = candidates_for(policy, fields)
-    if present not in candidates.tags and not candidates.is_whole:
+    if _is_unknown(policy, fields, present):
         return _Part((), needs_all=True)
-    kept = ask_one(policy, fields, entry, present) if present and present in candidates.tags else None
+    kept = _fares(policy, fields, entry, present)
     if isinstance(kept, Passed) and kept.changes:
         proposal = _propose(state, policy, fields, entry.stage, kept)
         return _Part((*outcomes, _proposed(proposal, said)), proposal=proposal, look_at=found.look_at)
     if isinstance(kept, Passed):
         waits = replace(said, reason=kept.answer.reason, tag=present, digest=None)
         return _Part(outcomes if present == tag.tag else (*outcomes, waits), look_at=found.look_at)
-    return _Part(outcomes, closure=_closure(policy, fields, found, open_one), look_at=found.look_at)
+    closure = _closure(policy, fields, found, open_one)
+    if isinstance(kept, Hold) and not closure.is_in_base:
+        closure = replace(closure, reason=_held_words(kept))
+    return _Part(outcomes, closure=closure, look_at=found.look_at)
+
+
+def _paced_part(
+    state: LaneState, policy: PolicyState, fields: Sequence[FieldState], entry: Entry, found: Walk
+) -> _Part | None:
+    """Shortly after a pull request got its tag it keeps it, unless that fails; None where the newer one is due."""
+    said = _said(policy, fields, entry.stage.name)
+    open_one = _open_pull_request(state, stage=said.stage, group=said.policy)
+    if open_one is None or open_one.given_at is None or open_one.left_because is not None or found.passed is None:
+        return None
+    present, newer, due_at = open_one.tags.get(said.policy), found.passed.tag, open_one.given_at + state.update_every
+    if present == newer.tag or entry.now >= due_at:
+        return None
+    if _is_unknown(policy, fields, present):
+        return _Part((), needs_all=True)
+    kept = _fares(policy, fields, entry, present)
+    if not isinstance(kept, Passed) or not kept.changes:
+        return None
+    every = f"{state.update_every.total_seconds():g} s"
+    reason = f"its pull request got {present} a moment ago, and a newer tag once in {every} (forge.update_every_s)"
+    waits = replace(said, standing=Standing.WAITING, reason=reason, tag=newer.tag, digest=newer.digest)
+    proposal = _propose(state, policy, fields, entry.stage, kept)
+    return _Part((*_refusals(found, said), waits, _proposed(proposal, said)), proposal=proposal, look_at=due_at)
+
+
+def _is_unknown(policy: PolicyState, fields: Sequence[FieldState], tag: str | None) -> bool:
+    """Whether a tag may be a candidate that was not looked at."""
+    candidates = candidates_for(policy, fields)
+    return tag not in candidates.tags and not candidates.is_whole
+
+
+def _fares(
+    policy: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str | None
+) -> Passed | GateAnswer | Hold | None:
+    """How a tag fares by itself; None where it is no candidate."""
+    is_candidate = tag is not None and tag in candidates_for(policy, fields).tags
+    return ask_one(policy, fields, entry, tag) if tag is not None and is_candidate else None
+
+
+def _held_words(hold: Hold) -> str:
+    return f"held: {hold.why}, by {hold.who}"
 
 
 def _propose(
@@ -286,7 +333,7 @@ def _closure(policy: PolicyState, fields: Sequence[FieldState], found: Walk, ope
 
 def _why_nothing(found: Walk) -> str:
     if found.held is not None:
-        return f"held: {found.held.why}, by {found.held.who}"
+        return _held_words(found.held)
     if found.waiting is not None:
         return "its tag no longer passes the gates"
     if found.passed is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.core.errors import Invalid
 from app.core.flux.objects import Policy, PolicyName
@@ -99,7 +99,8 @@ class PolicyState:
 class OpenPullRequest:
     """A pull request of ours that is open now, with the tag that its branch's head would bring for each policy.
 
-    `left_because` is set where a person took it over: nothing is pushed to its branch, and it is not closed.
+    `left_because` is set where a person took it over: nothing is pushed to its branch, and it is not closed. `given_at`
+    is when we pushed that head.
     """
 
     number: int
@@ -108,6 +109,7 @@ class OpenPullRequest:
     tags: Mapping[str, str]
     branch: str = ""
     left_because: str | None = None
+    given_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ class LaneState:
 
     `began` tells since when a (stage, policy, tag) has been wanted: the oldest is proposed first. `taken` are branches
     that hold a person's work, each with the pull request that is open from it; `lent` are those from which one goes
-    into another base, with its number.
+    into another base, with its number. A pull request gets a newer tag at most once in `update_every`.
     """
 
     prefix: str
@@ -129,6 +131,7 @@ class LaneState:
     taken: Mapping[str, int | None] = field(default_factory=dict)
     lent: Mapping[str, int] = field(default_factory=dict)
     is_observing: bool = False
+    update_every: timedelta = timedelta(0)
 
 
 def tag_in(part: Part, text: str) -> str | None:

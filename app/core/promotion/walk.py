@@ -75,11 +75,16 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
     return Walk(failed=tuple(failed), skipped=skipped, needs_all=not candidates.is_whole)
 
 
-def ask_one(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str) -> Passed | GateAnswer | None:
+def ask_one(
+    state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str
+) -> Passed | GateAnswer | Hold | None:
     """How one tag fares by itself, as the walk would ask; None where it is unknown or every field has it.
 
     One that passes and cannot be written for now, or waits for its registry's word, has no changes.
     """
+    hold = _hold_on(tag, state, entry)
+    if hold is not None:
+        return hold
     known = state.tags.get(tag)
     changes = changes_for(state, fields, known) if known is not None else ()
     if known is None or changes == ():
