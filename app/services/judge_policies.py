@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -13,7 +13,7 @@ from app.core.images import ImageName
 from app.core.policies.advance import Standing, advance, chosen_only, standing_among
 from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
 from app.core.policies.spec import PolicySpec
-from app.core.promotion.consent import barred_by_changes, is_candidate
+from app.core.promotion.consent import MOST_NAMED, barred_by_changes, is_candidate
 from app.core.promotion.downward import is_gone_from_git
 from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState, PolicyState, tag_in
@@ -27,9 +27,8 @@ from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, Systems
 
 _MOST_EVALUATIONS = 3
-_MOST_BARRED = 10
 _NO_SPEC = "none"
-NOT_LISTED = "catalogue not listed"
+_NOT_LISTED = "catalogue not listed"
 _UNKNOWN = Selection(
     tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
 )
@@ -155,8 +154,8 @@ def read_texts(connection: Connection, lane: str) -> Texts:
 class Doubts:
     """What stands in the way of the registries' word: those that are doubted, and why a repository is not listed."""
 
-    registries: AbstractSet[str] = frozenset()
-    problems: Mapping[ImageName, str] = field(default_factory=dict)
+    registries: AbstractSet[str]
+    problems: Mapping[ImageName, str]
 
 
 def read_doubts(connection: Connection, systems: Systems, knowledge: Knowledge) -> Doubts:
@@ -177,7 +176,7 @@ def judge(  # noqa: PLR0913, PLR0917 (all that decides)
     refused: dict[str, dict[str, str]] = defaultdict(dict)
     for kept_back, stage in view.refused:
         refused[str(kept_back.policy)].setdefault(stage, str(kept_back))
-    known = _Known(systems, knowledge, ready, doubts.registries, doubts.problems)
+    known = _Known(systems, knowledge, ready, doubts)
     near = _near_misses(view)
     states: list[PolicyState] = []
     for policy in view.tree.policies:
@@ -205,25 +204,24 @@ def _near_misses(view: LaneView) -> Mapping[str, Sequence[Report]]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of images; nothing that is in Git counts as gone from the `doubted` registries."""
+    """What is known of images; nothing that is in Git counts as gone from the registries that are doubted."""
 
     systems: Systems
     images: Knowledge
     ready: ReadyPolicies
-    doubted: AbstractSet[str]
-    problems: Mapping[ImageName, str]
+    doubts: Doubts
 
     def doubt_of(self, image: ImageName) -> str | None:
         """Why tags in Git count as there although they are gone; None: they are gone."""
-        if image.registry not in self.doubted:
+        if image.registry not in self.doubts.registries:
             return None
         command = held_back.accepting(SWEEP, key_of(image.registry))
         return f"many tags are gone from {image.registry} at once: `{command}` says that they are"
 
     def unlisted(self, image: ImageName) -> str:
         """That a repository was never listed in full, and what stood in the way the last time."""
-        problem = self.problems.get(image)
-        return f"{NOT_LISTED}: {problem}" if problem else NOT_LISTED
+        problem = self.doubts.problems.get(image)
+        return f"{_NOT_LISTED}: {problem}" if problem else _NOT_LISTED
 
 
 def _by_image(view: LaneView, systems: Systems) -> Mapping[ImageName, Sequence[Policy]]:
@@ -264,7 +262,8 @@ def _judge_policy(
         return PolicyState(policy=policy, compiled=compiled, waits_for="registry not configured", fields=states)
     knowledge = known.images[image]
     if knowledge is None:
-        return PolicyState(policy=policy, compiled=compiled, waits_for=known.unlisted(image), fields=states)
+        waits = known.unlisted(image)
+        return PolicyState(policy=policy, compiled=compiled, waits_for=waits, is_unlisted=True, fields=states)
     tags = dict(knowledge.tags)
     in_git = {one.own_tag for one in states if one.own_tag is not None}
     for tag in in_git - tags.keys():
@@ -289,7 +288,7 @@ def _select_among_all(state: PolicyState, compiled: CompiledPolicy, present: set
         state,
         selection=compiled.select(candidates | present),
         with_changes=compiled.select(candidates | barred | present) if _consents(state, view) else None,
-        barred_tags=compiled.select(barred).ranked[:_MOST_BARRED] if is_empty else (),
+        barred_tags=compiled.select(barred).ranked[: MOST_NAMED + 1] if is_empty else (),
     )
 
 
@@ -330,10 +329,9 @@ def image_of(spec_hash: str) -> str:
     return "" if fingerprint == _NO_SPEC else image
 
 
-def _came_under(policy: Policy, one: Field, texts: Texts, *, is_usable: bool) -> str | None:
+def _came_under(present: str, one: Field, texts: Texts, *, is_usable: bool) -> str | None:
     """The hash of what a text came under: the present one where no run has seen it, none while that chooses nothing."""
-    known = {one for one in texts.get((str(policy.name), one.file, one.marked.text), set()) if image_of(one)}
-    present = spec_hash(policy)
+    known = {one for one in texts.get((str(one.policy), one.file, one.marked.text), set()) if image_of(one)}
     if not known:
         return present if is_usable else None
     return present if present in known else min(known)
@@ -342,11 +340,13 @@ def _came_under(policy: Policy, one: Field, texts: Texts, *, is_usable: bool) ->
 def _field_states(
     policy: Policy, staged: Sequence[tuple[Field, str]], texts: Texts, systems: Systems, *, is_usable: bool
 ) -> tuple[FieldState, ...]:
-    came = {one: _came_under(policy, one, texts, is_usable=is_usable) for one, _ in staged}
+    present = spec_hash(policy)
+    came = {one: _came_under(present, one, texts, is_usable=is_usable) for one, _ in staged}
     before = {one: image_of(spec) for one, spec in came.items() if spec is not None}
     others = other_images(list(came), policy, came_under=before, known_as=systems.known_as)
-    present = (None, spec_hash(policy))
     return tuple(
-        FieldState(one, stage, is_same_spec=came[one] in present, came_under=came[one], other_image=others.get(one))
+        FieldState(
+            one, stage, is_same_spec=came[one] in {None, present}, came_under=came[one], other_image=others.get(one)
+        )
         for one, stage in staged
     )

@@ -24,7 +24,6 @@ from app.services.follow_flux import follow_flux
 from app.services.follow_git import follow_git
 from app.services.follow_renames import follow_renames, orphans
 from app.services.follow_up import Followed, follow_pull_requests
-from app.services.judge_policies import NOT_LISTED
 from app.services.lane_run import US, LaneRun, LostLane
 from app.services.learn_digests import learn_digests, next_look_at_digests
 from app.services.leave_to_people import not_told_yet, tell_left
@@ -169,7 +168,7 @@ def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> 
         remember_expected(connection, run.lane, held)
     # Facts of images, not the lane's own: who holds the lane's row must not wait for an image that a delivery holds.
     for one in state.policies:
-        if one.waits_for is not None and one.waits_for.startswith(NOT_LISTED) and one.policy.image is not None:
+        if one.is_unlisted and one.policy.image is not None:
             with run.database.transaction() as connection:
                 catalogue.wish_listing(connection, run.systems.known_as(one.policy.image), run.now())
     _owe_doubted(run, state)

@@ -9,6 +9,7 @@ from app.core.promotion.rules_document import InvalidRules
 
 _NESTED = b"a0: &a0 {x: 1}\n" + b"".join(b"a%d: &a%d {<<: [*a%d, *a%d]}\n" % (n, n, n - 1, n - 1) for n in range(1, 24))
 _STAGES = b"stages:\n" + b"".join(b"  s%d: {paths: [apps/s%d]}\n" % (n, n) for n in range(7_000))
+_PATTERNS = b"stages: {all: {paths: [" + b",".join(b"'**/%d.yaml'" % n for n in range(5_000)) + b"]}}\n"
 # A bound on CPU of this process, with much room: any of them took half a minute, or had no end.
 _MOST_S = 5.0
 
@@ -23,6 +24,7 @@ _MOST_S = 5.0
         pytest.param(
             b'- "\\ud800"\n- ' + b"[" * 4_000, "nested more than 200 levels deep", id="brackets after half a letter"
         ),
+        pytest.param(_PATTERNS, "more than 1000 paths with", id="thousands of patterns"),
         pytest.param(_STAGES, "it has more than 30000 values", id="thousands of stages"),
         pytest.param(
             b"".join(b"k%d: &n%d x\n" % (n, n) for n in range(9_000)), "line 1: anchors", id="thousands of anchors"

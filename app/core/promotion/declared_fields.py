@@ -69,10 +69,15 @@ def _pattern(written: object) -> str:
     return written
 
 
+def has_too_many_wildcards(glob: str) -> bool:
+    """Tell whether a pattern has more of `*` and `?` than patterns in the rules may have."""
+    return glob.count("*") + glob.count("?") > MOST_WILDCARDS
+
+
 def _glob(written: str) -> str:
     if not {"", ".", ".."}.isdisjoint(written.split("/")):
         raise ValueError("files are named from the top of the repository, as apps/**/values.yaml, without ./ and ../")
-    if written.count("*") + written.count("?") > MOST_WILDCARDS:
+    if has_too_many_wildcards(written):
         raise ValueError(f"files has more than {MOST_WILDCARDS} of * and ? in one pattern: write several")
     return written
 

@@ -10,9 +10,15 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 from app.core.flux.declared import RULES_FILE as RULES_FILE
 from app.core.flux.declared import Declaration
 from app.core.flux.objects import Policy, PolicyName
-from app.core.promotion.declared_fields import MOST_WILDCARDS, StrictModel, WrittenField, WrittenPolicy
+from app.core.promotion.declared_fields import (
+    MOST_WILDCARDS,
+    StrictModel,
+    WrittenField,
+    WrittenPolicy,
+    has_too_many_wildcards,
+)
 from app.core.promotion.rules_document import InvalidRules, read_document
-from app.core.promotion.stage_paths import holds, literal_part
+from app.core.promotion.stage_paths import MOST_PATTERNS, holds, literal_part
 
 ONLY_STAGE = "all"
 _DEFAULT_OPEN_LIMIT = 10
@@ -152,6 +158,8 @@ def _rules(written: _WrittenRules) -> Rules:
         for name, stage in written.stages.items()
     )
     _refuse_shared_paths(stages)
+    if sum(literal_part(path) != path for stage in stages for path in stage.paths) > MOST_PATTERNS:
+        raise InvalidRules(f"the stages have more than {MOST_PATTERNS} paths with * or ?: name folders")
     return Rules(
         roots=tuple(_clean(root) for root in written.roots),
         stages=stages or Rules().stages,
@@ -179,7 +187,7 @@ def _clean(path: str) -> str:
 
 
 def _clean_glob(path: str) -> str:
-    if path.count("*") + path.count("?") > MOST_WILDCARDS:
+    if has_too_many_wildcards(path):
         raise InvalidRules(f"the path {path[:100]!r} has more than {MOST_WILDCARDS} of * and ?: write several")
     return _clean(path)
 

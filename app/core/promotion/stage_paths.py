@@ -9,7 +9,9 @@ from app.core.flux.reach import is_below
 
 _WILDCARD = re.compile(r"[*?]")
 _ANY_NAME = re.compile(r"[*?]+")
-_MOST_COMPILED = 4096
+# Each file is compared with each pattern: so many are ready at once, of several lanes too.
+MOST_PATTERNS = 1000
+_MOST_COMPILED = 4 * MOST_PATTERNS
 
 
 def literal_part(path: str) -> str:

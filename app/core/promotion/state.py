@@ -63,11 +63,11 @@ class FieldState:
 class PolicyState:
     """A policy with all that decides about it. `waits_for` is set while its repository is not known in full.
 
-    `refused` says by stage why none of its fields there is set: one of them cannot be. `proposed_digests` are the
-    digests, by tag, that open pull requests of ours would bring. `with_changes` is what it selects where tags of change
-    requests may enter, None where no stage of its takes them. `barred_tags` are examples of the tags that it matches,
-    where only builds of change requests made all of these. `near_misses` are what the files of its fields have that
-    looks like a marker and sets nothing.
+    `is_unlisted` tells that it waits because no list of it was ever whole. `refused` says by stage why none of its
+    fields there is set: one of them cannot be. `proposed_digests` are the digests, by tag, that open pull requests of
+    ours would bring. `with_changes` is what it selects where tags of change requests may enter, None where no stage of
+    its takes them. `barred_tags` are examples of the tags that it matches, where only builds of change requests made
+    all of these. `near_misses` are what the files of its fields have that looks like a marker and sets nothing.
     """
 
     policy: Policy
@@ -75,6 +75,7 @@ class PolicyState:
     selection: Selection | None = None
     problem: str | None = None
     waits_for: str | None = None
+    is_unlisted: bool = False
     tags: Mapping[str, TagState] = field(default_factory=dict)
     fields: tuple[FieldState, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
