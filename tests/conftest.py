@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from app.logs import QUIETED
 from tests import children
 from tests.inherited import put_right
 from tests.parts import require_package
-from tests.servers.postgres import Postgres, running_postgres
+from tests.servers.postgres import EmptyDatabases, Postgres, running_postgres
 
 _TEMPLATE = "migrated"
 _PATIENCE_S = 20.0
@@ -102,13 +103,17 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{file}"
 
 
+@pytest.fixture(scope="session")
+def postgres_databases(postgres: Postgres, postgres_template: str) -> EmptyDatabases:
+    """Lends PostgreSQL databases at this version's schema."""
+    return EmptyDatabases(postgres, postgres_template)
+
+
 @pytest.fixture
-def postgres_url(postgres: Postgres, postgres_template: str) -> Iterator[str]:
+def postgres_url(postgres_databases: EmptyDatabases) -> Iterator[str]:
     """A fresh PostgreSQL database at this version's schema."""
-    name = f"test_{uuid4().hex}"
-    postgres.create(name, template=postgres_template)
-    yield postgres.url(name)
-    postgres.drop(name)
+    with postgres_databases.lend() as url:
+        yield url
 
 
 @pytest.fixture
@@ -124,18 +129,10 @@ def new_sqlite(sqlite_template: Path, tmp_path: Path) -> Callable[[], str]:
 
 
 @pytest.fixture
-def new_postgresql(postgres: Postgres, postgres_template: str) -> Iterator[Callable[[], str]]:
+def new_postgresql(postgres_databases: EmptyDatabases) -> Iterator[Callable[[], str]]:
     """Gives a fresh PostgreSQL database at each call."""
-    names: list[str] = []
-
-    def create() -> str:
-        names.append(f"test_{uuid4().hex}")
-        postgres.create(names[-1], template=postgres_template)
-        return postgres.url(names[-1])
-
-    yield create
-    for name in names:
-        postgres.drop(name)
+    with ExitStack() as lent:
+        yield lambda: lent.enter_context(postgres_databases.lend())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

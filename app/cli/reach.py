@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from app.cli.settings import read_settings
+from app.clients.tls import trusting
 from app.core.errors import Conflict, FluxbridgeError, Invalid, NotAuthentic, NotFound, Refused, Unavailable
 from app.main import Server, address_file, serving, token_file
 from app.settings.models import Settings
@@ -88,7 +89,7 @@ def _served_here(settings: Settings) -> Iterator[httpx.Client]:
 def _client(url: str, settings: Settings) -> httpx.Client:
     token = token_file(settings).read_text()
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_S, verify=trusting(), trust_env=False)
 
 
 def _problem(answer: httpx.Response) -> str:

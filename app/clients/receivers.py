@@ -3,13 +3,13 @@
 import hashlib
 import hmac
 import json
-import ssl
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 
+from app.clients.tls import trusting
 from app.core.errors import Refused, Unavailable
 
 # What notification-controller answers, and what to do about it.
@@ -59,7 +59,7 @@ class FluxReceiver:
     ) -> None:
         self.name = name
         self._url, self._secret = httpx.URL(url), secret
-        self._verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        self._verify = trusting(ca_file)
         self._proxy, self._timeout_s = proxy, timeout_s
 
     def call(self, revision: str) -> None:

@@ -1,7 +1,6 @@
 """The tags and digests of one OCI registry, by the distribution specification."""
 
 import hashlib
-import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from app.clients.challenges import Challenge, parse_challenges, token_url
 from app.clients.deadline import seconds_left
 from app.clients.registry_pages import PageMemory, TagPage, validator_of
 from app.clients.rests import Rests
+from app.clients.tls import trusting
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, InvalidImage, is_digest, is_hinted_digest, is_tag
 
@@ -119,7 +119,7 @@ class OCIRegistry:
             Rests(silence=RegistrySilent, resting=self._resting, clock=clock) for _ in range(2)
         )
         self._client = httpx.Client(
-            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
+            verify=trusting(ca_file),
             timeout=timeout_s,
             proxy=proxy,
             transport=transport,

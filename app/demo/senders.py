@@ -8,6 +8,7 @@ from datetime import datetime
 
 import httpx
 
+from app.clients.tls import trusting
 from app.core.images import ImageReference
 
 _TIMEOUT_S = 10
@@ -41,7 +42,7 @@ class DemoSenders:
     """Posts to the demo's server as its registry, its Jenkins and its Flux would."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_S, verify=trusting(), trust_env=False)
 
     def close(self) -> None:
         """Close the connections."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from app.clients.forges.local import LocalForge
+from app.clients.tls import trusting
 from app.compose import utc_now
 from app.core.ports import PullRequest, PullRequestState
 from app.demo.registry import DemoRegistry
@@ -172,7 +173,8 @@ class Bridge:
 
     def post(self, source: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """Send a webhook."""
-        return httpx.post(f"{self.url}/webhooks/{source}", content=body, headers=dict(headers), trust_env=False)
+        where = f"{self.url}/webhooks/{source}"
+        return httpx.post(where, content=body, headers=dict(headers), verify=trusting(), trust_env=False)
 
     def put_image(self, tag: str, *, path: str = APP, content: str | None = None) -> str:
         """Put an image into the registry without telling anyone; returns its digest."""
@@ -380,7 +382,7 @@ def started(
     server = Server(load(settings_file, environment))
     with serving(server) as url:
         headers = {"Authorization": f"Bearer {token_file(server.settings).read_text()}"}
-        with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=10) as api:
+        with httpx.Client(base_url=url, headers=headers, verify=trusting(), trust_env=False, timeout=10) as api:
             bridge = Bridge(url, api, server, config, registry, folder)
             bridge.settle()
             yield bridge

@@ -1,4 +1,4 @@
-"""The running bridge of each end-to-end test, on both databases."""
+"""The running bridge of each end-to-end test: on SQLite, and where a test asks for both, on PostgreSQL too."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.bridge import Bridge, fleet, running_bridge
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh SQLite database, or what `both_databases` says."""
+    name = getattr(request, "param", "sqlite")
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[name])
+    return url
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.db.collections import METADATA
 from tests.end_to_end.bridge import deployment
+from tests.end_to_end.databases import both_databases
 from tests.end_to_end.worlds import BOT, BOT_TOKEN, GITHUB_SECRET, MIRA, GitHubWorld, github_world
 from tests.servers.github_api import Answer
 from tests.servers.github_pulls import MergeMethod
@@ -22,6 +23,7 @@ def world(tmp_path: Path, database_url: str) -> Iterator[GitHubWorld]:
         yield running
 
 
+@both_databases
 @pytest.mark.parametrize("method", ["merge", "squash"])
 def test_a_push_and_a_build_become_pull_requests_that_mira_merges(world: GitHubWorld, method: MergeMethod) -> None:
     digest = world.bridge.push_image("1.1.0")

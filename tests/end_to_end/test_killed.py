@@ -13,6 +13,7 @@ from app.main import address_file, token_file
 from app.settings.loading import load
 from tests.cli.console import read_until, start
 from tests.end_to_end.bridge import APP, ENVIRONMENT, fleet, manifest, registry_event, settings_text
+from tests.end_to_end.databases import both_databases
 from tests.servers.github import github_server
 
 _BOT, _TOKEN = "fluxbridge-bot", "ghp_bot"
@@ -34,6 +35,7 @@ def _process(settings_file: Path, folder: Path) -> Iterator[tuple["subprocess.Po
         process.communicate()
 
 
+@both_databases
 def test_killed_between_push_and_opening_it_opens_exactly_one_pull_request(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,9 @@ from functools import partial
 from typing import Any
 
 from tests.end_to_end.bridge import Bridge, deployment
+from tests.end_to_end.databases import both_databases
+
+pytestmark = both_databases
 
 
 def test_a_push_and_a_build_become_merged_pull_requests_that_flux_applied(bridge: Bridge) -> None:

@@ -14,6 +14,7 @@ from typing import IO
 
 import httpx
 
+from app.clients.tls import trusting
 from tests.parts import require_program
 
 INSTALL = "apt-get install -y docker-registry skopeo"
@@ -92,7 +93,9 @@ class DockerRegistry:
         headers = {"Content-Type": media_type} if media_type else {}
         account = httpx.BasicAuth(USER, PASSWORD) if self.has_accounts else None
         url = f"http://{self.host}{target}"
-        answer = httpx.request(method, url, content=content, headers=headers, auth=account, trust_env=False)
+        answer = httpx.request(
+            method, url, content=content, headers=headers, auth=account, verify=trusting(), trust_env=False
+        )
         return answer.raise_for_status()
 
 

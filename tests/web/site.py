@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import httpx
 
+from app.clients.tls import trusting
 from app.db.database import Database
 from app.db.inbox import Inbox
 from app.senders.sender import Keys, Origin
@@ -83,7 +84,7 @@ def running_site(
     parts.inbox.start()
     try:
         app = create_web(parts)
-        with serving(app, connections) as url, httpx.Client(base_url=url, timeout=20) as client:
+        with serving(app, connections) as url, httpx.Client(base_url=url, verify=trusting(), timeout=20) as client:
             yield Site(client, database, woken, intake=app.state.intake)
     finally:
         parts.inbox.stop()
