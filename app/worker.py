@@ -264,7 +264,7 @@ class Workers:
         """Let a clock that was ahead for a time, here or where a webhook was taken, cost nothing."""
         has_gone_back, now = self.has_gone_back(), self.clock()
         with self.database.transaction() as connection:
-            hastened = deliveries.hasten(connection, now)
+            hastened = clock_jumps.hasten_deliveries(connection, now)
             corrected = clock_jumps.correct(connection, now, most_ahead=timedelta()) if has_gone_back else 0
         if has_gone_back:
             self._sweeps.ensure()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -40,10 +40,8 @@ _NOT_THERE = "fluxbridge/check"
 _Check = tuple[str, Callable[[], str]]
 
 
-def check(
-    *, database: Annotated[bool, typer.Option("--database", help="Go through the whole database instead.")] = False
-) -> None:
-    """Check the settings, the secrets, git, and whether every system answers; exit code 1 when something is wrong."""
+def check(*, database: bool) -> None:
+    """Check the settings, the secrets, git, and whether every system answers."""
     settings = read_settings()
     if database:
         raise typer.Exit(look_through_database(settings))

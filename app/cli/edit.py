@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -36,23 +35,8 @@ class UnreadableRules(Invalid):
         super().__init__(f"{file}: {problem}; nothing was edited")
 
 
-def edit(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder whose manifests are edited.")],
-    *,
-    selections: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE", help='YAML or JSON: "namespace:name": "image:tag[@sha256:…]" for each policy to set.'
-        ),
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print a unified diff and write nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-) -> None:
-    """Set the fields of policies in a working directory, changing no other byte.
-
-    Exit code 0: every named policy is set (or was already); 1: one has no field, or could not be set; 2: bad input;
-    6: a file could not be written.
-    """
+def edit(folder: Path, *, selections: Path, dry_run: bool, as_json: bool) -> None:
+    """Set the fields of policies in a working directory, changing no other byte."""
     chosen = _read(selections)
     passed_over: list[Report] = []
     rules = _rules(folder / RULES_FILE)

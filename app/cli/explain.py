@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -61,21 +60,9 @@ class MissingTags(NotFound):
 
 
 def explain(  # noqa: PLR0913 (one option a question)
-    name: Annotated[str, typer.Argument(metavar="POLICY|IMAGE:TAG", help="The policy as NAMESPACE/NAME, or a tag.")],
-    *,
-    repo: Annotated[str | None, typer.Option(help="Its config repository, where the name is ambiguous.")] = None,
-    root: Annotated[str | None, typer.Option(help="Its root, where the name is ambiguous.")] = None,
-    tags: Annotated[
-        Path | None, typer.Option(help="Try its spec on the tags of this file: one a line, or a JSON list.")
-    ] = None,
-    push: Annotated[str | None, typer.Option(metavar="IMAGE:TAG", help="Try out a push of this tag.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+    name: str, *, repo: str | None, root: str | None, tags: Path | None, push: str | None, as_json: bool
 ) -> None:
-    """Show why a policy selects what it selects, or why a tag is or is not proposed.
-
-    Of a policy: the verdict on each tag, what gates and holds add, and warnings. Of a tag (IMAGE:TAG): who told of it,
-    and where it stands in every policy and stage of its image, from delivery to gate.
-    """
+    """Show why a policy selects what it selects, or why a tag is or is not proposed."""
     if names_tag(name):
         if (repo, root, tags, push) != (None, None, None, None):
             raise NotOfATag(name)

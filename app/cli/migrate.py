@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from sqlalchemy import URL
@@ -21,16 +20,8 @@ class NoSuchFile(NotFound):
         super().__init__(f"{path} is no file: name the fluxbridge.sqlite3 of the data folder that you move from")
 
 
-def migrate(
-    *,
-    copy_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", metavar="FILE", help="A SQLite file to copy everything from; the database must be empty."
-        ),
-    ] = None,
-) -> None:
-    """Bring the database to this version's schema. A SQLite file is brought there by `serve` as well."""
+def migrate(*, copy_from: Path | None) -> None:
+    """Bring the database to this version's schema."""
     settings = read_settings()
     if copy_from is not None and not copy_from.is_file():
         raise NoSuchFile(copy_from)

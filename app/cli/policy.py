@@ -9,22 +9,11 @@ import typer
 from app.core.policies.cases import InvalidCase, read_case
 from app.core.policies.selection import InvalidPolicy, compile_policy
 
-policy = typer.Typer(help="Try tag policies out.", no_args_is_help=True)
 _LONGEST_LINE = 4 * 1024 * 1024
 
 
-@policy.callback()
-def _policy() -> None:
-    """Try tag policies out."""
-
-
-@policy.command()
 def evaluate() -> None:
-    """Choose a tag for each case on standard input: one JSON object a line in, one a line out.
-
-    A case has a kind (semver with range, alphabetical or numerical with order), tags, and where there are filterTags
-    pattern and extract. An answer has tag, error (no-match, invalid-policy, invalid-tag or invalid-line) and message.
-    """
+    """Choose a tag for each case on standard input: one JSON object a line in, one a line out."""
     is_every_line_good = True
     for number, line in enumerate(_lines(typer.get_binary_stream("stdin")), start=1):
         try:

@@ -1,7 +1,6 @@
 """`fluxbridge pulls`: the pull requests of a local forge, from the terminal."""
 
 import getpass
-from typing import Annotated
 
 import typer
 
@@ -10,11 +9,6 @@ from app.clients.forges.local import LocalForge
 from app.compose import local_forge
 from app.core.errors import Invalid
 from app.core.ports import PullRequest, PullRequestState
-
-pulls = typer.Typer(help="The pull requests of a local forge.", no_args_is_help=True)
-Repo = Annotated[str | None, typer.Option("--repo", help="The config repository, where several have a local forge.")]
-Number = Annotated[int, typer.Argument(help="The pull request's number.", min=1)]
-By = Annotated[str | None, typer.Option("--by", help="Who does it; default: your login name.")]
 
 
 class WhichRepository(Invalid):
@@ -38,12 +32,7 @@ def _line(pull: PullRequest) -> str:
     return f"{pull.number:>4}  {pull.state:<7} {pull.head} -> {pull.base}  {pull.title}"
 
 
-@pulls.command("list")
-def list_pulls(
-    repo: Repo = None,
-    *,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are closed or merged too.")] = False,
-) -> None:
+def list_pulls(repo: str | None, *, everything: bool) -> None:
     """List the open pull requests, or all of them."""
     found = _forge(repo).list_pull_requests(state=None if everything else PullRequestState.OPEN)
     for pull in found:
@@ -52,8 +41,7 @@ def list_pulls(
         typer.echo("No pull requests.")
 
 
-@pulls.command()
-def show(number: Number, repo: Repo = None) -> None:
+def show(number: int, repo: str | None) -> None:
     """Show one pull request with its diff."""
     forge = _forge(repo)
     pull = forge.pull_request(number)
@@ -63,22 +51,19 @@ def show(number: Number, repo: Repo = None) -> None:
     typer.echo(forge.diff(number))
 
 
-@pulls.command()
-def merge(number: Number, repo: Repo = None, by: By = None) -> None:
+def merge(number: int, repo: str | None, by: str | None) -> None:
     """Merge a pull request into its base branch."""
     merged = _forge(repo).merge(number, by=by or getpass.getuser())
     typer.echo(f"Merged {number} as {merged.merge_commit}.")
 
 
-@pulls.command()
-def close(number: Number, repo: Repo = None, by: By = None) -> None:
+def close(number: int, repo: str | None, by: str | None) -> None:
     """Close a pull request: its tag is held until a higher one passes or you reopen it."""
     _forge(repo).close(number, by=by or getpass.getuser())
     typer.echo(f"Closed {number}.")
 
 
-@pulls.command()
-def reopen(number: Number, repo: Repo = None, by: By = None) -> None:
+def reopen(number: int, repo: str | None, by: str | None) -> None:
     """Reopen a closed pull request."""
     _forge(repo).reopen(number, by=by or getpass.getuser())
     typer.echo(f"Reopened {number}.")

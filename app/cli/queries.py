@@ -1,9 +1,9 @@
 """Questions to the server: what is where, what moved, what is going on."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
 import typer
@@ -16,13 +16,6 @@ from app.cli.untold import untold
 from app.core.builds.runs import build_name
 from app.core.errors import NotFound
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
-_Repo = Annotated[str | None, typer.Option(help="Only this config repository.")]
-_Stage = Annotated[str | None, typer.Option(help="Only this stage.")]
-_Policy = Annotated[str | None, typer.Option(help="Only this policy: its name, or namespace/name.")]
-_Image = Annotated[str | None, typer.Option(help="Only this image, as its policy writes it.")]
-_Limit = Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)]
-_Branch = Annotated[str | None, typer.Option(help="Only this base branch.")]
 _PAGE = 100
 
 
@@ -33,7 +26,7 @@ class NoSuchLane(NotFound):
         super().__init__(f"no lane is of that repo and branch; there are: {', '.join(known)}")
 
 
-def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, as_json: _AsJson = False) -> None:
+def stages(repo: str | None, stage: str | None, policy: str | None, *, as_json: bool) -> None:
     """Show what is where: image, tag, build, who let it in, and where Flux applied it."""
     with reach() as api:
         found = _all(api, "/stages", None, repo=repo, stage=stage, policy=policy)
@@ -58,22 +51,10 @@ def _named(one: Any) -> str:
     return f"{named} (doubtful: {one_line(one['doubtful'])})" if one["doubtful"] else named
 
 
-def promotions(  # noqa: PLR0913 (one option a filter)
-    *,
-    stage: _Stage = None,
-    policy: _Policy = None,
-    image: _Image = None,
-    state: Annotated[str | None, typer.Option(help="waiting, proposed, refused, superseded, closed, merged …")] = None,
-    since: Annotated[str | None, typer.Option(help="Changed at or after this time (RFC 3339).")] = None,
-    until: Annotated[str | None, typer.Option(help="Changed before this time (RFC 3339).")] = None,
-    repo: _Repo = None,
-    limit: _Limit = 50,
-    as_json: _AsJson = False,
-) -> None:
-    """Show what moved, or wants to: the promotions, newest first."""
-    wanted = {"stage": stage, "policy": policy, "image": image, "state": state, "since": since, "until": until}
+def promotions(wanted: Mapping[str, str | None], *, limit: int, as_json: bool) -> None:
+    """Show what moved, or wants to: the promotions that fit what is wanted, newest first."""
     with reach() as api:
-        found = _all(api, "/promotions", limit, **wanted, repo=repo)
+        found = _all(api, "/promotions", limit, **wanted)
     rows = [
         (
             _instant(one["updated_at"]),
@@ -91,7 +72,7 @@ def promotions(  # noqa: PLR0913 (one option a filter)
     _print(found, rows, ("CHANGED", "STATE", "STAGE", "POLICY", "TAGS", "PULL", "WHY"), as_json=as_json)
 
 
-def plan(repo: _Repo = None, branch: _Branch = None, *, as_json: _AsJson = False) -> None:
+def plan(repo: str | None, branch: str | None, *, as_json: bool) -> None:
     """Show what each lane's last run planned: which pull requests should exist, and why the others do not."""
     with reach() as api:
         known = api.get("/lanes")["items"]
@@ -109,7 +90,7 @@ def plan(repo: _Repo = None, branch: _Branch = None, *, as_json: _AsJson = False
         typer.echo("No lane is known yet: `fluxbridge serve` runs each of them at its start.")
 
 
-def status(*, as_json: _AsJson = False) -> None:
+def status(*, as_json: bool) -> None:
     """Show deliveries, promotions and lanes: what waits, what runs, what failed."""
     with reach() as api:
         found = api.get("/status")
@@ -191,8 +172,8 @@ def _standing(lane: Any, lease_s: float | None) -> str:
     return "running" if lane["is_running"] else "due" if _is_due(lane) else "idle"
 
 
-def replay(ids: Annotated[list[str], typer.Argument(help="The deliveries to interpret again.")]) -> None:
-    """Interpret deliveries again, whatever became of them; facts that are known stay one."""
+def replay(ids: list[str]) -> None:
+    """Interpret deliveries again, whatever became of them."""
     with reach() as api:
         for one in ids:
             api.post(f"/deliveries/{quote(one, safe='')}/replay")

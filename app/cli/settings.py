@@ -12,3 +12,10 @@ def read_settings() -> Settings:
     settings = load(settings_path(os.environ), os.environ)
     configure("warning", "text")
     return settings
+
+
+def read_settings_to_serve() -> Settings:
+    """Read the settings file of a command that logs as it says there. Raises InvalidSettings."""
+    settings = load(settings_path(os.environ), os.environ)
+    configure(settings.log.level, settings.log.format)
+    return settings

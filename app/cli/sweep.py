@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -16,25 +16,8 @@ _LONGEST_S = 3600.0
 _ACCEPT = "accept"
 
 
-def sweep(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME]...",
-            help="Which; by default all that have a schedule. After `accept`: one, and the keys of what is taken in.",
-        ),
-    ] = None,
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, tell what would be taken in.")] = False,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Take in what was held back as too much at once.")] = False,
-    is_all: Annotated[bool, typer.Option("--all", help="After `accept`: take in all that is held back.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
-) -> None:
-    """Look for tags, builds, pull requests and webhooks that were missed; exit code 1 when something failed.
-
-    `fluxbridge sweep accept [NAME [KEY]...]` takes in what is held back under these keys; without one the only thing
-    that is.
-    """
+def sweep(names: list[str] | None, *, dry_run: bool, confirm: bool, is_all: bool, as_json: bool) -> None:
+    """Look for tags, builds, pull requests and webhooks that were missed."""
     asked, keys = names or [], list[str]()
     is_accepting = asked[:1] == [_ACCEPT]
     if is_all and not is_accepting:

@@ -7,11 +7,11 @@ long. A clock that was ahead and is right again costs nothing but what is asked 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Table, literal, update
+from sqlalchemy import Column, Connection, Table, and_, case, literal, update
 
 from app.db.builds import artifacts, builds
 from app.db.catalogue import pushes, repositories, tags
-from app.db.deliveries import deliveries
+from app.db.deliveries import LONGEST_DELAY, DeliveryState, deliveries
 from app.db.forge_budgets import forge_budgets
 from app.db.lanes import lanes
 from app.db.owed_looks import owed_looks
@@ -52,6 +52,14 @@ def correct(connection: Connection, now: datetime, *, most_ahead: timedelta) -> 
         + _set_back(connection, _PUT_OFF, now, most_ahead)
         + _set_back(connection, _LEASES, now, _LONGEST_LEASE)
     )
+
+
+def hasten_deliveries(connection: Connection, now: datetime) -> int:
+    """Have what waits for longer than anything is put off worked off now, whoever kept it with a clock ahead."""
+    present, furthest = literal(now, Instant), literal(now + LONGEST_DELAY + _SLACK, Instant)
+    received = case((deliveries.c.received_at > present, present), else_=deliveries.c.received_at)
+    is_stranded = and_(deliveries.c.state == DeliveryState.WAITING, deliveries.c.due_at > furthest)
+    return connection.execute(update(deliveries).where(is_stranded).values(due_at=now, received_at=received)).rowcount
 
 
 def _set_back(connection: Connection, columns: Iterable[Column[datetime]], now: datetime, most_ahead: timedelta) -> int:

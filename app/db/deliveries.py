@@ -19,10 +19,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     Update,
-    and_,
-    case,
     func,
-    literal,
     or_,
     select,
     tuple_,
@@ -78,7 +75,6 @@ deliveries = Table(
 _LOOKED_THROUGH = 5_000
 LONGEST_DELAY = timedelta(minutes=5)
 """What could not be worked off is tried again at the latest after this."""
-_SLACK = timedelta(minutes=1)
 IGNORED = "ignored"
 """How the outcome of a delivery begins whose source may not speak for something that it told of."""
 # Bodies may be megabytes: a page of rows must not carry a hundred of them.
@@ -277,16 +273,6 @@ def renew(connection: Connection, claim: ClaimedDelivery, *, now: datetime, leas
 def release(connection: Connection, claim: ClaimedDelivery) -> None:
     """Give a delivery back before its end: whoever takes it is free to, and this claim writes nothing any more."""
     connection.execute(_owned(claim).values(owner=None, lease_until=None, fence=deliveries.c.fence + 1))
-
-
-def hasten(connection: Connection, now: datetime) -> int:
-    """Have what waits for longer than anything is put off worked off now: the clock was ahead when it was kept."""
-    furthest = literal(now + LONGEST_DELAY + _SLACK, Instant)
-    is_stranded = and_(deliveries.c.state == DeliveryState.WAITING, deliveries.c.due_at > furthest)
-    received = case(
-        (deliveries.c.received_at > literal(now, Instant), literal(now, Instant)), else_=deliveries.c.received_at
-    )
-    return connection.execute(update(deliveries).where(is_stranded).values(due_at=now, received_at=received)).rowcount
 
 
 def release_all(connection: Connection) -> None:

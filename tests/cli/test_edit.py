@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.edit import edit, write
+from app.cli.commands import edit
+from app.cli.edit import write
 from app.clients.working_folder import WorkingFolder
 from app.core.errors import Refused
 from app.core.manifests.markers import find_markers

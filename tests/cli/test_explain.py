@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from app.cli.explain import explain
+from app.cli.commands import explain
 from app.core.errors import FluxbridgeError
 
 APP = "images:flux-system/app"

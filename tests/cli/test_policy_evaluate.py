@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli.policy import policy
+from app.cli.commands import policy
 
 CASES = Path(__file__).parents[1] / "conformance" / "image_policies.jsonl"
 GOOD = b'{"kind": "semver", "range": "^1", "tags": ["1.0.0", "1.1.0", "2.0.0"]}'

@@ -8,7 +8,7 @@ import pytest
 from typer import Typer
 from typer.main import get_group
 
-from app.cli import app
+from app.cli.commands import app
 from app.core.images import ImageName
 from app.demo.__main__ import program as demo
 from app.demo.surroundings import Surroundings

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from app.cli import app
+from app.cli.commands import app
 
 MARKED = re.compile(r"(<!-- commands: (?P<names>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

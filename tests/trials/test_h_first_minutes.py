@@ -233,3 +233,12 @@ def test_what_is_lacking_skips_with_the_command_that_installs_it(
 def test_the_gate_begins_on_a_bare_machine() -> None:
     lines = [line for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines() if line]
     assert lines.index("bash .ci/bare") < next(at for at, line in enumerate(lines) if line.startswith("uv sync"))
+
+
+def test_what_commands_say_of_themselves_loads_nothing_of_what_they_do() -> None:
+    """A second of processor time that `--version` and `--help` need not take is what they load (H3)."""
+    script = "import sys; from tests.docs.command_reference import commands; print(*commands(), *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = set(done.stdout.split())
+    assert {"check", "explain", "demo", "app.cli.commands"} <= told
+    assert told & {"sqlalchemy", "fastapi", "pydantic", "httpx", "github", "git", "ruamel.yaml", "structlog"} == set()

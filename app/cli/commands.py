@@ -1,0 +1,294 @@
+"""The commands: what each is called, takes and says of itself. What does it is loaded when it is called."""
+
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="fluxbridge",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+policy = typer.Typer(help="Try tag policies out.", no_args_is_help=True)
+pulls = typer.Typer(help="The pull requests of a local forge.", no_args_is_help=True)
+
+_AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
+_Repo = Annotated[str | None, typer.Option(help="Only this config repository.")]
+_Stage = Annotated[str | None, typer.Option(help="Only this stage.")]
+_Policy = Annotated[str | None, typer.Option(help="Only this policy: its name, or namespace/name.")]
+_Image = Annotated[str | None, typer.Option(help="Only this image, as its policy writes it.")]
+_Limit = Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)]
+_Branch = Annotated[str | None, typer.Option(help="Only this base branch.")]
+_Forge = Annotated[str | None, typer.Option("--repo", help="The config repository, where several have a local forge.")]
+_Number = Annotated[int, typer.Argument(help="The pull request's number.", min=1)]
+_By = Annotated[str | None, typer.Option("--by", help="Who does it; default: your login name.")]
+
+
+def _show_version(is_wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
+    if is_wanted:
+        typer.echo(f"fluxbridge {metadata.version('fluxbridge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def fluxbridge(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Join Jenkins to Flux: builds and pushes become pull requests, and a history of what runs where."""
+
+
+@app.command()
+def check(
+    *, database: Annotated[bool, typer.Option("--database", help="Go through the whole database instead.")] = False
+) -> None:
+    """Check the settings, the secrets, git, and whether every system answers; exit code 1 when something is wrong."""
+    from app.cli.check import check as run
+
+    run(database=database)
+
+
+@app.command()
+def migrate(
+    *,
+    copy_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", help="A SQLite file to copy everything from; the database must be empty."
+        ),
+    ] = None,
+) -> None:
+    """Bring the database to this version's schema. A SQLite file is brought there by `serve` as well."""
+    from app.cli.migrate import migrate as run
+
+    run(copy_from=copy_from)
+
+
+@app.command()
+def plan(repo: _Repo = None, branch: _Branch = None, *, as_json: _AsJson = False) -> None:
+    """Show what each lane's last run planned: which pull requests should exist, and why the others do not."""
+    from app.cli.queries import plan as run
+
+    run(repo, branch, as_json=as_json)
+
+
+@app.command()
+def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, as_json: _AsJson = False) -> None:
+    """Show what is where: image, tag, build, who let it in, and where Flux applied it."""
+    from app.cli.queries import stages as run
+
+    run(repo, stage, policy, as_json=as_json)
+
+
+@app.command()
+def promotions(  # noqa: PLR0913 (one option a filter)
+    *,
+    stage: _Stage = None,
+    policy: _Policy = None,
+    image: _Image = None,
+    state: Annotated[str | None, typer.Option(help="waiting, proposed, refused, superseded, closed, merged …")] = None,
+    since: Annotated[str | None, typer.Option(help="Changed at or after this time (RFC 3339).")] = None,
+    until: Annotated[str | None, typer.Option(help="Changed before this time (RFC 3339).")] = None,
+    repo: _Repo = None,
+    limit: _Limit = 50,
+    as_json: _AsJson = False,
+) -> None:
+    """Show what moved, or wants to: the promotions, newest first."""
+    from app.cli.queries import promotions as run
+
+    wanted = {"stage": stage, "policy": policy, "image": image, "state": state, "since": since, "until": until}
+    run({**wanted, "repo": repo}, limit=limit, as_json=as_json)
+
+
+@app.command()
+def status(*, as_json: _AsJson = False) -> None:
+    """Show deliveries, promotions and lanes: what waits, what runs, what failed."""
+    from app.cli.queries import status as run
+
+    run(as_json=as_json)
+
+
+@app.command()
+def replay(ids: Annotated[list[str], typer.Argument(help="The deliveries to interpret again.")]) -> None:
+    """Interpret deliveries again, whatever became of them; facts that are known stay one."""
+    from app.cli.queries import replay as run
+
+    run(ids)
+
+
+@app.command()
+def sweep(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Which; by default all that have a schedule. After `accept`: one, and the keys of what is taken in.",
+        ),
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, tell what would be taken in.")] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Take in what was held back as too much at once.")] = False,
+    is_all: Annotated[bool, typer.Option("--all", help="After `accept`: take in all that is held back.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
+) -> None:
+    """Look for tags, builds, pull requests and webhooks that were missed; exit code 1 when something failed.
+
+    `fluxbridge sweep accept [NAME [KEY]...]` takes in what is held back under these keys; without one the only thing
+    that is.
+    """
+    from app.cli.sweep import sweep as run
+
+    run(names, dry_run=dry_run, confirm=confirm, is_all=is_all, as_json=as_json)
+
+
+@app.command()
+def explain(  # noqa: PLR0913 (one option a question)
+    name: Annotated[str, typer.Argument(metavar="POLICY|IMAGE:TAG", help="The policy as NAMESPACE/NAME, or a tag.")],
+    *,
+    repo: Annotated[str | None, typer.Option(help="Its config repository, where the name is ambiguous.")] = None,
+    root: Annotated[str | None, typer.Option(help="Its root, where the name is ambiguous.")] = None,
+    tags: Annotated[
+        Path | None, typer.Option(help="Try its spec on the tags of this file: one a line, or a JSON list.")
+    ] = None,
+    push: Annotated[str | None, typer.Option(metavar="IMAGE:TAG", help="Try out a push of this tag.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+) -> None:
+    """Show why a policy selects what it selects, or why a tag is or is not proposed.
+
+    Of a policy: the verdict on each tag, what gates and holds add, and warnings. Of a tag (IMAGE:TAG): who told of it,
+    and where it stands in every policy and stage of its image, from delivery to gate.
+    """
+    from app.cli.explain import explain as run
+
+    run(name, repo=repo, root=root, tags=tags, push=push, as_json=as_json)
+
+
+@app.command()
+def edit(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder whose manifests are edited.")],
+    *,
+    selections: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help='YAML or JSON: "namespace:name": "image:tag[@sha256:…]" for each policy to set.'
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print a unified diff and write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Set the fields of policies in a working directory, changing no other byte.
+
+    Exit code 0: every named policy is set (or was already); 1: one has no field, or could not be set; 2: bad input;
+    6: a file could not be written.
+    """
+    from app.cli.edit import edit as run
+
+    run(folder, selections=selections, dry_run=dry_run, as_json=as_json)
+
+
+@app.command("serve")
+def serve_command(
+    *,
+    workers: Annotated[
+        bool, typer.Option(help="Run the workers in this process too; without: PostgreSQL only.")
+    ] = True,
+) -> None:
+    """Receive webhooks, answer the API and, unless told otherwise, do the work."""
+    from app.cli.settings import read_settings_to_serve
+    from app.main import serve
+
+    serve(read_settings_to_serve(), has_workers=workers)
+
+
+@app.command("work")
+def work_command() -> None:
+    """Do the work beside `serve --no-workers` processes on the same PostgreSQL."""
+    from app.cli.settings import read_settings_to_serve
+    from app.main import work
+
+    work(read_settings_to_serve())
+
+
+@app.command()
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Merge by itself, show the history and exit.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps everything; it is made anew.")] = Path(
+        "fluxbridge-demo"
+    ),
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 0,
+) -> None:
+    """Show the whole way on this machine: webhooks in, pull requests out, merged, applied."""
+    from app.demo.story import tell
+
+    raise typer.Exit(tell(folder, is_once=once, port=port))
+
+
+@policy.callback()
+def _policy() -> None:
+    """Try tag policies out."""
+
+
+@policy.command()
+def evaluate() -> None:
+    """Choose a tag for each case on standard input: one JSON object a line in, one a line out.
+
+    A case has a kind (semver with range, alphabetical or numerical with order), tags, and where there are filterTags
+    pattern and extract. An answer has tag, error (no-match, invalid-policy, invalid-tag or invalid-line) and message.
+    """
+    from app.cli.policy import evaluate as run
+
+    run()
+
+
+@pulls.command("list")
+def list_pulls(
+    repo: _Forge = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are closed or merged too.")] = False,
+) -> None:
+    """List the open pull requests, or all of them."""
+    from app.cli.pulls import list_pulls as run
+
+    run(repo, everything=everything)
+
+
+@pulls.command()
+def show(number: _Number, repo: _Forge = None) -> None:
+    """Show one pull request with its diff."""
+    from app.cli.pulls import show as run
+
+    run(number, repo)
+
+
+@pulls.command()
+def merge(number: _Number, repo: _Forge = None, by: _By = None) -> None:
+    """Merge a pull request into its base branch."""
+    from app.cli.pulls import merge as run
+
+    run(number, repo, by)
+
+
+@pulls.command()
+def close(number: _Number, repo: _Forge = None, by: _By = None) -> None:
+    """Close a pull request: its tag is held until a higher one passes or you reopen it."""
+    from app.cli.pulls import close as run
+
+    run(number, repo, by)
+
+
+@pulls.command()
+def reopen(number: _Number, repo: _Forge = None, by: _By = None) -> None:
+    """Reopen a closed pull request."""
+    from app.cli.pulls import reopen as run
+
+    run(number, repo, by)
+
+
+app.add_typer(policy, name="policy")
+app.add_typer(pulls, name="pulls")
