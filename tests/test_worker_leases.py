@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.core.errors import Unavailable
 from app.core.facts import BuildFinished
 from app.core.ports import BuildSeen, RateLimited
 from app.db import deliveries, forge_budgets, lanes, measures
@@ -141,6 +142,10 @@ def test_a_run_that_cannot_be_ended_in_time_is_given_back_and_writes_no_more(lan
     assert lane.open_pulls() == []
 
 
+def _is_not_there() -> Mapping[str, str]:
+    raise Unavailable("not looked at")
+
+
 @contextmanager
 def two_lanes(lane: Lane, budgets: tuple[str, str]) -> Iterator[Workers]:
     """The lane, whose forge is limited, beside one of another config repository whose run is well."""
@@ -148,7 +153,8 @@ def two_lanes(lane: Lane, budgets: tuple[str, str]) -> Iterator[Workers]:
     limited = Fetching(lane.repository, fail_with(RateLimited("the rate limit is used up", retry_after=17 * MINUTE)))
     repos = {
         "fleet": replace(fleet, repository=limited, forge_budget=budgets[0]),
-        "other": replace(fleet, name="other", forge_budget=budgets[1]),
+        # Nothing makes it due but the test: the worker that finds one row locked takes the next.
+        "other": replace(fleet, name="other", forge_budget=budgets[1], look=_is_not_there),
     }
     systems = replace(lane.systems, config_repos=repos)
     workers = Workers(database=lane.database, systems=systems, clock=now, count=1)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
@@ -14,9 +15,21 @@ from app.cli.sweep import held_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.core.builds.runs import build_name
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 
 _PAGE = 100
+_MOST_NAMED = 20
+
+
+class NothingCalledSo(Invalid):
+    """A filter names something that there is not."""
+
+    def __init__(self, what: str, name: str, known: Sequence[str]) -> None:
+        close = get_close_matches(name[:200], known, n=1, cutoff=0.4)
+        more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+        there = f"{', '.join(known[:_MOST_NAMED])}{more}"
+        meant = f"did you mean {close[0]!r}? There are" if close else "there are"
+        super().__init__(f"no {what} is called {name[:200]!r}: {meant}: {there}")
 
 
 class NoSuchLane(NotFound):
@@ -30,6 +43,8 @@ def stages(repo: str | None, stage: str | None, policy: str | None, *, as_json: 
     """Show what is where: image, tag, build, who let it in, and where Flux applied it."""
     with reach() as api:
         found = _all(api, "/stages", None, repo=repo, stage=stage, policy=policy)
+        if not found:
+            _refuse_unknown(api, {"repo": repo, "stage": stage, "policy": policy})
     rows = [
         (
             one["stage"],
@@ -55,6 +70,8 @@ def promotions(wanted: Mapping[str, str | None], *, limit: int, as_json: bool) -
     """Show what moved, or wants to: the promotions that fit what is wanted, newest first."""
     with reach() as api:
         found = _all(api, "/promotions", limit, **wanted)
+        if not found:
+            _refuse_unknown(api, wanted)
     rows = [
         (
             _instant(one["updated_at"]),
@@ -178,6 +195,16 @@ def replay(ids: list[str]) -> None:
         for one in ids:
             api.post(f"/deliveries/{quote(one, safe='')}/replay")
             say(f"{one} is interpreted again.")
+
+
+def _refuse_unknown(api: Api, wanted: Mapping[str, str | None]) -> None:
+    """Where nothing was found: is something called so at all? Raises NothingCalledSo."""
+    present = _all(api, "/stages", None)
+    for what in ("repo", "stage", "policy"):
+        name, known = wanted.get(what), {one[what] for one in present}
+        short = {one.rpartition(":")[2] for one in known} | {one.rpartition("/")[2] for one in known}
+        if name is not None and known and name not in known | short:
+            raise NothingCalledSo(what, name, sorted(known))
 
 
 def _all(api: Api, path: str, limit: int | None, **query: str | None) -> list[Any]:

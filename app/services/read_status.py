@@ -110,6 +110,7 @@ class Untold(BaseModel):
 class Status(Untold):
     """Deliveries, lanes, promotions and sweeps in numbers; ages in seconds, 0 where nothing waits.
 
+    `lane_problems` is 1 for each lane whose last run left something that people have to mend, such as its rules.
     `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `sweeps` (by name and
     outcome), `sweep_found` and `ignored` (what a source may not speak for, by source and limit) are counted over all
     processes since the database was made. `applications` counts how clusters stand with what was let in last;
@@ -124,6 +125,7 @@ class Status(Untold):
     lanes_due: int
     oldest_due_s: float
     lane_attempts: dict[str, int]
+    lane_problems: dict[str, int]
     lane_leases_s: dict[str, float]
     stalled: dict[str, int]
     promotions: dict[str, int]
@@ -162,6 +164,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         lanes_due=len(due),
         oldest_due_s=_age(min(due, default=None), now),
         lane_attempts={row.key: row.attempts for row in known},
+        lane_problems={row.key: int(row.problem is not None) for row in known},
         lane_leases_s={row.key: _age(row.claimed_at, now) for row in known if row.owner is not None},
         stalled=stalled,
         promotions={state: moved[state] for state in PromotionState},

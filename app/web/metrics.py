@@ -119,6 +119,8 @@ def _gauges(status: Status) -> Iterator[Metric]:
     yield _one("fluxbridge_lanes_due", "Lanes that are due and not yet run", status.lanes_due)
     yield _one("fluxbridge_oldest_due_lane_seconds", "How long a lane has been due", status.oldest_due_s)
     yield _by("fluxbridge_lane_attempts", "Failed runs of a lane in a row", "lane", status.lane_attempts)
+    told = "Whether people have to mend something for a lane, such as its rules"
+    yield _by("fluxbridge_lane_problem", told, "lane", status.lane_problems)
     yield _by("fluxbridge_lane_lease_seconds", "How long the run of a lane has lasted", "lane", status.lane_leases_s)
     yield _by("fluxbridge_stalled", "What should be due and is not", "kind", status.stalled)
     yield _one("fluxbridge_held_back", "What sweeps found too much of, which waits for a person", status.held_back)

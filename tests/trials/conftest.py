@@ -39,9 +39,15 @@ def site(database: Database) -> Iterator[Site]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Folder:
+def console(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Console:
+    """A terminal on this machine."""
+    return Console(capsys, monkeypatch)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, console: Console) -> Folder:
     """An empty working directory."""
-    return Folder(tmp_path, Console(capsys, monkeypatch))
+    return Folder(tmp_path, console)
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
-"""Rules that would cost without end are refused before they do."""
+"""Rules that would cost without end are refused before they do, and broken ones are told where a person looks (F4)."""
 
 import time
+from pathlib import Path
 
+import httpx
 import pytest
 
 from app.core.promotion.rules import read_rules
 from app.core.promotion.rules_document import InvalidRules
+from tests.cli.console import Console
+from tests.end_to_end.bridge import ENVIRONMENT, fleet, running_bridge
 
 _NESTED = b"a0: &a0 {x: 1}\n" + b"".join(b"a%d: &a%d {<<: [*a%d, *a%d]}\n" % (n, n, n - 1, n - 1) for n in range(1, 24))
 _STAGES = b"stages:\n" + b"".join(b"  s%d: {paths: [apps/s%d]}\n" % (n, n) for n in range(7_000))
@@ -39,5 +43,20 @@ def test_rules_that_grow_are_refused_at_once(content: bytes, said: str) -> None:
 
 
 def test_a_key_that_is_only_called_so_is_no_merge() -> None:
-    with pytest.raises(InvalidRules, match="Extra inputs"):
+    with pytest.raises(InvalidRules, match="is no key here"):
         read_rules(b'"<<": 1\n')
+
+
+def test_rules_that_are_broken_are_told_wherever_a_person_looks(
+    tmp_path: Path, sqlite_url: str, console: Console
+) -> None:
+    told = "line 3: stages.staging.pathes: is no key here, did you mean 'paths'?"
+    broken = b"stages:\n  staging:\n    pathes: [apps/staging]\n"
+    with running_bridge(tmp_path, sqlite_url, files={**fleet(), ".fluxbridge.yaml": broken.decode()}) as bridge:
+        console.use(tmp_path / "fluxbridge.yaml", ENVIRONMENT)
+        for command in ("status", "plan"):
+            assert told in console.run(command).out, command
+        checked = console.run("check")
+        assert (checked.code, told in checked.out) == (1, True)
+        metrics = httpx.get(f"{bridge.url}/metrics", trust_env=False).text
+        assert 'fluxbridge_lane_problem{lane="fleet:main"} 1.0' in metrics

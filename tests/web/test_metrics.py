@@ -48,6 +48,7 @@ def test_metrics_and_status_tell_the_same(site: Site) -> None:
         "fluxbridge_deliveries": told["deliveries"],
         "fluxbridge_promotions": told["promotions"],
         "fluxbridge_lane_attempts": told["lane_attempts"],
+        "fluxbridge_lane_problem": told["lane_problems"],
         "fluxbridge_stalled": told["stalled"],
         "fluxbridge_retries_total": told["retries"],
         "fluxbridge_sweep_found_total": told["sweep_found"],

@@ -18,6 +18,7 @@ from app.core.promotion.declared_fields import (
     has_too_many_wildcards,
 )
 from app.core.promotion.rules_document import InvalidRules, read_document
+from app.core.promotion.rules_mistakes import explain_mistakes
 from app.core.promotion.stage_paths import MOST_PATTERNS, holds, literal_part
 
 ONLY_STAGE = "all"
@@ -85,7 +86,7 @@ def read_rules(content: bytes | None) -> Rules:
     try:
         written = _WrittenRules.model_validate({} if document is None else document)
     except ValidationError as error:
-        raise InvalidRules("; ".join(_explain(error))) from error
+        raise InvalidRules("; ".join(explain_mistakes(content, error, _keys()))) from error
     return _rules(written)
 
 
@@ -102,7 +103,7 @@ def _long_form(written: object) -> object:
     if written == "success":
         return {}
     if not isinstance(written, dict):
-        raise ValueError("Input should be 'success', or a mapping with result and change_requests")  # noqa: TRY004 - pydantic takes a ValueError for a mistake
+        raise ValueError("must be 'success', or a mapping with result and change_requests")  # noqa: TRY004 - pydantic takes a ValueError for a mistake
     early = [key for key in _NOT_YET if key in written]
     if early:
         raise ValueError(f"{', '.join(early)} cannot be asked for yet: leave them out, so that nothing seems gated")
@@ -192,5 +193,7 @@ def _clean_glob(path: str) -> str:
     return _clean(path)
 
 
-def _explain(error: ValidationError) -> list[str]:
-    return [f"{'.'.join(str(part) for part in one['loc']) or 'the file'}: {one['msg']}" for one in error.errors()]
+def _keys() -> set[str]:
+    """Every key that the rules know, wherever it stands."""
+    fields = (field for model in StrictModel.__subclasses__() for field in model.model_fields.items())
+    return {one.alias or name for name, one in fields}
