@@ -77,6 +77,7 @@ class Workers:
     stepped: threading.Condition = field(default_factory=threading.Condition)
     bell: Bell = field(default_factory=Bell)
     troubles: Troubles = field(default_factory=Troubles)
+    _last_source: str = ""
     _leases: Leases = field(init=False)
     _sweeps: Sweeps = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -177,9 +178,12 @@ class Workers:
         with self.database.transaction() as connection:
             now = self._leases.now(connection)
             lease, held = self.systems.timing.lease, self._leases.deliveries()
-            claim = deliveries.claim_next(connection, owner=self.owner, now=now, lease=lease, excluding=held)
+            claim = deliveries.claim_next(
+                connection, owner=self.owner, now=now, lease=lease, excluding=held, after_source=self._last_source
+            )
         if claim is None:
             return False
+        self._last_source = claim.source
         interpreter = Interpreter(self.database, self.systems, self.clock, self.wake, self.ready)
         with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
             interpreter.interpret(claim)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -66,6 +67,7 @@ deliveries = Table(
     Column("dropped_at", Instant),
     UniqueConstraint("source", "external_id"),
     Index("ix_deliveries_state_due_at", "state", "due_at"),
+    Index("ix_deliveries_state_source_due_at", "state", "source", "due_at"),
     Index("ix_deliveries_source_id", "source", "id"),
     Index("ix_deliveries_state_id", "state", "id"),
     Index("ix_deliveries_dropped_at_ended_at", "dropped_at", "ended_at"),
@@ -182,32 +184,39 @@ def _external_key(external_id: str) -> str:
     return f"hash:{hashlib.sha256(external_id.encode(errors='surrogatepass')).hexdigest()}"
 
 
-def next_due(now: datetime, excluding: Sequence[str] = ()) -> Select[tuple[str]]:
-    """The query for the delivery that has been due longest and that nobody works on."""
-    return (
-        select(deliveries.c.id)
-        .where(
-            deliveries.c.state == DeliveryState.WAITING,
-            deliveries.c.due_at <= now,
-            or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now),
-            deliveries.c.id.not_in(excluding),
-        )
-        .order_by(deliveries.c.due_at, deliveries.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
+def next_due(now: datetime, excluding: Sequence[str] = (), *, after_source: str | None = None) -> Select[tuple[str]]:
+    """The query for the delivery that has been due longest and that nobody works on.
+
+    With `after_source`, of the first source that comes after it by name and has one.
+    """
+    due = select(deliveries.c.id).where(
+        deliveries.c.state == DeliveryState.WAITING,
+        deliveries.c.due_at <= now,
+        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now),
+        deliveries.c.id.not_in(excluding),
     )
+    order = [deliveries.c.due_at, deliveries.c.id]
+    if after_source is not None:
+        due, order = due.where(deliveries.c.source > after_source), [deliveries.c.source, *order]
+    return due.order_by(*order).limit(1).with_for_update(skip_locked=True)
 
 
-def claim_next(
-    connection: Connection, *, owner: str, now: datetime, lease: timedelta, excluding: Sequence[str] = ()
+def claim_next(  # noqa: PLR0913 (all named)
+    connection: Connection,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    excluding: Sequence[str] = (),
+    after_source: str | None = None,
 ) -> ClaimedDelivery | None:
-    """Take the delivery that has been due longest; None when nothing is due."""
-    row = connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == next_due(now, excluding).scalar_subquery())
-        .values(owner=owner, lease_until=now + lease, fence=deliveries.c.fence + 1, tries=deliveries.c.tries + 1)
-        .returning(deliveries)
-    ).one_or_none()
+    """Take the delivery that has been due longest; None when nothing is due.
+
+    With `after_source` sources take turns, by their names: that of the next one, whatever waits of others.
+    """
+    row = _take(connection, next_due(now, excluding, after_source=after_source), owner=owner, until=now + lease)
+    if row is None and after_source:
+        row = _take(connection, next_due(now, excluding, after_source=""), owner=owner, until=now + lease)
     if row is None:
         return None
     return ClaimedDelivery(
@@ -222,6 +231,15 @@ def claim_next(
         owner=owner,
         fence=row.fence,
     )
+
+
+def _take(connection: Connection, due: Select[tuple[str]], *, owner: str, until: datetime) -> Row[Any] | None:
+    return connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == due.scalar_subquery())
+        .values(owner=owner, lease_until=until, fence=deliveries.c.fence + 1, tries=deliveries.c.tries + 1)
+        .returning(deliveries)
+    ).one_or_none()
 
 
 def still_owned(connection: Connection, claim: ClaimedDelivery) -> bool:
@@ -293,28 +311,6 @@ def replay(connection: Connection, delivery_id: str, *, now: datetime) -> bool:
     )
     wakes.tell(connection)
     return connection.execute(again).rowcount == 1
-
-
-def bodies_before(ended_before: datetime) -> Select[tuple[str]]:
-    """The query for deliveries that ended before this and whose bodies are still there, longest first."""
-    return (
-        select(deliveries.c.id)
-        .where(deliveries.c.dropped_at.is_(None), deliveries.c.ended_at < ended_before)
-        .order_by(deliveries.c.ended_at)
-    )
-
-
-def drop_bodies(connection: Connection, ended_before: datetime, *, now: datetime, limit: int) -> int:
-    """Empty some bodies and keep all else of their deliveries; returns how many."""
-    some = bodies_before(ended_before).limit(limit).with_for_update(skip_locked=True)
-    ids = list(connection.execute(some).scalars())
-    emptied = update(deliveries).where(deliveries.c.id.in_(ids)).values(body=b"", dropped_at=now)
-    return connection.execute(emptied).rowcount if ids else 0
-
-
-def count_bodies(connection: Connection, ended_before: datetime) -> int:
-    """How many bodies `drop_bodies` would empty in the end."""
-    return connection.execute(select(func.count()).select_from(bodies_before(ended_before).subquery())).scalar_one()
 
 
 def find(connection: Connection, delivery_id: str) -> DeliveryRow | None:

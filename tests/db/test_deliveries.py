@@ -182,3 +182,15 @@ def _claim(database: Database, *, minutes: int = 0) -> ClaimedDelivery:
         claim = deliveries.claim_next(connection, owner="a", now=NOW + minutes * MINUTE, lease=LEASE)
     assert claim is not None
     return claim
+
+
+def test_sources_take_turns_however_much_one_of_them_sent(database: Database) -> None:
+    with database.transaction() as connection:
+        deliveries.keep_all(connection, [delivery(f"many-{number}", source="ci") for number in range(30)])
+        deliveries.keep_all(connection, [delivery("one", source="registry"), delivery("another", source="registry")])
+        served, last = list[str](), ""
+        for _ in range(5):
+            claim = deliveries.claim_next(connection, owner="a", now=NOW, lease=LEASE, after_source=last)
+            assert claim is not None
+            served.append(last := claim.source)
+    assert served == ["ci", "registry", "ci", "registry", "ci"]
