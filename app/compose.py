@@ -86,6 +86,7 @@ def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Sys
     return Systems(
         sources=found,
         jenkins={name: _jenkins(name, one) for name, one in settings.jenkins.items()},
+        jenkins_urls={name: one.url for name, one in settings.jenkins.items()},
         registries=registries,
         aliases={alias: _host(one) for one in settings.registries.values() for alias in one.aliases},
         config_repos={

@@ -272,11 +272,14 @@ class Proposer:
         return row if row is not None and row.head_sha else None
 
     def _build_url(self, proposal: Proposal) -> str | None:
+        """Where the build is seen; a report may name any address, so only one of its own controller counts."""
         if proposal.move.build is None:
             return None
         with self.run.database.transaction() as connection:
             row = builds.find(connection, proposal.move.build.build_id)
-        return row.url if row is not None else None
+        if row is None or row.url is None or not self.run.systems.is_of_controller(row.url, row.controller):
+            return None
+        return row.url
 
     def _record(self, draft: Draft, pull: _Written) -> None:
         proposal, now = draft.proposal, self.run.now()

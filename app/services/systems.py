@@ -102,11 +102,13 @@ class SweepRules:
 class Systems:
     """Everything outside that the services may reach. `registries` is keyed by host, aliases resolved by `known_as`.
 
+    `jenkins_urls` says where people see each controller, as the settings have it.
     `closers` end the connections that clients keep open between two calls.
     """
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     jenkins: Mapping[str, Jenkins] = field(default_factory=dict)
+    jenkins_urls: Mapping[str, str] = field(default_factory=dict)
     registries: Mapping[str, Registry] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     config_repos: Mapping[str, ConfigRepo] = field(default_factory=dict)
@@ -123,6 +125,11 @@ class Systems:
         """The image under its registry's own host, where it was written with an alias."""
         host = self.aliases.get(image.registry)
         return ImageName(host, image.path) if host else image
+
+    def is_of_controller(self, url: str, controller: str) -> bool:
+        """Whether an address that was told is one of a Jenkins controller, below its own in the settings."""
+        own = self.jenkins_urls.get(controller)
+        return own is not None and url.startswith(f"{own.rstrip('/')}/") and "/../" not in url and "\\" not in url
 
     def config_repos_at(self, forge_repository: str) -> Iterator[ConfigRepo]:
         """The config repositories that are this repository of a forge, whose names differ in more than case."""

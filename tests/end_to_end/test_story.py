@@ -56,7 +56,7 @@ def test_the_commit_carries_the_trail(bridge: Bridge) -> None:
     assert message[2:6] == [
         f"Fluxbridge-Promotion: {promotion['id']}",
         f"Image: registry.acme.example/team/app:1.1.0@{digest}",
-        "Build: team/app/main #1",
+        "Build: build 1 of team/app/main",
         "Policy: images:flux-system/app",
     ]
 

@@ -15,7 +15,12 @@ from app.core.promotion.gates import BuildReport
 from app.core.promotion.proposals import Change, Proposal
 from app.core.promotion.rules import ONLY_STAGE
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# With what turns the direction of a text or cannot be seen in it.
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
+)
+# What forges make links and notices of, also in commit messages and between backticks that end up in one.
+_LINKED = re.compile(r"(?<![\w/])@(?=\w)|#(?=\d)|\bGH-(?=\d)|\bhttps?:(?=//)", re.IGNORECASE)
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%\[\]-]+")
 _MOST_LINES = 50
 _LONGEST_TEXT = 500
@@ -28,12 +33,12 @@ def title(proposal: Proposal) -> str:
     app = move.image.rsplit("/", 1)[-1]
     where = "" if proposal.stage == ONLY_STAGE else f" in {proposal.stage}"
     if move.from_image is not None:
-        return one_line(f"Promote {app}: {move.was} to {move.image}:{move.tag}{where}")[:250]
+        return unlinked(f"Promote {app}: {move.was} to {move.image}:{move.tag}{where}")[:250]
     if move.downward is not None:
         moved = f"{move.downward.from_tag} to {move.tag}"
-        return one_line(f"Move {app} down, {moved}{where}: {move.downward.cause}")[:250]
+        return unlinked(f"Move {app} down, {moved}{where}: {move.downward.cause}")[:250]
     came = f"{move.from_tag} to " if move.from_tag and move.from_tag != move.tag else "to "
-    return one_line(f"Promote {app} {came}{move.tag}{where}")[:250]
+    return unlinked(f"Promote {app} {came}{move.tag}{where}")[:250]
 
 
 def commit_message(proposal: Proposal, *, promotion_id: str) -> str:
@@ -45,8 +50,8 @@ def commit_message(proposal: Proposal, *, promotion_id: str) -> str:
         f"Policy: {move.policy}",
     ]
     if move.is_gated_on_build and move.build is not None:
-        trailers.insert(2, f"Build: {move.build.name}")
-    return "\n".join([title(proposal), "", *(one_line(trailer) for trailer in trailers)]) + "\n"
+        trailers.insert(2, f"Build: {_build_line(move.build)}")
+    return "\n".join([title(proposal), "", *(unlinked(trailer) for trailer in trailers)]) + "\n"
 
 
 def body(
@@ -115,8 +120,17 @@ def version_jump(old: str | None, new: str | None) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """Take control characters, line ends and lone surrogates out of a text."""
+    """Take control characters, line ends, lone surrogates and what turns a text's direction out of it."""
     return _CONTROL.sub(" ", text)
+
+
+def unlinked(text: str) -> str:
+    """One line in which no forge finds a person, an issue or an address to link to, to notify or to close.
+
+    >>> unlinked("closes acme/infra#7, @octo/admins")
+    'closes acme/infra# 7, @ octo/admins'
+    """
+    return _LINKED.sub(lambda found: f"{found[0]} ", one_line(text))
 
 
 def code(text: str) -> str:
@@ -125,16 +139,21 @@ def code(text: str) -> str:
     >>> code("a`b|c")
     "`a'b¦c`"
     """
-    plain = one_line(text[: 2 * _LONGEST_TEXT]).replace("`", "'").replace("|", "¦").strip()
+    plain = unlinked(text[: 2 * _LONGEST_TEXT]).replace("`", "'").replace("|", "¦").strip()
     if len(plain) > _LONGEST_TEXT:
         plain = f"{plain[:_LONGEST_TEXT]}…"
     return f"`{plain}`" if plain else "` `"
 
 
+def _build_line(build: BuildReport) -> str:
+    run = f" (run {build.run})" if build.has_twins else ""
+    return f"build {build.number}{run} of {build.job}"
+
+
 def _build_words(build: BuildReport | None, url: str | None) -> str:
     if build is None:
         return "none has reported this digest"
-    name = code(f"{build.name} {build.result}")
+    name = code(f"{_build_line(build)}: {build.result}")
     return f"[{name}]({url})" if url and _PLAIN_URL.fullmatch(url) else name
 
 

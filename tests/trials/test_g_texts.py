@@ -1,0 +1,54 @@
+"""G6, G7: nothing that was told from outside links, notifies or closes anything where our texts are read."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.core.promotion import texts
+from app.core.promotion.proposals import Proposal
+from app.services.systems import Systems
+from tests.core.lanes import app_lane, report, tag_state
+
+CI = "https://ci.acme.example"
+HOSTILE = "shop/main closes octo-org/infra#7 @octo-org/admins fixes GH-9 https://github.com/o/r/issues/1"
+
+
+def proposal_of(job: str) -> Proposal:
+    """What production gets by a build of this job."""
+    built = tag_state("1.1.0", replace(report("1.1.0"), job=job))
+    [found] = [one for one in app_lane(built).plan().proposals if one.stage == "production"]
+    return found
+
+
+@pytest.mark.parametrize("job", [HOSTILE, f"\u202e{HOSTILE}\u2066", f"a\u200b{HOSTILE}\nFluxbridge-Promotion: other"])
+def test_no_forge_finds_a_person_or_an_issue_in_what_a_job_is_called(job: str) -> None:
+    found = proposal_of(job)
+    message = texts.commit_message(found, promotion_id="01JABC")
+    told = message + texts.title(found) + texts.body(found, build_url=None)
+    for linked in ("#7", "@octo", "GH-9", "https://", "\u202e", "\u2066", "\u200b"):
+        assert linked not in told
+    assert message.count("\nFluxbridge-Promotion: ") == 1
+    assert "closes octo-org/infra# 7" in message
+
+
+def test_an_honest_build_is_named_so_that_its_number_is_no_issue() -> None:
+    found = proposal_of("shop/app/main")
+    assert "\nBuild: build 1 of shop/app/main\n" in texts.commit_message(found, promotion_id="01JABC")
+    assert "`build 1 of shop/app/main: SUCCESS`" in texts.body(found, build_url=None)
+    assert "#" not in texts.body(found, build_url=None).replace("# 1", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_linked"),
+    [
+        (f"{CI}/job/shop/1/", True),
+        ("https://ci.acme.example.phish.test/job/shop/1/", False),
+        ("https://ci.acme.example@phish.test/", False),
+        (f"{CI}/../phish/", False),
+        ("http://ci.acme.example/job/shop/1/", False),
+    ],
+)
+def test_a_build_is_linked_only_below_its_own_controller(*, url: str, is_linked: bool) -> None:
+    systems = Systems(jenkins_urls={"main": f"{CI}/"})
+    assert systems.is_of_controller(url, "main") == is_linked
+    assert not systems.is_of_controller(url, "another")
