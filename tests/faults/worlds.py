@@ -45,7 +45,7 @@ def world(
     with DemoRegistry() as registry, watched_github(folder) as github:
         fleet = Fleet(registry, tuple(f"app-{number}" for number in range(apps)))
         github.push("main", fleet.files(), by=MIRA)
-        at_once = "paced: false, update_every_s: 0"
+        at_once = "paced: false, update_every_s: 0, writes_per_hour: 100000"
         where = f'repository: acme/fleet, api_url: "{github.api_url}", token: {{env: GITHUB_TOKEN}}, {at_once}'
         settings = settings_text(folder, github.git_url, registry.host, database, forge=f"{{kind: github, {where}}}")
         settings = settings.replace("workers: 4", f"workers: 4, lease_s: {lease_s}")
