@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from app.core.facts import RevisionApplied, RevisionUnderway
 from app.senders.flux_revision import parse_revision
@@ -18,15 +19,22 @@ _SUCCESSES = {
     "HelmRelease": frozenset({"InstallSucceeded", "UpgradeSucceeded"}),
 }
 _UNDERWAY = frozenset({"Progressing", "DependencyNotReady"})
+# Kubernetes lets no object have longer ones: DNS subdomains and labels, and the reason and message of a Condition.
+_Kind = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,63}$")]
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+_Namespace = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", max_length=63)]
+_Reason = Annotated[Line, StringConstraints(max_length=1024)]
+_LONGEST_MESSAGE = 32_768
+_LONGEST_REVISION = 1_000
 
 
 class _InvolvedObject(BaseModel):
     """The object that an event is about."""
 
     model_config = PAYLOAD
-    kind: Line
-    name: Line
-    namespace: str = ""
+    kind: _Kind
+    name: _Name
+    namespace: _Namespace = ""
 
 
 class _Event(BaseModel):
@@ -36,7 +44,7 @@ class _Event(BaseModel):
     involved_object: _InvolvedObject = Field(alias="involvedObject")
     severity: Line
     timestamp: Instant
-    reason: Line
+    reason: _Reason
     message: str = ""
     metadata: dict[str, str] | None = None
 
@@ -61,7 +69,7 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     The cluster is the configured one: a payload could name any.
     """
     event, cluster = read_body(request, _Event), origin.named("cluster")
-    metadata = _without_prefixes(event.metadata or {})
+    message, metadata = event.message[:_LONGEST_MESSAGE], _without_prefixes(event.metadata or {})
     revision = metadata.get("revision", "")
     if reason := _why_ignored(event, revision):
         return Parsed(facts=_underway(event, revision, cluster), ignored=(reason,))
@@ -77,7 +85,7 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
         branch=told.branch,
         is_failure=event.severity == "error",
         reason=event.reason,
-        message=event.message,
+        message=message,
         at=event.timestamp,
     )
     return Parsed(facts=(fact,))
@@ -94,7 +102,7 @@ def _underway(event: _Event, revision: str, cluster: str) -> tuple[RevisionUnder
         name=event.involved_object.name,
         revision=revision,
         reason=event.reason,
-        message=event.message,
+        message=event.message[:_LONGEST_MESSAGE],
         at=event.timestamp,
     )
     return (one,)
@@ -106,6 +114,8 @@ def _why_ignored(event: _Event, revision: str) -> str | None:
         return f"events of kind {kind[:60]!r} apply nothing"
     if event.severity != "error" and event.reason not in _SUCCESSES[kind]:
         return f"reason {event.reason[:60]!r} of a {kind} is no result"
+    if len(revision) > _LONGEST_REVISION:
+        return f"a revision of {len(revision)} characters is none"
     return None if revision else f"{event.reason[:60]!r} names no revision"
 
 

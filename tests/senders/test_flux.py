@@ -180,3 +180,26 @@ def test_a_revision_is_split_into_pointer_and_commit(text: str, pointer: str | N
 
 def test_an_oci_revision_keeps_its_digest() -> None:
     assert parse_revision(OCI) == Revision("latest", "sha256", "4d" * 32)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("namespace", "n" * 64),
+        ("namespace", "team/apps"),
+        ("name", "n" * 254),
+        ("name", "apps\n"),
+        ("kind", "K" * 64),
+    ],
+)
+def test_what_kubernetes_lets_no_object_be_called_is_unusable(key: str, value: str) -> None:
+    sent = event()
+    with pytest.raises(Unusable, match=f"involvedObject.{key}"):
+        read("flux", {**sent, "involvedObject": {**sent["involvedObject"], key: value}})
+
+
+def test_of_an_endless_message_the_beginning_is_kept_and_an_endless_revision_is_none() -> None:
+    sent = event(severity="error", reason="HealthCheckFailed", message="m" * 100_000)
+    assert len(applied(sent).message) == 32_768
+    told = read("flux", event(metadata={"revision": "r" * 2_000}))
+    assert (told.facts, told.ignored) == ((), ("a revision of 2000 characters is none",))
