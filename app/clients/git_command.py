@@ -33,6 +33,8 @@ _SETTINGS = (
     ("protocol.https.allow", "always"),
     ("protocol.ssh.allow", "always"),
     ("credential.helper", ""),
+    # A repository that moved is somebody else's until the settings say otherwise.
+    ("http.followRedirects", "false"),
     # A server that has gone silent is given up long before the deadline of a clone.
     ("http.lowSpeedLimit", "1"),
     ("http.lowSpeedTime", "60"),

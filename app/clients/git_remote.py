@@ -33,6 +33,10 @@ _ADVICE = (
         "it belongs to another account: give it to the one that runs Fluxbridge, or run Fluxbridge as its owner",
     ),
     (re.compile("aborted by hook"), "a hook of that repository decides so"),
+    (
+        re.compile(r"returned error: 3\d\d|from redirection"),
+        "it redirects elsewhere, which is not followed: set the url to where it really is",
+    ),
 )
 # Advice for who runs git by hand: the settings that it names do not reach ours.
 _FOR_OTHERS = re.compile(r"To add an exception|git config|Please make sure you have|and the repository exists")

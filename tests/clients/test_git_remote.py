@@ -3,9 +3,12 @@
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -199,6 +202,35 @@ def test_a_git_that_is_too_old_or_missing_needs_an_operator(tmp_path: Path, monk
     program.chmod(0o755)
     with pytest.raises(Refused, match=r"2\.38 or newer is needed, found git version 2\.30\.2"):
         check_git()
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Sends everybody on to another host."""
+
+    def do_GET(self) -> None:
+        self.send_response(301)
+        self.send_header("Location", f"http://localhost:{self.connection.getsockname()[1]}/elsewhere{self.path}")
+        self.end_headers()
+        self.asked.append(self.path)
+
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_redirect_is_not_followed_and_told(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            mirror = open_mirror(Remote(url=f"http://127.0.0.1:{server.server_port}/fleet.git"), tmp_path / "m.git")
+            with pytest.raises(Refused, match="it redirects elsewhere, which is not followed"):
+                mirror.fetch()
+        finally:
+            server.shutdown()
+            serving.join()
+    assert not [path for path in Elsewhere.asked if path.startswith("/elsewhere")]
 
 
 def test_a_hook_that_refuses_is_told_with_its_words(tmp_path: Path) -> None:
