@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from app.core.ports import Commit
+from app.core.ports import Commit, PullRequestState
 from app.core.promotion.state import PolicyState
-from app.db import fields, promotions, pull_requests, pushed_heads
+from app.db import fields, holds, promotions, pull_requests, pushed_heads
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
+from app.db.pull_requests import PullRequestRow
 from app.services.hold import hold_reverted
 from app.services.lane_run import LaneRun
 from app.services.read_lane import LaneView
@@ -31,18 +32,19 @@ class _Moved:
     newest: PromotionRow | None
 
 
-def follow_git(run: LaneRun, view: LaneView, states: tuple[PolicyState, ...]) -> None:
+def follow_git(run: LaneRun, view: LaneView, states: tuple[PolicyState, ...]) -> bool:
     """Write down the tags that came into Git by other ways than our pull requests, and reverts of ours.
 
     What a stage has is compared with what was let in last, so that a merge and its revert between two runs are seen.
+    True where the forge is still to tell who did it.
     """
     last = run.claim.last_head
     if last is None or last == view.commit:
-        return
+        return False
     with run.database.transaction() as connection:
         moves = _moves(run, connection, states)
-    for moved in moves:
-        _note_move(run, moved, last=last, head=view.commit)
+    are_ours = [_note_move(run, moved, last=last, head=view.commit) for moved in moves]
+    return any(are_ours)
 
 
 def _moves(run: LaneRun, connection: Connection, states: tuple[PolicyState, ...]) -> list[_Moved]:
@@ -85,7 +87,7 @@ def _image(state: PolicyState, file: str, tag: str) -> str:
     return next(filter(None, others), state.policy.image_text)
 
 
-def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> None:
+def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> bool:
     policy, now, newest = str(moved.state.name), run.now(), moved.newest
     repository = run.repo.repository
     is_known = repository.has_commit(last)  # a rewritten base branch and a fresh mirror: it is nowhere any more
@@ -123,21 +125,32 @@ def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> None:
                 "merged_by": who,
                 "merged_at": commits[0].committed_at if commits else now,
                 "merge_commit": commit,
-                **ours,
+                **({"pull_request": ours.number, "branch": ours.branch, "head_sha": ours.head_sha} if ours else {}),
             },
         )
+        if ours is not None:
+            _let_forge_tell(run, connection, ours)
+    return ours is not None
 
 
 def _ours_among(
     run: LaneRun, connection: Connection, commits: Sequence[Commit], *, policy: str, tag: str
-) -> Mapping[str, object]:
-    """The pull request of ours whose head came along, though it was not open any more: merged by hand all the same."""
+) -> PullRequestRow | None:
+    """The pull request of ours whose head came along, though it was not open any more, with that head."""
     heads = pushed_heads.among(connection, run.lane, (one.sha for one in commits))
     for sha, head in heads.items():
         row = pull_requests.with_head(connection, run.lane, sha)
         if row is not None and head.tags.get(policy) == tag:
-            return {"pull_request": row.number, "branch": row.branch, "head_sha": sha}
-    return {}
+            return replace(row, head_sha=sha)
+    return None
+
+
+def _let_forge_tell(run: LaneRun, connection: Connection, ours: PullRequestRow) -> None:
+    """It may have been reopened and merged between two looks: the forge is asked, and closing it is no refusal."""
+    now = run.now()
+    holds.lift_of_pull_request(connection, run.lane, ours.number, at=now)
+    merged = replace(ours, state=PullRequestState.MERGED, ended_at=now, ended_by=None)
+    pull_requests.upsert(connection, merged)
 
 
 def _is_backwards(moved: _Moved) -> bool:

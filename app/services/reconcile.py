@@ -53,7 +53,7 @@ def reconcile(run: LaneRun) -> None:
     _remember_images(run, view)
     follow_renames(run, view)
     policies_seen = run.judge.by_stored_choice(view, run.lane)
-    follow_git(run, view, policies_seen)
+    is_untold = follow_git(run, view, policies_seen) or followed.is_untold
     follow_flux(run, head)
     if learn_digests(run, policies_seen):
         policies_seen = run.judge.by_stored_choice(view, run.lane)
@@ -66,7 +66,7 @@ def reconcile(run: LaneRun) -> None:
     looks = [planned.next_look_at, next_look_at_digests(state.policies, run.now())]
     if not is_settled:
         looks.append(run.now() + backoff(run.claim.attempts))
-    if state.open_pull_requests or planned.proposals or followed.lent or followed.is_untold:
+    if state.open_pull_requests or planned.proposals or followed.lent or is_untold:
         looks.append(run.now() + run.systems.timing.look_at_pull_requests)
     _remember(run, view, state, planned)
     _drop_unused_selections(run)

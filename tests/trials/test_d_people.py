@@ -354,3 +354,19 @@ def test_closed_and_then_merged_by_git_all_the_same_is_let_in_with_its_number(cr
     promotion = here.promotion("1.1.0")
     assert (promotion.state, promotion.merged_by, promotion.pull_request) == (MERGED, ADA, pull.number)
     assert here.open_ones() == []
+
+
+def test_one_that_was_reopened_and_merged_between_two_looks_is_known_by_who_merged_it(crew: Open) -> None:
+    here = crew()
+    pull = here.propose("1.1.0")
+    here.host.close(pull.number)
+    here.run()
+    assert here.held() != []
+    here.host.reopen(pull.number)
+    here.host.merge(pull.number)
+    here.run(1)
+    assert here.lane_row().next_look_at is not None
+    here.run()
+    promotion = here.promotion("1.1.0")
+    assert (promotion.state, promotion.merged_by, promotion.pull_request) == (MERGED, MIRA, pull.number)
+    assert (here.held(), here.lane_row().next_look_at) == ([], None)
