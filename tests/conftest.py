@@ -110,9 +110,10 @@ def postgres_databases(postgres: Postgres, postgres_template: str) -> EmptyDatab
 
 
 @pytest.fixture
-def postgres_url(postgres_databases: EmptyDatabases) -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest, postgres_databases: EmptyDatabases) -> Iterator[str]:
     """A fresh PostgreSQL database at this version's schema."""
-    with postgres_databases.lend() as url:
+    is_new = request.node.get_closest_marker("new_database") is not None
+    with postgres_databases.lend(is_new=is_new) as url:
         yield url
 
 

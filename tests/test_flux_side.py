@@ -291,7 +291,7 @@ def test_what_the_alert_sends_is_an_application_in_its_cluster(around: Around, c
         assert sent is not None
         assert b'"cluster":"prod-eu"' in sent.body
         assert bridge.post(sent.path.removeprefix("/webhooks/"), sent.body, sent.headers).status_code == 202
-        [stage] = bridge.wait_for("production to be applied", bridge.applied_stages)
+        [stage] = bridge.wait_for("production to be applied", lambda: bridge.applied_stages("1.2.0"))
         assert [one["cluster"] for one in stage["applied"]] == [CLUSTER]
         assert (stage["stage"], stage["tag"]) == ("production", "1.2.0")
         bridge.settle()

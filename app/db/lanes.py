@@ -139,7 +139,7 @@ def next_due(now: datetime, excluding: Sequence[str] = ()) -> Select[tuple[str]]
             or_(lanes.c.lease_until.is_(None), lanes.c.lease_until < now),
             lanes.c.key.not_in(excluding),
         )
-        .order_by(lanes.c.due_at)
+        .order_by(lanes.c.due_at, lanes.c.key)
         .limit(1)
         .with_for_update(skip_locked=True)
     )

@@ -8,6 +8,8 @@ from app.db import deliveries, delivery_bodies, lanes, owed_looks, schedules
 from app.db.database import Database
 from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, delivery
 
+pytestmark = pytest.mark.new_database
+
 
 @pytest.fixture(autouse=True)
 def _much_is_kept(database: Database) -> None:

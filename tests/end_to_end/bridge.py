@@ -167,9 +167,13 @@ class Bridge:
         found: list[Any] = self.get(path, **query)["items"]
         return found
 
-    def applied_stages(self) -> list[Any]:
-        """The stages that some cluster runs by its own word."""
-        return [one for one in self.items("/stages") if "applied" in {place["state"] for place in one["applied"]}]
+    def applied_stages(self, tag: str) -> list[Any]:
+        """The stages that have a tag and of which some cluster runs it by its own word."""
+        return [
+            one
+            for one in self.items("/stages")
+            if one["tag"] == tag and "applied" in {place["state"] for place in one["applied"]}
+        ]
 
     def post(self, source: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """Send a webhook."""

@@ -61,10 +61,8 @@ def test_each_cluster_is_told_of_the_merge_and_tells_what_it_applied(
             receiver.wait_for_requests(1)
             assert [json.loads(body) for body in receiver.bodies] == [{"revision": f"main@sha1:{commit}"}]
         bridge.apply("staging", commit)
-        bridge.wait_for(
-            "staging",
-            lambda: [one for one in bridge.applied_stages() if (one["stage"], one["tag"]) == ("staging", "1.1.0")],
-        )
+        [stage] = bridge.wait_for("staging", lambda: bridge.applied_stages("1.1.0"))
+        assert stage["stage"] == "staging"
         bridge.settle()
     assert [receiver.requests for receiver in clusters.values()] == [1, 1]
 

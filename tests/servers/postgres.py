@@ -144,9 +144,9 @@ class EmptyDatabases:
         self._free: list[str] = []
 
     @contextmanager
-    def lend(self) -> Iterator[str]:
-        """The URL of one that nobody else has."""
-        name = self._free.pop() if self._free else self._create()
+    def lend(self, *, is_new: bool = False) -> Iterator[str]:
+        """The URL of one that nobody else has; `is_new`: nor ever had."""
+        name = self._free.pop() if self._free and not is_new else self._create()
         yield self._server.url(name)
         if self._server.empty(name, self._shape):
             self._free.append(name)

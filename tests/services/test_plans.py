@@ -26,6 +26,8 @@ from tests.services.webhooks import (
     push_event,
 )
 
+pytestmark = pytest.mark.new_database
+
 TAG = "1.1.0"
 SENT: dict[str, Callable[[Site], object]] = {
     "push": lambda site: site.send("registry", envelope(push_event(TAG, digest_of(TAG)))),

@@ -5,9 +5,13 @@ Every endpoint is asked with every filter that it has; what the database does fo
 
 from typing import Any
 
+import pytest
+
 from tests.plans import watching
 from tests.services.history import IMAGE, settle_with_plan, write_history
 from tests.web.site import OPERATE, Site
+
+pytestmark = pytest.mark.new_database
 
 VALUES = {
     "branch": "release/2026",
