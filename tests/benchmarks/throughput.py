@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from app.compose import utc_now
 from tests.benchmarks.bars import Bar, Figures, database_of, run
-from tests.benchmarks.load import answering_server, keep_pace, request_bytes, saturate
+from tests.benchmarks.load import answering_server, request_bytes, saturate
 from tests.benchmarks.site import Site, app_path, config_files, push_request, running_site, wait_for
 from tests.servers.bare_repository import BareRepository
 
@@ -80,22 +81,23 @@ def _spread(taken: Sequence[float]) -> dict[str, Any]:
 
 
 def measure_steady(site: Site, *, per_second: float) -> dict[str, Any]:
-    """How long each takes from when it was to be sent until its pull request is open, at a steady pace."""
-    images = [(app_path(number), "1.1.0") for number in range(_STEADY)]
-    digests = site.registry.put_all(images)
-    host = site.registry.host
-    requests = [push_request(path, tag, digest, host=host) for (path, tag), digest in zip(images, digests, strict=True)]
+    """How long each push takes from its webhook until its pull request is open, at a steady pace."""
     site.settle()
-    began = utc_now()
-    load = keep_pace(site.port, requests, connections=4, per_second=per_second)
-    if load.statuses != {202: len(requests)}:
-        raise RuntimeError(f"not every webhook was accepted: {dict(load.statuses)}")
+    began = time.perf_counter()
+    sent: list[datetime] = []
+    for number in range(_STEADY):
+        time.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+        path, tag = app_path(number), "1.1.0"
+        (digest,) = site.registry.put_all([(path, tag)])
+        request = push_request(path, tag, digest, host=site.registry.host)
+        sent.append(utc_now())
+        saturate(site.port, iter([request]), connections=1, seconds=1)
     wait_for("a pull request each", partial(_has, site, _STEADY), within_s=60)
     opened = site.opened_at()
     taken = []
-    for number in range(_STEADY):
-        (at,) = (at for branch, at in opened.items() if f"app{number:03}" in branch)
-        taken.append((at - began).total_seconds() - number / per_second)
+    for number, at in enumerate(sent):
+        (opened_at,) = (found for branch, found in opened.items() if f"app{number:03}" in branch)
+        taken.append((opened_at - at).total_seconds())
     return _spread(taken)
 
 
