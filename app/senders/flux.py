@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from app.core.facts import RevisionApplied, RevisionUnderway
 from app.senders.flux_revision import parse_revision
@@ -24,6 +24,7 @@ _Kind = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,63}$")]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 _Namespace = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", max_length=63)]
 _Reason = Annotated[Line, StringConstraints(max_length=1024)]
+_Message = Annotated[str, AfterValidator(lambda text: text[:_LONGEST_MESSAGE])]
 _LONGEST_MESSAGE = 32_768
 _LONGEST_REVISION = 1_000
 
@@ -45,7 +46,7 @@ class _Event(BaseModel):
     severity: Line
     timestamp: Instant
     reason: _Reason
-    message: str = ""
+    message: _Message = ""
     metadata: dict[str, str] | None = None
 
 
@@ -69,11 +70,13 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     The cluster is the configured one: a payload could name any.
     """
     event, cluster = read_body(request, _Event), origin.named("cluster")
-    message, metadata = event.message[:_LONGEST_MESSAGE], _without_prefixes(event.metadata or {})
-    revision = metadata.get("revision", "")
+    metadata = _without_prefixes(event.metadata or {})
+    revision, origin_revision = metadata.get("revision", ""), metadata.get("originRevision", "")
+    if (longest := max(len(revision), len(origin_revision))) > _LONGEST_REVISION:
+        return Parsed(ignored=(f"a revision of {longest} characters is none",))
     if reason := _why_ignored(event, revision):
         return Parsed(facts=_underway(event, revision, cluster), ignored=(reason,))
-    of_artifact, of_git = parse_revision(revision), parse_revision(metadata.get("originRevision", ""))
+    of_artifact, of_git = parse_revision(revision), parse_revision(origin_revision)
     told = of_git if of_git.commit else of_artifact
     fact = RevisionApplied(
         cluster=cluster,
@@ -85,7 +88,7 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
         branch=told.branch,
         is_failure=event.severity == "error",
         reason=event.reason,
-        message=message,
+        message=event.message,
         at=event.timestamp,
     )
     return Parsed(facts=(fact,))
@@ -102,7 +105,7 @@ def _underway(event: _Event, revision: str, cluster: str) -> tuple[RevisionUnder
         name=event.involved_object.name,
         revision=revision,
         reason=event.reason,
-        message=event.message[:_LONGEST_MESSAGE],
+        message=event.message,
         at=event.timestamp,
     )
     return (one,)
@@ -114,8 +117,6 @@ def _why_ignored(event: _Event, revision: str) -> str | None:
         return f"events of kind {kind[:60]!r} apply nothing"
     if event.severity != "error" and event.reason not in _SUCCESSES[kind]:
         return f"reason {event.reason[:60]!r} of a {kind} is no result"
-    if len(revision) > _LONGEST_REVISION:
-        return f"a revision of {len(revision)} characters is none"
     return None if revision else f"{event.reason[:60]!r} names no revision"
 
 

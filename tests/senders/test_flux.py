@@ -201,5 +201,7 @@ def test_what_kubernetes_lets_no_object_be_called_is_unusable(key: str, value: s
 def test_of_an_endless_message_the_beginning_is_kept_and_an_endless_revision_is_none() -> None:
     sent = event(severity="error", reason="HealthCheckFailed", message="m" * 100_000)
     assert len(applied(sent).message) == 32_768
-    told = read("flux", event(metadata={"revision": "r" * 2_000}))
-    assert (told.facts, told.ignored) == ((), ("a revision of 2000 characters is none",))
+    for key in ("revision", "originRevision"):
+        for reason in ("ReconciliationSucceeded", "Progressing"):
+            told = read("flux", event(reason=reason, metadata={"revision": "main", key: "r" * 2_000}))
+            assert (told.facts, told.ignored) == ((), ("a revision of 2000 characters is none",))
