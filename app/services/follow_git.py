@@ -43,8 +43,8 @@ def follow_git(run: LaneRun, view: LaneView, states: tuple[PolicyState, ...]) ->
         return False
     with run.database.transaction() as connection:
         moves = _moves(run, connection, states)
-    are_ours = [_note_move(run, moved, last=last, head=view.commit) for moved in moves]
-    return any(are_ours)
+    untold = [_note_move(run, moved, last=last, head=view.commit) for moved in moves]
+    return any(untold)
 
 
 def _moves(run: LaneRun, connection: Connection, states: tuple[PolicyState, ...]) -> list[_Moved]:
@@ -128,9 +128,10 @@ def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> bool:
                 **({"pull_request": ours.number, "branch": ours.branch, "head_sha": ours.head_sha} if ours else {}),
             },
         )
-        if ours is not None:
+        is_untold = ours is not None and ours.state is PullRequestState.CLOSED
+        if ours is not None and is_untold:
             _let_forge_tell(run, connection, ours)
-    return ours is not None
+    return is_untold
 
 
 def _ours_among(
@@ -146,7 +147,7 @@ def _ours_among(
 
 
 def _let_forge_tell(run: LaneRun, connection: Connection, ours: PullRequestRow) -> None:
-    """It may have been reopened and merged between two looks: the forge is asked, and closing it is no refusal."""
+    """One that was closed may have been reopened and merged between two looks: closing it is no refusal any more."""
     now = run.now()
     holds.lift_of_pull_request(connection, run.lane, ours.number, at=now)
     merged = replace(ours, state=PullRequestState.MERGED, ended_at=now, ended_by=None)

@@ -1,6 +1,8 @@
 """What people do to our pull requests and to the base branch is followed exactly, whatever was done behind our back."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -9,7 +11,7 @@ from app.db.promotions import PromotionState
 from app.services.reconcile import NoBaseBranch
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.interruptions import Interrupted
-from tests.trials.crews import ADA, MIRA, GitHubHost, GitMergeKind, Open
+from tests.trials.crews import ADA, MIRA, Crew, GitHubHost, GitMergeKind, Open, Shown
 
 MERGED, SUPERSEDED, CLOSED = PromotionState.MERGED, PromotionState.SUPERSEDED, PromotionState.CLOSED
 
@@ -37,17 +39,23 @@ def test_a_branch_that_was_merged_with_git_and_deleted_is_merged_and_no_refusal(
     assert (here.promotion("1.1.0").state, here.held(), here.open_ones()) == (MERGED, [], [])
 
 
-def test_a_merge_that_github_does_not_show_yet_is_known_by_its_author_and_then_by_who_did_it(github_crew: Open) -> None:
+def merged_before_github_notices(github_crew: Open) -> tuple[Crew, Shown, Callable[[], None]]:
+    """A pull request that was merged with git, and what makes GitHub notice."""
     here = github_crew()
     assert isinstance(here.host, GitHubHost)
     pull = here.propose("1.1.0")
     before = here.config.head("main")
     here.merge_by_git(pull.head, "no-ff", is_noticed=False)
     here.run()
+    return here, pull, partial(here.host.server.notice, "main", before, by=MIRA)
+
+
+def test_a_merge_that_github_does_not_show_yet_is_known_by_its_author_and_then_by_who_did_it(github_crew: Open) -> None:
+    here, pull, notice = merged_before_github_notices(github_crew)
     assert (here.promotion("1.1.0").state, here.promotion("1.1.0").merged_by) == (MERGED, ADA)
     assert here.find(pull.number).state == "open"
     assert here.config.head(pull.head) is not None, "deleted now, GitHub would call it closed"
-    here.host.server.notice("main", before, by=MIRA)
+    notice()
     here.run()
     assert (here.promotion("1.1.0").state, here.promotion("1.1.0").merged_by) == (MERGED, MIRA)
     assert here.events("1.1.0")[-2:] == [("merged", ADA), ("merged", MIRA)]
@@ -58,14 +66,9 @@ def test_a_merge_that_github_does_not_show_yet_is_known_by_its_author_and_then_b
 
 
 def test_the_forge_is_looked_at_again_while_only_git_shows_a_merge(github_crew: Open) -> None:
-    here = github_crew()
-    assert isinstance(here.host, GitHubHost)
-    pull = here.propose("1.1.0")
-    before = here.config.head("main")
-    here.merge_by_git(pull.head, "no-ff", is_noticed=False)
-    here.run()
+    here, _, notice = merged_before_github_notices(github_crew)
     assert here.lane_row().next_look_at is not None
-    here.host.server.notice("main", before, by=MIRA)
+    notice()
     here.run()
     assert here.lane_row().next_look_at is None
 
