@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from app.cli.terminal import printable
+from app.cli.terminal import pass_on, printable, say
 from app.clients.working_folder import CannotReplace, WorkingFolder, read_file
 from app.core.errors import Invalid
 from app.core.flux.globs import compile_globs
@@ -68,8 +68,10 @@ def _tell(plan: EditPlan, reports: list[Report], *, is_dry: bool, as_json: bool)
     if as_json:
         typer.echo(json.dumps(_as_json(plan, reports, is_dry=is_dry), indent=2))
         return
+    if is_dry and plan.files:
+        pass_on(_diff(plan))
     for line in _summary(plan, reports, is_dry=is_dry):
-        typer.echo(line)
+        say(line)
 
 
 def _read(file: Path) -> dict[str, Selected]:
@@ -105,14 +107,12 @@ def _diff(plan: EditPlan) -> str:
 
 
 def _summary(plan: EditPlan, reports: list[Report], *, is_dry: bool) -> Iterator[str]:
-    if is_dry and plan.files:
-        yield _diff(plan)
     for one in plan.fields:
-        yield printable(f"{one.file}:{one.line}: {one.policy}: {one.old or '(empty)'} -> {one.new}")
+        yield f"{one.file}:{one.line}: {one.policy}: {one.old or '(empty)'} -> {one.new}"
     for policy, why in plan.unset.items():
-        yield printable(f"not set {policy}: {why}")
+        yield f"not set {policy}: {why}"
     for report in reports:
-        yield printable(f"report  {report.file}:{report.line or 1}: {report.what}")
+        yield f"report  {report.file}:{report.line or 1}: {report.what}"
     done = "would change" if is_dry else "changed"
     counted = f"{_count(len(plan.fields), 'field')} in {_count(len(plan.files), 'file')}"
     unset = _count(len(plan.unset), "policy", "policies")

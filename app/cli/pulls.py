@@ -5,6 +5,7 @@ import getpass
 import typer
 
 from app.cli.settings import read_settings
+from app.cli.terminal import pass_on, say
 from app.clients.forges.local import LocalForge
 from app.compose import local_forge
 from app.core.errors import Invalid
@@ -36,7 +37,7 @@ def list_pulls(repo: str | None, *, everything: bool) -> None:
     """List the open pull requests, or all of them."""
     found = _forge(repo).list_pull_requests(state=None if everything else PullRequestState.OPEN)
     for pull in found:
-        typer.echo(_line(pull))
+        say(_line(pull))
     if not found:
         typer.echo("No pull requests.")
 
@@ -45,10 +46,9 @@ def show(number: int, repo: str | None) -> None:
     """Show one pull request with its diff."""
     forge = _forge(repo)
     pull = forge.pull_request(number)
-    typer.echo(_line(pull))
-    typer.echo()
-    typer.echo(pull.body)
-    typer.echo(forge.diff(number))
+    for line in (_line(pull), "", *pull.body.split("\n")):
+        say(line)
+    pass_on(forge.diff(number))
 
 
 def merge(number: int, repo: str | None, by: str | None) -> None:

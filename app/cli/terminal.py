@@ -1,5 +1,7 @@
 """What commands write for people: one line at a time, bold or coloured where there is a terminal."""
 
+import sys
+
 import typer
 
 
@@ -14,8 +16,18 @@ def say(text: str, *, bold: bool = False, colour: str | None = None) -> None:
     typer.secho(printable(text), bold=bold or None, fg=colour)
 
 
+def pass_on(text: str) -> None:
+    """Write a text as it is for the program that reads it; where a person does, without what a terminal obeys."""
+    if not sys.stdout.isatty():
+        # Else typer takes out what would colour a terminal, which is content here.
+        typer.echo(text, color=True)
+        return
+    for line in text.split("\n"):
+        say(line)
+
+
 def printable(text: str) -> str:
-    """A text from outside for a terminal, which is not to obey its control characters."""
+    """A text from outside for a terminal, which is not to obey its control characters; tabs only move on."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(one if one.isprintable() or one == "\t" else one.encode("unicode_escape").decode() for one in text)

@@ -1,10 +1,13 @@
 """The pull requests of a local forge, from the terminal."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.console import Console
+from tests.cli.console import ROOT, Console
 from tests.end_to_end.bridge import Bridge, deployment
 from tests.servers.bare_repository import BareRepository
 
@@ -57,3 +60,19 @@ def test_with_several_local_forges_one_must_be_named(tmp_path: Path, console: Co
     console.use(settings)
     assert "one, two" in console.refused(2, "pulls", "list")
     assert console.run("pulls", "list", "--repo", "two").out == "No pull requests.\n"
+
+
+def test_a_diff_is_exact_for_programs_and_harmless_in_a_terminal() -> None:
+    script = "from app.cli.terminal import pass_on; pass_on('a\\x1b[2J\\n\\tb\\u202e')"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout == "a\x1b[2J\n\tb\u202e\n".encode()
+    ours, theirs = os.openpty()
+    try:
+        subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=theirs, check=True)
+        shown = os.read(ours, 1000)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert b"\x1b" not in shown
+    assert rb"a\x1b[2J" in shown
+    assert rb"b\u202e" in shown
