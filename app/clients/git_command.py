@@ -76,8 +76,9 @@ class GitFailed(Unavailable):
 class DiskUnwritable(Unavailable):
     """Git could not write on our own disk: it is full, over a quota, or read-only."""
 
-    def __init__(self, path: Path, words: str) -> None:
-        super().__init__(f"nothing can be written at {path} ({words}): make room on this disk, or make it writable")
+    def __init__(self, place: str, words: str) -> None:
+        super().__init__(f"nothing can be written at {place} ({words}): make room on this disk, or make it writable")
+        self.words = words
 
 
 class BadBranchName(Invalid):
@@ -141,7 +142,7 @@ class GitCommand:
         # What the other side says of its own disk begins with "remote:".
         unwritable = next((line for line in done.words.splitlines() if _UNWRITABLE.match(line)), None)
         if unwritable is not None:
-            raise DiskUnwritable(self.path, unwritable.strip()[:300])
+            raise DiskUnwritable(str(self.path), unwritable.strip()[:300])
         raise GitFailed(arguments[0], done.words)
 
     def _finish(self, arguments: Sequence[str], stdin: bytes, setup: GitSetup) -> GitRun:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.clients.git_command import GitCommand, GitFailed, GitRun, GitSetup
+from app.clients.git_command import DiskUnwritable, GitCommand, GitFailed, GitRun, GitSetup
 from app.core.errors import Refused, Unavailable
 
 _SCHEMES = frozenset({"http", "https", "ssh", "file"})
@@ -92,11 +92,16 @@ class Remote:
         object.__setattr__(self, "url", _checked_url(self.url))
 
     def ask(self, git: GitCommand, *arguments: str, accept: tuple[int, ...] = (0,)) -> GitRun:
-        """Run a command that talks to the remote; raises RemoteRefused or RemoteUnavailable with git's words."""
+        """Run a command that talks to the remote; raises RemoteRefused, RemoteUnavailable or DiskUnwritable."""
         try:
             return git.run(*arguments, setup=self._setup(), accept=accept)
         except GitFailed as error:
             raise self.failure(error) from error
+        except DiskUnwritable as error:
+            if arguments[0] != "push" or not self.url.startswith("/"):
+                raise
+            # A push into a folder runs its own git here, whose words do not begin with "remote:".
+            raise DiskUnwritable(f"{git.path} or {self.url}", error.words) from error
 
     def failure(self, error: GitFailed) -> RemoteRefused | RemoteUnavailable:
         """What a failed command means: an operator must act, or it may pass."""

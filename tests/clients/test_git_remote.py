@@ -277,7 +277,10 @@ def test_our_own_disk_is_told_by_its_path_and_that_of_the_remote_is_not_ours(
     program.write_text(f'#!/bin/sh\necho "{words}" >&2\nexit 128\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    git = GitCommand(tmp_path, timeout_s=10)
+    git, remote = GitCommand(tmp_path, timeout_s=10), Remote(url="/srv/fleet.git")
     with pytest.raises(DiskUnwritable if is_ours else GitFailed) as failed:
         git.run("fetch")
     assert (str(tmp_path) in str(failed.value)) == is_ours
+    with pytest.raises(DiskUnwritable if is_ours else Unavailable) as failed:
+        remote.ask(git, "push")
+    assert (f"at {tmp_path} or /srv/fleet.git" in str(failed.value)) == is_ours

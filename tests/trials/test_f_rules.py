@@ -29,6 +29,7 @@ _MOST_S = 5.0
             b'- "\\ud800"\n- ' + b"[" * 4_000, "nested more than 200 levels deep", id="brackets after half a letter"
         ),
         pytest.param(_PATTERNS, "more than 1000 paths with", id="thousands of patterns"),
+        pytest.param(b"".join(b"k%d: x\n" % n for n in range(14_000)), "and 13980 more", id="thousands of mistakes"),
         pytest.param(_STAGES, "it has more than 30000 values", id="thousands of stages"),
         pytest.param(
             b"".join(b"k%d: &n%d x\n" % (n, n) for n in range(9_000)), "line 1: anchors", id="thousands of anchors"

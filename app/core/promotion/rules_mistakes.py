@@ -9,6 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 _MOST_TOLD = 20
+# Of one file with very many: finding the line of each would cost more than reading it.
+_MOST_PLACED = 200
 _LONGEST_KEY = 60
 _WORDS = {
     "missing": "is missing",
@@ -34,12 +36,13 @@ def explain_mistakes(content: bytes, error: ValidationError, keys: Collection[st
     ['line 1: a: must be a list']
     """
     root = YAML(typ="safe", pure=True).compose(content)
-    found = [(_line_of(root, one["loc"]), one) for one in error.errors(include_url=False, include_input=False)]
+    errors = error.errors(include_url=False, include_input=False)
+    found = [(_line_of(root, one["loc"]), one) for one in errors[:_MOST_PLACED]]
     found.sort(key=lambda each: each[0])
     for line, one in found[:_MOST_TOLD]:
         yield f"line {line}: {_key(one['loc'])}: {_words(one, keys)}"
-    if len(found) > _MOST_TOLD:
-        yield f"and {len(found) - _MOST_TOLD} more"
+    if len(errors) > _MOST_TOLD:
+        yield f"and {len(errors) - _MOST_TOLD} more"
 
 
 def _words(detail: ErrorDetails, keys: Collection[str]) -> str:
