@@ -155,9 +155,10 @@ def _waiting_part(
     if open_one is None:
         return _Part(outcomes, look_at=found.look_at)
     present = open_one.tags.get(said.policy)
-    if _is_unknown(policy, fields, present):
+    candidates = candidates_for(policy, fields)
+    if not candidates.knows(present):
         return _Part((), needs_all=True)
-    kept = _fares(policy, fields, entry, present)
+    kept = ask_one(policy, fields, entry, present) if present and present in candidates.tags else None
     if isinstance(kept, Passed) and kept.changes:
         proposal = _propose(state, policy, fields, entry.stage, kept)
         return _Part((*outcomes, _proposed(proposal, said)), proposal=proposal, look_at=found.look_at)
@@ -181,9 +182,10 @@ def _paced_part(
     present, newer, due_at = open_one.tags.get(said.policy), found.passed.tag, open_one.given_at + state.update_every
     if present == newer.tag or entry.now >= due_at:
         return None
-    if _is_unknown(policy, fields, present):
+    candidates = candidates_for(policy, fields)
+    if not candidates.knows(present):
         return _Part((), needs_all=True)
-    kept = _fares(policy, fields, entry, present)
+    kept = ask_one(policy, fields, entry, present) if present and present in candidates.tags else None
     if not isinstance(kept, Passed) or not kept.changes:
         return None
     every = f"{state.update_every.total_seconds():g} s"
@@ -191,20 +193,6 @@ def _paced_part(
     waits = replace(said, standing=Standing.WAITING, reason=reason, tag=newer.tag, digest=newer.digest)
     proposal = _propose(state, policy, fields, entry.stage, kept)
     return _Part((*_refusals(found, said), waits, _proposed(proposal, said)), proposal=proposal, look_at=due_at)
-
-
-def _is_unknown(policy: PolicyState, fields: Sequence[FieldState], tag: str | None) -> bool:
-    """Whether a tag may be a candidate that was not looked at."""
-    candidates = candidates_for(policy, fields)
-    return tag not in candidates.tags and not candidates.is_whole
-
-
-def _fares(
-    policy: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str | None
-) -> Passed | GateAnswer | Hold | None:
-    """How a tag fares by itself; None where it is no candidate."""
-    is_candidate = tag is not None and tag in candidates_for(policy, fields).tags
-    return ask_one(policy, fields, entry, tag) if tag is not None and is_candidate else None
 
 
 def _held_words(hold: Hold) -> str:

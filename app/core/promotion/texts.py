@@ -20,7 +20,7 @@ _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
 )
 # What forges make links and notices of, also in commit messages and between backticks that end up in one.
-_LINKED = re.compile(r"(?<![\w/])@(?=\w)|#(?=\d)|\bGH-(?=\d)|\bhttps?:(?=//)", re.IGNORECASE)
+_LINKED = re.compile(r"(?<!\w)@(?=\w)|[#!](?=\d)|\bGH-(?=\d)|\bhttps?:(?=//)", re.IGNORECASE)
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%\[\]-]+")
 _MOST_LINES = 50
 _LONGEST_TEXT = 500

@@ -138,6 +138,10 @@ class Candidates:
     tags: Sequence[str] = ()
     is_whole: bool = True
 
+    def knows(self, tag: str | None) -> bool:
+        """Whether it is known if a tag is one of them."""
+        return self.is_whole or tag in self.tags
+
 
 def candidates_for(state: PolicyState, fields: Sequence[FieldState]) -> Candidates:
     """The tags that these fields may move to, down to and with the one that they have now.
