@@ -73,6 +73,6 @@ def test_a_diff_is_exact_for_programs_and_harmless_in_a_terminal() -> None:
     finally:
         os.close(ours)
         os.close(theirs)
-    assert b"\x1b" not in shown
+    assert b"\x1b[2J" not in shown
     assert rb"a\x1b[2J" in shown
     assert rb"b\u202e" in shown
