@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
+from typing import cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 _MOST_TOLD = 20
@@ -35,7 +37,7 @@ def explain_mistakes(content: bytes, error: ValidationError, keys: Collection[st
     ...     list(explain_mistakes(b"a: 5", error, ()))
     ['line 1: a: must be a list']
     """
-    root = YAML(typ="safe", pure=True).compose(content)
+    root = _root(content)
     errors = error.errors(include_url=False, include_input=False)
     found = [(_line_of(root, one["loc"]), one) for one in errors[:_MOST_PLACED]]
     found.sort(key=lambda each: each[0])
@@ -43,6 +45,14 @@ def explain_mistakes(content: bytes, error: ValidationError, keys: Collection[st
         yield f"line {line}: {_key(one['loc'])}: {_words(one, keys)}"
     if len(errors) > _MOST_TOLD:
         yield f"and {len(errors) - _MOST_TOLD} more"
+
+
+def _root(content: bytes) -> Node | None:
+    """The document with its places, by the quick parser where it can read it."""
+    try:
+        return cast("Node | None", YAML(typ="safe").compose(content))
+    except YAMLError:
+        return cast("Node | None", YAML(typ="safe", pure=True).compose(content))
 
 
 def _words(detail: ErrorDetails, keys: Collection[str]) -> str:
