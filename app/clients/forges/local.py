@@ -7,14 +7,13 @@ from pathlib import Path
 from app.clients.forges.local_pulls import (
     HEADS,
     Pull,
+    Pulls,
     RefMove,
     Remark,
     Snapshot,
     head_ref,
     move_refs,
     state_ref,
-    take_snapshot,
-    write_pull,
 )
 from app.clients.git_command import GitCommand, GitFailed, checked_branch
 from app.clients.git_trees import commit_tree, signature
@@ -68,6 +67,7 @@ class LocalForge:
         self, path: Path, *, clock: Callable[[], datetime], account: str = "fluxbridge", timeout_s: float = 60
     ) -> None:
         self._git = GitCommand(path, timeout_s)
+        self._pulls = Pulls(self._git)
         self._clock, self._account = clock, account
         self._name = path.name.removesuffix(".git")
 
@@ -119,15 +119,15 @@ class LocalForge:
         Raises CannotOpenPullRequest.
         """
         for _attempt in range(_ATTEMPTS):
-            snapshot = take_snapshot(self._git)
+            snapshot = self._pulls.snapshot()
             if (present := _open_from(snapshot, draft.head, into=draft.base)) is not None:
                 return self._show(snapshot, present)
             # Two that open at once want the same number: one gets it, the other looks again.
-            number = snapshot.next_number
-            blob = write_pull(self._git, self._new_pull(draft))
+            number, pull = snapshot.next_number, self._new_pull(draft)
             head = self._mergeable_head(snapshot, draft)
-            if move_refs(self._git, RefMove(state_ref(number), blob, None), RefMove(head_ref(number), head, None)):
-                return self.pull_request(number)
+            moves = (RefMove(state_ref(number), self._pulls.write(pull), None), RefMove(head_ref(number), head, None))
+            if move_refs(self._git, *moves):
+                return self._show(snapshot.after(number, pull, moves), number)
         raise RepositoryBusy(self._git.path)
 
     def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
@@ -141,7 +141,7 @@ class LocalForge:
 
     def comments(self, number: int) -> Sequence[Remark]:
         """What was said in the pull request, oldest first."""
-        return _pull(take_snapshot(self._git), number).comments
+        return _pull(self._pulls.snapshot(), number).comments
 
     def close_pull_request(self, number: int) -> PullRequest:
         """Close it as ourselves; closing a closed one changes nothing."""
@@ -191,7 +191,7 @@ class LocalForge:
         """
         ours: set[str] = set()
         for _attempt in range(_ATTEMPTS):
-            snapshot = take_snapshot(self._git)
+            snapshot = self._pulls.snapshot()
             if _pull(snapshot, number).merge_commit in ours:
                 return self.pull_request(number)
             commit, moves = self._merge_moves(snapshot, number, by, done=ours)
@@ -202,7 +202,7 @@ class LocalForge:
 
     def diff(self, number: int) -> str:
         """What it changes, or what it changed once it is merged, as git shows it."""
-        snapshot = take_snapshot(self._git)
+        snapshot = self._pulls.snapshot()
         pull = _pull(snapshot, number)
         span = f"{snapshot.branch(pull.base)}...{snapshot.head_sha(number)}"
         if pull.merge_commit is not None:
@@ -216,11 +216,11 @@ class LocalForge:
 
     def _look(self) -> Snapshot:
         """Everything as it is now; whoever deleted the branch of an open one has closed it."""
-        snapshot = take_snapshot(self._git)
+        snapshot = self._pulls.snapshot()
         lost = [number for number, pull in snapshot.pulls.items() if _is_without_branch(snapshot, pull)]
         for number in lost:
             self._change(number, self._closed_without_branch)
-        return take_snapshot(self._git) if lost else snapshot
+        return self._pulls.snapshot() if lost else snapshot
 
     def _closed_without_branch(self, snapshot: Snapshot, pull: Pull) -> Pull:
         return self._closed(pull, "unknown") if _is_without_branch(snapshot, pull) else pull
@@ -232,14 +232,15 @@ class LocalForge:
 
     def _change(self, number: int, change: Callable[[Snapshot, Pull], Pull]) -> PullRequest:
         for _attempt in range(_ATTEMPTS):
-            snapshot = take_snapshot(self._git)
+            snapshot = self._pulls.snapshot()
             before = _pull(snapshot, number)
             after = change(snapshot, before)
             if after == before:
-                return self.pull_request(number)
+                return self._show(snapshot, number)
             stamped = after.model_copy(update={"changed_at": self._clock()})
-            if move_refs(self._git, self._state_move(snapshot, number, stamped), _head_move(snapshot, number)):
-                return self.pull_request(number)
+            moves = (self._state_move(snapshot, number, stamped), _head_move(snapshot, number))
+            if move_refs(self._git, *moves):
+                return self._show(snapshot.after(number, stamped, moves), number)
         raise RepositoryBusy(self._git.path)
 
     def _merge_moves(
@@ -282,7 +283,7 @@ class LocalForge:
         return done.text.splitlines()[0] if done.code == 0 else None
 
     def _state_move(self, snapshot: Snapshot, number: int, pull: Pull) -> RefMove:
-        return RefMove(state_ref(number), write_pull(self._git, pull), snapshot.refs[state_ref(number)])
+        return RefMove(state_ref(number), self._pulls.write(pull), snapshot.refs[state_ref(number)])
 
     def _new_pull(self, draft: PullRequestDraft) -> Pull:
         return Pull(

@@ -5,8 +5,8 @@ that commit alive when the branch is deleted.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -98,6 +98,10 @@ class Snapshot:
         """The first number that was never given."""
         return max(self.pulls, default=0) + 1
 
+    def after(self, number: int, pull: Pull, moves: Iterable[RefMove]) -> "Snapshot":
+        """As it is once such a pull request is written and these refs have moved, if nobody else moved any."""
+        return Snapshot({**self.refs, **{move.ref: move.new for move in moves}}, {**self.pulls, number: pull})
+
 
 def state_ref(number: int) -> str:
     """The ref that names the JSON."""
@@ -109,23 +113,34 @@ def head_ref(number: int) -> str:
     return f"{_PULLS}{number:d}/head"
 
 
-def take_snapshot(git: GitCommand) -> Snapshot:
-    """Read all refs, then the pull requests that they name. Raises NoLocalRepository."""
-    if not (git.path / "HEAD").is_file():
-        raise NoLocalRepository(git.path)
-    listed = git.run("for-each-ref", "--format=%(refname) %(objectname)", HEADS, _PULLS).text
-    refs = dict(line.split(" ", 1) for line in listed.splitlines())
-    states = {
-        int(ref.split("/")[3]): sha for ref, sha in refs.items() if ref.startswith(_PULLS) and ref.endswith("/state")
-    }
-    blobs = read_objects(git, states.values())
-    return Snapshot(refs, {number: Pull.model_validate_json(blobs[sha][1]) for number, sha in sorted(states.items())})
+@dataclass(slots=True)
+class Pulls:
+    """The pull requests of one repository; what stands in a blob is read once, for a blob never changes."""
 
+    git: GitCommand
+    _read: dict[str, Pull] = field(default_factory=dict)
 
-def write_pull(git: GitCommand, pull: Pull) -> str:
-    """Write the JSON; returns the blob."""
-    text = pull.model_dump_json(indent=1, exclude_defaults=True)
-    return git.run("hash-object", "-w", "--stdin", stdin=text.encode("utf-8", "replace")).text
+    def snapshot(self) -> Snapshot:
+        """Read all refs, then the pull requests that they name. Raises NoLocalRepository."""
+        if not (self.git.path / "HEAD").is_file():
+            raise NoLocalRepository(self.git.path)
+        listed = self.git.run("for-each-ref", "--format=%(refname) %(objectname)", HEADS, _PULLS).text
+        refs = dict(line.split(" ", 1) for line in listed.splitlines())
+        states = {
+            int(ref.split("/")[3]): sha
+            for ref, sha in refs.items()
+            if ref.startswith(_PULLS) and ref.endswith("/state")
+        }
+        known = self._read
+        blobs = read_objects(self.git, (sha for sha in states.values() if sha not in known))
+        new = {sha: Pull.model_validate_json(text) for sha, (_, text) in blobs.items()}
+        self._read = read = {sha: new[sha] if sha in new else known[sha] for sha in states.values()}
+        return Snapshot(refs, {number: read[sha] for number, sha in sorted(states.items())})
+
+    def write(self, pull: Pull) -> str:
+        """Write the JSON; returns the blob."""
+        text = pull.model_dump_json(indent=1, exclude_defaults=True)
+        return self.git.run("hash-object", "-w", "--stdin", stdin=text.encode("utf-8", "replace")).text
 
 
 def move_refs(git: GitCommand, *moves: RefMove) -> bool:
