@@ -15,13 +15,13 @@ from sqlalchemy import Connection
 from app.clients.deadline import ending_within
 from app.core.errors import FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
-from app.db import clock_jumps, deliveries, forge_budgets, lanes, measures, owed_looks, schedules
+from app.db import clock_jumps, deliveries, forge_budgets, lanes, owed_looks, schedules
 from app.db.database import Database
 from app.db.lanes import LaneClaim
-from app.services.backoff import backoff
 from app.services.interpret import Interpreter
 from app.services.lane_run import LaneRun, LostLane
 from app.services.leases import Leases
+from app.services.put_off import put_off_lane
 from app.services.ready_policies import ReadyPolicies
 from app.services.reconcile import reconcile
 from app.services.run_sweeps import Sweeps
@@ -82,6 +82,7 @@ class Workers:
     _sweeps: Sweeps = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _takers: dict[threading.Thread, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing runs and nothing is held yet."""
@@ -109,9 +110,7 @@ class Workers:
                 for branch in repo.branches:
                     lanes.ensure(connection, repo.name, branch, now)
         for number in range(self.count):
-            # Long runs of many lanes leave one thread to the deliveries.
-            runs_lanes = number > 0 or self.count == 1
-            self._start_thread(partial(self._work, runs_lanes=runs_lanes), f"fluxbridge-{number}")
+            self._start_taker(number)
         self._start_thread(self._renew, "leases")
         self._start_thread(self._list_wanted, "listings")
         self._start_thread(self._run_sweeps, "sweeps")
@@ -139,15 +138,24 @@ class Workers:
         self.bell.ring()
 
     def _start_thread(self, loop: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=loop, name=name, daemon=True)
-        thread.start()
+        self._begin(threading.Thread(target=loop, name=name, daemon=True))
+
+    def _begin(self, thread: threading.Thread) -> None:
         self._threads.append(thread)
+        thread.start()
+
+    def _start_taker(self, number: int) -> None:
+        # Long runs of many lanes leave one thread to the deliveries.
+        work = partial(self._work, runs_lanes=number > 0 or self.count == 1)
+        thread = threading.Thread(target=work, name=f"fluxbridge-{number}", daemon=True)
+        self._takers[thread] = number
+        self._begin(thread)
 
     def _work(self, *, runs_lanes: bool) -> None:
         """Take deliveries and lanes by turns, so that neither keeps the other waiting."""
         kinds = [self._interpret_one, self._reconcile_one] if runs_lanes else [self._interpret_one]
         for first in itertools.cycle(range(len(kinds))):
-            if self._stopping.is_set():
+            if self._stopping.is_set() or threading.current_thread() not in self._takers:
                 return
             rings = self.bell.rings
             try:
@@ -246,23 +254,28 @@ class Workers:
 
     def _fail(self, claim: LaneClaim, repo: ConfigRepo, error: Exception) -> None:
         """A lane never dies: it backs off alone, up to five minutes, or until the forge says to come back."""
-        wait, counts = backoff(claim.attempts), True
-        if isinstance(error, Unavailable) and error.retry_after is not None:
-            wait, counts = error.retry_after, False
+        after = error.retry_after if isinstance(error, Unavailable) else None
         told = str(error) if isinstance(error, FluxbridgeError) else f"{type(error).__name__}; see the log"
         now = self.clock()
         with self.database.transaction() as connection:
-            lanes.fail(connection, claim, due_at=now + wait, error=told[:2000], counts=counts)
-            if isinstance(error, RateLimited):
-                forge_budgets.block(connection, repo.forge_budget, until=now + wait, why=told[:2000], now=now)
-            if counts:
-                measures.add(connection, "retries", "lane")
+            until = put_off_lane(connection, claim, told, now=now, after=after)
+        if isinstance(error, RateLimited):
+            with self.database.transaction() as connection:
+                forge_budgets.block(connection, repo.forge_budget, until=until, why=told[:2000], now=now)
 
     def _renew(self) -> None:
         while not self._stopping.wait(self.systems.timing.lease.total_seconds() / 3):
             self._attempt(self.measure_clock, "measuring the database's clock")
             self._attempt(self._leases.renew, "renewing leases")
+            self._attempt(self._replace_hanging, "giving up what hangs")
             self._attempt(self._heed_clock, "looking after a clock that was ahead")
+
+    def _replace_hanging(self) -> None:
+        """Let others take the place of threads that hang, so that each costs no more than what it hangs in."""
+        for thread in self._leases.give_up_hanging():
+            number = self._takers.pop(thread, None)
+            if number is not None:
+                self._start_taker(number)
 
     def _heed_clock(self) -> None:
         """Let a clock that was ahead for a time, here or where a webhook was taken, cost nothing."""

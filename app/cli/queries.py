@@ -147,6 +147,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     yield "pull requests", f"{found['open_pull_requests']} open"
     yield "lanes due", _with_age(f"{found['lanes_due']} of {found['lanes']}", "longest", found["oldest_due_s"])
     yield "retries", _counts(found["retries"])
+    yield "given up", _counts(found["given_up"])
     yield "ignored", _counts(_limits(found["ignored"]))
     yield "sweeps", _counts(found["sweeps"])
     yield "sweeps found", _counts(found["sweep_found"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, select, true
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, bindparam, select
 from sqlalchemy.engine import Row
 
 from app.core.facts import BuildResult
@@ -30,14 +30,14 @@ def reports_on(
     with every build has many.
     """
     found: dict[tuple[str, str, str | None], BuildReport] = {}
-    is_current = true() if is_history_wanted else artifacts.c.digest == ""
-    conditions = [
-        *(artifacts.c.tag.in_(some) for some in lists_of(tag for tag in tags if not tags[tag])),
-        *(and_(artifacts.c.tag.in_(some), is_current) for some in lists_of(tag for tag in tags if tags[tag])),
-        *(artifacts.c.digest.in_(some) for some in lists_of(filter(None, tags.values()))),
+    on_tags = _ON_TAGS if is_history_wanted else _ON_TAGS_ALONE
+    wanted = [
+        *((_ON_TAGS, some) for some in lists_of(tag for tag in tags if not tags[tag])),
+        *((on_tags, some) for some in lists_of(tag for tag in tags if tags[tag])),
+        *((_ON_DIGESTS, some) for some in lists_of(filter(None, tags.values()))),
     ]
-    for condition in conditions:
-        for row in connection.execute(_reports(and_(artifacts.c.image == str(image), condition))):
+    for query, some in wanted:
+        for row in connection.execute(query, {"its_image": str(image), "some": some}):
             one = _report(row)
             found[one.build_id, one.tag, one.digest] = one
     return list(found.values())
@@ -54,6 +54,13 @@ def _reports(are_wanted: ColumnElement[bool]) -> Select[tuple[object, ...]]:
     named = (artifacts.c.tag, artifacts.c.digest, artifacts.c.recorded_at.label("named_at"))
     wanted = select(builds, *named, artifacts.c.id.label("artifact_id"), has_twins)
     return wanted.join(artifacts, artifacts.c.build_id == builds.c.id).where(are_wanted)
+
+
+_OF_IMAGE = artifacts.c.image == bindparam("its_image")
+_SOME: BindParameter[str] = bindparam("some", expanding=True)
+_ON_TAGS = _reports(and_(_OF_IMAGE, artifacts.c.tag.in_(_SOME)))
+_ON_TAGS_ALONE = _reports(and_(_OF_IMAGE, artifacts.c.tag.in_(_SOME), artifacts.c.digest == ""))
+_ON_DIGESTS = _reports(and_(_OF_IMAGE, artifacts.c.digest.in_(_SOME)))
 
 
 def _report(row: Row[tuple[object, ...]]) -> BuildReport:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Integer,
     Table,
     UniqueConstraint,
-    Update,
     and_,
     bindparam,
     case,
@@ -116,6 +115,19 @@ class KnownRepository:
 
 
 _SIGHTED = tuple(one.name for one in dataclass_fields(Sighting))
+_OF_IMAGE, _OF_TAG = tags.c.image == bindparam("its_image"), tags.c.tag == bindparam("its_tag")
+_HOLD = (
+    update(repositories)
+    .where(repositories.c.image == bindparam("its_image"))
+    .values(version=repositories.c.version + 1)
+)
+_FIND = select(tags).where(_OF_IMAGE, _OF_TAG)
+_FIND_NAMED = select(tags).where(_OF_IMAGE, tags.c.tag.in_(bindparam("its_tags", expanding=True)))
+_SEE = (
+    update(tags)
+    .where(_OF_IMAGE, _OF_TAG)
+    .values({name: bindparam(f"now_{name}") for name in ("first_seen_at", *_SIGHTED)})
+)
 
 
 def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> None:
@@ -125,9 +137,10 @@ def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> 
     Each hold is a new version of what is known of the image.
     """
     for image in sorted(set(images)):
-        know_repository(connection, image, now)
-        of_image = update(repositories).where(repositories.c.image == str(image))
-        connection.execute(of_image.values(version=repositories.c.version + 1))
+        its = {"its_image": str(image)}
+        if connection.execute(_HOLD, its).rowcount == 0:
+            know_repository(connection, image, now)
+            connection.execute(_HOLD, its)
 
 
 def version_of(connection: Connection, image: ImageName) -> int:
@@ -150,10 +163,9 @@ def record_push(  # noqa: PLR0913 (who said it, when and how are named)
 ) -> bool:
     """Write a push down; false when it is known. The tag's first digest stands until the registry is asked.
 
-    `received_at` is when it was told, where that was before now.
+    `received_at` is when it was told, where that was before now. The caller holds the image.
     """
     name, told_at = str(image), received_at or now
-    know_repository(connection, image, now)
     push = {"image": name, "tag": tag, "digest": digest or "", "first_seen_at": now, "at": at}
     is_new = insert_absent(connection, pushes, {**push, "source": source, "delivery_id": delivery_id})
     if not insert_absent(connection, tags, new_tag(name, tag, Sighting(told_at=told_at, digest=digest), now)):
@@ -178,15 +190,13 @@ def note_missing(connection: Connection, image: ImageName, tag: str, *, is_delet
 def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, looked_at: datetime) -> None:
     """Write down the digest that the registry said a tag names when it was asked at `looked_at`.
 
-    An answer to an earlier question than the one that is written down changes nothing.
+    An answer to an earlier question than the one that is written down changes nothing. The caller holds the image.
     """
-    name = str(image)
-    know_repository(connection, image, looked_at)
-    fresh = Sighting().names(digest, looked_at)
-    if insert_absent(connection, tags, new_tag(name, tag, fresh, looked_at)):
-        return
     known = find_tag(connection, image, tag)
-    assert known is not None  # noqa: S101 (tags are never deleted)
+    if known is None:
+        fresh = Sighting().names(digest, looked_at)
+        insert_absent(connection, tags, new_tag(str(image), tag, fresh, looked_at))
+        return
     seen = known.sighting.names(digest, looked_at)
     # A tag that was moved begins anew: what was known of the time of its push was of other bytes.
     is_moved = known.digest not in {None, seen.digest}
@@ -197,16 +207,17 @@ def see(connection: Connection, known: KnownTag, seen: Sighting, *, first_seen_a
     """Write down what an answer made of a tag. The caller holds the image."""
     first = first_seen_at or known.first_seen_at
     if (seen, first) != (known.sighting, known.first_seen_at):
-        connection.execute(_one(known.image, known.tag).values(first_seen_at=first, **asdict(seen)))
+        now = _prefixed({"first_seen_at": first, **asdict(seen)})
+        connection.execute(_SEE, {"its_image": known.image, "its_tag": known.tag, **now})
 
 
 def see_all(connection: Connection, image: ImageName, seen: Mapping[str, Sighting]) -> None:
     """Write down what a list made of many tags. The caller holds the image."""
     if seen:
         values: dict[str, object] = {name: bindparam(f"now_{name}") for name in _SIGHTED}
-        one = update(tags).where(tags.c.image == str(image), tags.c.tag == bindparam("one")).values(values)
-        rows = [{"one": tag, **_prefixed(asdict(sighting))} for tag, sighting in sorted(seen.items())]
-        connection.execute(one, rows)
+        its = {"its_image": str(image)}
+        rows = [{**its, "its_tag": tag, **_prefixed(asdict(sighting))} for tag, sighting in sorted(seen.items())]
+        connection.execute(update(tags).where(_OF_IMAGE, _OF_TAG).values(values), rows)
 
 
 def doubt(connection: Connection, image: ImageName, asked_at: datetime) -> None:
@@ -307,8 +318,8 @@ def tags_named(connection: Connection, image: ImageName, names: Iterable[str]) -
     """Those of these tags that are known, also if they are gone."""
     found: list[KnownTag] = []
     for some in lists_of(names):
-        wanted = select(tags).where(tags.c.image == str(image), tags.c.tag.in_(some))
-        found += [_tag(row) for row in connection.execute(wanted)]
+        rows = connection.execute(_FIND_NAMED, {"its_image": str(image), "its_tags": some})
+        found += [_tag(row) for row in rows]
     return found
 
 
@@ -332,7 +343,7 @@ def tags_with(connection: Connection, image: ImageName, digests: Iterable[str]) 
 
 def find_tag(connection: Connection, image: ImageName, tag: str) -> KnownTag | None:
     """One tag."""
-    row = connection.execute(select(tags).where(tags.c.image == str(image), tags.c.tag == tag)).one_or_none()
+    row = connection.execute(_FIND, {"its_image": str(image), "its_tag": tag}).one_or_none()
     return _tag(row) if row is not None else None
 
 
@@ -366,10 +377,6 @@ def new_tag(name: str, tag: str, sighting: Sighting, now: datetime) -> Mapping[s
 
 def _prefixed(values: Mapping[str, object]) -> Mapping[str, object]:
     return {f"now_{name}": value for name, value in values.items()}
-
-
-def _one(name: str, tag: str) -> Update:
-    return update(tags).where(tags.c.image == name, tags.c.tag == tag)
 
 
 def _tag(row: Row[tuple[object, ...]]) -> KnownTag:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Update,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -57,6 +58,16 @@ lane_images = Table(
     metadata,
     Column("image", SafeString(400), primary_key=True),
     Column("lane", SafeString(400), primary_key=True),
+)
+
+_LANES_OF_IMAGE = (
+    select(lane_images.c.lane).where(lane_images.c.image == bindparam("its_image")).order_by(lane_images.c.lane)
+)
+_HELD = select(lanes).where(lanes.c.key == bindparam("its_key")).with_for_update()
+_WANT = (
+    update(lanes)
+    .where(lanes.c.key == bindparam("its_key"))
+    .values(wanted=bindparam("now_wanted"), due_at=bindparam("now_due_at"))
 )
 
 
@@ -121,12 +132,12 @@ def raise_wanted(connection: Connection, keys: Iterable[str], *, now: datetime) 
     A lane that backs off keeps its time. Keys are locked in order, so that two deliveries never wait for each other.
     """
     for key in sorted(set(keys)):
-        row = connection.execute(select(lanes).where(lanes.c.key == key).with_for_update()).one_or_none()
+        row = connection.execute(_HELD, {"its_key": key}).one_or_none()
         if row is None:
             continue
         is_put_off = row.last_error is not None and row.due_at is not None
         due_at = row.due_at if is_put_off or (row.due_at is not None and row.due_at < now) else now
-        connection.execute(update(lanes).where(lanes.c.key == key).values(wanted=row.wanted + 1, due_at=due_at))
+        connection.execute(_WANT, {"its_key": key, "now_wanted": row.wanted + 1, "now_due_at": due_at})
         wakes.tell(connection)
 
 
@@ -272,8 +283,7 @@ def replace_images(connection: Connection, lane: str, images: Iterable[ImageName
 
 def lanes_of_image(connection: Connection, image: ImageName) -> Sequence[str]:
     """The lanes whose last run used an image."""
-    wanted = select(lane_images.c.lane).where(lane_images.c.image == str(image)).order_by(lane_images.c.lane)
-    return list(connection.execute(wanted).scalars())
+    return list(connection.execute(_LANES_OF_IMAGE, {"its_image": str(image)}).scalars())
 
 
 def find(connection: Connection, key: str) -> LaneRow | None:

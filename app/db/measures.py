@@ -1,6 +1,6 @@
 """Measures: what is counted over all processes and restarts, raised in the transaction of what they count."""
 
-from sqlalchemy import BigInteger, Column, Connection, Table, select, update
+from sqlalchemy import BigInteger, Column, Connection, Table, bindparam, select, update
 
 from app.db.tables import SafeString, insert_absent, metadata
 
@@ -12,15 +12,20 @@ measures = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+_RAISE = (
+    update(measures)
+    .where(measures.c.name == bindparam("its_name"), measures.c.label == bindparam("its_label"))
+    .values(value=measures.c.value + bindparam("more"))
+)
+
 
 def add(connection: Connection, name: str, label: str = "", by: int = 1) -> None:
     """Raise a measure. Its row is held until the commit, so this is the last step of a transaction."""
-    one = (measures.c.name == name, measures.c.label == label)
-    raised = update(measures).where(*one).values(value=measures.c.value + by)
-    if connection.execute(raised).rowcount == 0 and not insert_absent(
+    raised = {"its_name": name, "its_label": label, "more": by}
+    if connection.execute(_RAISE, raised).rowcount == 0 and not insert_absent(
         connection, measures, {"name": name, "label": label, "value": by}
     ):
-        connection.execute(raised)
+        connection.execute(_RAISE, raised)
 
 
 def every(connection: Connection) -> dict[str, dict[str, int]]:

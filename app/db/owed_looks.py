@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    bindparam,
     delete,
     func,
     literal,
@@ -43,6 +44,10 @@ owed_looks = Table(
     Column("delivery_id", SafeString(32)),
     Index("ix_owed_looks_due_at", "due_at"),
 )
+
+_IS_IT = and_(owed_looks.c.image == bindparam("its_image"), owed_looks.c.reference == bindparam("its_reference"))
+_FIND = select(owed_looks).where(_IS_IT)
+_SETTLE = delete(owed_looks).where(_IS_IT, owed_looks.c.wanted_at <= bindparam("until"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,7 @@ def owe(  # noqa: PLR0913 (what is to be asked, and who told, all named)
             "error": None,
         }
         connection.execute(update(owed_looks).where(_is_it(image, reference)).values(again | by))
-    row = connection.execute(select(owed_looks).where(_is_it(image, reference))).one()
+    row = connection.execute(_FIND, {"its_image": str(image), "its_reference": reference}).one()
     return _owed(row)
 
 
@@ -110,7 +115,8 @@ def owe_once(  # noqa: PLR0913 (what is to be asked, and who told, all named)
 
 def settle(connection: Connection, image: ImageName, reference: str, *, asked_at: datetime) -> None:
     """An answer is written down: nothing more is owed, unless it was told of again after the registry was asked."""
-    connection.execute(delete(owed_looks).where(_is_it(image, reference), owed_looks.c.wanted_at <= asked_at))
+    its = {"its_image": str(image), "its_reference": reference}
+    connection.execute(_SETTLE, {**its, "until": asked_at})
 
 
 def put_off(connection: Connection, owed: OwedLook, *, due_at: datetime, error: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     Table,
     UniqueConstraint,
+    bindparam,
     func,
     insert,
     literal,
@@ -42,6 +43,14 @@ promotion_events = Table(
     Index("ix_promotion_events_promotion_id", "promotion_id"),
 )
 
+_LAST = (
+    select(promotion_events.c.seq, promotion_events.c.hash)
+    .where(promotion_events.c.lane == bindparam("its_lane"))
+    .order_by(promotion_events.c.seq.desc())
+    .limit(1)
+)
+_INSERT = insert(promotion_events)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
@@ -62,12 +71,7 @@ def append(  # noqa: PLR0913 (the columns of an event, all named)
     connection: Connection, *, lane: str, promotion_id: str, what: str, who: str, at: datetime, reason: str
 ) -> None:
     """Append an event to its lane's chain; the caller owns the lane, so the chain has one writer."""
-    last = connection.execute(
-        select(promotion_events.c.seq, promotion_events.c.hash)
-        .where(promotion_events.c.lane == lane)
-        .order_by(promotion_events.c.seq.desc())
-        .limit(1)
-    ).one_or_none()
+    last = connection.execute(_LAST, {"its_lane": lane}).one_or_none()
     seq, previous = (last.seq + 1, last.hash) if last is not None else (1, "")
     values = {
         "lane": lane,
@@ -79,7 +83,7 @@ def append(  # noqa: PLR0913 (the columns of an event, all named)
         "reason": storable(reason),
         "previous_hash": previous,
     }
-    connection.execute(insert(promotion_events).values(**values, hash=_hash(values)))
+    connection.execute(_INSERT, {**values, "hash": _hash(values)})
 
 
 def of_promotion(connection: Connection, promotion_id: str) -> Sequence[EventRow]:

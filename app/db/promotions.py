@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    bindparam,
     func,
     insert,
     or_,
@@ -80,6 +81,8 @@ promotions = Table(
     Index("ix_promotions_state_id", "state", "id"),
     Index("ix_promotions_lane_stage_policy", "lane", "stage", "policy", "id"),
 )
+
+_FIND = select(promotions).where(promotions.c.id == bindparam("its_id"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +189,7 @@ def learn_build(connection: Connection, promotion_id: str, build_id: str) -> Non
 
 def find(connection: Connection, promotion_id: str) -> PromotionRow | None:
     """One promotion."""
-    row = connection.execute(select(promotions).where(promotions.c.id == promotion_id)).one_or_none()
+    row = connection.execute(_FIND, {"its_id": promotion_id}).one_or_none()
     return _row(row) if row is not None else None
 
 
@@ -349,7 +352,7 @@ def _first(connection: Connection, wanted: Select[tuple[object, ...]]) -> Promot
 
 
 def _required(connection: Connection, promotion_id: str) -> PromotionRow:
-    return _row(connection.execute(select(promotions).where(promotions.c.id == promotion_id)).one())
+    return _row(connection.execute(_FIND, {"its_id": promotion_id}).one())
 
 
 def _row(row: Row[tuple[object, ...]]) -> PromotionRow:

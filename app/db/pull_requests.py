@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import JSON, Column, Connection, Index, Integer, Table, func, insert, select, update
+from sqlalchemy import JSON, Column, Connection, Index, Integer, Table, and_, bindparam, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from app.core.ports import PullRequestState
@@ -29,6 +29,10 @@ pull_requests = Table(
     Column("text_hash", SafeString(64)),
     Index("ix_pull_requests_lane_state", "lane", "state"),
 )
+
+_IS_IT = and_(pull_requests.c.lane == bindparam("its_lane"), pull_requests.c.number == bindparam("its_number"))
+_FIND = select(pull_requests).where(_IS_IT)
+_CHANGE = update(pull_requests).where(_IS_IT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +61,10 @@ class PullRequestRow:
 
 def upsert(connection: Connection, row: PullRequestRow) -> None:
     """Write a pull request as it stands now."""
-    changed = update(pull_requests).where(pull_requests.c.lane == row.lane, pull_requests.c.number == row.number)
-    if connection.execute(changed.values(asdict(row))).rowcount == 0:
-        connection.execute(insert(pull_requests).values(asdict(row)))
+    values = asdict(row)
+    is_known = connection.execute(_CHANGE, values | {"its_lane": row.lane, "its_number": row.number}).rowcount > 0
+    if not is_known:
+        connection.execute(insert(pull_requests), values)
 
 
 def open_in(connection: Connection, lane: str) -> Sequence[PullRequestRow]:
@@ -86,8 +91,7 @@ def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, ne
 
 def find(connection: Connection, lane: str, number: int) -> PullRequestRow | None:
     """One pull request."""
-    wanted = select(pull_requests).where(pull_requests.c.lane == lane, pull_requests.c.number == number)
-    row = connection.execute(wanted).one_or_none()
+    row = connection.execute(_FIND, {"its_lane": lane, "its_number": number}).one_or_none()
     return _row(row) if row is not None else None
 
 

@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, Table, and_, delete, exists, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    select,
+    update,
+)
 
 from app.core.images import ImageName
 from app.core.policies.advance import ENGINE, Standing
@@ -33,18 +45,28 @@ class SelectionRow:
     spec_hash: str
     spec: str
     standing: Standing | None
+    is_foreign: bool = False
+
+
+_OF_IMAGE = select(selections).where(selections.c.image == bindparam("its_image"))
+_STORE = (
+    update(selections)
+    .where(selections.c.image == bindparam("its_image"), selections.c.spec_hash == bindparam("its_spec_hash"))
+    .values(engine=bindparam("now_engine"), standing=bindparam("now_standing"))
+)
 
 
 def of_image(connection: Connection, image: ImageName) -> Sequence[SelectionRow]:
-    """Every selection from an image; one of another engine has no standing."""
+    """Every selection from an image; one of another engine is foreign and has no standing."""
     return [
         SelectionRow(
             image=row.image,
             spec_hash=row.spec_hash,
             spec=row.spec,
             standing=Standing.from_json(row.standing) if row.standing is not None and row.engine == ENGINE else None,
+            is_foreign=row.engine != ENGINE,
         )
-        for row in connection.execute(select(selections).where(selections.c.image == str(image)))
+        for row in connection.execute(_OF_IMAGE, {"its_image": str(image)})
     ]
 
 
@@ -53,12 +75,11 @@ def store(connection: Connection, image: ImageName, spec: PolicySpec, standing: 
 
     The caller holds the image (`catalogue.lock`), or a push beside it would be missed.
     """
-    key = {"image": str(image), "spec_hash": spec.fingerprint()}
-    text = None if standing is None else standing.as_json()
-    values = {"engine": ENGINE, "standing": text}
-    if not insert_absent(connection, selections, {**key, "spec": spec.as_json(), **values}):
-        is_it = and_(selections.c.image == key["image"], selections.c.spec_hash == key["spec_hash"])
-        connection.execute(update(selections).where(is_it).values(values))
+    name, spec_hash, text = str(image), spec.fingerprint(), None if standing is None else standing.as_json()
+    its = {"its_image": name, "its_spec_hash": spec_hash}
+    if connection.execute(_STORE, {**its, "now_engine": ENGINE, "now_standing": text}).rowcount == 0:
+        values = {"spec": spec.as_json(), "engine": ENGINE, "standing": text}
+        insert_absent(connection, selections, {"image": name, "spec_hash": spec_hash, **values})
 
 
 def drop_foreign(connection: Connection, image: ImageName) -> None:

@@ -1,13 +1,19 @@
-"""What every table shares: the metadata, naming of constraints, and times as epoch milliseconds."""
+"""What every table shares: the metadata, naming of constraints, and times as epoch milliseconds.
+
+A statement that each webhook or pull request needs is a constant of its table's module, with bound parameters:
+SQLAlchemy takes longer to make one than to execute it.
+"""
 
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TypeVar
 
 from sqlalchemy import BigInteger, Connection, Dialect, MetaData, String, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.types import TypeDecorator
 
 Listed = TypeVar("Listed", str, int)
@@ -79,19 +85,24 @@ def to_the_millisecond(at: datetime | None) -> datetime | None:
 
 def insert_absent(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
     """Insert a row unless its key is taken, also by a transaction that runs beside this one; false when it is."""
-    one = _absent(connection, table).values(dict(values)).returning(*table.primary_key)
-    return connection.execute(one).first() is not None
+    return connection.execute(_absent_and_told(connection.dialect.name, table), dict(values)).first() is not None
 
 
 def insert_all_absent(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert those rows whose keys are not taken."""
     if rows:
-        connection.execute(_absent(connection, table), [dict(row) for row in rows])
+        connection.execute(_absent(connection.dialect.name, table), [dict(row) for row in rows])
 
 
-def _absent(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+@cache
+def _absent(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _absent_and_told(dialect: str, table: Table) -> ReturningInsert[tuple[object, ...]]:
+    return _absent(dialect, table).returning(*table.primary_key)
 
 
 def lists_of(values: Iterable[Listed]) -> Iterator[Sequence[Listed]]:

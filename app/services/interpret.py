@@ -17,11 +17,10 @@ from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
 from app.services.gather import Gathered, gather
 from app.services.owed_looks import OwedLooks
+from app.services.put_off import put_off_delivery
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, Source, Systems
 from app.services.write_facts import FactWriter, Written
-
-_MOST_TRIES = 8
 
 
 class LostDelivery(Conflict):
@@ -108,15 +107,8 @@ class Interpreter:
             deliveries.finish(connection, claim, state=state, outcome=outcome[:2000], now=self.clock())
 
     def _put_off(self, claim: ClaimedDelivery, error: str, *, counts: bool, after: timedelta = timedelta()) -> None:
-        """Try again after two, four, eight … seconds and no sooner than asked for, but within five minutes."""
-        now = self.clock()
         with self.database.transaction() as connection:
-            if counts and claim.attempts + 1 >= _MOST_TRIES:
-                deliveries.finish(connection, claim, state=DeliveryState.DEAD, outcome=error[:2000], now=now)
-                return
-            delay = min(max(timedelta(seconds=2 ** min(claim.tries, 9)), after), deliveries.LONGEST_DELAY)
-            deliveries.postpone(connection, claim, due_at=now + delay, error=error[:2000], counts=counts)
-            measures.add(connection, "retries", "delivery")
+            put_off_delivery(connection, claim, error, now=self.clock(), counts=counts, after=after)
 
 
 def _why_unreadable(claim: ClaimedDelivery, source: Source | None) -> str:

@@ -29,9 +29,10 @@ def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageNa
     It does not matter what was known of them before. The caller has locked the image (`catalogue.lock`) in the same
     transaction, before anything was written about its tags. Many tags at once: the choices are worked out when wanted.
     """
-    # Another version of the program that runs beside this one works its own out again.
-    selections.drop_foreign(connection, image)
     stored, touched = selections.of_image(connection, image), set(tags)
+    if any(one.is_foreign for one in stored):
+        # Another version of the program that runs beside this one works its own out again.
+        selections.drop_foreign(connection, image)
     if not stored or not touched:
         return
     if len(touched) > _MOST_AT_ONCE:

@@ -111,12 +111,12 @@ class Status(Untold):
     """Deliveries, lanes, promotions and sweeps in numbers; ages in seconds, 0 where nothing waits.
 
     `lane_problems` is 1 for each lane whose last run left something that people have to mend, such as its rules.
-    `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `sweeps` (by name and
-    outcome), `sweep_found` and `ignored` (what a source may not speak for, by source and limit) are counted over all
-    processes since the database was made. `applications` counts how clusters stand with what was let in last;
-    `troubles` are the first of those that are not as they should be, `unused` what Flux told that counts for nothing.
-    `waits_for_person` says what is held back, `owed_errors` and `listing_problems` show the first of what registries
-    did not tell.
+    `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `given_up` (what
+    hung), `sweeps` (by name and outcome), `sweep_found` and `ignored` (what a source may not speak for, by source and
+    limit) are counted over all processes since the database was made. `applications` counts how clusters stand with
+    what was let in last; `troubles` are the first of those that are not as they should be, `unused` what Flux told that
+    counts for nothing. `waits_for_person` says what is held back, `owed_errors` and `listing_problems` show the first
+    of what registries did not tell.
     """
 
     deliveries: dict[str, int]
@@ -131,6 +131,7 @@ class Status(Untold):
     promotions: dict[str, int]
     open_pull_requests: int
     retries: dict[str, int]
+    given_up: dict[str, int]
     ignored: dict[str, int]
     sweeps: dict[str, int]
     sweep_found: dict[str, int]
@@ -170,6 +171,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         promotions={state: moved[state] for state in PromotionState},
         open_pull_requests=open_pulls,
         retries={"delivery": 0, "lane": 0} | counted.get("retries", {}),
+        given_up={"delivery": 0, "lane": 0} | counted.get("given_up", {}),
         ignored=counted.get("ignored", {}),
         sweeps=counted.get("sweeps", {}),
         sweep_found=counted.get("sweep_found", {}),

@@ -75,10 +75,11 @@ class ConfigRepo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """The spans that the work keeps to."""
+    """The spans that the work keeps to; what has not ended `grace` after its deadline is given up."""
 
     lease: timedelta = timedelta(seconds=30)
     lane_deadline: timedelta = timedelta(minutes=10)
+    grace: timedelta = timedelta(seconds=30)
     build_within: timedelta = timedelta(hours=1)
     applied_within: timedelta = timedelta(minutes=15)
     look_at_pull_requests: timedelta = timedelta(minutes=10)

@@ -139,6 +139,10 @@ def _counters(status: Status) -> Iterator[Metric]:
     for kind, count in status.retries.items():
         retries.add_metric([kind], count)
     yield retries
+    given_up = CounterMetricFamily("fluxbridge_given_up", "Work that hung beyond its deadline", labels=["kind"])
+    for kind, count in status.given_up.items():
+        given_up.add_metric([kind], count)
+    yield given_up
     ignored = CounterMetricFamily(
         "fluxbridge_ignored", "What a source reported beyond its limits", labels=["source", "limit"]
     )

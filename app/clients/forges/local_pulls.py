@@ -139,8 +139,10 @@ class Pulls:
 
     def write(self, pull: Pull) -> str:
         """Write the JSON; returns the blob."""
-        text = pull.model_dump_json(indent=1, exclude_defaults=True)
-        return self.git.run("hash-object", "-w", "--stdin", stdin=text.encode("utf-8", "replace")).text
+        text = pull.model_dump_json(indent=1, exclude_defaults=True).encode("utf-8", "replace")
+        blob = self.git.run("hash-object", "-w", "--stdin", stdin=text).text
+        self._read = {**self._read, blob: Pull.model_validate_json(text)}
+        return blob
 
 
 def move_refs(git: GitCommand, *moves: RefMove) -> bool:
