@@ -142,7 +142,9 @@ def check(*, database: bool) -> None:
     inquiry.ask([_Check(name="git", look=lambda: ".".join(map(str, check_git())))])
     hosts = {each: one.host for one in settings.registries.values() for each in (one.host, *one.aliases)}
     repos = ReadRepos(hosts, Scans.kept_in(settings.data_dir))
-    inquiry.ask([*_of_database(settings), *_of_jenkins(settings), *_of_repos(settings, repos)])
+    # Before any git is started: a fork would hold the lock of SQLite's file for a moment longer than we do.
+    inquiry.ask([*_of_database(settings)])
+    inquiry.ask([*_of_jenkins(settings), *_of_repos(settings, repos)])
     inquiry.ask([*_of_sources(settings, repos), *_of_registries(settings, repos)])
     raise typer.Exit(1 if inquiry.lacking else 0)
 
