@@ -22,8 +22,8 @@ from app.senders import SENDERS
 from app.senders.sender import Keys, Origin
 from app.services.call_receivers import ReceiverCalls
 from app.services.check_builds import CheckedBuilds
-from app.services.systems import ConfigRepo, Source, SweepRules, Systems, Timing
-from app.settings import config_repos, sources
+from app.services.systems import ConfigRepo, Source, SweepRules, Systems, Timing, tell_nobody
+from app.settings import config_repos
 from app.settings.config_repos import GitHubForge
 from app.settings.models import Settings
 from app.settings.secrets import Secret
@@ -77,21 +77,20 @@ def without_budget(name: str, per_hour: int, count: int) -> None:
 
 def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Systems:
     """Build every client that the settings name; nothing is contacted yet. Raises Refused leaves."""
-    make_data_folder(settings)
-    found = {name: _source(name, one, settings) for name, one in settings.sources.items()}
+    found = {name: compose_source(name, settings) for name in settings.sources}
     for name, source in found.items():
         _require_keys(name, source)
-    registries = {_host(one): _registry(one) for one in settings.registries.values()}
+    registries = {_host(one): compose_registry(one) for one in settings.registries.values()}
     receivers = {name: _receivers(one) for name, one in settings.config_repos.items()}
     return Systems(
         sources=found,
-        jenkins={name: _jenkins(name, one) for name, one in settings.jenkins.items()},
+        jenkins={name: compose_jenkins(name, one) for name, one in settings.jenkins.items()},
         jenkins_urls={name: one.url for name, one in settings.jenkins.items()},
         registries=registries,
         aliases={alias: _host(one) for one in settings.registries.values() for alias in one.aliases},
         config_repos={
-            name: _config_repo(name, one, settings, spend, receivers[name].tell)
-            for name, one in settings.config_repos.items()
+            name: compose_config_repo(name, settings, spend=spend, tell_flux=receivers[name].tell)
+            for name in settings.config_repos
         },
         timing=Timing(
             lease=timedelta(seconds=settings.work.lease_s),
@@ -121,8 +120,9 @@ def _require_keys(name: str, source: Source) -> None:
         raise NoKeys(name, " or ".join(wanted))
 
 
-def _source(name: str, one: sources.Source, settings: Settings) -> Source:
-    match one:
+def compose_source(name: str, settings: Settings) -> Source:
+    """One source; its secrets are read when they are used."""
+    match one := settings.sources[name]:
         case JenkinsSource():
             return Source(
                 name=name,
@@ -189,11 +189,13 @@ def _host(one: ImageRegistry) -> str:
     return one.host
 
 
-def _jenkins(name: str, one: JenkinsController) -> Jenkins:
+def compose_jenkins(name: str, one: JenkinsController) -> Jenkins:
+    """One controller."""
     return Jenkins(name, one.url, user=one.user, token=_reader(one.token), ca_file=one.ca_file, proxy=one.proxy)
 
 
-def _registry(one: ImageRegistry) -> OCIRegistry:
+def compose_registry(one: ImageRegistry) -> OCIRegistry:
+    """One registry. Raises CertificatesUnusable."""
     return OCIRegistry(
         one.host,
         user=one.user,
@@ -204,10 +206,16 @@ def _registry(one: ImageRegistry) -> OCIRegistry:
     )
 
 
-def _config_repo(
-    name: str, one: config_repos.ConfigRepo, settings: Settings, spend: Spend, tell_flux: Callable[[str], None]
+def compose_config_repo(
+    name: str,
+    settings: Settings,
+    *,
+    spend: Spend = without_budget,
+    tell_flux: Callable[[str], None] = tell_nobody,
 ) -> ConfigRepo:
-    path = mirror_path(settings, name)
+    """One config repository, with its mirror on this disk. Raises Refused leaves."""
+    make_data_folder(settings)
+    one, path = settings.config_repos[name], mirror_path(settings, name)
     remote = Remote(
         url=one.url.removeprefix("file://"), credentials=_git_login(one), ca_file=one.ca_file, proxy=one.proxy
     )

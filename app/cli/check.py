@@ -1,13 +1,16 @@
 """`fluxbridge check`: are the settings right, and does every system answer."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import typer
 
+from app.cli.checking_repos import ReadRepos, below, check_forge
 from app.cli.integrity import look_through_database
 from app.cli.reach import reach, running_at
 from app.cli.settings import read_settings
@@ -15,29 +18,112 @@ from app.cli.sweep import held_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.clients.git_command import check_git
-from app.compose import compose_systems, utc_now
-from app.core.errors import FluxbridgeError, Invalid, NotFound
+from app.clients.tls import CertificatesUnusable, trusting
+from app.compose import (
+    compose_config_repo,
+    compose_jenkins,
+    compose_registry,
+    compose_source,
+    make_data_folder,
+    utc_now,
+)
+from app.core.errors import FluxbridgeError, NotFound, Unavailable
 from app.core.facts import BuildFinished
-from app.core.flux.tree import About, FluxTree
-from app.core.flux.warnings import warn_of_tree
+from app.core.ports import RateLimited
 from app.db import held_back, policies
 from app.db.database import DatabaseLocked
 from app.main import open_database
-from app.services.expect_flux import applying
-from app.services.read_lane import view_at
 from app.services.read_status import read_untold
 from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
-from app.services.systems import ConfigRepo, Source, Systems
+from app.services.systems import ConfigRepo
+from app.settings import config_repos
 from app.settings.loading import settings_path
 from app.settings.models import Settings
-from app.settings.secrets import unreadable_secrets
+from app.settings.secrets import named_secrets, unreadable_secrets
+from app.settings.systems import ImageRegistry, JenkinsController
 
-_TELLS_NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 sends no success: run 1.8.4 or later (docs/flux.md)"
 _BARRED = "barred: "
 _MOST_BARRED = 100
+_MOST_AT_ONCE = 32
 _NOT_THERE = "fluxbridge/check"
-_Check = tuple[str, Callable[[], str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    """One question: of what and at which URL or path, what must be there first, and what to correct without an answer.
+
+    What it needs are keys of the settings, and names of other checks.
+    """
+
+    name: str
+    look: Callable[[], str]
+    place: str = ""
+    needs: Sequence[str] = ()
+    correct: str = ""
+
+    @property
+    def title(self) -> str:
+        """The thing with its place."""
+        return f"{self.name} ({self.place})" if self.place else self.name
+
+
+@dataclass(slots=True)
+class _Inquiry:
+    """Asks many at once and tells of each in its turn: whoever says nothing delays the others by no more than it."""
+
+    lacking: set[str] = field(default_factory=set)
+
+    def note_wrong(self, key: str, problem: str) -> None:
+        """Tell what is wrong, and keep from asking what needs it."""
+        self.lacking.add(key)
+        _say_lines(f"WRONG {key}: {problem}")
+
+    def ask(self, checks: Sequence[_Check]) -> None:
+        """Ask all that can be asked."""
+        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+            asked = [(one, self._begin(pool, one)) for one in checks]
+            for one, outcome in asked:
+                self._tell(one, outcome)
+
+    def _begin(self, pool: ThreadPoolExecutor, check: _Check) -> "Future[_Outcome] | None":
+        return None if self.lacking.intersection(check.needs) else pool.submit(_ask, check)
+
+    def _tell(self, check: _Check, outcome: "Future[_Outcome] | None") -> None:
+        if outcome is None:
+            missing = ", ".join(one for one in check.needs if one in self.lacking)
+            say(f"-     {check.title}: not asked: it needs {missing}")
+            self.lacking.add(check.name)
+            return
+        told, is_well = outcome.result()
+        if is_well:
+            _say_lines(f"ok    {check.title}: {told}")
+        else:
+            self.lacking.add(check.name)
+            _say_lines(f"WRONG {check.title}: {told}")
+
+
+_Outcome = tuple[str, bool]
+
+
+def _ask(check: _Check) -> _Outcome:
+    """What it says, and whether that is well."""
+    try:
+        return check.look(), True
+    except RateLimited as error:
+        return str(error), False
+    except Unavailable as error:
+        correct = f", or correct {check.correct}" if check.correct else ""
+        return f"{error}; see that it runs there and can be reached from here{correct}", False
+    except FluxbridgeError as error:
+        return str(error), False
+    except OSError as error:
+        return f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}", False
+
+
+def _say_lines(told: str) -> None:
+    for line in told.split("\n"):
+        say(line)
 
 
 def check(*, database: bool) -> None:
@@ -46,41 +132,134 @@ def check(*, database: bool) -> None:
     if database:
         raise typer.Exit(look_through_database(settings))
     typer.echo(f"ok    settings: {settings_path(os.environ)}")
-    problems = unreadable_secrets(settings)
-    for problem in problems:
-        say(f"WRONG {problem}")
-    if problems:
-        raise typer.Exit(1)
-    with closing(compose_systems(settings)) as systems:
-        are_well = [_is_well(name, look) for name, look in _checks(settings, systems)]
-    raise typer.Exit(0 if all(are_well) else 1)
-
-
-def _is_well(name: str, look: Callable[[], str]) -> bool:
+    inquiry = _Inquiry()
+    for key, problem in {**unreadable_secrets(settings), **_unusable_certificates(settings)}.items():
+        inquiry.note_wrong(key, problem)
     try:
-        told, is_well = f"ok    {name}: {look()}", True
+        make_data_folder(settings)
     except FluxbridgeError as error:
-        told, is_well = f"WRONG {name}: {error}", False
-    for line in told.split("\n"):
-        say(line)
-    return is_well
+        inquiry.note_wrong("data_dir", str(error))
+    inquiry.ask([_Check(name="git", look=lambda: ".".join(map(str, check_git())))])
+    hosts = {each: one.host for one in settings.registries.values() for each in (one.host, *one.aliases)}
+    repos = ReadRepos(hosts, Scans.kept_in(settings.data_dir))
+    # Before any git is started: a fork would hold the lock of SQLite's file for a moment longer than we do.
+    inquiry.ask([*_of_database(settings)])
+    inquiry.ask([*_of_jenkins(settings), *_of_repos(settings, repos)])
+    inquiry.ask([*_of_sources(settings, repos), *_of_registries(settings, repos)])
+    raise typer.Exit(1 if inquiry.lacking else 0)
 
 
-def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
-    yield "git", lambda: ".".join(map(str, check_git()))
-    yield "database", lambda: _check_database(settings)
-    for name, jenkins in systems.jenkins.items():
-        yield f"jenkins.{name}", partial(_answered, partial(jenkins.build, "fluxbridge-check", 1))
-    scans, named = Scans.kept_in(settings.data_dir), dict[str, str]()
-    for name, repo in systems.config_repos.items():
-        yield f"config_repos.{name}.forge", partial(_check_forge, repo)
-        yield f"config_repos.{name}", partial(_check_config_repo, repo, systems, scans, named)
-    for name, source in systems.sources.items():
-        if source.origin.cluster is not None:
-            yield f"sources.{name}", partial(_check_cluster, source, systems, scans)
-    for host, registry in systems.registries.items():
+def _unusable_certificates(settings: Settings) -> Mapping[str, str]:
+    problems = {}
+    for key, one in _with_certificates(settings):
+        try:
+            trusting(one.ca_file)
+        except CertificatesUnusable as error:
+            problems[f"{key}.ca_file"] = str(error)
+    return problems
+
+
+def _with_certificates(
+    settings: Settings,
+) -> Iterator[tuple[str, JenkinsController | ImageRegistry | config_repos.ConfigRepo | config_repos.FluxReceiver]]:
+    yield from ((f"jenkins.{name}", one) for name, one in settings.jenkins.items())
+    yield from ((f"registries.{name}", one) for name, one in settings.registries.items())
+    for name, repo in settings.config_repos.items():
+        yield f"config_repos.{name}", repo
+        yield from ((f"config_repos.{name}.receivers.{each}", one) for each, one in repo.receivers.items())
+
+
+def _secrets_below(settings: Settings, key: str) -> Sequence[str]:
+    return [one for one, _ in named_secrets(settings) if one.startswith(f"{key}.")]
+
+
+def _needs_of(settings: Settings, key: str) -> Sequence[str]:
+    """What a client is made of that can be missing."""
+    return [f"{key}.ca_file", *_secrets_below(settings, key)]
+
+
+def _of_database(settings: Settings) -> Iterator[_Check]:
+    yield _Check(
+        name="database",
+        place=settings.database.place(settings.data_dir),
+        needs=["data_dir", *_secrets_below(settings, "database")],
+        correct="database.url",
+        look=partial(_check_database, settings),
+    )
+
+
+def _of_jenkins(settings: Settings) -> Iterator[_Check]:
+    for name, one in settings.jenkins.items():
+        yield _Check(
+            name=f"jenkins.{name}",
+            place=one.url,
+            needs=_needs_of(settings, f"jenkins.{name}"),
+            correct=f"jenkins.{name}.url",
+            look=partial(_ask_jenkins, name, one),
+        )
+
+
+def _ask_jenkins(name: str, one: JenkinsController) -> str:
+    return _answered(partial(compose_jenkins(name, one).build, "fluxbridge-check", 1))
+
+
+def _of_repos(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
+    for name, one in settings.config_repos.items():
+        key, forge = f"config_repos.{name}", one.forge
+        needs = ["git", "data_dir", f"{key}.ca_file"]
+        is_github = isinstance(forge, config_repos.GitHubForge)
+        yield _Check(
+            name=f"{key}.forge",
+            place=f"{forge.api_url}/repos/{forge.repository}"
+            if isinstance(forge, config_repos.GitHubForge)
+            else one.url,
+            needs=[*needs, *_secrets_below(settings, f"{key}.forge")],
+            correct=f"{key}.forge.api_url" if is_github else f"{key}.url",
+            look=partial(_made_and, check_forge, name, settings),
+        )
+        login = f"{key}.credentials" if one.credentials is not None else f"{key}.forge"
+        yield _Check(
+            name=key,
+            place=one.url,
+            needs=[*needs, *(_secrets_below(settings, login) if one.git_login is not None else ())],
+            correct=f"{key}.url",
+            look=partial(_made_and, repos.check, name, settings),
+        )
+
+
+def _made_and(ask: Callable[[ConfigRepo], str], name: str, settings: Settings) -> str:
+    """Make the client when it is asked: one that cannot be made is told in its turn."""
+    return ask(compose_config_repo(name, settings))
+
+
+def _of_sources(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
+    for name in settings.sources:
+        source = compose_source(name, settings)
+        if source.origin.cluster is not None and source.config_repo is not None:
+            views = repos.views.get(source.config_repo)
+            yield _Check(
+                name=f"sources.{name}",
+                needs=[f"config_repos.{source.config_repo}"] if views is None else [],
+                look=partial(repos.check_cluster, source, views or ()),
+            )
+
+
+def _of_registries(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
+    for name, one in settings.registries.items():
         # Many registries deny what an account may not pull, whether it exists or not.
-        yield f"registry {host}", partial(_answered, partial(registry.digest, named.get(host, _NOT_THERE), "none"))
+        path = repos.named.get(one.host, _NOT_THERE)
+        yield _Check(
+            name=f"registries.{name}",
+            place=f"{'http' if one.plain_http else 'https'}://{one.host}",
+            needs=_needs_of(settings, f"registries.{name}"),
+            correct=f"registries.{name}.host",
+            look=partial(_ask_registry, one, path),
+        )
+
+
+def _ask_registry(one: ImageRegistry, path: str) -> str:
+    with closing(compose_registry(one)) as registry:
+        return _answered(partial(registry.digest, path, "none"))
 
 
 def _check_database(settings: Settings) -> str:
@@ -106,12 +285,7 @@ def _check_database(settings: Settings) -> str:
 
 def _lines(first: str, held: Sequence[tuple[str, Any]], told: Sequence[str]) -> str:
     waits = [printable(f"WAITS {held_line(*one)}") for one in held]
-    return "\n".join([first, *waits]) + "".join(map(_below, told))
-
-
-def _below(told: str) -> str:
-    """A line of its own below what is told of one thing."""
-    return f"\n      {printable(told)}"
+    return "\n".join([first, *waits]) + "".join(map(below, map(printable, told)))
 
 
 def _answered(ask: Callable[[], BuildFinished | str | None]) -> str:
@@ -119,88 +293,3 @@ def _answered(ask: Callable[[], BuildFinished | str | None]) -> str:
     with suppress(NotFound):
         ask()
     return "answers"
-
-
-def _check_forge(repo: ConfigRepo) -> str:
-    return f"acts as {repo.forge.account()}"
-
-
-def _check_config_repo(repo: ConfigRepo, systems: Systems, scans: Scans, named: dict[str, str]) -> str:
-    """Read every base branch; `named` gets a repository of each registry that a policy names."""
-    heads = repo.repository.fetch()
-    told: list[str] = []
-    is_well = True
-    for branch in repo.branches:
-        if branch not in heads:
-            raise MissingBranch(repo.name, branch)
-        view = view_at(repo.repository, scans, heads[branch], are_rules_required=repo.are_rules_required)
-        images = [systems.known_as(one.image) for one in view.tree.policies if one.image is not None]
-        named.update({image.registry: image.path for image in images})
-        told.append(f"{branch}: {len(view.tree.policies)} policies, {len(view.staged)} fields")
-        odd = [one for one in view.reports if one.about in (About.OBJECT, About.STAGE)]
-        told += [_below(f"{one.file}:{one.line or 1}: {one.what}") for one in odd]
-        is_well &= all(one.about is not About.STAGE for one in odd)
-        if view.rules_problem is not None:
-            raise RulesUnusable(repo.name, branch, view.rules_problem)
-        told += map(_below, _policy_problems(view.tree, systems))
-        told += [_below(f"{one.place}: {one.message} ({one.kind})") for one in warn_of_tree(view.tree)]
-    if not is_well:
-        raise StagesUnclear(" ".join(told))
-    return " ".join(told)
-
-
-def _check_cluster(source: Source, systems: Systems, scans: Scans) -> str:
-    """See that the cluster's root reaches Kustomizations, and tell of what keeps Flux from applying or telling."""
-    repo = systems.config_repos[source.config_repo or ""]
-    heads = repo.repository.fetch()
-    told: list[str] = []
-    for branch in (one for one in repo.branches if one in heads):
-        view = view_at(repo.repository, scans, heads[branch], are_rules_required=repo.are_rules_required)
-        found = list(applying(view.tree, source, branch))
-        fields = {
-            one.file
-            for kustomization, _ in found
-            for one, _ in view.staged
-            if view.tree.reaches(kustomization, one.file)
-        }
-        told += [f"{branch}: {len(found)} Kustomizations, which reach fields in {len(fields)} files"] if found else []
-        told += [_below(f"{one.namespace}/{one.name}: {why}") for one, why in found if why is not None]
-    if not told:
-        raise RootReachesNothing(source, repo.name)
-    return f"{' '.join(told)}{_below(_TELLS_NO_SUCCESS)}"
-
-
-def _policy_problems(tree: FluxTree, systems: Systems) -> Iterator[str]:
-    for policy in tree.policies:
-        if policy.problem is not None:
-            yield f"{policy.file}: {policy.name}: {policy.problem}"
-        elif policy.image is not None and systems.registry_of(systems.known_as(policy.image)) is None:
-            yield f"{policy.file}: {policy.name}: the registry of {policy.image} is not among `registries`"
-
-
-class RootReachesNothing(Invalid):
-    """Nothing that a cluster tells can be followed: no Kustomization lies below its source's root."""
-
-    def __init__(self, source: Source, repo: str) -> None:
-        super().__init__(
-            f"root {source.root!r} reaches no Kustomization of {repo}: write the folder that "
-            f"`flux bootstrap --path` was given, or no event of cluster {source.origin.cluster} counts"
-        )
-
-
-class RulesUnusable(Invalid):
-    """The rules of a lane stop it."""
-
-    def __init__(self, repo: str, branch: str, problem: str) -> None:
-        super().__init__(f"{repo}:{branch}: {problem}")
-
-
-class StagesUnclear(Invalid):
-    """Files may be in another stage than was meant: told with all else of the config repository."""
-
-
-class MissingBranch(NotFound):
-    """A base branch is not in its config repository."""
-
-    def __init__(self, repo: str, branch: str) -> None:
-        super().__init__(f"{repo} has no branch {branch}: push it, or mend config_repos.{repo}.branch")

@@ -29,6 +29,10 @@ class NoPolicyName(Invalid):
         super().__init__(f"{text[:200]!r} names no policy: write NAMESPACE/NAME, and its root with --root")
 
 
+class NoPolicyCalledSo(Invalid):
+    """No policy of that namespace and name is there; the server says which are."""
+
+
 class TwoQuestions(Invalid):
     """Two options that exclude each other were given."""
 
@@ -117,6 +121,13 @@ def _ask(api: Api, name: str, query: dict[str, str | None], listed: Sequence[str
     if colon and query["root"] is None:
         query["root"] = root
     path = f"/policies/{quote(namespace, safe='')}/{quote(short, safe='')}"
+    try:
+        return _explained(api, path, query, listed)
+    except NotFound as error:
+        raise NoPolicyCalledSo(str(error)) from error
+
+
+def _explained(api: Api, path: str, query: dict[str, str | None], listed: Sequence[str] | None) -> PolicyExplanation:
     if listed is None:
         return PolicyExplanation.model_validate(api.get(f"{path}/explain", **query))
     details = PolicyDetails.model_validate(api.get(path, repo=query["repo"], root=query["root"]))

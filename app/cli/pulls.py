@@ -9,15 +9,15 @@ from app.cli.terminal import pass_on, say
 from app.clients.forges.local import LocalForge
 from app.compose import local_forge
 from app.core.errors import Invalid
+from app.core.nearest import among
 from app.core.ports import PullRequest, PullRequestState
 
 
 class WhichRepository(Invalid):
     """It is not clear which local forge is meant."""
 
-    def __init__(self, names: list[str]) -> None:
-        known = ", ".join(names) or "none"
-        super().__init__(f"name a config repository with a local forge by --repo; there is: {known}")
+    def __init__(self, repo: str | None, names: list[str]) -> None:
+        super().__init__(f"name a config repository with a local forge by --repo: {among(repo or '', names)}")
 
 
 def _forge(repo: str | None) -> LocalForge:
@@ -25,7 +25,7 @@ def _forge(repo: str | None) -> LocalForge:
     local = {name: one for name, one in settings.config_repos.items() if one.forge.kind == "local"}
     chosen = repo or (next(iter(local)) if len(local) == 1 else "")
     if chosen not in local:
-        raise WhichRepository(sorted(local))
+        raise WhichRepository(repo, sorted(local))
     return local_forge(local[chosen])
 
 

@@ -1,42 +1,23 @@
 """Questions to the server: what is where, what moved, what is going on."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
 import typer
 
 from app.cli.clusters import in_clusters, one_line
+from app.cli.names import NoSuchLane, refuse_unknown
 from app.cli.reach import Api, reach
 from app.cli.sweep import held_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.core.builds.runs import build_name
-from app.core.errors import Invalid, NotFound
+from app.core.errors import NotFound
 
 _PAGE = 100
-_MOST_NAMED = 20
-
-
-class NothingCalledSo(Invalid):
-    """A filter names something that there is not."""
-
-    def __init__(self, what: str, name: str, known: Sequence[str]) -> None:
-        close = get_close_matches(name[:200], known, n=1, cutoff=0.4)
-        more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
-        there = f"{', '.join(known[:_MOST_NAMED])}{more}"
-        meant = f"did you mean {close[0]!r}? There are" if close else "there are"
-        super().__init__(f"no {what} is called {name[:200]!r}: {meant}: {there}")
-
-
-class NoSuchLane(NotFound):
-    """No lane has the repository and branch that a command names."""
-
-    def __init__(self, known: Iterable[str]) -> None:
-        super().__init__(f"no lane is of that repo and branch; there are: {', '.join(known)}")
 
 
 def stages(repo: str | None, stage: str | None, policy: str | None, *, as_json: bool) -> None:
@@ -95,7 +76,7 @@ def plan(repo: str | None, branch: str | None, *, as_json: bool) -> None:
         known = api.get("/lanes")["items"]
         lanes = [one for one in known if repo in {None, one["repo"]} and branch in {None, one["branch"]}]
         if known and not lanes:
-            raise NoSuchLane(_lane_name(one) for one in known)
+            raise NoSuchLane(repo, branch, [_lane_name(one) for one in known])
         plans = [(lane, _find_plan(api, lane)) for lane in lanes]
     if as_json:
         shown = [{"repo": lane["repo"], "branch": lane["branch"], **one} for lane, one in plans if one]
@@ -201,11 +182,9 @@ def replay(ids: list[str]) -> None:
 def _refuse_unknown(api: Api, wanted: Mapping[str, str | None]) -> None:
     """Where nothing was found: is something called so at all? Raises NothingCalledSo."""
     present = _all(api, "/stages", None)
-    for what in ("repo", "stage", "policy"):
-        name, known = wanted.get(what), {one[what] for one in present}
-        short = {one.rpartition(":")[2] for one in known} | {one.rpartition("/")[2] for one in known}
-        if name is not None and known and name not in known | short:
-            raise NothingCalledSo(what, name, sorted(known))
+    refuse_unknown(
+        wanted, {what: sorted({one[what] for one in present}) for what in ("repo", "stage", "policy", "image")}
+    )
 
 
 def _all(api: Api, path: str, limit: int | None, **query: str | None) -> list[Any]:

@@ -6,11 +6,12 @@ from typing import Any
 
 import typer
 
+from app.cli.names import refuse_unknown
 from app.cli.reach import Api, reach
 from app.cli.terminal import say
 from app.core.errors import Invalid
 from app.db.held_back import accepting
-from app.services.run_sweeps import UnknownSweep
+from app.services.sweeps import SWEEPS
 
 _LONGEST_S = 3600.0
 _ACCEPT = "accept"
@@ -20,6 +21,8 @@ def sweep(names: list[str] | None, *, dry_run: bool, confirm: bool, is_all: bool
     """Look for tags, builds, pull requests and webhooks that were missed."""
     asked, keys = names or [], list[str]()
     is_accepting = asked[:1] == [_ACCEPT]
+    for name in asked[1:2] if is_accepting else asked:
+        refuse_unknown({"sweep": name}, {"sweep": list(SWEEPS)})
     if is_all and not is_accepting:
         raise typer.BadParameter("it goes with `fluxbridge sweep accept`", param_hint="--all")
     with reach() as api:
@@ -50,10 +53,8 @@ class SeveralHeld(Invalid):
 
 
 def _chosen(api: Api, named: Sequence[str], *, is_all: bool) -> Sequence[tuple[str, str]]:
-    """The sweep and key of each thing that a person accepts. Raises UnknownSweep, SeveralHeld."""
+    """The sweep and key of each thing that a person accepts. Raises SeveralHeld."""
     sweeps = {one["name"]: one["held"] for one in api.get("/sweeps")["items"]}
-    if named and named[0] not in sweeps:
-        raise UnknownSweep(named[0])
     if named[1:]:
         return [(named[0], key) for key in named[1:]]
     held = [(name, one) for name in named or sweeps for one in sweeps[name]]

@@ -201,6 +201,9 @@ class PullRequestDraft:
 class Forge(Protocol):
     """Hosts the config repository and its pull requests."""
 
+    def product(self) -> str:
+        """What it is, with its version, as it says itself. Raises Refused where it is not what the settings say."""
+
     def account(self) -> str:
         """The login under which we act."""
 

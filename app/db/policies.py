@@ -75,6 +75,12 @@ def of_repository(connection: Connection, image: ImageName, *, limit: int | None
     return [_row(row) for row in connection.execute(wanted)]
 
 
+def names(connection: Connection) -> Sequence[str]:
+    """Every policy as namespace/name, in whatever lane and root."""
+    wanted = select(policies.c.namespace, policies.c.name).distinct().order_by(policies.c.namespace, policies.c.name)
+    return [f"{namespace}/{name}" for namespace, name in connection.execute(wanted)]
+
+
 def repositories(connection: Connection) -> Sequence[str]:
     """Every repository that a policy names, under its registry's own host."""
     wanted = select(policies.c.repository).where(policies.c.repository.is_not(None)).distinct()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
@@ -11,6 +10,7 @@ from sqlalchemy import Connection
 from app.core.errors import Invalid
 from app.core.flux.objects import PolicyName
 from app.core.images import ImageName, ImageReference, named_in_texts
+from app.core.nearest import nearest
 from app.core.policies.explaining import explain
 from app.core.promotion.consent import consented
 from app.core.promotion.explaining_tags import TagAnswer, explain_tag, why_no_candidate
@@ -241,7 +241,7 @@ def _notes(asked: _Asked, rows: Sequence[PolicyRow], names: Sequence[str], *, is
     if not is_told:
         yield "nobody has told of this tag: no delivery, no build and no list of its repository"
     if not rows:
-        nearest = get_close_matches(str(asked.image), names, n=3, cutoff=0.5)
-        yield f"no policy chooses from {asked.image}" + (f"; some do from {', '.join(nearest)}" if nearest else "")
+        close = nearest(str(asked.image), names, most=3)
+        yield f"no policy chooses from {asked.image}" + (f"; some do from {', '.join(close)}" if close else "")
     if len(rows) == _MOST_POLICIES:
         yield f"only the first {_MOST_POLICIES} policies of the image are told"

@@ -1,10 +1,12 @@
 """Read what the last run of each lane saw: its queue, its policies and its plan."""
 
 import json
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from app.core.errors import Conflict, NotFound
+from app.core.nearest import among
 from app.db import lanes, policies
 from app.db.lanes import LaneRow
 from app.db.policies import PolicyRow
@@ -30,8 +32,9 @@ class NeverRun(NotFound):
 class NoSuchPolicy(NotFound):
     """No policy is called so, where it was looked for."""
 
-    def __init__(self, namespace: str, name: str) -> None:
-        super().__init__(f"no lane's last run saw a policy {namespace}/{name}; the list of policies has every name")
+    def __init__(self, namespace: str, name: str, known: Sequence[str]) -> None:
+        wanted = f"{namespace}/{name}"
+        super().__init__(f"no lane's last run saw a policy {wanted}: {among(wanted, known)}")
 
 
 class AmbiguousPolicy(Conflict):
@@ -75,7 +78,7 @@ def policy(connection: Connection, *, namespace: str, name: str, repo: str | Non
         if repo in {None, _repo(row)} and root in {None, row.root}
     ]
     if not found:
-        raise NoSuchPolicy(namespace, name)
+        raise NoSuchPolicy(namespace, name, policies.names(connection))
     if len(found) > 1:
         raise AmbiguousPolicy(namespace, name, [f"{row.lane}, root {row.root!r}" for row in found])
     return policy_details(found[0])

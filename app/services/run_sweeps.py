@@ -11,6 +11,7 @@ from cronsim import CronSim
 from sqlalchemy import Connection
 
 from app.core.errors import Conflict, FluxbridgeError, NotFound
+from app.core.nearest import among
 from app.db import held_back, measures, schedules
 from app.db.database import Database
 from app.db.schedules import SweepClaim
@@ -29,7 +30,7 @@ class UnknownSweep(NotFound):
     """A sweep was asked for that there is not."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"there is no sweep {name[:64]!r}; there are: {', '.join(SWEEPS)}")
+        super().__init__(f"there is no sweep {name[:64]!r}: {among(name, SWEEPS)}")
 
 
 class NotHeld(NotFound):

@@ -7,13 +7,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.core.errors import Refused
+from app.core.nearest import did_you_mean
 from app.settings.document import Document, Key, Problem, read_document
+from app.settings.keys import keys_beside
 from app.settings.models import Settings
 from app.settings.references import contradictions
 
 _MESSAGES = {
     "missing": "is missing",
-    "extra_forbidden": "is not a setting (docs/configuration.md lists them)",
     "model_type": "must be a mapping of keys to values",
     "model_attributes_type": "must be a mapping of keys to values",
     "dict_type": "must be a mapping of names to entries",
@@ -84,9 +85,16 @@ def _with_data_dir(values: object) -> object:
 def _problem(document: Document, detail: ErrorDetails) -> Problem:
     key = _key(document, detail["loc"])
     message = _MESSAGES.get(detail["type"]) or detail["msg"].replace("Input should be", "must be")
-    if detail["type"] == "union_tag_invalid":
+    if detail["type"] == "extra_forbidden":
+        message = _not_a_setting(detail["loc"])
+    elif detail["type"] == "union_tag_invalid":
         key, message = (*key, "kind"), f"must be one of {detail['ctx']['expected_tags']}"
     return Problem(key, document.place(key), message)
+
+
+def _not_a_setting(loc: Key) -> str:
+    meant = did_you_mean(str(loc[-1]), keys_beside(loc))
+    return f"is not a setting{f': {meant}' if meant else ''} (docs/configuration.md lists them)"
 
 
 def _key(document: Document, loc: Key) -> Key:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from app.core.nearest import among
 from app.settings.config_repos import GitHubForge
 from app.settings.models import Settings
 from app.settings.server import is_loopback
@@ -37,8 +38,10 @@ def _missing(
     source: str, field: str, target: str, entries: Mapping[str, object], section: str
 ) -> Iterator[tuple[Key, str]]:
     if target not in entries:
-        known = ", ".join(sorted(entries)) or "none yet"
-        yield ("sources", source, field), f"names {target}, which is not under {section} (there: {known})"
+        yield (
+            ("sources", source, field),
+            f"names {target}, which is not under {section}: {among(target, sorted(entries))}",
+        )
 
 
 def _shared_hosts(settings: Settings) -> Iterator[tuple[Key, str]]:

@@ -1,7 +1,7 @@
 """Secrets: named in the settings file, read at the moment of use, never shown."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -84,14 +84,14 @@ def named_secrets(section: BaseModel) -> Iterator[tuple[str, Secret]]:
     yield from _walk("", section)
 
 
-def unreadable_secrets(section: BaseModel) -> Sequence[str]:
-    """Say of each secret below a section that cannot be read now, where it is named and what is wrong."""
-    problems = []
+def unreadable_secrets(section: BaseModel) -> Mapping[str, str]:
+    """What is wrong with each secret below a section that cannot be read now, by its key."""
+    problems = {}
     for key, secret in named_secrets(section):
         try:
             secret.read()
         except SecretUnreadable as error:
-            problems.append(f"{key}: {error}")
+            problems[key] = str(error)
     return problems
 
 

@@ -71,6 +71,13 @@ class Database(Section):
         """Tell whether one process at a time owns the database."""
         return self.url.startswith("sqlite")
 
+    def place(self, data_dir: Path) -> str:
+        """Where it is, for messages: without its user."""
+        if self.is_sqlite:
+            return self.connect_url(data_dir).database or ""
+        url = make_url(self.url)
+        return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+
     def connect_url(self, data_dir: Path) -> URL:
         """The URL for SQLAlchemy with the password read now. Raises SecretUnreadable; its repr hides the password."""
         if self.url == "sqlite":

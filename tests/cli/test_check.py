@@ -57,11 +57,13 @@ def test_where_all_is_well_every_line_says_so(around: Surroundings) -> None:
     code, lines = around.check()
     assert code == 0
     assert all(line.startswith("ok ") for line in lines), lines
-    assert "ok    config_repos.fleet: main: 1 policies, 2 fields" in lines
+    assert f"ok    config_repos.fleet ({around.config.path}): main: 1 policies, 2 fields" in lines
 
 
 def test_beside_a_running_server_the_database_is_that_server_s(told: Bridge, asking: Console) -> None:
-    assert f"ok    database: open in the server at {told.url}" in asking.run("check").out
+    assert (
+        f"ok    database ({told.folder / 'fluxbridge.db'}): open in the server at {told.url}" in asking.run("check").out
+    )
 
 
 def test_a_mistake_in_the_settings_is_told_with_its_place(around: Surroundings) -> None:

@@ -42,7 +42,7 @@ def test_what_was_closed_is_held_until_it_is_reopened(proposed: Bridge, console:
     ("arguments", "code", "said"),
     [
         pytest.param(("show", "99"), 3, "there is no pull request 99", id="no such number"),
-        pytest.param(("list", "--repo", "other"), 2, "there is: fleet", id="no such repo"),
+        pytest.param(("list", "--repo", "other"), 2, "there are: fleet", id="no such repo"),
     ],
 )
 def test_what_is_not_there_is_said(asking: Console, arguments: tuple[str, ...], code: int, said: str) -> None:

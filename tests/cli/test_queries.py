@@ -90,7 +90,7 @@ def test_a_plan_shows_the_pull_requests_with_their_changes(proposed: Bridge, con
 
 
 def test_a_lane_that_is_not_there_is_told_with_those_that_are(asking: Console) -> None:
-    assert "there are: fleet:main" in asking.refused(3, "plan", "--repo", "other")
+    assert "there are: fleet:main" in asking.refused(2, "plan", "--repo", "other")
 
 
 def test_the_status_counts_deliveries_promotions_and_lanes(asking: Console) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.clients.forges.github import GitHub
 from tests.servers.github import GitHubServer, github_server
+from tests.servers.github_api import ENTERPRISE_VERSION
 
 BOT, BOT_TOKEN = "fluxbridge-bot", "ghp_never-to-be-seen"
 MIRA, MIRA_TOKEN = "mira", "ghp_mira"
@@ -44,8 +45,15 @@ def github_world(folder: Path) -> Iterator[GitHubWorld]:
     """Run a GitHub whose main holds `app.yaml`; at the end every exchange must be as GitHub describes it."""
     with github_server(folder, {BOT: BOT_TOKEN, MIRA: MIRA_TOKEN}) as server:
         server.push("main", {"app.yaml": "tag: 1.0.0\n"}, by=MIRA)
-        yield GitHubWorld(server, connect(server.api_url))
+        yield GitHubWorld(server, acquainted(server))
         server.check_exchanges()
+
+
+def acquainted(server: GitHubServer) -> GitHub:
+    """The bot's view of a server of which it knows which GitHub it is."""
+    forge = connect(server.api_url)
+    assert forge.product() == f"GitHub Enterprise Server {ENTERPRISE_VERSION}, API 2022-11-28"
+    return forge
 
 
 def connect(

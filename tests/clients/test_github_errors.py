@@ -13,7 +13,7 @@ from app.clients.forges.github_errors import GitHubUnavailable, RepositoryNotVis
 from app.core.errors import FluxbridgeError, NotFound, Refused, Unavailable
 from app.core.ports import Forge, RateLimited
 from tests.clients.forge_contract import HEAD, draft, opened
-from tests.clients.github_worlds import BOT, BOT_TOKEN, GitHubWorld, connect, github_world
+from tests.clients.github_worlds import BOT, BOT_TOKEN, GitHubWorld, acquainted, connect, github_world
 from tests.servers.github_api import Answer
 from tests.servers.github_bodies import Body
 
@@ -36,7 +36,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHubWorld]:
 @pytest.fixture
 def github(shared: GitHubWorld) -> GitHubWorld:
     """The same with a client of its own, which no answer to another test told to wait."""
-    return GitHubWorld(shared.server, connect(shared.server.api_url))
+    return GitHubWorld(shared.server, acquainted(shared.server))
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_the_proxy_of_the_settings_is_asked() -> None:
     with recording_proxy() as (url, asked):
         with pytest.raises(GitHubUnavailable, match="502"):
             connect("http://github.acme.example/api/v3", proxy=url).account()
-        assert asked == ["GET http://github.acme.example:80/api/v3/user HTTP/1.1"]
+        assert asked == ["GET http://github.acme.example:80/api/v3/meta HTTP/1.1"]
 
 
 def test_the_proxy_of_the_environment_is_not_asked(github: GitHubWorld, monkeypatch: pytest.MonkeyPatch) -> None:

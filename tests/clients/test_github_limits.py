@@ -59,6 +59,8 @@ def test_a_tenth_of_the_hours_requests_is_left_to_others(github: GitHubWorld) ->
 
 def test_two_processes_with_one_token_stay_below_the_limit_together(github: GitHubWorld) -> None:
     both = [connect(github.server.api_url), connect(github.server.api_url)]
+    for each in both:
+        each.account()
     github.server.limit.start_hour(40)
     refused = 0
     for turn in range(60):
@@ -206,6 +208,7 @@ def test_reserve_comes_before_budget(github: GitHubWorld) -> None:
     number = opened(github).number
     said: list[float] = []
     forge = connect(github.server.api_url, spend=lambda _: said.append(time.monotonic()))
+    forge.account()
     github.server.limit.start_hour(100, used=95)
     forge.account()
     with pytest.raises(RateLimited):

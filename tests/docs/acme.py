@@ -85,8 +85,20 @@ class Acme:
         return Shell(
             self.folder,
             here=self.here,
-            there=lambda printed: printed.replace(self.registry.host, "registry.acme.example"),
+            there=self.there,
         )
+
+    def there(self, printed: str) -> str:
+        """What is printed, with acme's addresses in place of this machine's."""
+        for ours, acmes in {
+            f"http://{self.registry.host}": "https://registry.acme.example",
+            self.registry.host: "registry.acme.example",
+            self.github.git_url: "https://github.com/acme/fleet.git",
+            self.github.api_url: "https://api.github.com",
+            self.jenkins.url: "https://ci.acme.example",
+        }.items():
+            printed = printed.replace(ours, acmes)
+        return printed
 
     @contextmanager
     def serving(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from typing import Literal
 from tests.parts import is_missing
 from tests.servers.bare_repository import BareRepository
 from tests.servers.git_http import GitServer, git_server, protect_main
-from tests.servers.github_api import Answer, Asked, RestApi
+from tests.servers.github_api import ENTERPRISE_VERSION, Answer, Asked, RestApi
 from tests.servers.github_bodies import Bodies
 from tests.servers.github_checks import Exchange, problems
 from tests.servers.github_limits import HourlyLimit
@@ -47,7 +47,9 @@ class Fault:
     path_ending: str = ""
 
     def fits(self, method: str, path: str) -> bool:
-        return self.method in {None, method} and path.endswith(self.path_ending)
+        """Which GitHub it is goes wrong only where a test says so."""
+        is_meant = path != "/meta" or self.path_ending == "/meta"
+        return is_meant and self.method in {None, method} and path.endswith(self.path_ending)
 
 
 class GitHubServer:
@@ -345,6 +347,9 @@ def _answering_for(github: GitHubServer) -> type[BaseHTTPRequestHandler]:
             usual = {
                 **github.limit.headers(),
                 "X-GitHub-Request-Id": f"F1:{count}",
+                "X-GitHub-Media-Type": "github.v3; format=json",
+                "X-GitHub-Enterprise-Version": ENTERPRISE_VERSION,
+                "X-GitHub-Api-Version-Selected": self.headers.get("X-GitHub-Api-Version", "2022-11-28"),
                 "Content-Type": "application/json; charset=utf-8",
                 "Date": self.date_time_string(),
             }

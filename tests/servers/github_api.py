@@ -12,6 +12,7 @@ from tests.servers.github_pulls import NOWHERE, Pull, PullEvent, PullRequests, R
 from tests.servers.github_webhooks import WebhookPost
 
 Item = TypeVar("Item")
+ENTERPRISE_VERSION = "3.19.1"
 
 _REPOSITORY = re.compile(r"/repos/(?P<name>[^/]+/[^/]+)(?P<rest>/.*)?|/repositories/(?P<id>\d+)(?P<below>/.*)?")
 
@@ -73,6 +74,8 @@ class RestApi:
     def _route(self, asked: Asked) -> Answer:
         if (asked.method, asked.path) == ("GET", "/user"):
             return Answer(200, self._bodies.me(asked.by))
+        if (asked.method, asked.path) == ("GET", "/meta"):
+            return Answer(200, {"verifiable_password_authentication": True, "installed_version": ENTERPRISE_VERSION})
         place = _REPOSITORY.fullmatch(asked.path)
         if place is None:
             raise Rejected(404, "Not Found")

@@ -13,8 +13,8 @@ from tests.servers.github_bodies import description
 
 _HOST, _BASE = "https://github.test", "/api/v3"
 
-# The stored slice of the description leaves the list of webhooks out; its shape here is that of GitHub's documentation.
-_UNDESCRIBED = re.compile(r"/repos/[^/]+/[^/]+/hooks")
+# The stored slice of the description leaves these out; their shape here is that of GitHub's documentation.
+_UNDESCRIBED = re.compile(r"/meta|/repos/[^/]+/[^/]+/hooks")
 # GitHub gives these for whatever is asked with a wrong token or of a hidden repository, and does not always list them.
 _UNSAID = frozenset({"Unknown response http status: 401", "Unknown response http status: 404"})
 

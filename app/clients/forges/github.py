@@ -38,6 +38,7 @@ from app.clients.forges.github_errors import (
     is_already_open,
     is_missing,
 )
+from app.clients.forges.github_identity import identify
 from app.clients.forges.github_limits import Limits
 from app.clients.forges.github_pages import PAGE, read_pages
 from app.core.errors import FluxbridgeError
@@ -63,6 +64,7 @@ class GitHub:
 
     One request at a time and with pauses, as GitHub asks; PyGithub's connection is not made for threads either.
     Nothing is retried here. Only the configured host is contacted, and the environment (proxies, .netrc) is not read.
+    Before anything else it is asked once whether it is GitHub at all (NotGitHub).
     `spend` is given the number of requests that write before the first of them, and may raise Unavailable. While less
     than a tenth of the token's hourly requests is left, everything raises GitHubRateLimited and nothing is asked.
     """
@@ -82,9 +84,11 @@ class GitHub:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._timeout_s = repository, timeout_s
+        self._url = base_url.rstrip("/")
+        self._product: str | None = None
         self._lock = threading.Lock()
         self._client = github.Github(
-            base_url=base_url.rstrip("/"),
+            base_url=self._url,
             auth=_CurrentToken(repository, token),
             timeout=timeout_s,
             user_agent="fluxbridge",
@@ -98,6 +102,11 @@ class GitHub:
         )
         self._limits = Limits(repository, spend=spend, clock=clock)
         _keep_to_settings(self._client, proxy, timeout_s, self._limits)
+
+    def product(self) -> str:
+        """GitHub with its version and its API's, as it says itself. Raises NotGitHub."""
+        with self.asking():
+            return self._identified()
 
     def account(self) -> str:
         """The login that the token belongs to."""
@@ -183,11 +192,18 @@ class GitHub:
         """
         with self._lock:
             try:
+                self._identified()
                 yield self._client.get_repo(self.name)
             except FluxbridgeError:
                 raise
             except TROUBLE as error:
                 raise self._explain(error, number, permission) from error
+
+    def _identified(self) -> str:
+        """What it is, asked once."""
+        if self._product is None:
+            self._product = identify(self._client.requester, self._url)
+        return self._product
 
     def _explain(self, error: Exception, number: int | None, permission: str) -> FluxbridgeError:
         if not is_missing(error):

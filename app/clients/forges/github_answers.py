@@ -1,5 +1,6 @@
 """What GitHub's REST API says of pull requests, reviews and webhooks, read into our own values."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from http import HTTPStatus
@@ -128,6 +129,15 @@ class DeliveryAnswer(BaseModel):
     def is_success(self) -> bool:
         """Whether the receiver took it."""
         return HTTPStatus.OK <= self.status_code < HTTPStatus.MULTIPLE_CHOICES
+
+
+def json_object(text: str) -> dict[str, object]:
+    """An answer that need not be one of its API's; empty where it is no JSON object."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_same_repository(one: str, other: str) -> bool:

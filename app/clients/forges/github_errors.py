@@ -143,7 +143,7 @@ def _explain_status(error: GithubException, repository: str, permission: str) ->
     status, headers = error.status, error.headers or {}
     if status == HTTPStatus.UNAUTHORIZED:
         return TokenNotAccepted(repository, "was not accepted: it expired or was revoked")
-    if _is_rate_limit(error):
+    if is_rate_limit(error):
         return GitHubRateLimited(
             repository, "takes no more requests for a while: rate limit", retry_after=_pause(headers)
         )
@@ -155,7 +155,8 @@ def _explain_status(error: GithubException, repository: str, permission: str) ->
     return GitHubRefused(repository, problem)
 
 
-def _is_rate_limit(error: GithubException) -> bool:
+def is_rate_limit(error: GithubException) -> bool:
+    """Tell whether GitHub wants to be left alone for a while."""
     if error.status not in _LIMITED:
         return False
     headers = error.headers or {}

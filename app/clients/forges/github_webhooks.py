@@ -1,6 +1,5 @@
 """The webhooks that GitHub could not deliver, sent once more."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -12,7 +11,7 @@ from github.Repository import Repository
 from pydantic import TypeAdapter
 
 from app.clients.forges.github import GitHub
-from app.clients.forges.github_answers import DeliveryAnswer, HookAnswer
+from app.clients.forges.github_answers import DeliveryAnswer, HookAnswer, json_object
 from app.clients.forges.github_errors import GitHubRefused
 from app.clients.forges.github_pages import PAGE, read_pages
 from app.core.ports import FailedWebhook
@@ -53,7 +52,7 @@ class GitHubWebhooks:
             place = f"/hooks/{failed.hook:d}/deliveries/{failed.delivery:d}/attempts"
             status, headers, text = repository.requester.requestJson("POST", repository.url + place)
             if status != HTTPStatus.ACCEPTED:
-                raise repository.requester.createException(status, headers, _json_object(text))
+                raise repository.requester.createException(status, headers, json_object(text))
 
     def _failed(self, repository: Repository, hook: int, since: datetime) -> Iterator[FailedWebhook]:
         attempts = sorted(self._attempts(repository, hook, since), key=lambda each: (each.guid, each.id))
@@ -96,11 +95,3 @@ def _oldest_kept(headers: Mapping[str, str], otherwise: datetime) -> datetime:
         return parsedate_to_datetime(headers["date"]) - _KEPT
     except (KeyError, TypeError, ValueError):
         return otherwise
-
-
-def _json_object(text: str) -> dict[str, object]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -71,6 +71,11 @@ class LocalForge:
         self._clock, self._account = clock, account
         self._name = path.name.removesuffix(".git")
 
+    def product(self) -> str:
+        """What holds the pull requests. Raises NoLocalRepository."""
+        self._look()
+        return "a local forge"
+
     def account(self) -> str:
         """The name under which we act."""
         return self._account

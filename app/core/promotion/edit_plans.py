@@ -19,6 +19,7 @@ from app.core.manifests.parsing import Unparsable, decode, read_events
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.stand_ins import explain_stand_in
+from app.core.nearest import did_you_mean
 from app.core.promotion.rules import Rules
 from app.core.promotion.selections import Selected
 
@@ -84,7 +85,7 @@ def plan_edits(
     found = [_Found(path, some, _together(path, files), unread) for path, some in sorted(by_file.items())]
     refused = {_key(one.policy): str(one) for one in reversed(joined.refused)}
     seen = refused.keys() | {_key(one.policy) for one in joined.fields}
-    unset = dict.fromkeys(selections.keys() - seen, "no field of this policy was found")
+    unset = {one: _unseen(one, seen) for one in selections.keys() - seen}
     unset |= {policy: why for policy, why in refused.items() if policy in selections}
     edits = _edit(found, selections, unset)
     changes = [
@@ -196,6 +197,11 @@ class _Found:
     def policies(self) -> set[str]:
         """The policies that have a field here."""
         return {_key(one.policy) for one in self.fields}
+
+
+def _unseen(policy: str, seen: Collection[str]) -> str:
+    meant = did_you_mean(policy, seen)
+    return f"no field of this policy was found{f': {meant}' if meant else ''}"
 
 
 def _edit(found: Sequence[_Found], selections: Mapping[str, Selected], unset: dict[str, str]) -> list[FileEdit]:

@@ -1,7 +1,6 @@
 """What is wrong with a `.fluxbridge.yaml`, by line and key, in words that say what to write."""
 
 from collections.abc import Collection, Iterator, Sequence
-from difflib import get_close_matches
 from typing import cast
 
 from pydantic import ValidationError
@@ -9,6 +8,8 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from app.core.nearest import did_you_mean
 
 _MOST_TOLD = 20
 # Of one file with very many: finding the line of each would cost more than reading it.
@@ -58,8 +59,8 @@ def _root(content: bytes) -> Node | None:
 def _words(detail: ErrorDetails, keys: Collection[str]) -> str:
     if detail["type"] == "extra_forbidden":
         name = str(detail["loc"][-1])[:_LONGEST_KEY]
-        close = get_close_matches(name, keys, n=1) if name not in keys else []
-        return f"is no key here{f', did you mean {close[0]!r}?' if close else ': docs/concepts.md has them all'}"
+        meant = did_you_mean(name, keys) if name not in keys else ""
+        return f"is no key here{f', {meant}' if meant else ': docs/concepts.md has them all'}"
     words = _WORDS.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     return words.replace("Input should", "must").replace("String should", "must").replace("be True", "be true")
 

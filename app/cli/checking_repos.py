@@ -1,0 +1,141 @@
+"""What `fluxbridge check` asks of config repositories and forges, and of clusters by what is in the repositories."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from app.clients.deadline import ending_within
+from app.core.errors import Invalid, NotFound
+from app.core.flux.tree import About, FluxTree
+from app.core.flux.warnings import warn_of_tree
+from app.services.expect_flux import applying
+from app.services.read_lane import LaneView, view_at
+from app.services.scans import Scans
+from app.services.systems import ConfigRepo, Source
+
+_FIRST_ANSWER = timedelta(seconds=30)
+_TELLS_NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 sends no success: run 1.8.4 or later (docs/flux.md)"
+
+
+class RootReachesNothing(Invalid):
+    """Nothing that a cluster tells can be followed: no Kustomization lies below its source's root."""
+
+    def __init__(self, source: Source, repo: str) -> None:
+        super().__init__(
+            f"root {source.root!r} reaches no Kustomization of {repo}: write the folder that "
+            f"`flux bootstrap --path` was given, or no event of cluster {source.origin.cluster} counts"
+        )
+
+
+class RulesUnusable(Invalid):
+    """The rules of a lane stop it."""
+
+    def __init__(self, repo: str, branch: str, problem: str) -> None:
+        super().__init__(f"{repo}:{branch}: {problem}")
+
+
+class ConfigRepoUnclear(Invalid):
+    """Something in a config repository is wrong: told with all else of it."""
+
+
+class MissingBranch(NotFound):
+    """A base branch is not in its config repository."""
+
+    def __init__(self, repo: str, branch: str) -> None:
+        super().__init__(f"{repo} has no branch {branch}: push it, or mend config_repos.{repo}.branch")
+
+
+def below(told: str) -> str:
+    """A line of its own below what is told of one thing."""
+    return f"\n      {told}"
+
+
+def check_forge(repo: ConfigRepo) -> str:
+    """Prove that it is the forge that the settings say, that it shows the repository, and who we are there."""
+    forge = repo.forge
+    product = forge.product()
+    forge.recent_pull_requests(prefix=repo.prefix, limit=1)
+    return f"acts as {forge.account()} on {product}"
+
+
+@dataclass(slots=True)
+class ReadRepos:
+    """Reads config repositories, and knows afterwards what is on their base branches.
+
+    `hosts` leads from each name of a configured registry to its host; `named` has then a repository of each host that a
+    policy names.
+    """
+
+    hosts: Mapping[str, str]
+    scans: Scans
+    views: dict[str, list[tuple[str, LaneView]]] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+
+    def check(self, repo: ConfigRepo) -> str:
+        """Read every base branch; what is wrong with one keeps no other from being read. Raises ConfigRepoUnclear."""
+        if not repo.is_local:
+            # A server that says nothing is not waited for as long as a large repository is.
+            with ending_within(_FIRST_ANSWER):
+                repo.look()
+        heads = repo.repository.fetch()
+        views = [(one, self._view(repo, heads[one])) for one in repo.branches if one in heads]
+        self.views[repo.name] = views
+        wrong = [str(MissingBranch(repo.name, one)) for one in repo.branches if one not in heads]
+        told: list[str] = []
+        for branch, view in views:
+            if view.rules_problem is not None:
+                wrong.append(str(RulesUnusable(repo.name, branch, view.rules_problem)))
+                continue
+            told.append(f"{branch}: {len(view.tree.policies)} policies, {len(view.staged)} fields")
+            told += map(below, self._noticed(view))
+        is_well = all(one.about is not About.STAGE for _, view in views for one in view.reports)
+        if wrong or not is_well:
+            raise ConfigRepoUnclear(_together(wrong, told))
+        return " ".join(told)
+
+    def check_cluster(self, source: Source, branches: Sequence[tuple[str, LaneView]]) -> str:
+        """See that a cluster's root reaches Kustomizations, and tell what keeps Flux from applying or telling."""
+        told: list[str] = []
+        for branch, view in branches:
+            found = list(applying(view.tree, source, branch))
+            fields = {
+                one.file
+                for kustomization, _ in found
+                for one, _ in view.staged
+                if view.tree.reaches(kustomization, one.file)
+            }
+            reached = f"{branch}: {len(found)} Kustomizations, which reach fields in {len(fields)} files"
+            told += [reached] if found else []
+            told += [below(f"{one.namespace}/{one.name}: {why}") for one, why in found if why is not None]
+        if not told:
+            raise RootReachesNothing(source, source.config_repo or "")
+        return f"{' '.join(told)}{below(_TELLS_NO_SUCCESS)}"
+
+    def _view(self, repo: ConfigRepo, commit: str) -> LaneView:
+        view = view_at(repo.repository, self.scans, commit, are_rules_required=repo.are_rules_required)
+        images = [one.image for one in view.tree.policies if one.image is not None]
+        self.named |= {self.hosts[one.registry]: one.path for one in images if one.registry in self.hosts}
+        return view
+
+    def _noticed(self, view: LaneView) -> Iterator[str]:
+        for one in view.reports:
+            if one.about in (About.OBJECT, About.STAGE):
+                yield f"{one.file}:{one.line or 1}: {one.what}"
+        yield from self._policy_problems(view.tree)
+        for warning in warn_of_tree(view.tree):
+            yield f"{warning.place}: {warning.message} ({warning.kind})"
+
+    def _policy_problems(self, tree: FluxTree) -> Iterator[str]:
+        for policy in tree.policies:
+            if policy.problem is not None:
+                yield f"{policy.file}: {policy.name}: {policy.problem}"
+            elif policy.image is not None and policy.image.registry not in self.hosts:
+                yield f"{policy.file}: {policy.name}: the registry of {policy.image} is not among `registries`"
+
+
+def _together(wrong: Sequence[str], told: Sequence[str]) -> str:
+    """What is wrong first, and what else there is below it."""
+    if not wrong:
+        return " ".join(told)
+    first, *others = wrong
+    return first + "".join(map(below, others)) + "".join(one if one.startswith("\n") else below(one) for one in told)
