@@ -8,7 +8,7 @@ from app.web.errors import answer_errors
 from app.web.framing import OneLength
 from app.web.health import Readiness, health_router
 from app.web.intake import Intake
-from app.web.metrics import LastStatus, WebhookCounts, metrics_router, watch_intake
+from app.web.metrics import LastStatus, MetricsPage, WebhookCounts, metrics_router, watch_intake
 from app.web.parts import WebParts
 from app.web.request_log import RequestLog
 from app.web.webhooks import webhook_router
@@ -25,7 +25,6 @@ def create_web(parts: WebParts) -> FastAPI:
         parts.database,
         parts.clock,
         applied_within=parts.systems.timing.applied_within,
-        fresh_s=parts.metrics_fresh_s,
         within_s=parts.database_within_s,
     )
     registry.register(status)
@@ -33,7 +32,7 @@ def create_web(parts: WebParts) -> FastAPI:
     app.state.intake = intake
     watch_intake(registry, intake)
     app.include_router(webhook_router(WebhookCounts(registry), intake))
-    app.include_router(metrics_router(registry, status))
+    app.include_router(metrics_router(MetricsPage(registry, status, fresh_s=parts.metrics_fresh_s)))
     app.include_router(health_router(Readiness(parts)))
     app.include_router(routes.router)
     answer_errors(app)

@@ -12,6 +12,8 @@ from app.web.errors import PROBLEM_JSON
 _RETRY_AFTER_S = 5
 # So many more are let in to be told to come back; beyond, they are cut off.
 _REFUSED_AT_ONCE = 64
+# So many more, where others can give way, so that what came with them is read before it is decided who does.
+_UNREAD_AT_ONCE = 256
 
 
 class Connections:
@@ -53,9 +55,9 @@ class Connections:
     def admit(self, one: H11Protocol) -> None:
         """Take a new connection in, in the place of the one that has waited longest where there is no other."""
         if len(self._open) >= self._most:
-            idle = next(iter(self._waiting), None)
-            if idle is not None:
-                self._drop(idle)
+            if self._waiting:
+                self._make_room(_UNREAD_AT_ONCE - 1)
+                one.loop.call_later(0, self._make_room)
             elif len(self._open) < self._most + _REFUSED_AT_ONCE:
                 one.app = _refuse
             else:
@@ -63,6 +65,11 @@ class Connections:
                 return
         self._open.add(one)
         self.look(one)
+
+    def _make_room(self, beyond: int = 0) -> None:
+        """Let those give way that have waited longest, until there are only so many beyond the most."""
+        while len(self._open) > self._most + beyond and self._waiting:
+            self._drop(next(iter(self._waiting)))
 
     def forget(self, one: H11Protocol) -> None:
         """A connection has ended."""

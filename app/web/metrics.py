@@ -1,5 +1,7 @@
 """What Prometheus reads: counted here, or read in the database when it is scraped, at most once a second."""
 
+import asyncio
+import math
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -65,11 +67,9 @@ def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
 class LastStatus(Collector):
     """Gauges over the state of the database as it was last read, and how long ago that was."""
 
-    def __init__(
-        self, database: Database, clock: Clock, *, applied_within: timedelta, fresh_s: float, within_s: float
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, *, applied_within: timedelta, within_s: float) -> None:
         ask = partial(read_status, database, clock, applied_within=applied_within)
-        self._reading = Fresh(ask, for_s=fresh_s, name="status")
+        self._reading = Fresh(ask, for_s=0, name="status")
         self._within_s, self._troubles = within_s, Troubles()
         self._status: Status | None = None
         self._read_at = time.monotonic()
@@ -100,15 +100,34 @@ class LastStatus(Collector):
             yield _latency(self._status.webhook_to_pull_request)
 
 
-def metrics_router(registry: CollectorRegistry, status: LastStatus) -> APIRouter:
-    """The page that Prometheus scrapes."""
+class MetricsPage:
+    """The page that Prometheus scrapes: what this process counted, whatever the database does.
+
+    However often it is asked for, and nobody has to prove anything for it, it is made at most once in `fresh_s`.
+    """
+
+    def __init__(self, registry: CollectorRegistry, status: LastStatus, *, fresh_s: float) -> None:
+        self._registry, self._status, self._fresh_s = registry, status, fresh_s
+        self._making = asyncio.Lock()
+        self._text, self._made_at = b"", -math.inf
+
+    async def text(self) -> bytes:
+        """Every metric in Prometheus' text format."""
+        async with self._making:
+            if time.monotonic() - self._made_at >= self._fresh_s:
+                await self._status.read()
+                self._text, self._made_at = generate_latest(self._registry), time.monotonic()
+            return self._text
+
+
+def metrics_router(page: MetricsPage) -> APIRouter:
+    """The one page."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/metrics")
     async def metrics() -> Response:
-        """Every metric in Prometheus' text format: what this process counted, whatever the database does."""
-        await status.read()
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        """Every metric."""
+        return Response(await page.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router
 

@@ -1,13 +1,15 @@
 """Prometheus reads what waits, what failed and what came in."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.db import held_back, lanes, latencies, measures
+from app.db.database import Database
 from app.db.held_back import HeldBack
 from tests.services.history import LANE, NOW, write_history
-from tests.web.site import Site
+from tests.web.site import Site, running_site
 
 
 def scrape(site: Site) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -95,3 +97,10 @@ def test_webhooks_are_counted_by_source_and_answer(site: Site) -> None:
 
 def test_two_applications_in_one_process_count_apart(site: Site) -> None:
     assert not [name for name, _ in scrape(site) if name == "fluxbridge_webhooks_total"]
+
+
+def test_who_asks_again_and_again_gets_what_was_made_last(light_database: Database) -> None:
+    with running_site(light_database, change=lambda parts: replace(parts, metrics_fresh_s=600)) as site:
+        first = site.client.get("/metrics").text
+        assert site.send_github(b"{}").status_code == 202
+        assert site.client.get("/metrics").text == first
