@@ -1,7 +1,7 @@
 """`fluxbridge check`: are the settings right, and does every system answer."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from app.cli.sweep import held_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.clients.git_command import check_git
-from app.compose import compose_systems, utc_now
+from app.compose import compose_systems, exposed_data_folder, utc_now
 from app.core.errors import FluxbridgeError, Invalid, NotFound
 from app.core.facts import BuildFinished
 from app.core.flux.tree import About, FluxTree
@@ -29,9 +29,10 @@ from app.services.read_status import read_untold
 from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
 from app.services.systems import ConfigRepo, Source, Systems
+from app.settings.exposure import exposed_secrets
 from app.settings.loading import settings_path
 from app.settings.models import Settings
-from app.settings.secrets import unreadable_secrets
+from app.settings.secrets import unusable_secrets
 
 _TELLS_NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 sends no success: run 1.8.4 or later (docs/flux.md)"
 _BARRED = "barred: "
@@ -46,7 +47,7 @@ def check(*, database: bool) -> None:
     if database:
         raise typer.Exit(look_through_database(settings))
     typer.echo(f"ok    settings: {settings_path(os.environ)}")
-    problems = unreadable_secrets(settings)
+    problems = unusable_secrets(settings)
     for problem in problems:
         say(f"WRONG {problem}")
     if problems:
@@ -67,6 +68,8 @@ def _is_well(name: str, look: Callable[[], str]) -> bool:
 
 
 def _checks(settings: Settings, systems: Systems) -> Iterator[_Check]:
+    yield "secrets", lambda: _lines("each can be used", (), exposed_secrets(settings))
+    yield "data folder", lambda: _lines(str(settings.data_dir), (), filter(None, [exposed_data_folder(settings)]))
     yield "git", lambda: ".".join(map(str, check_git()))
     yield "database", lambda: _check_database(settings)
     for name, jenkins in systems.jenkins.items():
@@ -104,7 +107,7 @@ def _check_database(settings: Settings) -> str:
     return _lines("at this version's schema", held, [*told, *untold(status)])
 
 
-def _lines(first: str, held: Sequence[tuple[str, Any]], told: Sequence[str]) -> str:
+def _lines(first: str, held: Sequence[tuple[str, Any]], told: Iterable[str]) -> str:
     waits = [printable(f"WAITS {held_line(*one)}") for one in held]
     return "\n".join([first, *waits]) + "".join(map(_below, told))
 

@@ -112,11 +112,15 @@ class GitRun:
 
 @dataclass(frozen=True, slots=True)
 class GitSetup:
-    """What one run gets beside its arguments; `secrets` are taken out of everything that it says."""
+    """What one run gets beside its arguments; `secrets` are taken out of everything that it says.
+
+    `writes_into` is a repository on this machine other than the command's own that it puts objects into.
+    """
 
     settings: Sequence[tuple[str, str]] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Sequence[str] = ()
+    writes_into: Path | None = None
 
 
 _PLAIN = GitSetup()
@@ -167,6 +171,7 @@ class GitCommand:
                 env=_environment(self.path, setup),
                 start_new_session=True,
                 pass_fds=_held_open.get(),
+                umask=_umask_in(setup.writes_into or self.path),
             )
         except FileNotFoundError as error:
             raise GitMissing("none") from error
@@ -233,6 +238,14 @@ def _environment(path: Path, setup: GitSetup) -> dict[str, str]:
         "LC_ALL": "C",
     }
     return kept | fixed | _as_variables((*_SETTINGS, *setup.settings)) | dict(setup.variables)
+
+
+def _umask_in(repository: Path) -> int:
+    """Who may see the objects that are there may see those that git adds; -1, our own umask, where none are yet."""
+    try:
+        return 0o077 & ~(repository / "objects").stat().st_mode
+    except OSError:
+        return -1
 
 
 def _as_variables(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
