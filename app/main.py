@@ -165,6 +165,7 @@ class Server:
                 inbox=self.inbox,
                 clock=self.clock,
                 tokens=lambda: [local, *self._tokens()],
+                local_token=local.secret,
                 root_path=self.settings.root_path,
                 body_limit=limits.body_bytes,
                 wake=self._wake,
@@ -216,11 +217,13 @@ class Server:
                     _log.warning("an API token cannot be used", token=name, why=str(error))
 
     def _write_token_file(self) -> ApiToken:
+        """Whoever reads the file reads a whole token, the one before or this."""
         path = token_file(self.settings)
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        token = secrets.token_urlsafe(32)
-        path.write_text(token)
+        token, fresh = secrets.token_urlsafe(32), path.with_name(f"{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text(token)
+        fresh.replace(path)
         return ApiToken(LOCAL_TOKEN, "operate", token)
 
 

@@ -1,22 +1,27 @@
 """Secrets are long, kept from other accounts, and told to nobody who has not proven to be our own server."""
 
 import os
+import re
 import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.demo.registry import DemoRegistry
-from app.main import address_file
+from app.main import address_file, token_file
 from app.settings.loading import load
+from app.settings.models import Settings
+from app.web.server_proof import proof_of
 from tests.cli.console import PROGRAM, ROOT, Console, read_until, start
 from tests.cli.folders import WEB
 from tests.end_to_end.bridge import APP, ENVIRONMENT, fleet, manifest, registry_event, settings_text
 from tests.servers.bare_repository import BareRepository
+from tests.servers.impostor import Answer, Impostor, http_answer, impostor, nonce_in, relayed_to
 
 SHORT = "q9"
 SETTINGS = """\
@@ -54,6 +59,18 @@ def shared() -> Iterator[Path]:
         yield Path(name)
 
 
+@contextmanager
+def serving_process(settings_file: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A server process that listens; it is killed at the end."""
+    process = start("serve", settings_file=settings_file, folder=settings_file.parent)
+    try:
+        read_until(process.stderr, "listening")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.parametrize(
     ("place", "told"),
     [
@@ -81,17 +98,12 @@ def test_a_short_secret_is_refused_at_start_and_by_check(
 
 
 def test_a_token_that_becomes_short_lets_nobody_in(settings_file: Path) -> None:
-    process = start("serve", settings_file=settings_file, folder=settings_file.parent)
-    try:
-        read_until(process.stderr, "listening")
+    with serving_process(settings_file) as process:
         url = address_file(load(settings_file, os.environ)).read_text().strip()
         (settings_file.parent / "hook").write_text(SHORT)
         answer = httpx.post(f"{url}/webhooks/hook", content=b"{}", trust_env=False)
         assert answer.status_code == 503
         read_until(process.stderr, "holds a secret that is too short")
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -141,9 +153,7 @@ def test_all_that_is_made_in_the_data_folder_is_ours_and_what_is_others_stays_th
         digest = registry.put(APP, "1.1.0", manifest("1.1.0"))
         settings = settings_text(tmp_path, str(config.path), registry.host, "sqlite")
         (tmp_path / "fluxbridge.yaml").write_text(settings)
-        process = start("serve", settings_file=tmp_path / "fluxbridge.yaml", folder=tmp_path)
-        try:
-            read_until(process.stderr, "listening")
+        with serving_process(tmp_path / "fluxbridge.yaml") as process:
             url = address_file(load(tmp_path / "fluxbridge.yaml", ENVIRONMENT)).read_text().strip()
             body, headers = registry_event(APP, "1.1.0", digest, host=registry.host)
             assert httpx.post(f"{url}/webhooks/registry", content=body, headers=headers, trust_env=False).is_success
@@ -151,9 +161,6 @@ def test_all_that_is_made_in_the_data_folder_is_ours_and_what_is_others_stays_th
                 read_until(process.stderr, "lane reconciled")
             made = [data, *data.rglob("*")]
             ours = {path.relative_to(data).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in made}
-        finally:
-            process.kill()
-            process.communicate()
     assert {name: oct(mode) for name, mode in ours.items() if mode & 0o077} == {}
     assert {"token", "address", "fluxbridge.sqlite3", "fluxbridge.sqlite3-wal", "mirrors/fleet.git"} <= ours.keys()
     run_program(tmp_path, "pulls", "merge", "1")
@@ -177,6 +184,130 @@ def test_a_person_s_file_keeps_its_mode_when_it_is_edited(tmp_path: Path, mode: 
     run_program(tmp_path, "edit", "config", "--selections", "selections.yaml")
     assert file.read_text().startswith("image: web:2 ")
     assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+NOTHING_BUT_A_QUESTION = re.compile(
+    rb"GET /proof\?nonce=[0-9a-f]{64} HTTP/1.1\r\nHost: 127.0.0.1:\d+\r\nAccept-Encoding: identity\r\n\r\n"
+)
+TOKEN = "the-token-of-a-server-that-was-killed"
+WORDS = b'{"status": "ok", "items": [{"name": "you are fooled"}]}'
+
+
+@pytest.fixture
+def left(settings_file: Path) -> Settings:
+    """What a killed server leaves in the data folder."""
+    settings = load(settings_file, os.environ)
+    settings.data_dir.mkdir(mode=0o700)
+    token_file(settings).write_text(TOKEN)
+    return settings
+
+
+@contextmanager
+def impostor_at_address(settings: Settings, answer: Answer) -> Iterator[Impostor]:
+    """Somebody listens where the address file leads to."""
+    with impostor(answer) as there:
+        address_file(settings).write_text(f"{there.url}\n")
+        yield there
+
+
+def heard_a_question_only(there: Impostor) -> None:
+    """Nobody heard the token, nor anything but the question for a proof of it."""
+    assert there.heard
+    for heard in there.heard:
+        assert NOTHING_BUT_A_QUESTION.fullmatch(heard), heard
+
+
+def test_whoever_listens_where_a_killed_server_did_is_told_nothing(settings_file: Path, console: Console) -> None:
+    with serving_process(settings_file):
+        settings = load(settings_file, os.environ)
+        assert console.run("status").code == 0
+    port = int(address_file(settings).read_text().rpartition(":")[2])
+    with impostor(lambda _: http_answer(WORDS), port=port) as there:
+        said = console.refused(5, "status")
+    assert f"what answers at {there.url} does not prove to be the server of this data folder" in said
+    assert f"remove {settings.data_dir / 'address'}" in said
+    heard_a_question_only(there)
+    address_file(settings).unlink()
+    assert console.run("status").code == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda _: http_answer(WORDS), id="all is well"),
+        pytest.param(lambda asked: http_answer(nonce_in(asked).encode()), id="the nonce itself"),
+        pytest.param(lambda _: b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", id="another version"),
+        pytest.param(lambda _: b"SSH-2.0-you-are-fooled\r\n", id="another program"),
+        pytest.param(lambda _: b"HTTP/1.1 200 OK\r\n" + b"X: fooled\r\n" * 200, id="headers without end"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("status",), ("sweep",), ("replay", "0b"), ("explain", "flux-system/app")], ids=" ".join
+)
+def test_no_command_believes_what_is_not_proven(
+    left: Settings, console: Console, command: tuple[str, ...], answer: Answer
+) -> None:
+    with impostor_at_address(left, answer) as there:
+        said = console.refused(5, *command)
+    assert "fooled" not in said
+    heard_a_question_only(there)
+
+
+@pytest.mark.parametrize("token", [None, ""], ids=["no token", "an empty token"])
+def test_without_a_token_nobody_can_prove_anything(left: Settings, console: Console, token: str | None) -> None:
+    token_file(left).unlink()
+    if token is not None:
+        token_file(left).write_text(token)
+    with impostor_at_address(left, lambda asked: http_answer(proof("", asked))):
+        console.refused(5, "status")
+
+
+def test_the_token_goes_over_the_proven_connection_or_none(left: Settings, console: Console) -> None:
+    """The server ends the connection after its proof; who comes after it at its port has proven nothing."""
+    with impostor_at_address(left, lambda asked: http_answer(proof(TOKEN, asked), "Connection: close")) as there:
+        assert "the server does not answer" in console.refused(7, "status")
+    heard_a_question_only(there)
+
+
+def test_where_whoever_listens_hangs_up_the_command_answers_for_itself(left: Settings, console: Console) -> None:
+    with impostor_at_address(left, lambda _: b"") as there:
+        assert console.run("promotions", "--json").json == []
+    heard_a_question_only(there)
+
+
+def test_check_says_who_does_not_prove_itself(settings_file: Path, console: Console) -> None:
+    """The database is held by the real server, while the address leads elsewhere."""
+    with serving_process(settings_file):
+        with impostor_at_address(load(settings_file, os.environ), lambda _: http_answer(WORDS)) as there:
+            checked = console.run("check")
+            assert "does not prove" in console.refused(5, "check", "--database")
+        assert checked.code == 1
+        assert f"WRONG database: what answers at {there.url} does not prove" in checked.out
+        heard_a_question_only(there)
+
+
+def test_a_server_that_listens_everywhere_proves_itself_where_it_is_reached(
+    settings_file: Path, console: Console
+) -> None:
+    settings_file.write_text(SETTINGS.replace("{port: 0}", "{host: 0.0.0.0, port: 0}"))
+    with serving_process(settings_file):
+        assert console.run("status").code == 0
+
+
+def test_a_proof_that_is_fetched_from_the_real_server_proves_nothing(settings_file: Path, console: Console) -> None:
+    with serving_process(settings_file):
+        settings = load(settings_file, os.environ)
+        real = address_file(settings).read_text().strip()
+        assert console.run("status").code == 0
+        with impostor_at_address(settings, relayed_to(real)) as there:
+            assert "does not prove to be the server" in console.refused(5, "status")
+        heard_a_question_only(there)
+
+
+def proof(token: str, request: bytes) -> bytes:
+    """The proof that a request asks for, under this token and for the address that it names."""
+    port = int(request.partition(b"Host: 127.0.0.1:")[2].split()[0])
+    return proof_of(token, nonce_in(request), host="127.0.0.1", port=port).encode()
 
 
 def run_program(folder: Path, *arguments: str) -> str:
