@@ -114,7 +114,7 @@ class GitRun:
 class GitSetup:
     """What one run gets beside its arguments; `secrets` are taken out of everything that it says.
 
-    `writes_into` is a repository on this machine other than the command's own that it puts objects into.
+    `writes_into` is a shared repository on this machine, other than the command's own, that it puts objects into.
     """
 
     settings: Sequence[tuple[str, str]] = ()
@@ -128,10 +128,14 @@ _PLAIN = GitSetup()
 
 @dataclass(frozen=True, slots=True)
 class GitCommand:
-    """The git program, bound to one bare repository and to a time limit for each command."""
+    """The git program, bound to one bare repository and to a time limit for each command.
+
+    What it makes there is for us alone; where `is_shared`, for those who may read what is there.
+    """
 
     path: Path
     timeout_s: float
+    is_shared: bool = False
 
     def run(
         self, *arguments: str, stdin: bytes = b"", setup: GitSetup = _PLAIN, accept: Container[int] = (0,)
@@ -171,7 +175,7 @@ class GitCommand:
                 env=_environment(self.path, setup),
                 start_new_session=True,
                 pass_fds=_held_open.get(),
-                umask=_umask_in(setup.writes_into or self.path),
+                umask=_umask_in(setup.writes_into or (self.path if self.is_shared else None)),
             )
         except FileNotFoundError as error:
             raise GitMissing("none") from error
@@ -240,10 +244,10 @@ def _environment(path: Path, setup: GitSetup) -> dict[str, str]:
     return kept | fixed | _as_variables((*_SETTINGS, *setup.settings)) | dict(setup.variables)
 
 
-def _umask_in(repository: Path) -> int:
-    """Who may see the objects that are there may see those that git adds; -1, our own umask, where none are yet."""
+def _umask_in(shared: Path | None) -> int:
+    """The umask by which who sees the objects of a shared repository sees new ones too; -1: our own."""
     try:
-        return 0o077 & ~(repository / "objects").stat().st_mode
+        return -1 if shared is None else 0o077 & ~(shared / "objects").stat().st_mode
     except OSError:
         return -1
 
