@@ -1,5 +1,6 @@
 """The program's start: `fluxbridge`, or `python -m app`. Says a word before anything large is loaded."""
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -19,7 +20,9 @@ def main() -> None:
 
 
 def _put_right() -> None:
-    """What may have been inherited and would spoil results: lost exit codes, and letters that end the program."""
+    """What may have been inherited and would do harm: lost exit codes, an open umask, letters that end the program."""
+    # What we make is for this account alone; what we write into files and repositories of people keeps their modes.
+    os.umask(0o077)
     # Where SIGCHLD is ignored, as by some supervisors, every git command seems to end well.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):

@@ -1,6 +1,7 @@
 """Compose the systems from the settings: the one place where clients are built."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from app.services.check_builds import CheckedBuilds
 from app.services.systems import ConfigRepo, Source, SweepRules, Systems, Timing, tell_nobody
 from app.settings import config_repos
 from app.settings.config_repos import GitHubForge
+from app.settings.exposure import is_open_to_others, take_from_others
 from app.settings.models import Settings
 from app.settings.secrets import Secret
 from app.settings.sources import (
@@ -59,11 +61,24 @@ def utc_now() -> datetime:
 
 
 def make_data_folder(settings: Settings) -> None:
-    """Make the data folder for this account alone, where it is not there. Raises DataFolderUnusable."""
+    """Make the data folder, and leave it to this account alone where it is ours. Raises DataFolderUnusable."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise DataFolderUnusable(settings.data_dir, error.strerror or "refused") from error
+    # What a file system does not let us change is told by `exposed_data_folder`.
+    with suppress(OSError):
+        take_from_others(settings.data_dir)
+
+
+def exposed_data_folder(settings: Settings) -> str | None:
+    """Say that others may see into the data folder, where that could not be changed."""
+    if not is_open_to_others(settings.data_dir):
+        return None
+    return (
+        f"other accounts may read the data folder {settings.data_dir}: "
+        "make this account its owner and chmod 700 it, or set data_dir to a folder of its own"
+    )
 
 
 Spend = Callable[[str, int, int], None]

@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.clients.git_command import check_git
-from app.compose import compose_systems, make_data_folder, utc_now
+from app.compose import compose_systems, exposed_data_folder, make_data_folder, utc_now
 from app.core.errors import Refused
 from app.db.clock import SharedClock
 from app.db.database import Database
@@ -28,7 +28,7 @@ from app.services.scans import Scans
 from app.services.spend import spend
 from app.services.systems import Systems
 from app.settings.models import Settings
-from app.settings.secrets import SecretUnreadable
+from app.settings.secrets import SecretTooShort, SecretUnreadable, require_long_secrets
 from app.settings.server import Limits, is_loopback
 from app.web.application import create_web
 from app.web.connections import Connections
@@ -127,10 +127,13 @@ class Server:
             raise NeedsPostgreSQL("`serve --no-workers`" if self.has_web else "`work`")
         if self.has_web and not is_loopback(settings.listen.host) and not settings.api.tokens:
             raise OpenToAll(settings.listen.host)
+        require_long_secrets(settings)
         if self.has_workers:
             check_git()
         self.scans = Scans.kept_in(settings.data_dir)
         self.database = open_database(settings)
+        if not self.is_private and (told := exposed_data_folder(settings)) is not None:
+            _log.warning("the data folder is not for this account alone", why=told)
         self.clock = SharedClock(self.database, utc_now)
         try:
             self.systems = compose_systems(settings, spend=partial(spend, self.database, self.clock))
@@ -162,6 +165,7 @@ class Server:
                 inbox=self.inbox,
                 clock=self.clock,
                 tokens=lambda: [local, *self._tokens()],
+                local_token=local.secret,
                 root_path=self.settings.root_path,
                 body_limit=limits.body_bytes,
                 wake=self._wake,
@@ -209,15 +213,17 @@ class Server:
             for secret in token.secret:
                 try:
                     yield ApiToken(name, token.scope, secret.read())
-                except SecretUnreadable as error:
+                except (SecretUnreadable, SecretTooShort) as error:
                     _log.warning("an API token cannot be used", token=name, why=str(error))
 
     def _write_token_file(self) -> ApiToken:
+        """Whoever reads the file reads a whole token, the one before or this."""
         path = token_file(self.settings)
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        token = secrets.token_urlsafe(32)
-        path.write_text(token)
+        token, fresh = secrets.token_urlsafe(32), path.with_name(f"{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text(token)
+        fresh.replace(path)
         return ApiToken(LOCAL_TOKEN, "operate", token)
 
 

@@ -1,7 +1,7 @@
 """`fluxbridge check`: are the settings right, and does every system answer."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from app.compose import (
     compose_jenkins,
     compose_registry,
     compose_source,
+    exposed_data_folder,
     make_data_folder,
     utc_now,
 )
@@ -38,9 +39,10 @@ from app.services.read_sweeps import HeldView
 from app.services.scans import Scans
 from app.services.systems import ConfigRepo
 from app.settings import config_repos
+from app.settings.exposure import exposed_secrets
 from app.settings.loading import settings_path
 from app.settings.models import Settings
-from app.settings.secrets import named_secrets, unreadable_secrets
+from app.settings.secrets import named_secrets, unusable_secrets
 from app.settings.systems import ImageRegistry, JenkinsController
 
 _BARRED = "barred: "
@@ -133,13 +135,14 @@ def check(*, database: bool) -> None:
         raise typer.Exit(look_through_database(settings))
     typer.echo(f"ok    settings: {settings_path(os.environ)}")
     inquiry = _Inquiry()
-    for key, problem in {**unreadable_secrets(settings), **_unusable_certificates(settings)}.items():
+    unusable = unusable_secrets(settings)
+    for key, problem in {**unusable, **_unusable_certificates(settings)}.items():
         inquiry.note_wrong(key, problem)
     try:
         make_data_folder(settings)
     except FluxbridgeError as error:
         inquiry.note_wrong("data_dir", str(error))
-    inquiry.ask([_Check(name="git", look=lambda: ".".join(map(str, check_git())))])
+    inquiry.ask([*_of_this_machine(settings, has_unusable=bool(unusable))])
     hosts = {each: one.host for one in settings.registries.values() for each in (one.host, *one.aliases)}
     repos = ReadRepos(hosts, Scans.kept_in(settings.data_dir))
     # Before any git is started: a fork would hold the lock of SQLite's file for a moment longer than we do.
@@ -147,6 +150,17 @@ def check(*, database: bool) -> None:
     inquiry.ask([*_of_jenkins(settings), *_of_repos(settings, repos)])
     inquiry.ask([*_of_sources(settings, repos), *_of_registries(settings, repos)])
     raise typer.Exit(1 if inquiry.lacking else 0)
+
+
+def _of_this_machine(settings: Settings, *, has_unusable: bool) -> Iterator[_Check]:
+    usable = "the others can be used" if has_unusable else "each can be used"
+    yield _Check(name="secrets", look=lambda: _lines(usable, (), exposed_secrets(settings)))
+    yield _Check(
+        name="data folder",
+        needs=["data_dir"],
+        look=lambda: _lines(str(settings.data_dir), (), filter(None, [exposed_data_folder(settings)])),
+    )
+    yield _Check(name="git", look=lambda: ".".join(map(str, check_git())))
 
 
 def _unusable_certificates(settings: Settings) -> Mapping[str, str]:
@@ -283,7 +297,7 @@ def _check_database(settings: Settings) -> str:
     return _lines("at this version's schema", held, [*told, *untold(status)])
 
 
-def _lines(first: str, held: Sequence[tuple[str, Any]], told: Sequence[str]) -> str:
+def _lines(first: str, held: Sequence[tuple[str, Any]], told: Iterable[str]) -> str:
     waits = [printable(f"WAITS {held_line(*one)}") for one in held]
     return "\n".join([first, *waits]) + "".join(map(below, map(printable, told)))
 

@@ -112,11 +112,15 @@ class GitRun:
 
 @dataclass(frozen=True, slots=True)
 class GitSetup:
-    """What one run gets beside its arguments; `secrets` are taken out of everything that it says."""
+    """What one run gets beside its arguments; `secrets` are taken out of everything that it says.
+
+    `writes_into` is a shared repository on this machine, other than the command's own, that it puts objects into.
+    """
 
     settings: Sequence[tuple[str, str]] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Sequence[str] = ()
+    writes_into: Path | None = None
 
 
 _PLAIN = GitSetup()
@@ -124,10 +128,14 @@ _PLAIN = GitSetup()
 
 @dataclass(frozen=True, slots=True)
 class GitCommand:
-    """The git program, bound to one bare repository and to a time limit for each command."""
+    """The git program, bound to one bare repository and to a time limit for each command.
+
+    What it makes there is for us alone; where `is_shared`, for those who may read what is there.
+    """
 
     path: Path
     timeout_s: float
+    is_shared: bool = False
 
     def run(
         self, *arguments: str, stdin: bytes = b"", setup: GitSetup = _PLAIN, accept: Container[int] = (0,)
@@ -167,6 +175,7 @@ class GitCommand:
                 env=_environment(self.path, setup),
                 start_new_session=True,
                 pass_fds=_held_open.get(),
+                umask=_umask_in(setup.writes_into or (self.path if self.is_shared else None)),
             )
         except FileNotFoundError as error:
             raise GitMissing("none") from error
@@ -233,6 +242,14 @@ def _environment(path: Path, setup: GitSetup) -> dict[str, str]:
         "LC_ALL": "C",
     }
     return kept | fixed | _as_variables((*_SETTINGS, *setup.settings)) | dict(setup.variables)
+
+
+def _umask_in(shared: Path | None) -> int:
+    """The umask by which who sees the objects of a shared repository sees new ones too; -1: our own."""
+    try:
+        return -1 if shared is None else 0o077 & ~(shared / "objects").stat().st_mode
+    except OSError:
+        return -1
 
 
 def _as_variables(settings: Sequence[tuple[str, str]]) -> dict[str, str]:

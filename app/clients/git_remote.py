@@ -93,12 +93,13 @@ class Remote:
 
     def ask(self, git: GitCommand, *arguments: str, accept: tuple[int, ...] = (0,)) -> GitRun:
         """Run a command that talks to the remote; raises RemoteRefused, RemoteUnavailable or DiskUnwritable."""
+        is_push = arguments[0] == "push"
         try:
-            return git.run(*arguments, setup=self._setup(), accept=accept)
+            return git.run(*arguments, setup=self._setup(is_push=is_push), accept=accept)
         except GitFailed as error:
             raise self.failure(error) from error
         except DiskUnwritable as error:
-            if arguments[0] != "push" or not self.url.startswith("/"):
+            if not is_push or self._path is None:
                 raise
             # A push into a folder runs its own git here, whose words do not begin with "remote:".
             raise DiskUnwritable(f"{git.path} or {self.url}", error.words) from error
@@ -108,7 +109,13 @@ class Remote:
         kind = RemoteRefused if _ACCESS_REFUSED.search(error.words) else RemoteUnavailable
         return kind(self.url, error.words)
 
-    def _setup(self) -> GitSetup:
+    @property
+    def _path(self) -> Path | None:
+        """Where it is, if it is a folder of this machine."""
+        path = Path(self.url.removeprefix("file://"))
+        return path if path.is_absolute() else None
+
+    def _setup(self, *, is_push: bool) -> GitSetup:
         settings: list[tuple[str, str]] = []
         variables: dict[str, str] = {}
         secrets: list[str] = []
@@ -125,7 +132,7 @@ class Remote:
             secrets.append(urlsplit(self.proxy).password or "")
         if self.ssh is not None:
             variables["GIT_SSH_COMMAND"] = _ssh_command(self.ssh)
-        return GitSetup(settings, variables, secrets)
+        return GitSetup(settings, variables, secrets, writes_into=self._path if is_push else None)
 
 
 def _checked_url(url: str) -> str:

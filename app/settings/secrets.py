@@ -1,7 +1,8 @@
 """Secrets: named in the settings file, read at the moment of use, never shown."""
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -10,6 +11,10 @@ from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from app.core.errors import Refused
 from app.settings.fields import ONE_OR_MANY, Called, FilePath, Section, Text, wrong
 
+SHORTEST = 16
+"""The fewest characters of a secret by which others prove themselves to us."""
+_SCHEME = re.compile(r"(?:basic|bearer|token) +", re.IGNORECASE)
+
 
 class SecretUnreadable(Refused):
     """A secret's file or environment variable is missing, empty or unreadable."""
@@ -17,6 +22,24 @@ class SecretUnreadable(Refused):
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(f"{place} should hold a secret, but {problem}; provide it or name another in the settings")
         self.place = place
+
+
+class SecretTooShort(Refused):
+    """A secret by which others prove themselves to us can be guessed: it has too few characters."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"{place} holds a secret that is too short: put one of {SHORTEST} characters or more in its place, "
+            "such as `openssl rand -hex 32` makes"
+        )
+        self.place = place
+
+
+class SecretsTooShort(Refused):
+    """Secrets of the settings are too short to start with; the message has one line for each: its key, its place."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
 
 
 class Secret(Section):
@@ -75,8 +98,19 @@ class Secret(Section):
         return text.removesuffix("\n").removesuffix("\r")
 
 
-Secrets = Annotated[tuple[Secret, ...], Called("secret or list"), ONE_OR_MANY, Field(min_length=1)]
-"""One secret, or while it is rotated a list of which any is accepted."""
+class AcceptedSecret(Secret):
+    """A secret by which others prove themselves to us, so that it is ours to demand that nobody can guess it."""
+
+    def read(self) -> str:
+        """The same; of a header's value the scheme, such as `Bearer`, does not count. Raises SecretTooShort too."""
+        text = super().read()
+        if len(_SCHEME.sub("", text.strip(), count=1)) < SHORTEST:
+            raise SecretTooShort(self.place)
+        return text
+
+
+Secrets = Annotated[tuple[AcceptedSecret, ...], Called("secret or list"), ONE_OR_MANY, Field(min_length=1)]
+"""One secret that others show us, or while it is rotated a list of which any is accepted."""
 
 
 def named_secrets(section: BaseModel) -> Iterator[tuple[str, Secret]]:
@@ -84,14 +118,28 @@ def named_secrets(section: BaseModel) -> Iterator[tuple[str, Secret]]:
     yield from _walk("", section)
 
 
-def unreadable_secrets(section: BaseModel) -> Mapping[str, str]:
-    """What is wrong with each secret below a section that cannot be read now, by its key."""
+def unusable_secrets(section: BaseModel) -> Mapping[str, str]:
+    """What is wrong with each secret below a section that cannot be used now, by its key."""
+    return _problems(section, SecretUnreadable, SecretTooShort)
+
+
+def require_long_secrets(section: BaseModel) -> None:
+    """Refuse secrets that are too short, whoever needs them; one that cannot be read is told at its use.
+
+    Raises SecretsTooShort.
+    """
+    if problems := _problems(section, SecretTooShort):
+        raise SecretsTooShort([f"{key}: {problem}" for key, problem in problems.items()])
+
+
+def _problems(section: BaseModel, *kinds: type[Refused]) -> Mapping[str, str]:
     problems = {}
     for key, secret in named_secrets(section):
         try:
             secret.read()
-        except SecretUnreadable as error:
-            problems[key] = str(error)
+        except (SecretUnreadable, SecretTooShort) as error:
+            if isinstance(error, kinds):
+                problems[key] = str(error)
     return problems
 
 

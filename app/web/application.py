@@ -11,6 +11,7 @@ from app.web.intake import Intake
 from app.web.metrics import LastStatus, MetricsPage, WebhookCounts, metrics_router, watch_intake
 from app.web.parts import WebParts
 from app.web.request_log import RequestLog
+from app.web.server_proof import proof_router
 from app.web.webhooks import webhook_router
 
 
@@ -34,6 +35,7 @@ def create_web(parts: WebParts) -> FastAPI:
     app.include_router(webhook_router(WebhookCounts(registry), intake))
     app.include_router(metrics_router(MetricsPage(registry, status, fresh_s=parts.metrics_fresh_s)))
     app.include_router(health_router(Readiness(parts)))
+    app.include_router(proof_router())
     app.include_router(routes.router)
     answer_errors(app)
     app.add_middleware(OneLength)

@@ -27,7 +27,10 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebParts:
-    """Everything that the web application needs from outside. `tokens` is read at each use; `wake` never blocks."""
+    """Everything that the web application needs from outside. `tokens` is read at each use; `wake` never blocks.
+
+    `local_token` is the one of them that this machine's command line reads in the data folder.
+    """
 
     systems: Systems
     scans: Scans
@@ -35,6 +38,7 @@ class WebParts:
     inbox: Inbox
     clock: Clock
     tokens: Callable[[], Sequence[ApiToken]]
+    local_token: str = field(repr=False)
     wake: Callable[[], None]
     version: str
     root_path: str = ""

@@ -26,7 +26,7 @@ from tests.servers.bare_repository import BareRepository
 Found = TypeVar("Found")
 PATIENCE_S = 20.0
 _TRIES = 4
-JENKINS_SECRET, REGISTRY_SECRET, FLUX_SECRET = "ci-secret", "Bearer registry-secret", "flux-secret"
+JENKINS_SECRET, REGISTRY_SECRET, FLUX_SECRET = "secret-of-the-ci", "Bearer secret-of-the-registry", "secret-of-the-flux"
 ENVIRONMENT = {"CI": JENKINS_SECRET, "REGISTRY": REGISTRY_SECRET, "FLUX": FLUX_SECRET}
 RULES = """\
 stages:

@@ -28,7 +28,7 @@ from tests.servers.jenkins import JenkinsServer, build_body
 from tests.servers.registry import DockerRegistry, Notified, docker_registry
 
 JENKINS_ACCOUNT = ("fluxbridge", "api-token")
-URL_TOKEN, HOOK_LOGIN = "notification-token", ("jenkins", "hook-password")
+URL_TOKEN, HOOK_LOGIN = "notification-token", ("jenkins", "password-of-the-hook")
 PLUGIN_SOURCES = """\
   plugin: {kind: jenkins-notification, jenkins: main, url_token: {env: URL_TOKEN}, jobs: ["team/*"]}
   plugin-basic:

@@ -7,7 +7,7 @@ import pytest
 from app.core.errors import Refused
 from app.settings.loading import load
 from app.settings.models import Settings
-from app.settings.secrets import unreadable_secrets
+from app.settings.secrets import unusable_secrets
 
 
 def read(folder: Path, receivers: str) -> Settings:
@@ -22,7 +22,7 @@ def test_a_receiver_is_read_and_its_secret_is_looked_for(tmp_path: Path) -> None
     receiver = settings.config_repos["fleet"].receivers["prod-eu"]
     assert receiver.url == "https://flux.acme.example/hook/0a"
     assert (receiver.ca_file, receiver.proxy) == (None, None)
-    [problem] = [f"{key}: {why}" for key, why in unreadable_secrets(settings).items()]
+    [problem] = [f"{key}: {why}" for key, why in unusable_secrets(settings).items()]
     assert problem.startswith("config_repos.fleet.receivers.prod-eu.secret: ")
     (tmp_path / "token").write_text("a-token\n")
     assert receiver.secret.read() == "a-token"

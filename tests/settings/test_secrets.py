@@ -6,8 +6,19 @@ import pytest
 
 from app.settings.loading import load
 from app.settings.models import Settings
-from app.settings.secrets import Secret, SecretUnreadable, named_secrets, unreadable_secrets
+from app.settings.secrets import (
+    SHORTEST,
+    AcceptedSecret,
+    Secret,
+    SecretsTooShort,
+    SecretTooShort,
+    SecretUnreadable,
+    named_secrets,
+    require_long_secrets,
+    unusable_secrets,
+)
 
+OLD, NEW = "old-secret-of-the-hub", "new-secret-of-the-hub"
 TEXT = """\
 sources:
   hub: {kind: github, secret: {env: HOOK}}
@@ -29,11 +40,11 @@ def secrets_of(settings: Settings, source: str) -> list[str]:
 
 
 def test_a_secret_is_read_each_time_it_is_used(tmp_path: Path) -> None:
-    environ = {"HOOK": "one"}
+    environ = {"HOOK": OLD}
     settings = read(tmp_path, environ)
-    assert secrets_of(settings, "hub") == ["one"]
-    environ["HOOK"] = "two"
-    assert secrets_of(settings, "hub") == ["two"]
+    assert secrets_of(settings, "hub") == [OLD]
+    environ["HOOK"] = NEW
+    assert secrets_of(settings, "hub") == [NEW]
 
 
 def test_a_file_may_be_replaced_while_the_server_runs(tmp_path: Path) -> None:
@@ -46,8 +57,8 @@ def test_a_file_may_be_replaced_while_the_server_runs(tmp_path: Path) -> None:
 
 
 def test_while_it_is_rotated_a_secret_is_a_list(tmp_path: Path) -> None:
-    (tmp_path / "new").write_text("new")
-    assert secrets_of(read(tmp_path, {"HOOK": "old"}), "hub-two") == ["old", "new"]
+    (tmp_path / "new").write_text(NEW)
+    assert secrets_of(read(tmp_path, {"HOOK": OLD}), "hub-two") == [OLD, NEW]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +104,7 @@ def test_every_secret_is_found_by_its_key(tmp_path: Path) -> None:
 
 
 def test_all_unreadable_secrets_are_told_at_once(tmp_path: Path) -> None:
-    told = unreadable_secrets(read(tmp_path, {"HOOK": "hunter2"}))
+    told = unusable_secrets(read(tmp_path, {"HOOK": OLD}))
     assert [line.split(": ")[0] for line in told] == ["sources.hub-two.secret[1]", "jenkins.main.token"]
 
 
@@ -102,3 +113,38 @@ def test_nothing_shows_a_secret(tmp_path: Path) -> None:
     settings = read(tmp_path, {"HOOK": "hunter2"})
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
     assert "HOOK" in repr(settings)
+
+
+@pytest.mark.parametrize("secret", ["q9", "a" * (SHORTEST - 1), f"  {'a' * 15}  ", "Bearer 123456789", "basic  dTpw"])
+def test_a_secret_that_others_show_us_is_refused_when_it_is_short(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "s").write_text(secret)
+    with pytest.raises(SecretTooShort) as caught:
+        AcceptedSecret(file=tmp_path / "s").read()
+    assert f"the file {tmp_path / 's'} holds a secret that is too short" in str(caught.value)
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", ["a" * SHORTEST, f"Bearer {'a' * SHORTEST}", "It's a Secret to Everybody"])
+def test_a_secret_that_others_show_us_is_taken_when_it_is_long_enough(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "s").write_text(f"{secret}\n")
+    assert AcceptedSecret(file=tmp_path / "s").read() == secret
+
+
+def test_a_secret_that_others_gave_us_may_be_as_short_as_they_made_it(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text(NEW)
+    (tmp_path / "token").write_text("x")
+    assert unusable_secrets(read(tmp_path, {"HOOK": OLD})) == {}
+
+
+def test_to_start_with_all_short_secrets_are_told_at_once_and_missing_ones_are_not(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("hunter2")
+    with pytest.raises(SecretsTooShort) as caught:
+        require_long_secrets(read(tmp_path, {"HOOK": "hunter2"}))
+    told = str(caught.value).split("\n")
+    assert [line.split(": ")[0] for line in told] == [
+        "sources.hub.secret",
+        "sources.hub-two.secret[0]",
+        "sources.hub-two.secret[1]",
+    ]
+    assert "hunter2" not in str(caught.value)
+    require_long_secrets(read(tmp_path, {"HOOK": OLD}).model_copy(update={"sources": {}}))

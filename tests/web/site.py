@@ -22,7 +22,7 @@ from app.web.parts import ApiToken, WebParts
 from tests.web.server import serving
 
 SECRET = "a-secret-of-the-sender"
-READ, OPERATE = "token-that-reads", "token-that-operates"
+READ, OPERATE, LOCAL = "token-that-reads", "token-that-operates", "token-of-this-machine"
 LIMIT = 4096
 
 
@@ -105,6 +105,7 @@ def parts_for(
         inbox=Inbox(database),
         clock=lambda: datetime.now(UTC),
         tokens=tokens,
+        local_token=LOCAL,
         wake=wake,
         version="0.1.0",
         body_limit=LIMIT,

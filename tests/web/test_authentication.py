@@ -11,7 +11,7 @@ from app.web.parts import ApiToken
 from tests.web.routes import routes_of
 from tests.web.site import OPERATE, READ, TOKENS, Site, bearer, parts_for, running_site
 
-OPEN = {"/healthz", "/readyz", "/metrics", "/webhooks/{source}"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/proof", "/webhooks/{source}"}
 
 
 def test_every_endpoint_but_the_open_ones_needs_a_token(light_site: Site) -> None:

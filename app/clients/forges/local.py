@@ -66,7 +66,7 @@ class LocalForge:
     def __init__(
         self, path: Path, *, clock: Callable[[], datetime], account: str = "fluxbridge", timeout_s: float = 60
     ) -> None:
-        self._git = GitCommand(path, timeout_s)
+        self._git = GitCommand(path, timeout_s, is_shared=True)
         self._pulls = Pulls(self._git)
         self._clock, self._account = clock, account
         self._name = path.name.removesuffix(".git")
