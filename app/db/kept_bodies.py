@@ -35,8 +35,7 @@ def keep_within(
 
     One that was given up is kept in any case: nothing of it was written down. The day's row is held until the commit.
     """
-    size = connection.execute(select(func.length(deliveries.c.body)).where(deliveries.c.id == claim.id)).scalar_one()
-    limit = None if state is DeliveryState.DEAD else day_bytes
+    size, limit = len(claim.content.stored), None if state is DeliveryState.DEAD else day_bytes
     if not _take_room(connection, claim.source, _day(claim.received_at), size, limit):
         _empty(connection, [claim.id], now)
         measures.add(connection, DROPPED, claim.source)
