@@ -294,6 +294,7 @@ def _sweep_rules(settings: Settings) -> SweepRules:
         jobs={name: one.sweep_jobs for name, one in settings.jenkins.items() if one.sweep_jobs},
         max_new=settings.sweeps.max_new,
         bodies_kept=timedelta(days=settings.retention.bodies_days),
+        bodies_day_bytes=settings.retention.bodies_day_bytes,
     )
 
 

@@ -27,7 +27,7 @@ config_repos:
     forge: {kind: github, repository: acme/quiet, token: {env: T}, writes_per_hour: 90}
   here: {url: ./fleet.git, branch: main, forge: {kind: local}}
 sweeps: {max_new: 7, builds: never}
-retention: {bodies_days: 3}
+retention: {bodies_days: 3, bodies_day_bytes: 9000}
 """
 
 
@@ -44,6 +44,7 @@ def test_the_rules_of_sweeps_are_those_of_the_settings(systems: Systems) -> None
     rules = systems.sweeps
     assert rules.jobs == {"main": ("acme/*", "shop/*")}
     assert (rules.max_new, rules.bodies_kept) == (7, timedelta(days=3))
+    assert rules.bodies_day_bytes == 9000
     assert set(rules.schedules) == set(SWEEPS) - {"builds"}
 
 

@@ -18,6 +18,7 @@ from app.core.builds.runs import build_name
 from app.core.errors import NotFound
 
 _PAGE = 100
+_MIB = 1024 * 1024
 
 
 def stages(repo: str | None, stage: str | None, policy: str | None, *, as_json: bool) -> None:
@@ -123,6 +124,7 @@ def status(*, as_json: bool) -> None:
 def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     """The numbers of the metrics, a line for each thing."""
     yield "deliveries", _with_age(_counts(found["deliveries"]), "oldest waiting", found["oldest_delivery_s"])
+    yield "bodies", _bodies(found["body_bytes"], found["bodies_dropped"])
     yield "promotions", _counts(found["promotions"])
     yield "applications", _counts(found["applications"])
     yield "pull requests", f"{found['open_pull_requests']} open"
@@ -159,6 +161,13 @@ def _limits(ignored: dict[str, int]) -> dict[str, int]:
     """By source and limit, as `ci:jobs`, in words."""
     parts = ((label.rpartition(":"), count) for label, count in ignored.items())
     return {f"beyond {limit} of source {source}": count for (source, _, limit), count in parts}
+
+
+def _bodies(kept: dict[str, int], dropped: dict[str, int]) -> str:
+    """How much is kept of ended deliveries, and of which sources more came in a day than is kept."""
+    told = f"{sum(kept.values()) / _MIB:.1f} MiB kept"
+    beyond = ", ".join(f"{count} of source {source}" for source, count in dropped.items())
+    return f"{told}; dropped beyond retention.bodies_day_bytes: {beyond}" if beyond else told
 
 
 def _with_age(told: str, name: str, age_s: float) -> str:

@@ -1,9 +1,8 @@
 """Deliveries: webhook requests as they came, each worked off once."""
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -29,10 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 
 from app.db import wakes
+from app.db.delivery_bodies import StoredBody, unpack
+from app.db.external_ids import external_key
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.tables import Instant, SafeString, SafeText, insert_all_absent, metadata, new_id, storable
-
-_LONGEST_ID = 200
 
 
 class DeliveryState(StrEnum):
@@ -53,6 +52,7 @@ deliveries = Table(
     Column("external_id", SafeString(200), nullable=False),
     Column("headers", JSON, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("unpacked_bytes", Integer),
     Column("received_at", Instant, nullable=False),
     Column("state", SafeString(16), nullable=False),
     Column("due_at", Instant, nullable=False),
@@ -79,13 +79,14 @@ LONGEST_DELAY = timedelta(minutes=5)
 """What could not be worked off is tried again at the latest after this."""
 IGNORED = "ignored"
 """How the outcome of a delivery begins whose source may not speak for something that it told of."""
-# Bodies may be megabytes: a page of rows must not carry a hundred of them.
-_WITHOUT_CONTENT = select(*(column for column in deliveries.c if column.name not in {"headers", "body"}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """What is kept of a request; the body is the bytes as they came."""
+    """What is kept of a request. The body is as `delivery_bodies` packs it, or as it came.
+
+    Where a delivery of that source is kept under the `former_id`, this is a copy of it.
+    """
 
     source: str
     kind: str
@@ -93,6 +94,8 @@ class NewDelivery:
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
+    unpacked_bytes: int | None = None
+    former_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,10 @@ class DeliveryRow:
     dropped_at: datetime | None = None
 
 
+# Bodies may be megabytes: a page of rows must not carry a hundred of them.
+_WITHOUT_CONTENT = select(*(deliveries.c[field.name] for field in fields(DeliveryRow)))
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryContent:
     """The headers that were kept, in lower case, and the body as it came, empty once it was dropped."""
@@ -130,12 +137,17 @@ class ClaimedDelivery:
     source: str
     kind: str
     headers: Mapping[str, str]
-    body: bytes
+    content: StoredBody
     received_at: datetime
     attempts: int
     tries: int
     owner: str
     fence: int
+
+    @property
+    def body(self) -> bytes:
+        """The body as it came. Raises DamagedBody."""
+        return unpack(self.content)
 
 
 def keep(connection: Connection, new: NewDelivery) -> str:
@@ -149,7 +161,7 @@ def keep_all(connection: Connection, new: Sequence[NewDelivery], *, due_at: date
     They are due from `due_at` on, by default from when they were received. Rows are written in the order of their
     keys, so that two processes that keep the same ones never wait for each other.
     """
-    keys = [(one.source, _external_key(one.external_id)) for one in new]
+    keys = _keys(connection, new)
     rows = [
         {
             "id": new_id(one.received_at),
@@ -158,6 +170,7 @@ def keep_all(connection: Connection, new: Sequence[NewDelivery], *, due_at: date
             "external_id": external_id,
             "headers": {name: storable(value) for name, value in one.headers.items()},
             "body": one.body,
+            "unpacked_bytes": one.unpacked_bytes,
             "received_at": one.received_at,
             "state": DeliveryState.WAITING,
             "due_at": due_at or one.received_at,
@@ -171,17 +184,23 @@ def keep_all(connection: Connection, new: Sequence[NewDelivery], *, due_at: date
         connection, deliveries, sorted(rows, key=lambda row: (str(row["source"]), str(row["external_id"])))
     )
     wakes.tell(connection)
-    place = (deliveries.c.source, deliveries.c.external_id)
-    kept = connection.execute(select(deliveries.c.id, *place).where(tuple_(*place).in_(set(keys))))
-    ids = {(row.source, row.external_id): row.id for row in kept}
+    ids = _ids(connection, set(keys))
     return [ids[key] for key in keys]
 
 
-def _external_key(external_id: str) -> str:
-    """The sender's id where it is short plain text, else a hash of it: cut off, two could become one."""
-    if len(external_id) <= _LONGEST_ID and external_id.isascii() and external_id.isprintable():
-        return external_id
-    return f"hash:{hashlib.sha256(external_id.encode(errors='surrogatepass')).hexdigest()}"
+def _keys(connection: Connection, new: Sequence[NewDelivery]) -> list[tuple[str, str]]:
+    former = [(one.source, external_key(one.former_id or one.external_id)) for one in new]
+    known = _ids(connection, {key for one, key in zip(new, former, strict=True) if one.former_id})
+    return [
+        key if key in known else (one.source, external_key(one.external_id))
+        for one, key in zip(new, former, strict=True)
+    ]
+
+
+def _ids(connection: Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    place = (deliveries.c.source, deliveries.c.external_id)
+    kept = connection.execute(select(deliveries.c.id, *place).where(tuple_(*place).in_(keys))) if keys else ()
+    return {(row.source, row.external_id): row.id for row in kept}
 
 
 def next_due(now: datetime, excluding: Sequence[str] = (), *, after_source: str | None = None) -> Select[tuple[str]]:
@@ -224,7 +243,7 @@ def claim_next(  # noqa: PLR0913 (all named)
         source=row.source,
         kind=row.kind,
         headers=row.headers,
-        body=row.body,
+        content=StoredBody(row.body, row.unpacked_bytes),
         received_at=row.received_at,
         attempts=row.attempts,
         tries=row.tries,
@@ -321,9 +340,9 @@ def find(connection: Connection, delivery_id: str) -> DeliveryRow | None:
 
 def content(connection: Connection, delivery_id: str) -> DeliveryContent | None:
     """What a delivery said."""
-    wanted = select(deliveries.c.headers, deliveries.c.body).where(deliveries.c.id == delivery_id)
-    row = connection.execute(wanted).one_or_none()
-    return DeliveryContent(row.headers, row.body) if row is not None else None
+    named = (deliveries.c.headers, deliveries.c.body, deliveries.c.unpacked_bytes)
+    row = connection.execute(select(*named).where(deliveries.c.id == delivery_id)).one_or_none()
+    return None if row is None else DeliveryContent(row.headers, unpack(StoredBody(row.body, row.unpacked_bytes)))
 
 
 def page(
@@ -377,19 +396,5 @@ def oldest_waiting(connection: Connection) -> datetime | None:
     return found
 
 
-def _row(row: Row[tuple[object, ...]]) -> DeliveryRow:
-    return DeliveryRow(
-        id=row.id,
-        source=row.source,
-        kind=row.kind,
-        external_id=row.external_id,
-        received_at=row.received_at,
-        state=DeliveryState(row.state),
-        due_at=row.due_at,
-        attempts=row.attempts,
-        tries=row.tries,
-        outcome=row.outcome,
-        error=row.error,
-        ended_at=row.ended_at,
-        dropped_at=row.dropped_at,
-    )
+def _row(row: Row[Any]) -> DeliveryRow:
+    return DeliveryRow(**{**row._asdict(), "state": DeliveryState(row.state)})

@@ -183,6 +183,15 @@ _DELIVERIES = Watched(
             remedy=_REPLAY,
         ),
         Law(
+            name="packed-body-is-there",
+            is_broken=lambda _: and_(
+                deliveries.c.unpacked_bytes.is_not(None),
+                or_(func.length(deliveries.c.body) == 0, func.length(deliveries.c.body) >= deliveries.c.unpacked_bytes),
+            ),
+            what="its body is to be unpacked, but is empty or no smaller than what it is to become",
+            remedy="take its body from a copy of the database from before, where it is still to be interpreted",
+        ),
+        Law(
             name="delivery-has-a-known-state",
             is_broken=lambda _: deliveries.c.state.not_in(list(DeliveryState)),
             what="its state is none that there is",

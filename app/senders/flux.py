@@ -10,7 +10,7 @@ from app.core.facts import RevisionApplied, RevisionUnderway
 from app.senders.flux_revision import parse_revision
 from app.senders.payload import PAYLOAD, Instant, Line, read_body
 from app.senders.proofs import expect_hmac, verify_hmac
-from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, no_external_id
+from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, body_id, no_external_id
 
 _ANNOTATION = "event.toolkit.fluxcd.io/"
 _ALGORITHMS = ("sha256", "sha512")
@@ -137,5 +137,6 @@ FLUX = Sender(
     parse=parse,
     kept_headers=("content-type", "user-agent", "gotk-component"),
     needs=("secrets",),
+    signed_id=body_id,
     speaks_for="cluster",
 )

@@ -10,12 +10,13 @@ from pydantic import AfterValidator, BaseModel
 from app.core.facts import BranchMoved, PullRequestChanged
 from app.senders.payload import PAYLOAD, Line, Model, PositiveNumber, is_commit, read_model
 from app.senders.proofs import expect_hmac, verify_hmac
-from app.senders.sender import MOST_BYTES, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest
+from app.senders.sender import MOST_BYTES, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 from app.senders.strict_json import read_json
 
 _FORM = "application/x-www-form-urlencoded"
 _BRANCHES = "refs/heads/"
 _FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+_READ_EVENTS = ("pull_request", "push")
 _DELIVERY = re.compile(r"[A-Za-z0-9-]{1,100}")
 
 
@@ -102,6 +103,16 @@ def external_id(request: WebhookRequest) -> str | None:
     return delivery if _DELIVERY.fullmatch(delivery) else None
 
 
+def signed_id(request: WebhookRequest) -> str:
+    """Name the delivery by its body and how that is read: the GUID is not signed, and no two events have one body.
+
+    Of a head that names no event, as behind a proxy that drops headers, what GitHub sends again is another delivery.
+    """
+    event = request.headers.get("x-github-event", "")
+    read_as = event if event in _READ_EVENTS else "other"
+    return f"{body_id(request)}:{read_as}:{'form' if _is_form(request) else 'json'}"
+
+
 def parse(request: WebhookRequest, _origin: Origin) -> Parsed:
     """Read `pull_request` and `push` of branches; every other event, `ping` too, is ignored. Raises Unusable."""
     match request.headers.get("x-github-event", ""):
@@ -116,9 +127,12 @@ def parse(request: WebhookRequest, _origin: Origin) -> Parsed:
 
 
 def _read(request: WebhookRequest, model: type[Model]) -> Model:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    text = _form_payload(request.body) if content_type == _FORM else request.body
+    text = _form_payload(request.body) if _is_form(request) else request.body
     return read_model(read_json(text, most_bytes=MOST_BYTES), model)
+
+
+def _is_form(request: WebhookRequest) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
 
 
 def _form_payload(body: bytes) -> bytes:
@@ -162,4 +176,5 @@ GITHUB = Sender(
     parse=parse,
     kept_headers=("content-type", "user-agent", "x-github-event", "x-github-delivery", "x-github-hook-id"),
     needs=("secrets",),
+    signed_id=signed_id,
 )

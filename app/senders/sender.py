@@ -1,5 +1,6 @@
 """What a sender is: how its requests are proven, told apart and read."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -102,9 +103,10 @@ class Sender:
     `verify` raises a NotAuthentic leaf. `prove_head` is asked before a body is read: it raises the same for what the
     head alone gives away, and is true where the head proves the request by itself. `parse` raises Unusable and, where
     the configuration lacks `speaks_for`, OriginNotNamed; it reads the body and `kept_headers` only, so it can run later
-    on what was kept. `external_id` is None where the sender has no id of its own; it never raises. `needs` lists kinds
-    of keys of which one must be configured. `keeps_oversized`: the sender would repeat a refused request for ever, so a
-    marker is kept instead.
+    on what was kept. `external_id` is None where the sender has no id of its own; it never raises. `signed_id` is for
+    senders that sign the body and nothing else: it names a delivery by what is signed, and by what of the head decides
+    how that is read. `needs` lists kinds of keys of which one must be configured. `keeps_oversized`: the sender would
+    repeat a refused request for ever, so a marker is kept instead.
     """
 
     kind: str
@@ -114,6 +116,7 @@ class Sender:
     parse: Callable[[WebhookRequest, Origin], Parsed]
     kept_headers: tuple[str, ...]
     needs: tuple[KeyKind, ...]
+    signed_id: Callable[[WebhookRequest], str] | None = None
     speaks_for: OriginName | None = None
     keeps_oversized: bool = False
 
@@ -121,6 +124,11 @@ class Sender:
 def is_key(text: str) -> bool:
     """Tell whether a text can serve as a key: anyone can compute an HMAC with a blank one."""
     return bool(text.strip())
+
+
+def body_id(request: WebhookRequest) -> str:
+    """Name a delivery by its body: whatever else a request says, the same bytes are one."""
+    return f"sha256:{hashlib.sha256(request.body).hexdigest()}"
 
 
 def no_external_id(_request: WebhookRequest) -> str | None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from app.core.errors import NotFound
 from app.db.deliveries import NewDelivery
+from app.db.delivery_bodies import pack
 from app.senders import SENDERS
 from app.senders.sender import Sender, WebhookRequest
 from app.services.systems import Source
@@ -31,12 +32,17 @@ def find_source(sources: Mapping[str, Source], name: str) -> tuple[Source, Sende
 def accept(source: Source, sender: Sender, request: WebhookRequest, now: datetime) -> NewDelivery:
     """Verify a request and turn it into what is kept. Raises NotAuthentic."""
     sender.verify(request, source.keys(), now)
+    told_id = sender.external_id(request) or _content_id(request.body, now)
+    body = pack(request.body)
     return NewDelivery(
         source=source.name,
         kind=source.kind,
-        external_id=sender.external_id(request) or _content_id(request.body, now),
+        external_id=sender.signed_id(request) if sender.signed_id is not None else told_id,
+        # Before there was a signed id, deliveries were kept under the one that was told.
+        former_id=told_id if sender.signed_id is not None else None,
         headers={name: request.headers[name] for name in sender.kept_headers if name in request.headers},
-        body=request.body,
+        body=body.stored,
+        unpacked_bytes=body.unpacked_bytes,
         received_at=now,
     )
 

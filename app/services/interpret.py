@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid, Refused, Unavailable
 from app.core.facts import TagDeleted
-from app.db import deliveries, measures
+from app.db import deliveries, kept_bodies, measures
 from app.db.database import Database
 from app.db.deliveries import ClaimedDelivery, DeliveryState
 from app.db.owed_looks import OwedLook
@@ -91,7 +91,7 @@ class Interpreter:
             keys = {key for each in written for key in each.lanes}
             said = _outcome((*parts, last), (*parsed.ignored, *parsed.problems, *writer.ignored), keys)
             state = DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE
-            if not deliveries.finish(connection, claim, state=state, outcome=said, now=now):
+            if not self._end(connection, claim, state, said, now):
                 raise LostDelivery(claim.id)
             for limit, count in sorted(Counter(limit for part in (*parts, last) for limit in part.limits).items()):
                 measures.add(connection, "ignored", f"{source.name}:{limit}", count)
@@ -104,7 +104,16 @@ class Interpreter:
 
     def _finish(self, claim: ClaimedDelivery, state: DeliveryState, outcome: str) -> None:
         with self.database.transaction() as connection:
-            deliveries.finish(connection, claim, state=state, outcome=outcome[:2000], now=self.clock())
+            self._end(connection, claim, state, outcome, self.clock())
+
+    def _end(
+        self, connection: Connection, claim: ClaimedDelivery, state: DeliveryState, outcome: str, now: datetime
+    ) -> bool:
+        """End a delivery, and keep its body where there is room; false when another worker has taken it over."""
+        is_ours = deliveries.finish(connection, claim, state=state, outcome=outcome[:2000], now=now)
+        if is_ours:
+            kept_bodies.keep_within(connection, claim, day_bytes=self.systems.sweeps.bodies_day_bytes, now=now)
+        return is_ours
 
     def _put_off(self, claim: ClaimedDelivery, error: str, *, counts: bool, after: timedelta = timedelta()) -> None:
         with self.database.transaction() as connection:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app.db import deliveries, lanes, measures
+from app.db import deliveries, kept_bodies, lanes, measures
 from app.db.deliveries import ClaimedDelivery, DeliveryState
 from app.db.lanes import LaneClaim
 from app.services.backoff import backoff
@@ -27,7 +27,8 @@ def put_off_delivery(  # noqa: PLR0913 (why, and until when, all named)
     What its own content failed so often (`counts`) is not tried again.
     """
     if counts and claim.attempts + 1 >= _MOST_TRIES:
-        deliveries.finish(connection, claim, state=DeliveryState.DEAD, outcome=error[:_LONGEST_TOLD], now=now)
+        if deliveries.finish(connection, claim, state=DeliveryState.DEAD, outcome=error[:_LONGEST_TOLD], now=now):
+            kept_bodies.keep_within(connection, claim, day_bytes=None, now=now)
         return
     delay = min(max(timedelta(seconds=2 ** min(claim.tries, 9)), after), deliveries.LONGEST_DELAY)
     deliveries.postpone(connection, claim, due_at=now + delay, error=error[:_LONGEST_TOLD], counts=counts)

@@ -113,6 +113,7 @@ def _delivery(row: DeliveryRow) -> DeliveryView:
         received_at=row.received_at,
         due_at=row.due_at,
         ended_at=row.ended_at,
+        dropped_at=row.dropped_at,
     )
 
 

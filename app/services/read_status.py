@@ -11,6 +11,7 @@ from app.core.promotion.applying import ApplicationState
 from app.db import (
     deliveries,
     held_back,
+    kept_bodies,
     lanes,
     latencies,
     listing_problems,
@@ -112,15 +113,18 @@ class Status(Untold):
 
     `lane_problems` is 1 for each lane whose last run left something that people have to mend, such as its rules.
     `stalled` are deliveries and lanes that should be due and are not; there are none. `retries`, `given_up` (what
-    hung), `sweeps` (by name and outcome), `sweep_found` and `ignored` (what a source may not speak for, by source and
-    limit) are counted over all processes since the database was made. `applications` counts how clusters stand with
-    what was let in last; `troubles` are the first of those that are not as they should be, `unused` what Flux told that
+    hung), `sweeps` (by name and outcome), `sweep_found`, `ignored` (what a source may not speak for, by source and
+    limit) and `bodies_dropped` (for which a source's day had no room) are counted over all processes since the database
+    was made. `body_bytes` are kept of ended deliveries, by source. `applications` counts how clusters stand with what
+    was let in last; `troubles` are the first of those that are not as they should be, `unused` what Flux told that
     counts for nothing. `waits_for_person` says what is held back, `owed_errors` and `listing_problems` show the first
     of what registries did not tell.
     """
 
     deliveries: dict[str, int]
     oldest_delivery_s: float
+    body_bytes: dict[str, int]
+    bodies_dropped: dict[str, int]
     lanes: int
     lanes_due: int
     oldest_due_s: float
@@ -151,6 +155,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         known = lanes.every(connection)
         oldest = deliveries.oldest_waiting(connection)
         counted = measures.every(connection)
+        body_bytes = kept_bodies.bytes_by_source(connection)
         held = held_back.every(connection)
         untold = read_untold(connection, now)
         stalled = _stalled(connection, now)
@@ -161,6 +166,8 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
     return Status(
         deliveries={state: _count(database, state) for state in DeliveryState},
         oldest_delivery_s=_age(oldest, now),
+        body_bytes=body_bytes,
+        bodies_dropped=counted.get(kept_bodies.DROPPED, {}),
         lanes=len(known),
         lanes_due=len(due),
         oldest_due_s=_age(min(due, default=None), now),

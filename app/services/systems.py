@@ -90,13 +90,15 @@ class SweepRules:
     """What sweeps look at and when. `schedules` are cron expressions in UTC by sweep; one without waits for a person.
 
     `jobs` are patterns by Jenkins controller (none: its builds are not swept). More than `max_new` new items of one
-    repository or pattern at once wait for a person. Bodies of deliveries are kept for `bodies_kept` after their end.
+    repository or pattern at once wait for a person. Bodies of deliveries are kept for `bodies_kept` after their end, of
+    one source and day at most `bodies_day_bytes`.
     """
 
     schedules: Mapping[str, str] = field(default_factory=dict)
     jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_new: int = 100
     bodies_kept: timedelta = timedelta(days=30)
+    bodies_day_bytes: int = 200 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

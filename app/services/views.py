@@ -19,7 +19,10 @@ class Listing(BaseModel, Generic[Item]):
 
 
 class DeliveryView(BaseModel):
-    """One webhook as it was kept, and what became of it; `attempts` are those that count toward giving up."""
+    """One webhook as it was kept, and what became of it; `attempts` are those that count toward giving up.
+
+    From `dropped_at` on its body is not kept, so it cannot be interpreted again.
+    """
 
     id: str
     source: str
@@ -33,6 +36,7 @@ class DeliveryView(BaseModel):
     received_at: datetime
     due_at: datetime
     ended_at: datetime | None
+    dropped_at: datetime | None
 
 
 class ArtifactView(BaseModel):

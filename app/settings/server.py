@@ -155,6 +155,10 @@ class Retention(Section):
 
     bodies_days: Count = 30
     """Days after its end for which the body of a delivery is kept."""
+    bodies_day_bytes: Count = 200 * 1024 * 1024
+    """Bytes, as they are stored, that are kept of the bodies of ended deliveries of one source and one day (UTC, by
+    their receipt); beyond, the body of a delivery is dropped when it ends. One that waits or is dead keeps it.
+    """
 
 
 class Limits(Section):

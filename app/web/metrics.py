@@ -135,6 +135,8 @@ def metrics_router(page: MetricsPage) -> APIRouter:
 def _gauges(status: Status) -> Iterator[Metric]:
     yield _by("fluxbridge_deliveries", "Deliveries by state", "state", status.deliveries)
     yield _one("fluxbridge_oldest_delivery_seconds", "Age of the oldest waiting delivery", status.oldest_delivery_s)
+    told = "Bytes that are stored of the bodies of deliveries that ended"
+    yield _by("fluxbridge_body_bytes", told, "source", status.body_bytes)
     yield _one("fluxbridge_lanes_due", "Lanes that are due and not yet run", status.lanes_due)
     yield _one("fluxbridge_oldest_due_lane_seconds", "How long a lane has been due", status.oldest_due_s)
     yield _by("fluxbridge_lane_attempts", "Failed runs of a lane in a row", "lane", status.lane_attempts)
@@ -169,6 +171,12 @@ def _counters(status: Status) -> Iterator[Metric]:
         source, _, limit = label.rpartition(":")
         ignored.add_metric([source, limit], count)
     yield ignored
+    dropped = CounterMetricFamily(
+        "fluxbridge_bodies_dropped", "Bodies for which their source's day had no room", labels=["source"]
+    )
+    for source, count in status.bodies_dropped.items():
+        dropped.add_metric([source], count)
+    yield dropped
     sweeps = CounterMetricFamily("fluxbridge_sweeps", "Sweeps that ended", labels=["sweep", "outcome"])
     for label, count in status.sweeps.items():
         name, _, outcome = label.rpartition(":")

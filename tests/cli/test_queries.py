@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from app.db import measures
 from tests.cli.console import Console
 from tests.end_to_end.bridge import Bridge
 
@@ -106,6 +107,13 @@ def test_the_status_counts_how_clusters_stand(asking: Console) -> None:
     out = asking.run("status").out
     assert "applications   1 applied" in out
     assert "not applied" not in out
+
+
+def test_the_status_says_what_bodies_take_and_of_which_there_was_no_room(proposed: Bridge, console: Console) -> None:
+    assert "bodies         0.0 MiB kept\n" in console.run("status").out
+    with proposed.server.database.transaction() as connection:
+        measures.add(connection, "bodies_dropped", "ci", 12)
+    assert "dropped beyond retention.bodies_day_bytes: 12 of source ci\n" in console.run("status").out
 
 
 def test_promotions_say_where_they_were_applied(asking: Console) -> None:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.sql.dml import Update
 
-from app.db import deliveries, delivery_bodies, lanes, owed_looks, schedules
+from app.db import deliveries, kept_bodies, lanes, owed_looks, schedules
 from app.db.database import Database
 from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, delivery
 
@@ -39,7 +39,7 @@ def _much_is_kept(database: Database) -> None:
         pytest.param(schedules.next_due(NOW), "ix_schedules_next_at", id="the next sweep"),
         pytest.param(owed_looks.next_due(NOW).limit(20), "ix_owed_looks_due_at", id="the next owed looks"),
         pytest.param(
-            delivery_bodies.kept_before(NOW - MINUTE).limit(100), "ix_deliveries_dropped_at_ended_at", id="old bodies"
+            kept_bodies.kept_before(NOW - MINUTE).limit(100), "ix_deliveries_dropped_at_ended_at", id="old bodies"
         ),
     ],
 )

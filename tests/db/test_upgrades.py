@@ -1,23 +1,29 @@
 """A database of an earlier version, full of rows, keeps them through every migration."""
 
+import zlib
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Boolean, Connection, Integer, MetaData, Table, func, insert, select
+from sqlalchemy import Boolean, Connection, Integer, MetaData, Table, func, insert, select, text
 
+from app.db import deliveries, kept_bodies
 from app.db.database import Database
+from app.db.delivery_bodies import pack
 from app.db.migrations import configuration, migrations_folder
+from tests.db.facts import delivery
 from tests.servers.postgres import Postgres
 
 # What 0.1.0 began with, before the migrations of 2026-11-30.
 _BEFORE = "sweeps"
 _LONGEST = 30
+_DAY_MS = 86_400_000
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -90,17 +96,53 @@ def test_every_row_is_there_after_the_upgrade(before: Database) -> None:
     assert kept == counted
 
 
+def test_bodies_of_before_are_read_as_they_came_and_counted_with_those_of_their_day(before: Database) -> None:
+    looks_packed = zlib.compress(b"{}" * 100)
+    with before.transaction() as connection:
+        [table] = [one for one in _tables(connection) if one.name == "deliveries"]
+        whole = {**_row(table), "received_at": 3 * _DAY_MS, "dropped_at": None}
+        ended = [{**whole, "id": f"ended {at}", "external_id": f"{at}", "body": looks_packed} for at in range(2)]
+        waits = {**whole, "id": "waits", "external_id": "waits", "ended_at": None, "state": "waiting"}
+        connection.execute(insert(table), [*ended, waits])
+    before.migrate()
+    with before.transaction() as connection:
+        kept = {one: deliveries.content(connection, one) for one in ("ended 0", "waits")}
+        assert {one: found.body for one, found in kept.items() if found} == {"ended 0": looks_packed, "waits": b"{}"}
+        rooms = connection.execute(select(kept_bodies.kept_bodies)).all()
+        assert [tuple(room) for room in rooms] == [("one", 3, 2 * len(looks_packed))]
+
+
+def test_packed_bodies_are_unpacked_on_the_way_back(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/before.db"
+    bodies = {f"{number}": b"%d" % number * 1000 for number in range(120)}
+    with closing(Database(url)) as database:
+        database.migrate()
+        with database.transaction() as connection:
+            for name, body in bodies.items():
+                packed = pack(body)
+                new = replace(delivery(name, body=packed.stored), unpacked_bytes=packed.unpacked_bytes)
+                deliveries.keep(connection, new)
+    _downgrade(url)
+    with closing(Database(url)) as database, database.transaction() as connection:
+        rows = connection.execute(text("SELECT external_id, body FROM deliveries"))
+        assert {row.external_id: row.body for row in rows} == bodies
+
+
 def test_alembic_goes_down_by_itself_and_every_row_stays(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/before.db"
     with closing(Database(url)) as database:
         _fill(database)
         before = _counted(database)
         database.migrate()
+    _downgrade(url)
+    with closing(Database(url)) as database:
+        assert _counted(database) == before
+
+
+def _downgrade(url: str) -> None:
     config = Config(cmd_opts=Namespace(x=[f"database={url}"]))
     config.set_main_option("script_location", str(migrations_folder()))
     command.downgrade(config, _BEFORE)
-    with closing(Database(url)) as database:
-        assert _counted(database) == before
 
 
 def _counted(database: Database) -> dict[str, int]:

@@ -106,8 +106,13 @@ def test_a_senders_own_id_names_the_delivery() -> None:
         accepted("distribution", request("distribution", json.dumps({"events": [event]}).encode())).external_id
         == "320678d8"
     )
-    first, again = (accepted("github", request("github", body)).external_id for body in (b"{}", b"{ }"))
-    assert first == again == "72d3162e"
+
+
+@pytest.mark.parametrize(("kind", "former"), [("github", "72d3162e"), ("flux", "sha256:44136fa355b3678a")])
+def test_a_signed_body_names_the_delivery_and_what_was_its_name_before_is_told(kind: str, former: str) -> None:
+    first, again, other = (accepted(kind, request(kind, body)) for body in (b"{}", b"{}", b"{ }"))
+    assert first.external_id == again.external_id != other.external_id
+    assert (first.former_id or "")[: len(former)] == former
 
 
 COPIES: list[Any] = [
@@ -118,7 +123,7 @@ COPIES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["jenkins", "jenkins-notification", "flux"])
+@pytest.mark.parametrize("kind", ["jenkins", "jenkins-notification"])
 @pytest.mark.parametrize(("body", "after", "is_copy"), COPIES)
 def test_without_an_id_the_same_body_within_ten_minutes_is_a_copy(
     kind: str, body: bytes, after: timedelta, *, is_copy: bool
@@ -126,6 +131,16 @@ def test_without_an_id_the_same_body_within_ten_minutes_is_a_copy(
     first = accepted(kind, request(kind, b"{}"))
     second = accepted(kind, request(kind, body, at=NOW + after), now=NOW + after)
     assert (first.external_id == second.external_id) is is_copy
+
+
+@pytest.mark.parametrize("kind", ["github", "flux"])
+@pytest.mark.parametrize(("body", "after"), [one.values[:2] for one in COPIES])
+def test_of_a_kind_that_signs_nothing_but_the_body_the_same_one_is_a_copy_at_any_time(
+    kind: str, body: bytes, after: timedelta
+) -> None:
+    first = accepted(kind, request(kind, b"{}"))
+    second = accepted(kind, request(kind, body, at=NOW + after), now=NOW + after)
+    assert (first.external_id == second.external_id) is (body == b"{}")
 
 
 def test_a_source_that_is_not_configured_is_named_without_its_tail() -> None:

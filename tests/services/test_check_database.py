@@ -121,6 +121,8 @@ DONE, WAITING = ONE.format("done"), ONE.format("waiting")
         ),
         pytest.param("waiting-delivery-is-due", "delivery", f"SET due_at = due_at + 7200000 {WAITING}", id="due late"),
         pytest.param("waiting-delivery-is-due", "delivery", f"SET dropped_at = 1 {WAITING}", id="no body"),
+        pytest.param("packed-body-is-there", "delivery", f"SET unpacked_bytes = 2 {WAITING}", id="not packed"),
+        pytest.param("packed-body-is-there", "delivery", f"SET unpacked_bytes = 9, body = '' {DONE}", id="empty body"),
         pytest.param("delivery-has-a-known-state", "delivery", f"SET state = 'lost' {DONE}", id="lost"),
         pytest.param("lease-has-an-owner", "delivery", "SET owner = NULL WHERE owner = 'w'", id="no owner"),
         pytest.param(

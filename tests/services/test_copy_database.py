@@ -10,8 +10,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db import deliveries
 from app.db.collections import METADATA
 from app.db.database import Database, DatabaseUnavailable
+from app.db.deliveries import NewDelivery
+from app.db.delivery_bodies import pack
 from app.services.check_database import check_database
 from app.services.copy_database import NotEmpty, OtherSchema, copy_database
+from tests.db.facts import NOW
 from tests.end_to_end.bridge import fleet, running_bridge
 
 
@@ -84,6 +87,31 @@ def test_more_rows_than_a_page_are_copied(source: Database, database: Database) 
     finally:
         with source.transaction() as connection:
             connection.execute(delete(deliveries.deliveries).where(deliveries.deliveries.c.id.startswith("many")))
+
+
+def test_a_packed_body_is_read_from_the_copy_as_from_the_first(source: Database, database: Database) -> None:
+    body = b'{"action": "push"}' * 1000
+    packed = pack(body)
+    new = NewDelivery(
+        source="ci",
+        kind="jenkins",
+        external_id="packed",
+        headers={},
+        body=packed.stored,
+        unpacked_bytes=packed.unpacked_bytes,
+        received_at=NOW,
+    )
+    with source.transaction() as connection:
+        kept = deliveries.keep(connection, new)
+    try:
+        copy_database(source, database)
+        with database.transaction() as connection:
+            found = deliveries.content(connection, kept)
+    finally:
+        with source.transaction() as connection:
+            connection.execute(delete(deliveries.deliveries).where(deliveries.deliveries.c.id == kept))
+    assert found is not None
+    assert found.body == body
 
 
 def test_nothing_is_copied_over_what_is_there(source: Database, database: Database) -> None:

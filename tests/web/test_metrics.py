@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.db import held_back, lanes, latencies, measures
 from app.db.database import Database
 from app.db.held_back import HeldBack
+from app.db.kept_bodies import kept_bodies
 from tests.services.history import LANE, NOW, write_history
 from tests.web.site import Site, running_site
 
@@ -43,6 +44,8 @@ def test_metrics_and_status_tell_the_same(site: Site) -> None:
         measures.add(connection, "retries", "lane", 3)
         measures.add(connection, "sweeps", "tags:ok", 2)
         measures.add(connection, "sweep_found", "tags", 7)
+        measures.add(connection, "bodies_dropped", "github", 4)
+        connection.execute(kept_bodies.insert().values(source="github", day=7, bytes=1000))
         latencies.note(connection, timedelta(seconds=4))
     site.send_github(b"{}")
     told, found = site.get("/status").json(), scrape(site)
@@ -52,6 +55,8 @@ def test_metrics_and_status_tell_the_same(site: Site) -> None:
         "fluxbridge_lane_attempts": told["lane_attempts"],
         "fluxbridge_lane_problem": told["lane_problems"],
         "fluxbridge_stalled": told["stalled"],
+        "fluxbridge_body_bytes": told["body_bytes"],
+        "fluxbridge_bodies_dropped_total": told["bodies_dropped"],
         "fluxbridge_retries_total": told["retries"],
         "fluxbridge_sweep_found_total": told["sweep_found"],
     }

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from secrets import token_bytes
 
 from app.db import deliveries
 from app.db.database import Database
@@ -194,10 +195,10 @@ def test_a_body_that_comes_in_pieces_is_kept(light_database: Database) -> None:
 
 
 def test_in_a_storm_memory_stays_within_its_limit_and_all_is_well_after_it(database: Database) -> None:
-    body = b"x" * (LIMIT // 2)
     answers: list[Answer] = []
 
     def send(one: Sender, number: int) -> None:
+        body = token_bytes(LIMIT // 2)
         answers.append(one.head(length=len(body), delivery=str(number), body=body).send(body).answer())
 
     with running_site(database, change=with_room(ROOM)) as site, senders(site, 60) as storm:
@@ -218,7 +219,7 @@ def test_in_a_storm_memory_stays_within_its_limit_and_all_is_well_after_it(datab
 
 
 def test_bodies_that_wait_for_the_database_are_counted_too(light_database: Database) -> None:
-    body = b"x" * LIMIT
+    body = token_bytes(LIMIT)
     with running_site(light_database, change=with_room(ROOM)) as site, senders(site, 4) as waiting:
         with light_database.transaction():  # the only connection: nothing can be kept meanwhile
             for number, one in enumerate(waiting[:3]):

@@ -67,6 +67,12 @@ def test_the_same_webhook_ten_times_at_once_is_kept_once(site: Site) -> None:
     assert len(kept_in(site.database)) == 1
 
 
+def test_the_same_signed_body_under_other_ids_is_answered_with_the_first(site: Site) -> None:
+    answers = [site.send_github(PING, delivery=f"guid-{number}") for number in range(5)]
+    assert {answer.status_code for answer in answers} == {202}
+    assert [row.id for row in kept_in(site.database)] == [answers[0].json()["id"]] == [answers[4].json()["id"]]
+
+
 @pytest.mark.parametrize(
     "body",
     [

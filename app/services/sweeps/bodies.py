@@ -1,6 +1,6 @@
 """Drop the bodies of deliveries that ended long ago; what they said was written down."""
 
-from app.db import delivery_bodies
+from app.db import kept_bodies
 from app.services.look import Look
 
 _AT_ONCE = 100
@@ -12,7 +12,7 @@ def drop_bodies(look: Look) -> None:
     ended_before = now - look.systems.sweeps.bodies_kept
     if look.is_dry:
         with look.database.transaction() as connection:
-            count = delivery_bodies.count(connection, ended_before)
+            count = kept_bodies.count(connection, ended_before)
         look.find(f"{count} bodies", count)
         return
     total, dropped = 0, _AT_ONCE
@@ -20,6 +20,6 @@ def drop_bodies(look: Look) -> None:
         with look.attempt("deliveries"):
             dropped = 0
             with look.database.transaction() as connection:
-                dropped = delivery_bodies.drop(connection, ended_before, now=now, limit=_AT_ONCE)
+                dropped = kept_bodies.drop(connection, ended_before, now=now, limit=_AT_ONCE)
             total += dropped
     look.find(f"{total} bodies", total)
