@@ -188,6 +188,8 @@ def _print_rows(rows: Sequence[TagExplanation]) -> None:
 def _print_stage(stage: StageExplanation) -> None:
     present = f" has {', '.join(stage.present)};" if stage.present else ""
     say(f"  {stage.stage}:{present} {stage.summary}")
+    if stage.doubtful is not None and stage.doubtful not in stage.summary:
+        say(f"      what is there is doubtful: {stage.doubtful}", colour=typer.colors.RED)
     for step in stage.steps:
         colour = _OUTCOMES.get(step.outcome, typer.colors.RED)
         say(f"      {step.tag}  {step.outcome}: {step.reason}", colour=colour)

@@ -56,9 +56,10 @@ def _print_policy(policy: TagPolicyView) -> None:
     elif policy.verdict is not None:
         say(f"  {policy.verdict}")
     for stage in policy.stages:
-        colour = typer.colors.GREEN if stage.place in _GOOD else typer.colors.YELLOW
+        colour = typer.colors.GREEN if stage.place in _GOOD and stage.doubtful is None else typer.colors.YELLOW
         say(
-            f"  {stage.stage}: {stage.place}: {stage.reason}",
+            f"  {stage.stage}: {stage.place}: {stage.reason}"
+            + (f" (doubtful: {stage.doubtful})" if stage.doubtful is not None else ""),
             colour=colour if stage.place in _OPEN | _GOOD else typer.colors.RED,
         )
         if stage.gates is not None and stage.gates.partition(": ")[2] != stage.reason:

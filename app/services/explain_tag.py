@@ -52,18 +52,20 @@ class TagStageView(BaseModel):
     """Where the tag stands in one stage.
 
     `place`: there, enters, waits, refused, held, behind (another is first), lower (than what is there), no candidate.
-    `gates` is what the stage's gates say of it, whether its turn came or not.
+    `gates` is what the stage's gates say of it, whether its turn came or not; `doubtful` what speaks against it though
+    it is there.
     """
 
     stage: str
     place: str
     reason: Shown
     gates: Shown | None
+    doubtful: Shown | None = None
 
     @classmethod
     def of(cls, one: TagAnswer) -> "TagStageView":
         """Put it into plain values."""
-        return cls(stage=one.stage, place=one.place, reason=one.reason, gates=one.gates)
+        return cls(stage=one.stage, place=one.place, reason=one.reason, gates=one.gates, doubtful=one.doubtful)
 
 
 class TagPolicyView(BaseModel):

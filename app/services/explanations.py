@@ -82,7 +82,8 @@ class StepExplanation(BaseModel):
 class StageExplanation(BaseModel):
     """What gates and holds add in one stage: the tags that were looked at, best first.
 
-    `untold` are further ones, which are left out here.
+    `untold` are further ones, which are left out here. `doubtful` says what speaks against the tag that is there: its
+    build did not end well, or its registry may have it no more.
     """
 
     stage: str
@@ -91,6 +92,7 @@ class StageExplanation(BaseModel):
     steps: list[StepExplanation]
     untold: int
     summary: Shown
+    doubtful: Shown | None = None
 
     @classmethod
     def of(cls, found: ExplainedStage) -> Self:
@@ -102,6 +104,7 @@ class StageExplanation(BaseModel):
             steps=[StepExplanation(tag=one.tag, outcome=one.kind, reason=one.reason) for one in found.steps],
             untold=found.untold,
             summary=found.summary,
+            doubtful=found.doubtful,
         )
 
     @classmethod

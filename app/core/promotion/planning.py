@@ -14,7 +14,7 @@ from app.core.promotion.present import other_image, present_tag, why_moved, why_
 from app.core.promotion.proposals import Change, Move, Proposal
 from app.core.promotion.rules import Stage
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
-from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_one, candidates_for, is_there, walk
+from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_one, candidates_for, doubt_of, is_there, walk
 
 _THERE = "the base branch has this tag already"
 
@@ -299,7 +299,7 @@ def _idle(policy: PolicyState, fields: Sequence[FieldState], found: Walk, said: 
         reason = only_barred_words(policy.name, policy.barred_tags)
         return replace(said, standing=Standing.CURRENT, reason=reason, tag=said.from_tag)
     if found.passed is not None:
-        doubt = found.passed.tag.doubt
+        doubt = doubt_of(policy, fields, found.passed.tag.tag)
         reason = f"the stage has it; {doubt}" if doubt else "the stage has it"
         return replace(said, standing=Standing.CURRENT, reason=reason, tag=found.passed.tag.tag)
     selection = policy.selection
