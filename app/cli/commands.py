@@ -169,6 +169,25 @@ def explain(  # noqa: PLR0913 (one option a question)
 
 
 @app.command()
+def history(
+    name: Annotated[str, typer.Argument(metavar="POLICY|IMAGE:TAG", help="The policy as NAMESPACE/NAME, or a tag.")],
+    *,
+    repo: _Repo = None,
+    root: Annotated[str | None, typer.Option(help="Only the policy of this root.")] = None,
+    limit: Annotated[int, typer.Option(help="Of a policy, at most so many moves, the last ones.", min=1, max=100)] = 20,
+    as_json: _AsJson = False,
+) -> None:
+    """Show what happened to a tag, or to the tags that a policy moved to last, oldest first.
+
+    From the build to the clusters: who told of the tag, which policy chose it, its pull requests and who merged or
+    closed them, tags that others set in Git, holds, and what each cluster applied at which revision.
+    """
+    from app.cli.queries import history as run
+
+    run(name, repo=repo, root=root, limit=limit, as_json=as_json)
+
+
+@app.command()
 def edit(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder whose manifests are edited.")],
     *,

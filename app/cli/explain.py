@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
 import typer
 
-from app.cli.explaining_tags import names_tag, print_story
+from app.cli.explaining_tags import print_story
+from app.cli.names import names_tag, policy_path, told_by_name
 from app.cli.reach import Api, reach
 from app.cli.terminal import printable, say, section
 from app.core.errors import Invalid, NotFound
@@ -20,17 +20,6 @@ from app.services.views import PolicyDetails
 _LARGEST_FILE = 64 * 1024 * 1024
 _COLOURS = {"chosen": typer.colors.GREEN, "lost": None}
 _OUTCOMES = {"there": typer.colors.GREEN, "pass": typer.colors.GREEN, "wait": typer.colors.YELLOW}
-
-
-class NoPolicyName(Invalid):
-    """A policy is named by something that is no namespace and name."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{text[:200]!r} names no policy: write NAMESPACE/NAME, and its root with --root")
-
-
-class NoPolicyCalledSo(Invalid):
-    """No policy of that namespace and name is there; the server says which are."""
 
 
 class TwoQuestions(Invalid):
@@ -114,17 +103,11 @@ def read_tags(file: Path) -> Sequence[str]:
 
 
 def _ask(api: Api, name: str, query: dict[str, str | None], listed: Sequence[str] | None) -> PolicyExplanation:
-    namespace, slash, short = name.rpartition("/")
-    root, colon, namespace = namespace.rpartition(":")
-    if not slash or not namespace or not short:
-        raise NoPolicyName(name)
-    if colon and query["root"] is None:
+    path, root = policy_path(name)
+    if query["root"] is None:
         query["root"] = root
-    path = f"/policies/{quote(namespace, safe='')}/{quote(short, safe='')}"
-    try:
+    with told_by_name():
         return _explained(api, path, query, listed)
-    except NotFound as error:
-        raise NoPolicyCalledSo(str(error)) from error
 
 
 def _explained(api: Api, path: str, query: dict[str, str | None], listed: Sequence[str] | None) -> PolicyExplanation:
@@ -199,6 +182,10 @@ def _print_rows(rows: Sequence[TagExplanation]) -> None:
 def _print_stage(stage: StageExplanation) -> None:
     present = f" has {', '.join(stage.present)};" if stage.present else ""
     say(f"  {stage.stage}:{present} {stage.summary}")
+    if stage.doubtful is not None and stage.doubtful not in stage.summary:
+        say(f"      what is there is doubtful: {stage.doubtful}", colour=typer.colors.RED)
+    if stage.kept_back is not None:
+        say(f"      but not proposed: {stage.kept_back}", colour=typer.colors.YELLOW)
     for step in stage.steps:
         colour = _OUTCOMES.get(step.outcome, typer.colors.RED)
         say(f"      {step.tag}  {step.outcome}: {step.reason}", colour=colour)

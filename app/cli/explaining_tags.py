@@ -11,11 +11,6 @@ _GOOD = frozenset({"there", "enters"})
 _OPEN = frozenset({"waits", "held", "behind"})
 
 
-def names_tag(text: str) -> bool:
-    """Tell whether this names an image's tag and no policy: only in the first a colon comes behind the last slash."""
-    return ":" in text.rpartition("/")[2]
-
-
 def print_story(found: TagStory) -> None:
     """Print what is known of a tag."""
     say(f"{found.image}:{found.tag}", bold=True)
@@ -56,11 +51,14 @@ def _print_policy(policy: TagPolicyView) -> None:
     elif policy.verdict is not None:
         say(f"  {policy.verdict}")
     for stage in policy.stages:
-        colour = typer.colors.GREEN if stage.place in _GOOD else typer.colors.YELLOW
+        colour = typer.colors.GREEN if stage.place in _GOOD and stage.doubtful is None else typer.colors.YELLOW
         say(
-            f"  {stage.stage}: {stage.place}: {stage.reason}",
+            f"  {stage.stage}: {stage.place}: {stage.reason}"
+            + (f" (doubtful: {stage.doubtful})" if stage.doubtful is not None else ""),
             colour=colour if stage.place in _OPEN | _GOOD else typer.colors.RED,
         )
+        if stage.kept_back is not None:
+            say(f"      but not proposed: {stage.kept_back}", colour=typer.colors.YELLOW)
         if stage.gates is not None and stage.gates.partition(": ")[2] != stage.reason:
             say(f"      its gates: {stage.gates}")
     for note in policy.notes:

@@ -1,8 +1,10 @@
-"""Names that a command was given and that there are not: told with what may have been meant, and what there is."""
+"""Names that commands take: what they mean, and where there is nothing called so, what may have been meant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from urllib.parse import quote
 
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound
 from app.core.nearest import among, among_all, did_you_mean
 
 _LONGEST = 200
@@ -15,6 +17,17 @@ class NothingCalledSo(Invalid):
         super().__init__(f"no {what} is called {name[:_LONGEST]!r}: {among(name, known)}")
 
 
+class NoPolicyName(Invalid):
+    """A policy is named by something that is no namespace and name."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text[:200]!r} names no policy: write NAMESPACE/NAME, and its root with --root")
+
+
+class NoPolicyCalledSo(Invalid):
+    """No policy of that namespace and name is there; the server says which are."""
+
+
 class NoSuchLane(Invalid):
     """No lane has both the repository and the branch that a command names."""
 
@@ -22,6 +35,29 @@ class NoSuchLane(Invalid):
         there = ((repo, {one.split(":", 1)[0] for one in known}), (branch, {one.split(":", 1)[1] for one in known}))
         wrong = [did_you_mean(name, names) for name, names in there if name is not None and name not in names]
         super().__init__(f"no lane is of that repo and branch: {among_all(next(filter(None, wrong), ''), known)}")
+
+
+def names_tag(text: str) -> bool:
+    """Tell whether this names an image's tag and no policy: only in the first a colon comes behind the last slash."""
+    return ":" in text.rpartition("/")[2]
+
+
+def policy_path(name: str) -> tuple[str, str | None]:
+    """Where the API has a policy that is written `[ROOT:]NAMESPACE/NAME`, and its root. Raises NoPolicyName."""
+    namespace, slash, short = name.rpartition("/")
+    root, colon, namespace = namespace.rpartition(":")
+    if not slash or not namespace or not short:
+        raise NoPolicyName(name)
+    return f"/policies/{quote(namespace, safe='')}/{quote(short, safe='')}", root if colon else None
+
+
+@contextmanager
+def told_by_name() -> Iterator[None]:
+    """Have the server say which policies there are. Raises NoPolicyCalledSo where it does not know the one."""
+    try:
+        yield
+    except NotFound as error:
+        raise NoPolicyCalledSo(str(error)) from error
 
 
 def refuse_unknown(wanted: Mapping[str, str | None], known: Mapping[str, Sequence[str]]) -> None:

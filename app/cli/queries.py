@@ -9,16 +9,24 @@ from urllib.parse import quote
 import typer
 
 from app.cli.clusters import in_clusters, one_line
-from app.cli.names import NoSuchLane, refuse_unknown
+from app.cli.names import NoSuchLane, NothingCalledSo, names_tag, policy_path, refuse_unknown, told_by_name
 from app.cli.reach import Api, reach
 from app.cli.sweep import held_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.core.builds.runs import build_name
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 
 _PAGE = 100
 _MIB = 1024 * 1024
+_MOST_SEARCHED = 1_000
+
+
+class ToldOfEveryPolicy(Invalid):
+    """An option that narrows down policies was given for a tag."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text[:200]!r} is a tag, whose history is of every policy: leave out --repo and --root")
 
 
 def stages(repo: str | None, stage: str | None, policy: str | None, *, as_json: bool) -> None:
@@ -69,6 +77,50 @@ def promotions(wanted: Mapping[str, str | None], *, limit: int, as_json: bool) -
         for one in found
     ]
     _print(found, rows, ("CHANGED", "STATE", "STAGE", "POLICY", "TAGS", "PULL", "WHY"), as_json=as_json)
+
+
+def history(name: str, *, repo: str | None, root: str | None, limit: int, as_json: bool) -> None:
+    """Show what happened to a tag, or to the tags that a policy moved to last, from build to cluster."""
+    if names_tag(name) and (repo, root) != (None, None):
+        raise ToldOfEveryPolicy(name)
+    with reach() as api:
+        if names_tag(name):
+            found = _history_of_tag(api, name)
+        else:
+            found = _history_of_policy(api, name, {"repo": repo, "root": root, "limit": limit})
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    say(f"{found['image']}:{found['tag']}" if found["tag"] else name, bold=True)
+    rows = [
+        (
+            _instant(one["at"]),
+            one["tag"],
+            one["stage"] or "-",
+            one["what"] + (f" in {one['cluster']}" if one["cluster"] else ""),
+            one["who"],
+            "  ".join(" ".join(words.split()) for words in (one["words"], one["link"]) if words),
+        )
+        for one in found["happenings"]
+    ]
+    _print([], rows, ("TIME", "TAG", "STAGE", "WHAT", "BY", "DETAILS"), as_json=False)
+
+
+def _history_of_tag(api: Api, name: str) -> Any:
+    found = api.get("/images/tags/history", tag=name)
+    if not found["happenings"]:
+        images = [one["image"] for one in _all(api, "/images", _MOST_SEARCHED)]
+        if found["image"] not in images:
+            raise NothingCalledSo("image", found["image"], images)
+        tags = [one["tag"] for one in _all(api, "/images/tags", _MOST_SEARCHED, image=found["image"])]
+        raise NothingCalledSo(f"tag of {found['image']}", found["tag"], tags)
+    return found
+
+
+def _history_of_policy(api: Api, name: str, query: dict[str, Any]) -> Any:
+    path, root = policy_path(name)
+    with told_by_name():
+        return api.get(f"{path}/history", **{**query, "root": query["root"] or root})
 
 
 def plan(repo: str | None, branch: str | None, *, as_json: bool) -> None:
@@ -238,18 +290,24 @@ def _print_plan(lane: Any, one: Any | None) -> None:
         say(f"{_lane_name(lane)} has no plan yet" + (f": {lane['last_error']}" if lane["last_error"] else "."))
         return
     say(f"{_lane_name(lane)} at {one['commit'][:12]}", bold=True)
+    if one["broken_off"]:
+        again = f"; tried again at {_instant(one['tried_again_at'])}" if one["tried_again_at"] else ""
+        say(f"  the last run did not end: {' '.join(one['broken_off'].split())}{again}")
     if one["problem"]:
         say(f"  nothing can be planned: {one['problem']}")
     for each in one["proposals"]:
-        put_off = "; put off" if each["is_put_off"] else ""
+        because = f": {each['put_off_because']}" if each["put_off_because"] else ""
+        put_off = f"; put off{because}" if each["is_put_off"] else ""
         say(f"  pull request: {each['title']}  ({each['branch']}{put_off})")
         for change in each["changes"]:
             say(f"      {change['file']}:{change['line']}  {change['old']} -> {change['new']}")
     for each in one["closures"]:
-        say(f"  close #{each['number']}: {each['reason']}")
+        put_off = f"  (put off: {each['put_off']})" if each["put_off"] else ""
+        say(f"  close #{each['number']}: {each['reason']}{put_off}")
     for each in one["outcomes"]:
         tag = f" {each['tag']}" if each["tag"] else ""
-        say(f"  {each['stage']}/{each['policy']}: {each['standing']}{tag}: {each['reason']}")
+        step = f"; what you can do: {each['next_step']}" if each["next_step"] else ""
+        say(f"  {each['stage']}/{each['policy']}: {each['standing']}{tag}: {each['reason']}{step}")
     for each in one["noticed"]:
         say(f"  noticed {each['file']}:{each['line'] or 1}: {each['what']}")
 

@@ -126,8 +126,14 @@ def with_ids(connection: Connection, ids: Iterable[int | None]) -> Mapping[int, 
 
 def of_promotion(connection: Connection, promotion_id: str) -> Sequence[ApplicationRow]:
     """A promotion's applications in the order in which they were recorded."""
-    wanted = select(applications).where(applications.c.promotion_id == promotion_id, ~applications.c.is_repeat)
-    return [_row(row) for row in connection.execute(wanted.order_by(applications.c.id))]
+    return of_promotions(connection, [promotion_id])
+
+
+def of_promotions(connection: Connection, ids: Iterable[str]) -> Sequence[ApplicationRow]:
+    """The applications of promotions in the order in which they were recorded."""
+    shown = select(applications).where(~applications.c.is_repeat)
+    wanted = (shown.where(applications.c.promotion_id.in_(some)) for some in lists_of(ids))
+    return sorted((_row(row) for one in wanted for row in connection.execute(one)), key=lambda one: one.id)
 
 
 def page(

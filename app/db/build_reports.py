@@ -1,6 +1,6 @@
 """Reports: that a build named an image, as gates ask for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, bindparam, select
 from sqlalchemy.engine import Row
@@ -41,6 +41,15 @@ def reports_on(
             one = _report(row)
             found[one.build_id, one.tag, one.digest] = one
     return list(found.values())
+
+
+def reports_of_digests(connection: Connection, image: ImageName, digests: Iterable[str]) -> Sequence[BuildReport]:
+    """The builds that named these digests of an image."""
+    return [
+        _report(row)
+        for some in lists_of(sorted(digests))
+        for row in connection.execute(_reports(and_(artifacts.c.image == str(image), artifacts.c.digest.in_(some))))
+    ]
 
 
 def are_of_change_requests(connection: Connection, image: ImageName) -> bool:

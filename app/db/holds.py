@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import JSON, Column, Connection, Index, Integer, Table, insert, select, update
+from sqlalchemy.engine import Row
 
 from app.core.promotion.holds import Hold, HoldKind
 from app.db.tables import Instant, SafeString, SafeText, metadata
@@ -52,19 +53,26 @@ def add(connection: Connection, lane: str, hold: Hold, *, pull_request: int | No
 def active(connection: Connection, lane: str) -> Sequence[Hold]:
     """The holds of a lane that nobody has lifted."""
     wanted = select(holds).where(holds.c.lane == lane, holds.c.lifted_at.is_(None)).order_by(holds.c.id)
-    return [
-        Hold(
-            id=row.id,
-            stage=row.stage,
-            policy=row.policy,
-            tags=tuple(row.tags),
-            kind=HoldKind(row.kind),
-            who=row.who,
-            why=row.why,
-            since=row.since,
-        )
-        for row in connection.execute(wanted)
-    ]
+    return [_hold(row) for row in connection.execute(wanted)]
+
+
+def of_policy(connection: Connection, lane: str, policy: str) -> Sequence[tuple[Hold, datetime | None]]:
+    """Every hold that a policy ever had, oldest first, and when it was lifted; None: it holds."""
+    wanted = select(holds).where(holds.c.lane == lane, holds.c.policy == policy).order_by(holds.c.id)
+    return [(_hold(row), row.lifted_at) for row in connection.execute(wanted)]
+
+
+def _hold(row: Row[tuple[object, ...]]) -> Hold:
+    return Hold(
+        id=row.id,
+        stage=row.stage,
+        policy=row.policy,
+        tags=tuple(row.tags),
+        kind=HoldKind(row.kind),
+        who=row.who,
+        why=row.why,
+        since=row.since,
+    )
 
 
 def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:

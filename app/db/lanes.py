@@ -246,6 +246,11 @@ def fail(connection: Connection, claim: LaneClaim, *, due_at: datetime, error: s
     return connection.execute(later).rowcount == 1
 
 
+def keep_plan(connection: Connection, claim: LaneClaim, plan: str) -> None:
+    """Keep the plan of a run that is being broken off; nothing is written when the claim no longer holds."""
+    connection.execute(_owned(claim).values(plan=storable(plan)))
+
+
 def retire(connection: Connection, claim: LaneClaim) -> bool:
     """Leave a lane that is no longer configured idle."""
     return (

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Row
 
-from app.db.tables import Instant, SafeString, SafeText, metadata, milliseconds, storable
+from app.db.tables import Instant, SafeString, SafeText, lists_of, metadata, milliseconds, storable
 
 _BROKEN = "broken"
 
@@ -88,8 +88,14 @@ def append(  # noqa: PLR0913 (the columns of an event, all named)
 
 def of_promotion(connection: Connection, promotion_id: str) -> Sequence[EventRow]:
     """The events of one promotion in order."""
-    wanted = select(promotion_events).where(promotion_events.c.promotion_id == promotion_id)
-    return [_row(row) for row in connection.execute(wanted.order_by(promotion_events.c.seq))]
+    return of_promotions(connection, [promotion_id])
+
+
+def of_promotions(connection: Connection, ids: Iterable[str]) -> Sequence[EventRow]:
+    """The events of promotions, in the order of each lane."""
+    wanted = (select(promotion_events).where(promotion_events.c.promotion_id.in_(some)) for some in lists_of(ids))
+    rows = [_row(row) for one in wanted for row in connection.execute(one)]
+    return sorted(rows, key=lambda one: (one.lane, one.seq))
 
 
 @dataclass(frozen=True, slots=True)

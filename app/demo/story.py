@@ -248,6 +248,8 @@ def _say_what_next(story: Story) -> None:
     story.detail("uv run fluxbridge pulls merge 1     # let it in; this demo then plays the Flux that applies it")
     story.detail("uv run fluxbridge stages            # what is where")
     story.detail("uv run fluxbridge promotions        # what moved, who let it in")
+    tag = f"{story.registry.host}/{_STOREFRONT}:{_NEW_TAG}"
+    story.detail(f"uv run fluxbridge history {tag}  # from build to applied")
     story.detail("uv run fluxbridge status            # deliveries and lanes")
     typer.echo("Ctrl-C stops the server; `fluxbridge demo` begins anew, `--once` plays it to the end.")
 
@@ -287,6 +289,7 @@ def _merge_and_apply(story: Story) -> None:
     story.step("The history, from build to applied:")
     for stage in ("staging", "production"):
         _tell_history(story, stage)
+    story.detail(f"In one order of time: fluxbridge history {story.registry.host}/{_STOREFRONT}:{_NEW_TAG}")
 
 
 def _require_exact_tag(story: Story, stage: str) -> None:

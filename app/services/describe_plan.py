@@ -1,6 +1,7 @@
 """Describe a plan as plain values: what the API, the command line and the lane's row show of it."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator
@@ -28,7 +29,7 @@ class PlannedProposal(BaseModel):
     """A pull request that should exist.
 
     `from_image` is the image that it moves away from, where that is another; `downward` says that it goes below what is
-    in Git, and why.
+    in Git, and why. `put_off_because` says why it is not opened or changed now.
     """
 
     stage: str
@@ -44,10 +45,11 @@ class PlannedProposal(BaseModel):
     reasons: list[Told]
     changes: list[PlannedChange]
     is_put_off: bool
+    put_off_because: Told | None = None
 
 
 class PlannedOutcome(BaseModel):
-    """Where one policy stands in one stage."""
+    """Where one policy stands in one stage; `next_step` is what a person can do where only a person can."""
 
     stage: str
     policy: Told
@@ -55,13 +57,15 @@ class PlannedOutcome(BaseModel):
     tag: str | None
     from_tag: str | None
     reason: Told
+    next_step: Told | None = None
 
 
 class PlannedClosure(BaseModel):
-    """A pull request that should no longer be open."""
+    """A pull request that should no longer be open; `put_off` says why it is not closed now."""
 
     number: int
     reason: Told
+    put_off: Told | None = None
 
 
 class Noticed(BaseModel):
@@ -74,10 +78,16 @@ class Noticed(BaseModel):
 
 
 class PlanDescription(BaseModel):
-    """A lane's plan at one commit; with `problem` set, nothing could be planned."""
+    """A lane's plan at one commit; with `problem` set, nothing could be planned.
+
+    `broken_off` says why the lane's last run, which may be a later one, did not end, and `tried_again_at` when the next
+    one begins.
+    """
 
     commit: str
     problem: Told | None = None
+    broken_off: Told | None = None
+    tried_again_at: datetime | None = None
     proposals: list[PlannedProposal] = []
     closures: list[PlannedClosure] = []
     outcomes: list[PlannedOutcome] = []
@@ -95,14 +105,18 @@ def describe(
 ) -> PlanDescription:
     """Put a plan into plain values."""
     planned = planned or Plan()
+    reasons = {(one.stage, one.policy, one.tag): one.reason for one in planned.outcomes}
     return PlanDescription(
         commit=commit,
         problem=problem,
         proposals=[
-            *(_proposal(one, is_put_off=False) for one in planned.proposals),
-            *(_proposal(one, is_put_off=True) for one in planned.put_off),
+            *(_proposal(one) for one in planned.proposals),
+            *(_put_off(one, reasons.get((one.stage, one.group, one.move.tag))) for one in planned.put_off),
         ],
-        closures=[PlannedClosure(number=one.number, reason=one.reason) for one in planned.closures],
+        closures=[
+            PlannedClosure(number=one.number, reason=one.reason, put_off=one.put_off)
+            for one in (*planned.closures, *planned.kept_open)
+        ],
         outcomes=[
             PlannedOutcome(
                 stage=one.stage,
@@ -111,6 +125,7 @@ def describe(
                 tag=one.tag,
                 from_tag=one.from_tag,
                 reason=one.reason,
+                next_step=one.next_step,
             )
             for one in planned.outcomes
         ],
@@ -120,7 +135,11 @@ def describe(
     )
 
 
-def _proposal(one: Proposal, *, is_put_off: bool) -> PlannedProposal:
+def _put_off(one: Proposal, because: str | None) -> PlannedProposal:
+    return _proposal(one).model_copy(update={"is_put_off": True, "put_off_because": because and storable(because)})
+
+
+def _proposal(one: Proposal) -> PlannedProposal:
     return PlannedProposal(
         stage=one.stage,
         policy=one.group,
@@ -142,5 +161,5 @@ def _proposal(one: Proposal, *, is_put_off: bool) -> PlannedProposal:
             )
             for change in one.changes
         ],
-        is_put_off=is_put_off,
+        is_put_off=False,
     )

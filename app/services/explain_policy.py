@@ -1,6 +1,6 @@
 """Explain a policy: the verdict on each tag that matters, what gates and holds add, and what Flux is silent about."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -17,8 +17,9 @@ from app.core.policies.selection import compile_policy
 from app.core.policies.stored import read_spec
 from app.core.policies.warnings import PolicyWarning, warn
 from app.core.promotion.consent import in_stage, only_barred_words
-from app.core.promotion.explaining import explain_stage
+from app.core.promotion.explaining import StepKind, explain_stage
 from app.core.promotion.gates import TagState, is_admissible
+from app.core.promotion.plans import Standing
 from app.core.promotion.rules import Rules
 from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.walk import Entry
@@ -71,7 +72,10 @@ class Question:
 
 @dataclass(slots=True)
 class FoundPolicy:
-    """What is known of the policy in question; `view` is None where its commit cannot be read on this machine."""
+    """What is known of the policy in question; `view` is None where its commit cannot be read on this machine.
+
+    `kept_back` are the words of its lane's last run on tags, by stage and policy, that may enter and are not proposed.
+    """
 
     details: PolicyDetails
     lane: LaneRow | None
@@ -79,6 +83,7 @@ class FoundPolicy:
     scans: Scans
     now: datetime
     view: LaneView | None = None
+    kept_back: Mapping[tuple[str, str, str | None], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -140,10 +145,23 @@ def find_states(
             with database.transaction() as connection:
                 lane = lanes.find(connection, key)
             seen[key] = FoundPolicy(details, lane, systems, scans, now)
+            seen[key].kept_back = _kept_back(lane)
             # Reading the mirror runs git, which no transaction waits for.
             seen[key].view = _view(seen[key])
         found = replace(seen[key], details=details, notes=list(seen[key].notes))
         yield found, _state(database, found)
+
+
+def _kept_back(lane: LaneRow | None) -> Mapping[tuple[str, str, str | None], str]:
+    if lane is None or lane.plan is None:
+        return {}
+    planned = PlanDescription.model_validate_json(lane.plan)
+    put_off = {(one.stage, one.policy, one.tag) for one in planned.proposals if one.is_put_off}
+    return {
+        place: f"{one.standing}: {one.reason}" + (f"; what you can do: {one.next_step}" if one.next_step else "")
+        for one in planned.outcomes
+        if (place := (one.stage, one.policy, one.tag)) in put_off or one.standing == Standing.LEFT
+    }
 
 
 def entries_of(
@@ -304,7 +322,10 @@ def _stages(connection: Connection, found: FoundPolicy, state: PolicyState) -> I
     if found.view is None:
         yield from _told_stages(found, str(state.name))
     for staged, fields, entry in entries_of(connection, found, state):
-        yield StageExplanation.of(explain_stage(staged, fields, entry))
+        explained = explain_stage(staged, fields, entry)
+        entering = next((one.tag for one in explained.steps if one.kind is StepKind.PASS), None)
+        kept_back = found.kept_back.get((entry.stage.name, str(state.name), entering))
+        yield StageExplanation.of(explained, kept_back=kept_back)
 
 
 def _told_stages(found: FoundPolicy, name: str) -> Iterator[StageExplanation]:

@@ -13,7 +13,7 @@ from app.core.images import ImageName, ImageReference, named_in_texts
 from app.core.nearest import nearest
 from app.core.policies.explaining import explain
 from app.core.promotion.consent import consented
-from app.core.promotion.explaining_tags import TagAnswer, explain_tag, why_no_candidate
+from app.core.promotion.explaining_tags import TagAnswer, TagPlace, explain_tag, why_no_candidate
 from app.core.promotion.state import PolicyState
 from app.db import build_reports, builds, catalogue, deliveries, owed_looks, policies, promotions, told_pushes
 from app.db.catalogue import KnownRepository, KnownTag
@@ -29,7 +29,7 @@ from app.services.scans import Scans
 from app.services.systems import Systems
 
 _MOST_TOLD = 20
-_MOST_POLICIES = 100
+MOST_POLICIES = 100
 
 
 class NoTagNamed(Invalid):
@@ -40,30 +40,40 @@ class NoTagNamed(Invalid):
 
 
 class TellingView(BaseModel):
-    """One thing that was told of a tag, and by whom; `delivery` None: no webhook brought it."""
+    """One thing that was told of a tag, and by whom; `delivery` None: no webhook brought it.
+
+    Of a build `controller` is its Jenkins, and `link` where it is seen below that one's own URL.
+    """
 
     at: datetime
     what: Shown
     source: str
     delivery: str | None
+    controller: str | None = None
+    link: Shown | None = None
 
 
 class TagStageView(BaseModel):
     """Where the tag stands in one stage.
 
     `place`: there, enters, waits, refused, held, behind (another is first), lower (than what is there), no candidate.
-    `gates` is what the stage's gates say of it, whether its turn came or not.
+    `gates` is what the stage's gates say of it, whether its turn came or not; `doubtful` what speaks against it though
+    it is there, `kept_back` why it is not proposed though it enters, in the words of the lane's last run.
     """
 
     stage: str
     place: str
     reason: Shown
     gates: Shown | None
+    doubtful: Shown | None = None
+    kept_back: Shown | None = None
 
     @classmethod
-    def of(cls, one: TagAnswer) -> "TagStageView":
+    def of(cls, one: TagAnswer, *, kept_back: str | None) -> "TagStageView":
         """Put it into plain values."""
-        return cls(stage=one.stage, place=one.place, reason=one.reason, gates=one.gates)
+        names = ("stage", "place", "reason", "gates", "doubtful")
+        told = kept_back if one.place is TagPlace.ENTERS else None
+        return cls(**{name: getattr(one, name) for name in names}, kept_back=told)
 
 
 class TagPolicyView(BaseModel):
@@ -122,7 +132,7 @@ class TagStory(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class AskedTag:
     """The tag in question, under its registry's own host."""
 
     image: ImageName
@@ -130,7 +140,8 @@ class _Asked:
     systems: Systems
 
     @classmethod
-    def parse(cls, text: str, systems: Systems) -> "_Asked":
+    def parse(cls, text: str, systems: Systems) -> "AskedTag":
+        """The tag that `image:tag` means. Raises InvalidImage, NoTagNamed."""
         reference = ImageReference.parse(text)
         if reference.tag is None:
             raise NoTagNamed(text)
@@ -142,16 +153,16 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
 
     Raises InvalidImage, NoTagNamed.
     """
-    asked = _Asked.parse(text, systems)
+    asked = AskedTag.parse(text, systems)
     with database.transaction() as connection:
         known = catalogue.find_tag(connection, asked.image, asked.tag)
         repository = catalogue.find_repository(connection, asked.image)
-        told = [*_pushes(connection, asked), *_builds(connection, asked, known.digest if known else None)]
+        told = [*pushes_told_of(connection, asked), *builds_told_of(connection, asked, known.digest if known else None)]
         left_out = list(_left_out(connection, asked))
-        rows = policies.of_repository(connection, asked.image, limit=_MOST_POLICIES)
+        rows = policies.of_repository(connection, asked.image, limit=MOST_POLICIES)
         names = policies.repositories(connection) if not rows else ()
         owed = owed_looks.of_image(connection, asked.image, [asked.tag])
-        moved = [one for row in rows for one in _promotions(connection, row, asked.tag)]
+        moved = [TagPromotionView.of(one) for row in rows for one in promotions_of(connection, row, asked.tag)]
     seen = find_states(database, systems, map(policy_details, rows), scans=scans, now=now)
     return TagStory(
         image=str(asked.image),
@@ -169,13 +180,15 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
     )
 
 
-def _pushes(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
+def pushes_told_of(connection: Connection, asked: AskedTag) -> Iterator[TellingView]:
+    """The pushes of a tag that senders told of."""
     for push in told_pushes.pushes_of(connection, asked.image, asked.tag, limit=_MOST_TOLD):
         what = f"pushed as {push.digest}" if push.digest else "pushed, no digest told"
         yield TellingView(at=push.first_seen_at, what=what, source=push.source, delivery=push.delivery_id)
 
 
-def _builds(connection: Connection, asked: _Asked, digest: str | None) -> Iterator[TellingView]:
+def builds_told_of(connection: Connection, asked: AskedTag, digest: str | None) -> Iterator[TellingView]:
+    """The builds that named a tag, or its digest."""
     reports = build_reports.reports_on(connection, asked.image, {asked.tag: digest})
     for report in sorted(reports, key=lambda one: one.recorded_at)[-_MOST_TOLD:]:
         row = builds.find(connection, report.build_id)
@@ -184,10 +197,18 @@ def _builds(connection: Connection, asked: _Asked, digest: str | None) -> Iterat
         its = f" as {report.digest}" if report.digest else ""
         barred = "; of a change request or of ours, so it makes no candidate" if report.is_barred else ""
         what = f"build {report.name} {report.result} named {report.tag}{its}{barred}"
-        yield TellingView(at=report.recorded_at, what=what, source=row.source, delivery=row.delivery_id)
+        link = row.url if row.url and asked.systems.is_of_controller(row.url, row.controller) else None
+        yield TellingView(
+            at=report.recorded_at,
+            what=what,
+            source=row.source,
+            delivery=row.delivery_id,
+            controller=row.controller,
+            link=link,
+        )
 
 
-def _left_out(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
+def _left_out(connection: Connection, asked: AskedTag) -> Iterator[TellingView]:
     """Deliveries of late that say something of the image and were not, or not yet, taken at their word."""
     found = deliveries.mentioning(connection, named_in_texts(str(asked.image)), limit=_MOST_TOLD)
     for row in found:
@@ -195,13 +216,13 @@ def _left_out(connection: Connection, asked: _Asked) -> Iterator[TellingView]:
         yield TellingView(at=row.received_at, what=what, source=row.source, delivery=row.id)
 
 
-def _promotions(connection: Connection, row: PolicyRow, tag: str) -> Iterator[TagPromotionView]:
+def promotions_of(connection: Connection, row: PolicyRow, tag: str) -> Sequence[PromotionRow]:
+    """A policy's promotions of a tag in all stages, newest first."""
     name = PolicyName(row.root, row.namespace, row.name)
-    for one in promotions.of_tag(connection, row.lane, policy=str(name), tag=tag, limit=_MOST_TOLD):
-        yield TagPromotionView.of(one)
+    return promotions.of_tag(connection, row.lane, policy=str(name), tag=tag, limit=_MOST_TOLD)
 
 
-def _of_policy(database: Database, asked: _Asked, found: FoundPolicy, state: PolicyState) -> TagPolicyView:
+def _of_policy(database: Database, asked: AskedTag, found: FoundPolicy, state: PolicyState) -> TagPolicyView:
     details, at_most = found.details, consented(state)
     with database.transaction() as connection:
         entries = list(entries_of(connection, found, state))
@@ -213,7 +234,10 @@ def _of_policy(database: Database, asked: _Asked, found: FoundPolicy, state: Pol
         selected_tag=at_most.selection.tag if at_most.selection is not None else None,
         verdict=_verdict(at_most, asked.tag),
         kept_out=state.problem or state.waits_for or why_no_candidate(at_most, asked.tag),
-        stages=[TagStageView.of(one) for one in stages],
+        stages=[
+            TagStageView.of(one, kept_back=found.kept_back.get((one.stage, str(state.name), asked.tag)))
+            for one in stages
+        ],
         notes=[*found.notes, *([] if details.stages else ["no field in Git names the policy, so it proposes nothing"])],
     )
 
@@ -235,7 +259,7 @@ def _of_registry(known: KnownTag | None, repository: KnownRepository | None, owe
         yield f"the newest list{at} of its repository is not whole: {repository.problem}"
 
 
-def _notes(asked: _Asked, rows: Sequence[PolicyRow], names: Sequence[str], *, is_told: bool) -> Iterator[str]:
+def _notes(asked: AskedTag, rows: Sequence[PolicyRow], names: Sequence[str], *, is_told: bool) -> Iterator[str]:
     if asked.systems.registry_of(asked.image) is None:
         yield f"no registry is configured for {asked.image.registry}, so its tags cannot be read: add it to registries"
     if not is_told:
@@ -243,5 +267,5 @@ def _notes(asked: _Asked, rows: Sequence[PolicyRow], names: Sequence[str], *, is
     if not rows:
         close = nearest(str(asked.image), names, most=3)
         yield f"no policy chooses from {asked.image}" + (f"; some do from {', '.join(close)}" if close else "")
-    if len(rows) == _MOST_POLICIES:
-        yield f"only the first {_MOST_POLICIES} policies of the image are told"
+    if len(rows) == MOST_POLICIES:
+        yield f"only the first {MOST_POLICIES} policies of the image are told"

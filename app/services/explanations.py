@@ -82,7 +82,9 @@ class StepExplanation(BaseModel):
 class StageExplanation(BaseModel):
     """What gates and holds add in one stage: the tags that were looked at, best first.
 
-    `untold` are further ones, which are left out here.
+    `untold` are further ones, which are left out here. `doubtful` says what speaks against the tag that is there: its
+    build did not end well, or its registry may have it no more. `kept_back` says why a tag that may enter is not
+    proposed, in the words of the lane's last run.
     """
 
     stage: str
@@ -91,9 +93,11 @@ class StageExplanation(BaseModel):
     steps: list[StepExplanation]
     untold: int
     summary: Shown
+    doubtful: Shown | None = None
+    kept_back: Shown | None = None
 
     @classmethod
-    def of(cls, found: ExplainedStage) -> Self:
+    def of(cls, found: ExplainedStage, *, kept_back: str | None = None) -> Self:
         """Put it into plain values."""
         return cls(
             stage=found.stage,
@@ -102,6 +106,8 @@ class StageExplanation(BaseModel):
             steps=[StepExplanation(tag=one.tag, outcome=one.kind, reason=one.reason) for one in found.steps],
             untold=found.untold,
             summary=found.summary,
+            doubtful=found.doubtful,
+            kept_back=kept_back,
         )
 
     @classmethod

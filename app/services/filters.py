@@ -12,6 +12,7 @@ from app.db.promotions import PromotionState
 # PostgreSQL takes no U+0000, and no name here has a control character.
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Limit = Annotated[int, Field(ge=1, le=LONGEST_PAGE)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,64}$")]
 
 
@@ -21,7 +22,7 @@ class Paging(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: Line | None = None
-    limit: Annotated[int, Field(ge=1, le=LONGEST_PAGE)] = 50
+    limit: Limit = 50
 
 
 class DeliveryFilters(Paging):

@@ -13,6 +13,8 @@ def not_told_yet(run: LaneRun, left: Iterable[Left]) -> Sequence[Left]:
 
     Whoever is not told although it is written down was left by a run that died in between: better never than twice.
     """
+    if run.repo.is_observing:
+        return []
     with run.database.transaction() as connection:
         return [
             one
@@ -25,4 +27,4 @@ def tell_left(run: LaneRun, untold: Iterable[Left]) -> None:
     """Say it in each of these pull requests."""
     for one in untold:
         more = f" It would propose {texts.code(one.wanted)} here." if one.wanted is not None else ""
-        run.repo.forge.comment(one.number, f"{one.why}.{more}")
+        run.repo.forge.comment(one.number, f"{one.why}.{more} What you can do: {one.next_step}.")

@@ -20,7 +20,7 @@ from app.core.ports import (
     PushResult,
 )
 from app.core.promotion import texts
-from app.core.promotion.plans import Closure, Plan
+from app.core.promotion.plans import Closure, KeptBack, Plan, Standing
 from app.core.promotion.proposals import Move, Proposal
 from app.db import builds, latencies, promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
@@ -31,6 +31,11 @@ from app.services.hold import hold_closed
 from app.services.lane_run import US, LaneRun
 from app.services.proposal_commits import CannotEdit, ProposalCommits
 from app.services.read_lane import LaneView
+
+_BASE_MOVED = "the base branch moved meanwhile; planned again at once"
+_MAYBE_MERGED = "it may have been merged, which its forge is about to tell; looked at again"
+_QUICKER = "somebody merged or closed it meanwhile; looked at again"
+_REOPEN = "reopen it, or push a higher tag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +85,10 @@ class Proposer:
     view: LaneView
     heads: Mapping[str, str]
     open_pulls: Mapping[int, PullRequestSeen]
-    kept_back: dict[str, str] = field(default_factory=dict)
+    kept_back: dict[str, KeptBack] = field(default_factory=dict)
     """Why what was planned could not be done, by the promotion's id."""
+    kept_open: dict[int, str] = field(default_factory=dict)
+    """Why pull requests could not be closed yet, by their numbers."""
 
     @property
     def commits(self) -> ProposalCommits:
@@ -96,11 +103,12 @@ class Proposer:
         for draft in drafts:
             result = results.get(draft.proposal.branch, PushResult(PushOutcome.DONE))
             is_settled &= self._open(draft, result)
-        if planned.closures and self._has_base_moved():
-            return False
+        has_moved = bool(planned.closures) and self._has_base_moved()
         for closure in planned.closures:
-            is_settled &= self._close(closure)
-        return is_settled
+            why = _BASE_MOVED if has_moved else self._close(closure)
+            if why is not None:
+                self.kept_open[closure.number] = why
+        return is_settled and not self.kept_open
 
     def _has_base_moved(self) -> bool:
         """Whether somebody merged meanwhile, perhaps what is to be closed: a forge may tell that later than git."""
@@ -178,7 +186,7 @@ class Proposer:
                 promotions.move(
                     connection, promotion_id, PromotionState.WAITING, reason=reason, who=US, at=self.run.now()
                 )
-        self.kept_back[promotion_id] = reason
+        self.kept_back[promotion_id] = KeptBack(reason)
         self.run.notes.append(reason)
 
     def _was_refused_by_people(self, wanted: _Wanted, commit: str) -> bool:
@@ -189,6 +197,8 @@ class Proposer:
             who = pull.closed_by or "unknown"
             if who == self.run.repo.forge.account():
                 continue
+            reason = f"pull request {pull.number} was closed by {who}"
+            self.kept_back[wanted.promotion_id] = KeptBack(reason, Standing.HELD, is_trouble=False, next_step=_REOPEN)
             with self.run.writing() as connection:
                 promotion = promotions.find(connection, wanted.promotion_id)
                 if promotion is not None:
@@ -201,7 +211,6 @@ class Proposer:
                         number=pull.number,
                         who=who,
                     )
-                    reason = f"pull request {pull.number} was closed by {who}"
                     promotions.move(
                         connection, promotion.id, PromotionState.CLOSED, reason=reason, who=who, at=self.run.now()
                     )
@@ -230,6 +239,9 @@ class Proposer:
             if self.run.claim.attempts > 0:
                 reason = f"{draft.proposal.branch} is moved by others whenever it is pushed: {result.reason[:300]}"
                 self._keep_back(draft.promotion_id, texts.one_line(reason))
+            else:
+                reason = f"{draft.proposal.branch} was moved by others while it was pushed; planned again at once"
+                self.kept_back[draft.promotion_id] = KeptBack(reason, is_trouble=False)
             return False
         if result.outcome is PushOutcome.REFUSED:
             reason = f"the push of {draft.proposal.branch} was refused: {texts.one_line(result.reason)[:300]}"
@@ -338,22 +350,22 @@ class Proposer:
         if came is not None:
             latencies.note(connection, now - came)
 
-    def _close(self, closure: Closure) -> bool:
-        """Close one of ours; false when somebody was quicker, or may have been.
+    def _close(self, closure: Closure) -> str | None:
+        """Close one of ours; why not, when somebody was quicker, or may have been.
 
         The base branch may have its tag because it was just merged, squashed or rebased, and the forge is about to
         tell: whether it is so shows at the next look.
         """
         if closure.number not in self.open_pulls:
-            return True
+            return None
         if closure.is_in_base and self.run.claim.last_head != self.view.commit:
-            return False
+            return _MAYBE_MERGED
         pull = self.run.repo.forge.pull_request(closure.number)
         if pull.state is not PullRequestState.OPEN:
-            return False
+            return _QUICKER
         closed = self.run.repo.forge.close_pull_request(closure.number)
         if closed.state is PullRequestState.MERGED:
-            return False
+            return _QUICKER
         if self.heads.get(pull.head) == pull.head_sha:
             self.run.repo.repository.push([BranchUpdate(pull.head, None, pull.head_sha)])
         with self.run.writing() as connection:
@@ -363,4 +375,4 @@ class Proposer:
                 pull_requests.upsert(connection, replace(row, state=state, ended_at=self.run.now(), ended_by=US))
         # Last of all: a run that is broken off before it leaves a pull request without the comment, never with two.
         self.run.repo.forge.comment(closure.number, f"Closed by Fluxbridge: {texts.code(closure.reason)}.")
-        return True
+        return None

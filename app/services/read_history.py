@@ -1,19 +1,19 @@
 """Read the history: what is where now, and how each promotion came about, from build to cluster."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.core.facts import BuildResult
-from app.core.images import ImageName, InvalidImage
-from app.core.promotion.gates import TagState, deciding_build
+from app.core.images import ImageName, InvalidImage, is_digest
+from app.core.promotion.gates import TagState, bad_build, present_build
 from app.db import (
     applications,
     build_reports,
     builds,
-    catalogue,
     fields,
     lanes,
     promotion_events,
@@ -24,6 +24,7 @@ from app.db.lanes import LaneRow
 from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
 from app.services.filters import ApplicationFilters, PromotionFilters, StageFilters
+from app.services.keep_selections import states_of_tags
 from app.services.read_facts import UnknownId
 from app.services.read_standings import StandingReader, application_views
 from app.services.systems import Systems
@@ -79,13 +80,19 @@ def list_applications(connection: Connection, filters: ApplicationFilters) -> Li
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Place:
-    """One policy's tag in one stage; `tag` is empty where the text in Git names none."""
+    """One policy's tag in one stage; `tag` is empty where the text in Git names none, `pinned` where no digest."""
 
     lane: str
     stage: str
     policy: str
     tag: str
     image: str = field(default="", compare=False)
+    pinned: str = field(default="", compare=False)
+
+    @property
+    def runs(self) -> tuple[str, str, str]:
+        """What is there, whichever place it is."""
+        return self.image, self.tag, self.pinned
 
 
 def list_stages(
@@ -104,22 +111,46 @@ def list_stages(
         if (after is None or place > after) and _is_wanted(place, filters)
     ]
     page = cut(sorted(places), filters.limit, lambda one: encode_cursor(one.lane, one.stage, one.policy, one.tag))
-    reader = _StageReader(connection, systems, StandingReader(connection, now, systems.timing.applied_within))
+    clusters = StandingReader(connection, now, systems.timing.applied_within)
+    reader = _StageReader(connection, clusters, _tag_states(connection, systems, page.items))
     views = [reader.read(known[one.lane], one) for one in page.items]
     return Listing(items=views, next=page.next)
 
 
 def _places(connection: Connection, lane: str) -> Iterable[_Place]:
-    tags: dict[tuple[str, str, str], set[str]] = {}
+    pinned: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in fields.of(connection, lane):
-        found = tags.setdefault((row.stage, row.policy, row.image), set())
+        found = pinned.setdefault((row.stage, row.policy, row.image), {})
         if row.tag is not None:
-            found.add(row.tag)
+            digest = row.text.rpartition("@")[2]
+            found[row.tag] = found.get(row.tag) or (digest if is_digest(digest) else "")
     return (
-        _Place(lane, stage, policy, tag, image)
-        for (stage, policy, image), found in tags.items()
-        for tag in found or {""}
+        _Place(lane, stage, policy, tag, image, digest)
+        for (stage, policy, image), found in pinned.items()
+        for tag, digest in (found or {"": ""}).items()
     )
+
+
+def _tag_states(
+    connection: Connection, systems: Systems, places: Iterable[_Place]
+) -> Mapping[tuple[str, str, str], TagState]:
+    """What is known of what is at some places, read for all of an image at once."""
+    of_image: dict[ImageName, list[_Place]] = defaultdict(list)
+    for place in places:
+        with suppress(InvalidImage):
+            of_image[systems.known_as(ImageName.parse(place.image))].append(place)
+    found: dict[tuple[str, str, str], TagState] = {}
+    for image, its in of_image.items():
+        states = states_of_tags(connection, image, {one.tag for one in its}, is_history_wanted=False)
+        moved = {one.pinned for one in its if one.tag in states} - {"", *(one.digest for one in states.values())}
+        reports = build_reports.reports_of_digests(connection, image, moved)
+        for one in (one for one in its if one.tag in states):
+            state = states[one.tag]
+            if one.pinned in moved:
+                its_own = tuple(report for report in reports if report.digest == one.pinned)
+                state = replace(state, digest=one.pinned, reports=its_own)
+            found[one.runs] = state
+    return found
 
 
 def _is_wanted(place: _Place, filters: StageFilters) -> bool:
@@ -140,14 +171,14 @@ class _StageReader:
     """Finds how what is in a stage came there."""
 
     connection: Connection
-    systems: Systems
     clusters: StandingReader
+    states: Mapping[tuple[str, str, str], TagState]
 
     def read(self, lane: LaneRow, place: _Place) -> StageView:
         newest = promotions.latest_merged(self.connection, place.lane, stage=place.stage, policy=place.policy)
         came = newest if newest is not None and newest.tag == place.tag else None
-        present = self._tag_state(place.image, place.tag)
-        digest = (came.digest if came else None) or (present.digest if present else None)
+        present = self.states.get(place.runs)
+        digest = place.pinned or (came.digest if came else None) or (present.digest if present else None)
         return StageView(
             repo=lane.repo,
             branch=lane.branch,
@@ -171,25 +202,8 @@ class _StageReader:
         """The build that let it in; where no gate asked for one, the build that reported what it is."""
         if came is not None and came.build_id is not None:
             return _build_link(self.connection, came.build_id)
-        deciding = deciding_build(present) if present is not None else None
-        return _build_link(self.connection, deciding.build_id) if deciding is not None else None
-
-    def _tag_state(self, image: str, tag: str) -> TagState | None:
-        try:
-            name = self.systems.known_as(ImageName.parse(image))
-        except InvalidImage:
-            return None
-        known = catalogue.find_tag(self.connection, name, tag)
-        if known is None:
-            return None
-        reports = build_reports.reports_on(self.connection, name, {tag: known.digest}, is_history_wanted=False)
-        return TagState(
-            tag=tag,
-            digest=known.digest,
-            first_seen_at=known.first_seen_at,
-            is_gone=known.is_gone,
-            reports=tuple(reports),
-        )
+        build = present_build(present) if present is not None else None
+        return _build_link(self.connection, build.build_id) if build is not None else None
 
 
 def _doubt(present: TagState | None) -> str | None:
@@ -198,10 +212,7 @@ def _doubt(present: TagState | None) -> str | None:
         return None
     if present.is_gone:
         return "its registry has this tag no more"
-    build = deciding_build(present)
-    if build is None or build.result is BuildResult.SUCCESS:
-        return None
-    return f"build {build.name} ended {build.result}"
+    return bad_build(present)
 
 
 def _promotion(connection: Connection, row: PromotionRow, clusters: StandingReader) -> PromotionView:

@@ -57,11 +57,14 @@ def lane(connection: Connection, repo: str, branch: str) -> LaneView:
 
 
 def lane_plan(connection: Connection, repo: str, branch: str) -> PlanDescription:
-    """What the last run of a lane planned. Raises UnknownLane, NeverRun."""
+    """What the last run of a lane planned, and why that was broken off if it was. Raises UnknownLane, NeverRun."""
     row = _find(connection, repo, branch)
     if row.plan is None:
         raise NeverRun(repo, branch)
-    return PlanDescription.model_validate_json(row.plan)
+    planned = PlanDescription.model_validate_json(row.plan)
+    if row.last_error is None:
+        return planned
+    return planned.model_copy(update={"broken_off": row.last_error, "tried_again_at": row.due_at})
 
 
 def list_policies(connection: Connection, filters: PolicyFilters) -> Listing[PolicyView]:

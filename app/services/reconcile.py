@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from app.core.errors import Refused
+from app.core.errors import FluxbridgeError, Refused
 from app.core.flux.tree import Report
 from app.core.promotion.consent import only_barred_words
 from app.core.promotion.leaving import MOVED, PUSHED
@@ -29,7 +29,7 @@ from app.services.learn_digests import learn_digests, next_look_at_digests
 from app.services.leave_to_people import not_told_yet, tell_left
 from app.services.propose import Proposer
 from app.services.read_lane import LaneView, view_at
-from app.services.record_plan import record_outcomes
+from app.services.record_plan import record_outcomes, without_undone
 from app.services.systems import Systems
 
 
@@ -152,11 +152,21 @@ def _carry_out(
     untold = not_told_yet(run, planned.left)
     ids = record_outcomes(run, planned)
     proposer = Proposer(run, view, heads, followed.open)
-    is_settled = proposer.carry_out(planned, ids)
-    tell_left(run, untold)
-    return planned.without(
-        {place: proposer.kept_back[one] for place, one in ids.items() if one in proposer.kept_back}
-    ), is_settled
+    try:
+        is_settled = proposer.carry_out(planned, ids)
+        tell_left(run, untold)
+    except FluxbridgeError as error:
+        _keep_plan(run, view, without_undone(run, planned, ids, str(error)))
+        raise
+    kept_back = {place: proposer.kept_back[one] for place, one in ids.items() if one in proposer.kept_back}
+    return planned.without(kept_back, proposer.kept_open), is_settled
+
+
+def _keep_plan(run: LaneRun, view: LaneView, planned: Plan) -> None:
+    """What a run that is broken off would have done: else the plan before it would be shown as if it were still so."""
+    described = describe(view.commit, planned, reports=view.reports)
+    with run.database.transaction() as connection:
+        lanes.keep_plan(connection, run.claim, described.model_dump_json())
 
 
 def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> None:

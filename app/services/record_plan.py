@@ -1,12 +1,12 @@
 """Record a plan: promotions begin, wait, are refused or superseded; each change of standing is an event."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from app.core.promotion.plans import Outcome, Plan, Standing
-from app.db import promotions
+from app.core.promotion.plans import KeptBack, Outcome, Plan, Standing
+from app.db import promotions, pull_requests
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.services.lane_run import US, LaneRun
 
@@ -43,6 +43,18 @@ def record_outcomes(run: LaneRun, planned: Plan) -> dict[tuple[str, str], str]:
     return ids
 
 
+def without_undone(run: LaneRun, planned: Plan, ids: Mapping[tuple[str, str], str], why: str) -> Plan:
+    """The plan of a run that was broken off: what it had not come to is put off."""
+    with run.database.transaction() as connection:
+        proposed = {row.id for row in promotions.open_in(connection, run.lane) if row.state is PromotionState.PROPOSED}
+        still_open = {row.number for row in pull_requests.open_in(connection, run.lane)}
+    reason = f"not done yet: {why}"
+    return planned.without(
+        {place: KeptBack(reason) for place, one in ids.items() if one not in proposed},
+        {closure.number: reason for closure in planned.closures if closure.number in still_open},
+    )
+
+
 def _few(places: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
     return (places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE))
 
@@ -72,7 +84,7 @@ def _record_place(
         else:
             _refuse(run, connection, outcome, row, is_first=not told)
         told.add(outcome.tag)
-        successor = outcome.tag if outcome.standing is not Standing.REFUSED else successor
+        successor = successor or (outcome.tag if outcome.standing is not Standing.REFUSED else "")
     for row in rows:
         if row.tag not in told:
             promotions.move(

@@ -166,3 +166,39 @@ def test_rules_that_stop_a_lane_are_told_once(proposed: Bridge, console: Console
     proposed.config.commit("main", {".fluxbridge.yaml": "stages: {staging: {path: apps}}\n"})
     proposed.wait_for("the rules to be read", lambda: ".fluxbridge.yaml" in console.run("status").out)
     assert console.run("status").out.count(".fluxbridge.yaml") == 1
+
+
+def test_the_history_of_a_tag_goes_from_push_to_cluster(asking: Console) -> None:
+    ended = asking.run("history", "registry.acme.example/team/app:1.1.0")
+    assert ended.code == 0
+    told = [line.split() for line in ended.out.splitlines()[2:]]
+    assert [row[4] for row in told if row[3] in {"-", "staging"}] == ["seen", "chosen", "proposed", "merged", "applied"]
+    assert "merged by mira" in ended.out
+    assert "local:fleet/pulls/1" in ended.out
+
+
+def test_the_history_of_a_policy_tells_its_moves(asking: Console) -> None:
+    found = asking.run("history", "flux-system/app", "--json").json
+    assert {(one["tag"], one["stage"]) for one in found["happenings"]} >= {
+        ("1.1.0", "staging"),
+        ("1.1.0", "production"),
+    }
+    assert asking.run("history", "images:flux-system/app", "--json").json == found
+
+
+def test_the_history_of_a_tag_is_of_every_policy(asking: Console) -> None:
+    said = asking.refused(2, "history", "registry.acme.example/team/app:1.1.0", "--repo", "fleet")
+    assert "leave out --repo and --root" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("flux-system/ap", "saw a policy flux-system/ap: did you mean 'flux-system/app'?"),
+        ("registry.acme.example/team/ap:1.1.0", "did you mean '"),
+        ("registry.acme.example/team/app:1.1.1", "'1.1.1': did you mean '1.1.0'? There are: "),
+        ("app", "names no policy"),
+    ],
+)
+def test_a_history_of_what_there_is_not_names_the_nearest(asking: Console, name: str, words: str) -> None:
+    assert words in asking.refused(2, "history", name)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from app.core.promotion.gates import GateAnswer, TagState
 from app.core.promotion.present import why_moved, why_no_tag
 from app.core.promotion.state import FieldState, PolicyState
-from app.core.promotion.walk import Entry, Walk, candidates_for, walk
+from app.core.promotion.walk import Entry, Walk, candidates_for, doubt_of, walk
 
 MOST_STEPS = 20
 
@@ -35,7 +35,8 @@ class Step:
 class ExplainedStage:
     """The walk into one stage: what its fields have now, and each tag that was looked at, best first.
 
-    `fields` are `file:line`. `untold` counts the tags between the first steps and the last one that are left out.
+    `fields` are `file:line`; `doubtful` says what speaks against the tag that is there. `untold` counts the tags
+    between the first steps and the last one that are left out.
     """
 
     stage: str
@@ -44,6 +45,7 @@ class ExplainedStage:
     steps: tuple[Step, ...]
     untold: int
     summary: str
+    doubtful: str | None = None
 
 
 def explain_stage(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> ExplainedStage:
@@ -71,7 +73,13 @@ def explain_stage(state: PolicyState, fields: Sequence[FieldState], entry: Entry
         steps=(*failed[:MOST_STEPS], *end),
         untold=max(0, len(failed) - MOST_STEPS) + found.skipped,
         summary=summary if moved is None or is_there else f"{moved}; {summary}",
+        doubtful=_doubt(state, fields),
     )
+
+
+def _doubt(state: PolicyState, fields: Sequence[FieldState]) -> str | None:
+    present = dict.fromkeys(one.own_tag for one in fields if one.own_tag is not None)
+    return "; ".join(filter(None, (doubt_of(state, fields, tag) for tag in present))) or None
 
 
 def _step(tag: TagState, kind: StepKind, answer: GateAnswer) -> Step:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from app.core.promotion.gates import GateAnswer, TagState, Verdict, is_admissible
 from app.core.promotion.state import FieldState, PolicyState
-from app.core.promotion.walk import Entry, Walk, as_written, ask_gates, candidates_for, have_it, walk
+from app.core.promotion.walk import Entry, Walk, as_written, ask_gates, candidates_for, doubt_of, have_it, walk
 
 _MOST_BUILDS = 3
 
@@ -26,12 +26,16 @@ class TagPlace(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagAnswer:
-    """Where a tag stands in one stage and why; `gates` is what they say of it, whether its turn came or not."""
+    """Where a tag stands in one stage and why; `gates` is what they say of it, whether its turn came or not.
+
+    `doubtful` says what speaks against one that is there.
+    """
 
     stage: str
     place: TagPlace
     reason: str
     gates: str | None = None
+    doubtful: str | None = None
 
 
 def why_no_candidate(state: PolicyState, tag: str) -> str | None:
@@ -54,7 +58,8 @@ def explain_tag(state: PolicyState, fields: Sequence[FieldState], entry: Entry, 
     stage = entry.stage.name
     why = why_no_candidate(state, tag)
     if have_it(fields, tag):
-        return TagAnswer(stage=stage, place=TagPlace.THERE, reason="the base branch has it")
+        doubt = doubt_of(state, fields, tag)
+        return TagAnswer(stage=stage, place=TagPlace.THERE, reason="the base branch has it", doubtful=doubt)
     if why is not None:
         return TagAnswer(stage=stage, place=TagPlace.NO_CANDIDATE, reason=why)
     found = walk(state, fields, entry)

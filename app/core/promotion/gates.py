@@ -109,6 +109,24 @@ def deciding_build(tag: TagState) -> BuildReport | None:
     return _newest(report for report in _reports_for(tag) if not report.is_barred)
 
 
+def present_build(tag: TagState) -> BuildReport | None:
+    """The build that a tag in Git is of, as far as is known, whoever let it in; builds of our own branches are none.
+
+    Where no build counts by its digest or its run, it is the newest that named the tag and no digest.
+    """
+    consented = with_consent(tag)
+    named = (one for one in consented.reports if one.tag == tag.tag and not _are_comparable(one.digest, tag.digest))
+    return deciding_build(tag) or deciding_build(consented) or _newest(one for one in named if not one.is_barred)
+
+
+def bad_build(tag: TagState) -> str | None:
+    """How the build of a tag in Git ended where that speaks against it; None where nothing does, or none is known."""
+    build = present_build(tag)
+    if build is None or build.result is BuildResult.SUCCESS:
+        return None
+    return f"build {build.name} ended {build.result}"
+
+
 def _reports_for(tag: TagState) -> Sequence[BuildReport]:
     same_digest = [report for report in tag.reports if report.digest is not None and report.digest == tag.digest]
     same_both = [report for report in same_digest if report.tag == tag.tag]

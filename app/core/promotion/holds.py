@@ -25,3 +25,9 @@ class Hold:
     who: str
     why: str
     since: datetime
+
+    @property
+    def next_step(self) -> str:
+        """What a person can do who wants a tag all the same."""
+        reopen = "reopen the pull request, or " if self.kind is HoldKind.CLOSED else ""
+        return f"{reopen}push a higher tag"

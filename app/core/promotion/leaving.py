@@ -6,12 +6,23 @@ PUSHED = "a person pushed to this branch, so it is theirs: Fluxbridge leaves it 
 MOVED = "a person gave this pull request another base, so it is theirs: Fluxbridge leaves it alone from here on"
 
 
+def way_back(why: str, *, branch: str, number: int | None) -> str:
+    """What a person can do so that something is proposed in this place again."""
+    if why == MOVED:
+        return f"merge or close pull request {number}"
+    return f"delete the branch {branch}" + (f", or merge pull request {number}" if number is not None else "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A pull request that is left to people, who are told so once; `wanted` is what would be proposed there."""
+    """A pull request that is left to people, who are told so once; `wanted` is what would be proposed there.
+
+    `next_step` is what they can do about it.
+    """
 
     number: int
     stage: str
     group: str
     why: str
+    next_step: str
     wanted: str | None = None

@@ -8,13 +8,13 @@ from app.core.promotion.branches import branch_beside, branch_name
 from app.core.promotion.consent import in_stage, only_barred_words
 from app.core.promotion.gates import GateAnswer, TagState, deciding_build
 from app.core.promotion.holds import Hold
-from app.core.promotion.leaving import PUSHED, Left
+from app.core.promotion.leaving import PUSHED, Left, way_back
 from app.core.promotion.plans import Closure, Outcome, Plan, Standing
 from app.core.promotion.present import other_image, present_tag, why_moved, why_no_tag
 from app.core.promotion.proposals import Change, Move, Proposal
 from app.core.promotion.rules import Stage
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
-from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_one, candidates_for, is_there, walk
+from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_one, candidates_for, doubt_of, is_there, walk
 
 _THERE = "the base branch has this tag already"
 
@@ -55,9 +55,10 @@ def _orphan(pull: OpenPullRequest) -> _Part:
     if pull.left_because is None:
         return _Part((), closure=Closure(pull.number, gone))
     why = pull.left_because
-    said = Outcome(stage=pull.stage, policy=pull.group, standing=Standing.LEFT, reason=why)
+    step = way_back(why, branch=pull.branch, number=pull.number)
+    said = Outcome(stage=pull.stage, policy=pull.group, standing=Standing.LEFT, reason=why, next_step=step)
     outcomes = tuple(replace(said, policy=policy, tag=tag) for policy, tag in sorted(pull.tags.items()))
-    left = Left(number=pull.number, stage=pull.stage, group=pull.group, why=why) if outcomes else None
+    left = Left(number=pull.number, stage=pull.stage, group=pull.group, why=why, next_step=step) if outcomes else None
     return _Part(outcomes, left=left)
 
 
@@ -71,18 +72,21 @@ def _without_what_is_theirs(state: LaneState, part: _Part, *, stage: str, group:
     is_idle = part.proposal is None and part.closure is None
     if why is None or (is_idle and all(one.standing is Standing.STUCK or one.tag is None for one in part.outcomes)):
         return part
+    number = open_one.number if open_one is not None else state.taken.get(branch)
+    step = way_back(why, branch=branch, number=number)
     outcomes = [
-        replace(one, standing=Standing.LEFT, reason=why) if one.standing is Standing.PROPOSED else one
+        replace(one, standing=Standing.LEFT, reason=why, next_step=step) if one.standing is Standing.PROPOSED else one
         for one in part.outcomes
     ]
     carried = open_one.tags.get(group) if open_one is not None else None
     if carried is not None and carried not in {one.tag for one in outcomes}:
-        said = replace(outcomes[0], standing=Standing.LEFT, reason=why)
+        said = replace(outcomes[0], standing=Standing.LEFT, reason=why, next_step=step)
         outcomes.append(replace(said, tag=carried, digest=None, build_id=None))
     is_told = any(one.standing is Standing.LEFT for one in outcomes)
-    number = open_one.number if open_one is not None else state.taken.get(branch)
     wanted = f"{part.proposal.move.image}:{part.proposal.move.tag}" if part.proposal is not None else None
-    left = Left(number=number, stage=stage, group=group, why=why, wanted=wanted) if number and is_told else None
+    if number is None or not is_told:
+        return _Part(tuple(outcomes), look_at=part.look_at)
+    left = Left(number=number, stage=stage, group=group, why=why, next_step=step, wanted=wanted)
     return _Part(tuple(outcomes), left=left, look_at=part.look_at)
 
 
@@ -294,12 +298,13 @@ def _refusals(found: Walk, said: Outcome) -> tuple[Outcome, ...]:
 def _idle(policy: PolicyState, fields: Sequence[FieldState], found: Walk, said: Outcome) -> Outcome:
     if found.held is not None:
         reason = f"{found.held.why}, by {found.held.who}"
-        return replace(said, standing=Standing.HELD, reason=reason, tag=found.held.tags[0])
+        step = found.held.next_step
+        return replace(said, standing=Standing.HELD, reason=reason, tag=found.held.tags[0], next_step=step)
     if policy.barred_tags:
         reason = only_barred_words(policy.name, policy.barred_tags)
         return replace(said, standing=Standing.CURRENT, reason=reason, tag=said.from_tag)
     if found.passed is not None:
-        doubt = found.passed.tag.doubt
+        doubt = doubt_of(policy, fields, found.passed.tag.tag)
         reason = f"the stage has it; {doubt}" if doubt else "the stage has it"
         return replace(said, standing=Standing.CURRENT, reason=reason, tag=found.passed.tag.tag)
     selection = policy.selection
@@ -335,25 +340,31 @@ def _within_limits(state: LaneState, parts: Sequence[_Part]) -> Plan:
     """Open at most `limits.open` pull requests at once, those first that were wanted first."""
     closing = [part.closure for part in parts if part.closure is not None]
     staying = {pull.number for pull in state.open_pull_requests} - {closure.number for closure in closing}
-    new = [part for part in parts if part.proposal is not None and not _is_open(state, part.proposal)]
+    new = [part for part in parts if part.proposal is not None and _needs_room(state, part.proposal)]
     room = 0 if state.is_observing else max(0, state.rules.open_limit - len(staying))
     let_in = {id(part) for part in sorted(new, key=lambda part: _age(state, part))[:room]}
     left_out = {id(part) for part in new} - let_in
     word = "mode: observe" if state.is_observing else f"limit: {state.rules.open_limit} pull requests are open"
-    done = [_put_off(part, word) if id(part) in left_out else part for part in parts]
+    step = "set mode: propose" if state.is_observing else "merge or close some, or raise limits.open"
+    done = [_put_off(part, word, step) if id(part) in left_out else part for part in parts]
     looks = [part.look_at for part in done if part.look_at is not None]
     return Plan(
         proposals=tuple(part.proposal for part in done if part.proposal is not None and not state.is_observing),
         put_off=tuple(part.proposal for part in parts if id(part) in left_out and part.proposal is not None),
         closures=() if state.is_observing else tuple(closing),
+        kept_open=tuple(replace(one, put_off=word) for one in closing) if state.is_observing else (),
         left=() if state.is_observing else tuple(part.left for part in done if part.left is not None),
         outcomes=tuple(outcome for part in done for outcome in part.outcomes),
         next_look_at=min(looks, default=None),
     )
 
 
-def _is_open(state: LaneState, proposal: Proposal) -> bool:
-    return _open_pull_request(state, stage=proposal.stage, group=proposal.group) is not None
+def _needs_room(state: LaneState, proposal: Proposal) -> bool:
+    """One that is to be opened; to those who only observe, also one that is to get another tag."""
+    open_one = _open_pull_request(state, stage=proposal.stage, group=proposal.group)
+    if open_one is None or not state.is_observing:
+        return open_one is None
+    return open_one.tags.get(proposal.group) != proposal.move.tag
 
 
 def _age(state: LaneState, part: _Part) -> tuple[float, str, str]:
@@ -363,9 +374,11 @@ def _age(state: LaneState, part: _Part) -> tuple[float, str, str]:
     return began.timestamp(), stage, group
 
 
-def _put_off(part: _Part, reason: str) -> _Part:
+def _put_off(part: _Part, reason: str, next_step: str) -> _Part:
     outcomes = tuple(
-        replace(outcome, standing=Standing.WAITING, reason=reason) if outcome.standing is Standing.PROPOSED else outcome
-        for outcome in part.outcomes
+        replace(one, standing=Standing.WAITING, reason=reason, next_step=next_step)
+        if one.standing is Standing.PROPOSED
+        else one
+        for one in part.outcomes
     )
     return _Part(outcomes, look_at=part.look_at)

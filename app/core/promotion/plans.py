@@ -25,7 +25,8 @@ class Standing(StrEnum):
 class Outcome:
     """What the plan says of one policy in one stage, about one tag where there is one.
 
-    `is_blind` tells that nothing could be decided, so that what is open stays as it is.
+    `is_blind` tells that nothing could be decided, so that what is open stays as it is. `next_step` is what a person
+    can do where only a person can.
     """
 
     stage: str
@@ -38,46 +39,73 @@ class Outcome:
     from_tag: str | None = None
     build_id: str | None = None
     is_blind: bool = False
+    next_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """A pull request of ours that should no longer be open; `is_in_base`: what it carries is there already."""
+    """A pull request of ours that should no longer be open; `is_in_base`: what it carries is there already.
+
+    `put_off` says why it stays open for now.
+    """
 
     number: int
     reason: str
     is_in_base: bool = False
+    put_off: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBack:
+    """Why a proposal was not carried out and where its policy stands by that; `is_trouble` if people should hear."""
+
+    reason: str
+    standing: Standing = Standing.WAITING
+    is_trouble: bool = True
+    next_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What should be, from a lane's present state: pull requests, closures and where each policy stands.
 
-    `put_off` are proposals that the lane's limit or `mode: observe` keeps back, or that could not be carried out, which
-    `kept_back` says why. `unsettled` names the policies of which more than the chosen tag has to be known: with them in
-    full the plan is to be made again.
+    `put_off` are proposals that the lane's limit or `mode: observe` keeps back, or that could not be carried out; where
+    that is trouble, `kept_back` says why. `kept_open` are closures that are put off likewise. `unsettled` names the
+    policies of which more than the chosen tag has to be known: with them in full the plan is to be made again.
     """
 
     proposals: tuple[Proposal, ...] = ()
     put_off: tuple[Proposal, ...] = ()
     closures: tuple[Closure, ...] = ()
+    kept_open: tuple[Closure, ...] = ()
     left: tuple[Left, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     next_look_at: datetime | None = None
     unsettled: frozenset[str] = frozenset()
     kept_back: tuple[str, ...] = ()
 
-    def without(self, kept_back: Mapping[tuple[str, str], str]) -> "Plan":
-        """What is left of it once some proposals, by stage and group, turned out not to be possible, and why."""
+    def without(
+        self, kept_back: Mapping[tuple[str, str], KeptBack], kept_open: Mapping[int, str] | None = None
+    ) -> "Plan":
+        """What is left of it once some proposals, by stage and group, and closures could not be carried out."""
+        reasons = kept_open or {}
+        undone = [one for one in self.proposals if (one.stage, one.group) in kept_back]
+        waiting = [one for one in undone if kept_back[one.stage, one.group].standing is Standing.WAITING]
         return replace(
             self,
             proposals=tuple(one for one in self.proposals if (one.stage, one.group) not in kept_back),
-            put_off=(*self.put_off, *(one for one in self.proposals if (one.stage, one.group) in kept_back)),
-            outcomes=tuple(
-                replace(one, standing=Standing.WAITING, reason=kept_back[one.stage, one.policy])
-                if one.standing is Standing.PROPOSED and (one.stage, one.policy) in kept_back
-                else one
-                for one in self.outcomes
+            put_off=(*self.put_off, *waiting),
+            closures=tuple(one for one in self.closures if one.number not in reasons),
+            kept_open=(
+                *self.kept_open,
+                *(replace(one, put_off=reasons[one.number]) for one in self.closures if one.number in reasons),
             ),
-            kept_back=tuple(kept_back.values()),
+            outcomes=tuple(_kept(one, kept_back.get((one.stage, one.policy))) for one in self.outcomes),
+            kept_back=tuple(one.reason for one in kept_back.values() if one.is_trouble),
         )
+
+
+def _kept(outcome: Outcome, why: KeptBack | None) -> Outcome:
+    if why is None or outcome.standing is not Standing.PROPOSED:
+        return outcome
+    return replace(outcome, standing=why.standing, reason=why.reason, next_step=why.next_step)

@@ -7,7 +7,7 @@ from itertools import islice
 
 from app.core.policies.selection import CompiledPolicy
 from app.core.promotion.downward import Downward, downward_to, is_gone_from_git, order_for
-from app.core.promotion.gates import GateAnswer, TagState, Verdict, build_gate
+from app.core.promotion.gates import GateAnswer, TagState, Verdict, bad_build, build_gate
 from app.core.promotion.holds import Hold
 from app.core.promotion.proposals import CannotWrite, Change, changes_for, digest_for
 from app.core.promotion.rules import Stage
@@ -171,6 +171,14 @@ def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Ma
         if floor is None or (compiled.compare(tag, floor) or 0) > 0:
             floor = tag
     return floor
+
+
+def doubt_of(state: PolicyState, fields: Sequence[FieldState], tag: str) -> str | None:
+    """What is doubtful of a tag that these fields have: whether it is gone, and how its build ended."""
+    known = state.tags.get(tag)
+    if known is None:
+        return None
+    return "; ".join(filter(None, (known.doubt, bad_build(as_written(state, fields, known))))) or None
 
 
 def as_written(state: PolicyState, fields: Sequence[FieldState], tag: TagState) -> TagState:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from app.services import read_facts
 from app.services.explain_tag import TagStory, explain_tag_everywhere
 from app.services.filters import Line, Paging, TagFilters
+from app.services.read_timeline import Timeline, timeline_of_tag
 from app.services.views import ImageView, Listing, TagView
 from app.web.api.answers import INVALID
 from app.web.parts import Parts
@@ -26,6 +27,13 @@ def list_tags(parts: Parts, filters: Annotated[TagFilters, Query()]) -> Listing[
     """The tags of one repository; its name holds slashes and so is a parameter."""
     with parts.database.transaction() as connection:
         return read_facts.list_tags(connection, parts.systems, filters)
+
+
+@router.get("/tags/history", responses=INVALID)
+def show_history(parts: Parts, tag: Line) -> Timeline:
+    """What happened to a tag, given as `image:tag`, from build to cluster, oldest first; empty of an unknown one."""
+    with parts.database.transaction() as connection:
+        return timeline_of_tag(connection, parts.systems, tag)
 
 
 @router.get("/tags/explain", responses=INVALID)

@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.core.flux.objects import PolicyName
 from app.services import read_lanes
 from app.services.explain_policy import Question, explain_policy
 from app.services.explanations import PolicyExplanation
-from app.services.filters import Line, PolicyFilters, Text
+from app.services.filters import Limit, Line, PolicyFilters, Text
+from app.services.read_timeline import Timeline, timeline_of_policy
 from app.services.views import Listing, PolicyDetails, PolicyView
 from app.web.api.answers import CONFLICT, INVALID, NOT_FOUND
 from app.web.parts import Parts
@@ -29,6 +31,22 @@ def show_policy(
     """One policy with its spec; `repo` and `root` are needed only where the name is ambiguous."""
     with parts.database.transaction() as connection:
         return read_lanes.policy(connection, namespace=namespace, name=name, repo=repo, root=root)
+
+
+@router.get("/{namespace}/{name}/history", responses=INVALID | NOT_FOUND)
+def show_history(  # noqa: PLR0913 (one argument a parameter)
+    parts: Parts,
+    namespace: Line,
+    name: Line,
+    *,
+    repo: Line | None = None,
+    root: Text | None = None,
+    limit: Limit = 20,
+) -> Timeline:
+    """What happened to the tags that a policy moved to last, from build to cluster, oldest first."""
+    policy = PolicyName(root or "", namespace, name)
+    with parts.database.transaction() as connection:
+        return timeline_of_policy(connection, parts.systems, policy=policy, repo=repo, limit=limit)
 
 
 @router.get("/{namespace}/{name}/explain", responses=INVALID | NOT_FOUND | CONFLICT)
