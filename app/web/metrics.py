@@ -103,21 +103,31 @@ class LastStatus(Collector):
 class MetricsPage:
     """The page that Prometheus scrapes: what this process counted, whatever the database does.
 
-    However often it is asked for, and nobody has to prove anything for it, it is made at most once in `fresh_s`.
+    However often it is asked for, and nobody has to prove anything for it, it is made at most once in `fresh_s`; who
+    asks while it is made gets the one before, where that is no older than ten times as long.
     """
 
     def __init__(self, registry: CollectorRegistry, status: LastStatus, *, fresh_s: float) -> None:
         self._registry, self._status, self._fresh_s = registry, status, fresh_s
-        self._making = asyncio.Lock()
+        self._making: asyncio.Task[bytes] | None = None
         self._text, self._made_at = b"", -math.inf
 
     async def text(self) -> bytes:
         """Every metric in Prometheus' text format."""
-        async with self._making:
-            if time.monotonic() - self._made_at >= self._fresh_s:
-                await self._status.read()
-                self._text, self._made_at = generate_latest(self._registry), time.monotonic()
+        age_s = time.monotonic() - self._made_at
+        if self._making is None and age_s >= self._fresh_s:
+            self._making = asyncio.create_task(self._make())
+        elif age_s <= 10 * self._fresh_s:
             return self._text
+        return await asyncio.shield(self._making) if self._making is not None else self._text
+
+    async def _make(self) -> bytes:
+        try:
+            await self._status.read()
+            self._text, self._made_at = generate_latest(self._registry), time.monotonic()
+            return self._text
+        finally:
+            self._making = None
 
 
 def metrics_router(page: MetricsPage) -> APIRouter:

@@ -48,8 +48,8 @@ class WebParts:
     metrics_fresh_s: float = 1.0
 
 
-def parts_of(request: Request) -> WebParts:
-    """The parts that `create_web` was given."""
+async def parts_of(request: Request) -> WebParts:
+    """The parts that `create_web` was given. A coroutine: any other dependency waits for one of the API's threads."""
     return cast("WebParts", request.app.state.parts)
 
 

@@ -13,7 +13,7 @@ from app.db.database import Database
 from app.web.connections import Connections
 from app.web.intake import IntakeLimits
 from app.web.parts import WebParts
-from tests.web.site import LIMIT, SOURCES, Site, github_headers, running_site
+from tests.web.site import LIMIT, READ, SOURCES, Site, github_headers, running_site
 from tests.web.test_metrics import scrape
 
 PATIENCE_S = 20
@@ -282,3 +282,16 @@ def test_where_every_connection_is_at_work_a_new_one_is_told_to_come_back(light_
                 assert new.is_cut_off()
         assert [one.answer().status for one in busy] == [202] * 3
         assert site.client.get("/healthz").status_code == 200
+
+
+def test_questions_that_wait_for_the_database_keep_no_webhook_waiting(light_database: Database) -> None:
+    turns = light_database._turns
+    assert turns is not None
+    with running_site(light_database) as site, senders(site, 60) as asking:
+        with light_database.transaction():  # the only connection
+            for one in asking:
+                one.send(f"GET /api/v1/lanes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READ}\r\n\r\n".encode())
+            wait_until(lambda: len(turns._others) >= 40)
+            with senders(site, 1) as [new]:
+                assert new.head(length=len(PING), body=b"another").send(PING).answer().status == 401
+        assert [one.answer().status for one in asking] == [200] * 60
