@@ -19,7 +19,7 @@ from tests.benchmarks.site import Site, report_request, running_site
 from tests.hostile import hostile_clients
 
 _CONNECTIONS, _AT_ONCE = 10_000, 600
-_PER_SECOND, _SIZE, _BEFORE = 25, 2048, 200
+_PER_SECOND, _SIZE, _BEFORE = 10, 2048, 100
 _P99_BAR_S, _REFUSED_BAR, _MEMORY_BAR_MB = 1.0, 0.001, 400
 
 
