@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -17,7 +18,9 @@ from app.core.errors import FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
 from app.db import clock_jumps, deliveries, forge_budgets, lanes, owed_looks, schedules
 from app.db.database import Database
+from app.db.deliveries import ClaimedDelivery
 from app.db.lanes import LaneClaim
+from app.services.bell import Bell, Lookout
 from app.services.interpret import Interpreter
 from app.services.lane_run import LaneRun, LostLane
 from app.services.leases import Leases
@@ -35,25 +38,6 @@ _LONGEST_LOOK = timedelta(minutes=1)
 _LONGEST_PUT_OFF = timedelta(hours=1)
 _STEP = "a worker step"
 _log = structlog.get_logger("fluxbridge.worker")
-
-
-class Bell:
-    """Tells threads that there may be work. Who asked for `rings` before it looked for work misses none after it."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self.rings = 0
-
-    def ring(self) -> None:
-        """Wake everyone who waits."""
-        with self._changed:
-            self.rings += 1
-            self._changed.notify_all()
-
-    def wait(self, since: int, timeout_s: float) -> None:
-        """Wait until it rings, at once when it has rung since then."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.rings != since, timeout_s)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +62,8 @@ class Workers:
     bell: Bell = field(default_factory=Bell)
     troubles: Troubles = field(default_factory=Troubles)
     _last_source: str = ""
+    _deliveries: Lookout[ClaimedDelivery] = field(init=False)
+    _lanes: Lookout[LaneClaim] = field(init=False)
     _leases: Leases = field(init=False)
     _sweeps: Sweeps = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -86,6 +72,8 @@ class Workers:
 
     def __post_init__(self) -> None:
         """Nothing runs and nothing is held yet."""
+        self._deliveries = Lookout(self.bell, self._claim_delivery, lambda: _POLL_S)
+        self._lanes = Lookout(self.bell, self._claim_lane, self._until_next_lane_s)
         self._leases = Leases(self.database, self.clock, self.systems.timing)
         self._sweeps = Sweeps(
             database=self.database,
@@ -154,13 +142,14 @@ class Workers:
     def _work(self, *, runs_lanes: bool) -> None:
         """Take deliveries and lanes by turns, so that neither keeps the other waiting."""
         kinds = [self._interpret_one, self._reconcile_one] if runs_lanes else [self._interpret_one]
+        lookouts: list[Lookout[Any]] = [self._deliveries, self._lanes] if runs_lanes else [self._deliveries]
         for first in itertools.cycle(range(len(kinds))):
             if self._stopping.is_set() or threading.current_thread() not in self._takers:
                 return
             rings = self.bell.rings
             try:
                 is_busy = any(step() for step in kinds[first:] + kinds[:first])
-                pause_s = 0.0 if is_busy else self._pause_s()
+                pause_s = 0.0 if is_busy else min(one.left_s() for one in lookouts)
             except Exception as error:  # noqa: BLE001 (whatever a step raises, the thread must live on)
                 self.troubles.note(_STEP, error)
                 is_busy, pause_s, rings = False, _POLL_S, self.bell.rings
@@ -174,21 +163,27 @@ class Workers:
         with self.stepped:
             self.stepped.notify_all()
 
-    def _pause_s(self) -> float:
-        """Wait no longer than until the next lane is due, which may be sooner than the poll."""
+    def _until_next_lane_s(self) -> float:
+        """How long until the next lane is due, which may be sooner than the poll."""
         with self.database.transaction() as connection:
             due_at = lanes.next_due_at(connection, self._not_now(connection))
         if due_at is None:
             return _POLL_S
         return min(_POLL_S, max(0.01, (due_at - self.clock()).total_seconds()))
 
-    def _interpret_one(self) -> bool:
+    def _claim_delivery(self) -> ClaimedDelivery | None:
         with self.database.transaction() as connection:
-            now = self._leases.now(connection)
-            lease, held = self.systems.timing.lease, self._leases.deliveries()
-            claim = deliveries.claim_next(
-                connection, owner=self.owner, now=now, lease=lease, excluding=held, after_source=self._last_source
+            return deliveries.claim_next(
+                connection,
+                owner=self.owner,
+                now=self._leases.now(connection),
+                lease=self.systems.timing.lease,
+                excluding=self._leases.deliveries(),
+                after_source=self._last_source,
             )
+
+    def _interpret_one(self) -> bool:
+        claim = self._deliveries.take()
         if claim is None:
             return False
         self._last_source = claim.source
@@ -197,15 +192,18 @@ class Workers:
             interpreter.interpret(claim)
         return True
 
-    def _reconcile_one(self) -> bool:
+    def _claim_lane(self) -> LaneClaim | None:
         with self.database.transaction() as connection:
-            claim = lanes.claim_due(
+            return lanes.claim_due(
                 connection,
                 owner=f"{self.owner}/{threading.get_ident()}",
                 now=self._leases.now(connection),
                 lease=self.systems.timing.lease,
                 excluding=self._not_now(connection),
             )
+
+    def _reconcile_one(self) -> bool:
+        claim = self._lanes.take()
         if claim is None:
             return False
         with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
