@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 from app.clients.deadline import ending_within
 from app.core.errors import FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
-from app.db import clock_jumps, deliveries, forge_budgets, lanes, owed_looks, schedules
+from app.db import clock_jumps, delivery_claims, forge_budgets, lanes, owed_looks, schedules
 from app.db.database import Database
-from app.db.deliveries import ClaimedDelivery
+from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
+from app.db.owed_looks import OwedLook
 from app.services.bell import Bell, Lookout
 from app.services.interpret import Interpreter
 from app.services.lane_run import LaneRun, LostLane
@@ -37,6 +38,7 @@ _POLL_S = 1.0
 _LONGEST_LOOK = timedelta(minutes=1)
 _LONGEST_PUT_OFF = timedelta(hours=1)
 _STEP = "a worker step"
+_MOST_AT_ONCE = 8
 _log = structlog.get_logger("fluxbridge.worker")
 
 
@@ -62,7 +64,8 @@ class Workers:
     bell: Bell = field(default_factory=Bell)
     troubles: Troubles = field(default_factory=Troubles)
     _last_source: str = ""
-    _deliveries: Lookout[ClaimedDelivery] = field(init=False)
+    _at_once: int = 1
+    _deliveries: Lookout[Sequence[ClaimedDelivery]] = field(init=False)
     _lanes: Lookout[LaneClaim] = field(init=False)
     _leases: Leases = field(init=False)
     _sweeps: Sweeps = field(init=False)
@@ -72,7 +75,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         """Nothing runs and nothing is held yet."""
-        self._deliveries = Lookout(self.bell, self._claim_delivery, lambda: _POLL_S)
+        self._deliveries = Lookout(self.bell, self._claim_deliveries, lambda: _POLL_S)
         self._lanes = Lookout(self.bell, self._claim_lane, self._until_next_lane_s)
         self._leases = Leases(self.database, self.clock, self.systems.timing)
         self._sweeps = Sweeps(
@@ -89,7 +92,7 @@ class Workers:
         now = self.clock()
         with self.database.transaction() as connection:
             if self.database.is_sqlite:
-                deliveries.release_all(connection)
+                delivery_claims.release_all(connection)
                 lanes.release_all(connection)
                 schedules.release_all(connection)
                 owed_looks.release_all(connection, now)
@@ -141,7 +144,7 @@ class Workers:
 
     def _work(self, *, runs_lanes: bool) -> None:
         """Take deliveries and lanes by turns, so that neither keeps the other waiting."""
-        kinds = [self._interpret_one, self._reconcile_one] if runs_lanes else [self._interpret_one]
+        kinds = [self._interpret_some, self._reconcile_one] if runs_lanes else [self._interpret_some]
         lookouts: list[Lookout[Any]] = [self._deliveries, self._lanes] if runs_lanes else [self._deliveries]
         for first in itertools.cycle(range(len(kinds))):
             if self._stopping.is_set() or threading.current_thread() not in self._takers:
@@ -171,26 +174,48 @@ class Workers:
             return _POLL_S
         return min(_POLL_S, max(0.01, (due_at - self.clock()).total_seconds()))
 
-    def _claim_delivery(self) -> ClaimedDelivery | None:
+    def _claim_deliveries(self) -> Sequence[ClaimedDelivery] | None:
+        """Take one, or where many wait more and more at once: each claim and each answer costs a commit."""
         with self.database.transaction() as connection:
-            return deliveries.claim_next(
+            claims = delivery_claims.claim_some(
                 connection,
                 owner=self.owner,
                 now=self._leases.now(connection),
                 lease=self.systems.timing.lease,
+                most=self._at_once,
                 excluding=self._leases.deliveries(),
                 after_source=self._last_source,
             )
+        self._at_once = min(_MOST_AT_ONCE, 2 * self._at_once) if len(claims) == self._at_once else 1
+        if claims:
+            self._last_source = claims[-1].source
+        return claims or None
 
-    def _interpret_one(self) -> bool:
-        claim = self._deliveries.take()
-        if claim is None:
+    def _interpret_some(self) -> bool:
+        claims = self._deliveries.take()
+        if claims is None:
             return False
-        self._last_source = claim.source
         interpreter = Interpreter(self.database, self.systems, self.clock, self.wake, self.ready)
-        with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
-            interpreter.interpret(claim)
+        owed: list[OwedLook] = []
+        errors: list[Exception] = []
+        for claim in claims:
+            if self._stopping.is_set():
+                self._give_back(claim)
+                continue
+            try:
+                with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
+                    owed += interpreter.write_down(claim)
+            except Exception as error:  # noqa: BLE001 (the others are worked off, then it is raised)
+                errors.append(error)
+        with self._leases.holding(claims[-1]), ending_within(self.systems.timing.lane_deadline):
+            interpreter.ask(owed)
+        if errors:
+            raise errors[0]
         return True
+
+    def _give_back(self, claim: ClaimedDelivery) -> None:
+        with self.database.transaction() as connection:
+            delivery_claims.release(connection, claim)
 
     def _claim_lane(self) -> LaneClaim | None:
         with self.database.transaction() as connection:

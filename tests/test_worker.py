@@ -19,6 +19,7 @@ from app.db.deliveries import DeliveryState
 from app.senders.sender import Keys, Origin
 from app.services.systems import Source, Timing
 from app.worker import Workers
+from tests.db.facts import claim_next
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.broken_database import BrokenDatabase
 from tests.services.lanes import IMAGE, LANE, Lane
@@ -189,7 +190,7 @@ def test_what_a_dead_process_left_is_taken_over_at_once_where_no_other_can_be_al
     delivery = keep(lane.database)
     with lane.database.transaction() as connection:
         assert lanes.claim_due(connection, owner="dead", now=now(), lease=DAY)
-        assert deliveries.claim_next(connection, owner="dead", now=now(), lease=DAY)
+        assert claim_next(connection, owner="dead", now=now(), lease=DAY)
     with working(lane, count=1 if lane.database.is_sqlite else 0) as workers:
         if lane.database.is_sqlite:
             wait_for(workers, lambda: has_run(lane) and ended(lane.database, delivery))

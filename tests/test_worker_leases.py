@@ -31,8 +31,10 @@ from tests.workers import (
     Gate,
     at_rest,
     due_lane,
+    ended,
     fail_with,
     has_run,
+    keep,
     make_due,
     now,
     row,
@@ -315,3 +317,23 @@ def test_leases_are_renewed_on_after_whatever_went_wrong(lane: Lane) -> None:
     assert first is not None
     assert later is not None
     assert later > first
+
+
+def test_what_breaks_unexpectedly_keeps_none_of_those_taken_with_it_from_being_worked_off(lane: Lane) -> None:
+    def breaks() -> None:
+        raise ZeroDivisionError
+
+    systems = reading_back(lane, breaks)  # type: ignore[arg-type]
+    before = [keep(lane.database, f"a{number}") for number in range(6)]
+    broken = hinted(lane.database)
+    after = [keep(lane.database, f"d{number}") for number in range(6)]
+    workers = Workers(database=lane.database, systems=systems, clock=now, count=1)
+    workers.start()
+    try:
+        wait_for(workers, lambda: all(ended(lane.database, one) for one in (*before, *after)))
+    finally:
+        workers.stop()
+    with lane.database.transaction() as connection:
+        found = deliveries.find(connection, broken)
+    assert found is not None
+    assert (found.state, found.error) == ("waiting", "ZeroDivisionError while interpreting")

@@ -15,7 +15,7 @@ from app.db.deliveries import DeliveryState, NewDelivery
 from app.db.inbox import Inbox
 from app.services.systems import Clock, SweepRules, Systems, Timing
 from app.worker import Workers
-from tests.db.facts import keep_now
+from tests.db.facts import claim_next, keep_now
 from tests.services.lanes import LANE, Lane
 from tests.workers import (
     DAY,
@@ -182,7 +182,7 @@ def test_a_process_whose_clock_is_fast_takes_nothing_from_others(shared: Databas
     theirs = accept(shared, received(now() - MINUTE, "theirs"))
     with shared.transaction() as connection:
         at = shared.lease_clock(connection)
-        assert deliveries.claim_next(connection, owner="another", now=at, lease=10 * MINUTE)
+        assert claim_next(connection, owner="another", now=at, lease=10 * MINUTE)
         lanes.ensure(connection, "fleet", "main", at)
         assert lanes.claim_due(connection, owner="another", now=at, lease=10 * MINUTE)
     work_off(shared, accept(shared, received(now(), "ours")), lambda: now() + HOUR)

@@ -15,12 +15,9 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    Select,
     Table,
     UniqueConstraint,
-    Update,
     func,
-    or_,
     select,
     tuple_,
     update,
@@ -129,27 +126,6 @@ class DeliveryContent:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedDelivery:
-    """A delivery that one worker may work off until its lease ends; `kind` is that of its source when it was kept."""
-
-    id: str
-    source: str
-    kind: str
-    headers: Mapping[str, str]
-    content: StoredBody
-    received_at: datetime
-    attempts: int
-    tries: int
-    owner: str
-    fence: int
-
-    @property
-    def body(self) -> bytes:
-        """The body as it came. Raises DamagedBody."""
-        return unpack(self.content)
-
-
 def keep(connection: Connection, new: NewDelivery) -> str:
     """Keep a delivery; returns its id, or the id of the copy that was kept before. Idempotent."""
     return keep_all(connection, [new])[0]
@@ -203,122 +179,10 @@ def _ids(connection: Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, 
     return {(row.source, row.external_id): row.id for row in kept}
 
 
-def next_due(now: datetime, excluding: Sequence[str] = (), *, after_source: str | None = None) -> Select[tuple[str]]:
-    """The query for the delivery that has been due longest and that nobody works on.
-
-    With `after_source`, of the first source that comes after it by name and has one.
-    """
-    due = select(deliveries.c.id).where(
-        deliveries.c.state == DeliveryState.WAITING,
-        deliveries.c.due_at <= now,
-        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now),
-        deliveries.c.id.not_in(excluding),
-    )
-    order = [deliveries.c.due_at, deliveries.c.id]
-    if after_source is not None:
-        due, order = due.where(deliveries.c.source > after_source), [deliveries.c.source, *order]
-    return due.order_by(*order).limit(1).with_for_update(skip_locked=True)
-
-
-def claim_next(  # noqa: PLR0913 (all named)
-    connection: Connection,
-    *,
-    owner: str,
-    now: datetime,
-    lease: timedelta,
-    excluding: Sequence[str] = (),
-    after_source: str | None = None,
-) -> ClaimedDelivery | None:
-    """Take the delivery that has been due longest; None when nothing is due.
-
-    With `after_source` sources take turns, by their names: that of the next one, whatever waits of others.
-    """
-    row = _take(connection, next_due(now, excluding, after_source=after_source), owner=owner, until=now + lease)
-    if row is None and after_source:
-        row = _take(connection, next_due(now, excluding, after_source=""), owner=owner, until=now + lease)
-    if row is None:
-        return None
-    return ClaimedDelivery(
-        id=row.id,
-        source=row.source,
-        kind=row.kind,
-        headers=row.headers,
-        content=StoredBody(row.body, row.unpacked_bytes),
-        received_at=row.received_at,
-        attempts=row.attempts,
-        tries=row.tries,
-        owner=owner,
-        fence=row.fence,
-    )
-
-
-def _take(connection: Connection, due: Select[tuple[str]], *, owner: str, until: datetime) -> Row[Any] | None:
-    return connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == due.scalar_subquery())
-        .values(owner=owner, lease_until=until, fence=deliveries.c.fence + 1, tries=deliveries.c.tries + 1)
-        .returning(deliveries)
-    ).one_or_none()
-
-
-def still_owned(connection: Connection, claim: ClaimedDelivery) -> bool:
-    """Tell whether this claim holds now; nothing is locked, for facts are written before deliveries are."""
-    held = select(deliveries.c.owner, deliveries.c.fence).where(deliveries.c.id == claim.id)
-    row = connection.execute(held).one_or_none()
-    return row is not None and (row.owner, row.fence) == (claim.owner, claim.fence)
-
-
-def finish(
-    connection: Connection, claim: ClaimedDelivery, *, state: DeliveryState, outcome: str, now: datetime
-) -> bool:
-    """End a delivery; false (and nothing written) when another worker has taken it over."""
-    ended = _owned(claim).values(
-        state=state, outcome=storable(outcome), error=None, owner=None, lease_until=None, ended_at=now
-    )
-    return connection.execute(ended).rowcount == 1
-
-
 def learn_outcome(connection: Connection, delivery_id: str, outcome: str) -> None:
     """Say of a delivery that is done what came of it later; one that is worked off again will say it itself."""
     done = (deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.DONE)
     connection.execute(update(deliveries).where(*done).values(outcome=storable(outcome)[:2000]))
-
-
-def postpone(connection: Connection, claim: ClaimedDelivery, *, due_at: datetime, error: str, counts: bool) -> bool:
-    """Try again later; `counts` when its own content failed. False when another worker has taken it over."""
-    later = _owned(claim).values(
-        due_at=due_at,
-        error=storable(error),
-        attempts=deliveries.c.attempts + (1 if counts else 0),
-        owner=None,
-        lease_until=None,
-    )
-    return connection.execute(later).rowcount == 1
-
-
-def _owned(claim: ClaimedDelivery) -> Update:
-    return update(deliveries).where(
-        deliveries.c.id == claim.id, deliveries.c.owner == claim.owner, deliveries.c.fence == claim.fence
-    )
-
-
-def renew(connection: Connection, claim: ClaimedDelivery, *, now: datetime, lease: timedelta) -> bool:
-    """Prolong the lease; false when the claim no longer holds, also after it was finished or put off."""
-    return connection.execute(_owned(claim).values(lease_until=now + lease)).rowcount == 1
-
-
-def release(connection: Connection, claim: ClaimedDelivery) -> None:
-    """Give a delivery back before its end: whoever takes it is free to, and this claim writes nothing any more."""
-    connection.execute(_owned(claim).values(owner=None, lease_until=None, fence=deliveries.c.fence + 1))
-
-
-def release_all(connection: Connection) -> None:
-    """Clear all leases: for a process that knows itself to be alone."""
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.owner.is_not(None))
-        .values(owner=None, lease_until=None, fence=deliveries.c.fence + 1)
-    )
 
 
 def replay(connection: Connection, delivery_id: str, *, now: datetime) -> bool:

@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 
 from app.db import measures
-from app.db.deliveries import ClaimedDelivery, deliveries
+from app.db.deliveries import deliveries
+from app.db.delivery_claims import ClaimedDelivery
 from app.db.tables import SafeString, insert_absent, metadata, milliseconds
 
 kept_bodies = Table(

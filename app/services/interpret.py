@@ -1,7 +1,7 @@
 """Interpret a kept delivery: write its facts down and mark the lanes that they concern, in one transaction."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid, Refused, Unavailable
 from app.core.facts import TagDeleted
-from app.db import deliveries, kept_bodies, measures
+from app.db import deliveries, delivery_claims, kept_bodies, measures
 from app.db.database import Database
-from app.db.deliveries import ClaimedDelivery, DeliveryState
+from app.db.deliveries import DeliveryState
+from app.db.delivery_claims import ClaimedDelivery
 from app.db.owed_looks import OwedLook
 from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
@@ -45,12 +46,20 @@ class Interpreter:
 
         The registries are asked right after what it says was written down: none of them holds it up.
         """
+        self.ask(self.write_down(claim))
+
+    def ask(self, owed: Sequence[OwedLook]) -> None:
+        """Ask the registries what they owe."""
+        OwedLooks(self.database, self.systems, self.clock, self.on_lanes_due, self.ready).ask(owed)
+
+    def write_down(self, claim: ClaimedDelivery) -> Sequence[OwedLook]:
+        """Write down what a delivery says, or put it off; returns what registries are to be asked because of it."""
         owed: list[OwedLook] = []
         try:
             self._interpret(claim, owed)
         except LostDelivery:
             # Who took it over writes the same facts, or newer ones: ours are rolled back.
-            return
+            return ()
         except Invalid as error:
             self._finish(claim, DeliveryState.UNUSABLE, str(error))
         except Unavailable as error:
@@ -60,9 +69,7 @@ class Interpreter:
         except Exception as error:
             self._put_off(claim, f"{type(error).__name__} while interpreting", counts=True)
             raise
-        else:
-            looks = OwedLooks(self.database, self.systems, self.clock, self.on_lanes_due, self.ready)
-            looks.ask(owed)
+        return owed
 
     def _interpret(self, claim: ClaimedDelivery, owed: list[OwedLook]) -> None:
         source = self.systems.sources.get(claim.source)
@@ -82,7 +89,7 @@ class Interpreter:
         for part in parts:
             # Facts are idempotent: what a process that dies here has written is written once more.
             with self.database.transaction() as connection:
-                if not deliveries.still_owned(connection, claim):
+                if not delivery_claims.still_owned(connection, claim):
                     raise LostDelivery(claim.id)
                 written.append(self._writer(connection, source, claim, now).write(part, self.ready))
         with self.database.transaction() as connection:
@@ -110,7 +117,7 @@ class Interpreter:
         self, connection: Connection, claim: ClaimedDelivery, state: DeliveryState, outcome: str, now: datetime
     ) -> bool:
         """End a delivery, and keep its body where there is room; false when another worker has taken it over."""
-        is_ours = deliveries.finish(connection, claim, state=state, outcome=outcome[:2000], now=now)
+        is_ours = delivery_claims.finish(connection, claim, state=state, outcome=outcome[:2000], now=now)
         if is_ours:
             kept_bodies.keep_within(connection, claim, day_bytes=self.systems.sweeps.bodies_day_bytes, now=now)
         return is_ours

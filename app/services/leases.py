@@ -14,9 +14,9 @@ import structlog
 from sqlalchemy import Connection
 
 from app.core.errors import FluxbridgeError
-from app.db import deliveries, lanes, measures
+from app.db import delivery_claims, lanes, measures
 from app.db.database import Database
-from app.db.deliveries import ClaimedDelivery
+from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
 from app.services.put_off import put_off_delivery, put_off_lane
 from app.services.systems import Clock, Timing
@@ -110,7 +110,7 @@ def _renew(connection: Connection, claim: Claim, *, now: datetime, timing: Timin
         case LaneClaim():
             lanes.renew(connection, claim, now=now, lease=timing.lease)
         case ClaimedDelivery():
-            deliveries.renew(connection, claim, now=now, lease=timing.lease)
+            delivery_claims.renew(connection, claim, now=now, lease=timing.lease)
         case _:
             assert_never(claim)
 
@@ -120,7 +120,7 @@ def _release(connection: Connection, claim: Claim) -> None:
         case LaneClaim():
             lanes.release(connection, claim)
         case ClaimedDelivery():
-            deliveries.release(connection, claim)
+            delivery_claims.release(connection, claim)
         case _:
             assert_never(claim)
 

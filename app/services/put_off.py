@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app.db import deliveries, kept_bodies, lanes, measures
-from app.db.deliveries import ClaimedDelivery, DeliveryState
+from app.db import deliveries, delivery_claims, kept_bodies, lanes, measures
+from app.db.deliveries import DeliveryState
+from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
 from app.services.backoff import backoff
 
@@ -27,11 +28,11 @@ def put_off_delivery(  # noqa: PLR0913 (why, and until when, all named)
     What its own content failed so often (`counts`) is not tried again.
     """
     if counts and claim.attempts + 1 >= _MOST_TRIES:
-        if deliveries.finish(connection, claim, state=DeliveryState.DEAD, outcome=error[:_LONGEST_TOLD], now=now):
+        if delivery_claims.finish(connection, claim, state=DeliveryState.DEAD, outcome=error[:_LONGEST_TOLD], now=now):
             kept_bodies.keep_within(connection, claim, day_bytes=None, now=now)
         return
     delay = min(max(timedelta(seconds=2 ** min(claim.tries, 9)), after), deliveries.LONGEST_DELAY)
-    deliveries.postpone(connection, claim, due_at=now + delay, error=error[:_LONGEST_TOLD], counts=counts)
+    delivery_claims.postpone(connection, claim, due_at=now + delay, error=error[:_LONGEST_TOLD], counts=counts)
     measures.add(connection, "retries", "delivery")
 
 

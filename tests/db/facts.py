@@ -9,8 +9,9 @@ from sqlalchemy import Connection, select
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
 from app.core.promotion.gates import BuildReport
-from app.db import build_reports, catalogue, listed_tags
+from app.db import build_reports, catalogue, delivery_claims, listed_tags
 from app.db.deliveries import NewDelivery
+from app.db.delivery_claims import ClaimedDelivery
 from app.db.inbox import Inbox
 from app.db.listed_tags import TagList
 
@@ -82,3 +83,19 @@ def build(
 def image(tag: str = "1.2.0", digest: str | None = DIGEST) -> Artifact:
     """The shop's image as a build names it."""
     return Artifact("image", IMAGE, tag, digest)
+
+
+def claim_next(
+    connection: Connection,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    excluding: Sequence[str] = (),
+    after_source: str | None = None,
+) -> ClaimedDelivery | None:
+    """Take the delivery that has been due longest."""
+    taken = delivery_claims.claim_some(
+        connection, owner=owner, now=now, lease=lease, most=1, excluding=excluding, after_source=after_source
+    )
+    return taken[0] if taken else None

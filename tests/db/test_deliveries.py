@@ -3,10 +3,11 @@
 import pytest
 
 from app.core.errors import Invalid
-from app.db import deliveries
+from app.db import deliveries, delivery_claims
 from app.db.database import Database
-from app.db.deliveries import ClaimedDelivery, DeliveryState, NewDelivery
-from tests.db.facts import LEASE, MINUTE, NOW, SECOND, delivery
+from app.db.deliveries import DeliveryState, NewDelivery
+from app.db.delivery_claims import ClaimedDelivery
+from tests.db.facts import LEASE, MINUTE, NOW, SECOND, claim_next, delivery
 from tests.db.threads import at_once
 
 
@@ -55,9 +56,9 @@ def test_bodies_come_back_byte_for_byte(database: Database) -> None:
 def test_the_longest_waiting_delivery_is_claimed_first(database: Database) -> None:
     first = _keep(database, delivery("one"))
     with database.transaction() as connection:
-        claim = deliveries.claim_next(connection, owner="a", now=NOW, lease=LEASE)
+        claim = claim_next(connection, owner="a", now=NOW, lease=LEASE)
         assert claim is not None
-        deliveries.postpone(connection, claim, due_at=NOW + MINUTE, error="later", counts=False)
+        delivery_claims.postpone(connection, claim, due_at=NOW + MINUTE, error="later", counts=False)
     second = _keep(database, delivery("two"))
     assert [_claim(database, minutes=2).id for _ in range(2)] == [second, first]
 
@@ -66,8 +67,8 @@ def test_a_claimed_delivery_is_nobody_elses_until_its_lease_ends(database: Datab
     _keep(database, delivery())
     first = _claim(database)
     with database.transaction() as connection:
-        assert deliveries.claim_next(connection, owner="b", now=NOW + LEASE, lease=LEASE) is None
-        later = deliveries.claim_next(connection, owner="b", now=NOW + LEASE + SECOND, lease=LEASE)
+        assert claim_next(connection, owner="b", now=NOW + LEASE, lease=LEASE) is None
+        later = claim_next(connection, owner="b", now=NOW + LEASE + SECOND, lease=LEASE)
     assert later is not None
     assert later.id == first.id
     assert later.fence > first.fence
@@ -84,8 +85,8 @@ def test_who_lost_the_delivery_writes_nothing(database: Database) -> None:
     lost = _claim(database)
     _claim(database, minutes=1)
     with database.transaction() as connection:
-        assert not deliveries.finish(connection, lost, state=DeliveryState.DONE, outcome="mine", now=NOW)
-        assert not deliveries.postpone(connection, lost, due_at=NOW, error="mine", counts=True)
+        assert not delivery_claims.finish(connection, lost, state=DeliveryState.DONE, outcome="mine", now=NOW)
+        assert not delivery_claims.postpone(connection, lost, due_at=NOW, error="mine", counts=True)
         row = deliveries.find(connection, lost.id)
     assert row is not None
     assert (row.state, row.outcome, row.error, row.attempts) == (DeliveryState.WAITING, None, None, 0)
@@ -95,9 +96,11 @@ def test_a_finished_delivery_tells_its_outcome_and_is_not_claimed_again(database
     _keep(database, delivery())
     claim = _claim(database)
     with database.transaction() as connection:
-        assert deliveries.finish(connection, claim, state=DeliveryState.DONE, outcome="facts: \0 ImagePushed", now=NOW)
+        assert delivery_claims.finish(
+            connection, claim, state=DeliveryState.DONE, outcome="facts: \0 ImagePushed", now=NOW
+        )
         row = deliveries.find(connection, claim.id)
-        assert deliveries.claim_next(connection, owner="b", now=NOW + MINUTE, lease=LEASE) is None
+        assert claim_next(connection, owner="b", now=NOW + MINUTE, lease=LEASE) is None
     assert row is not None
     assert (row.state, row.outcome, row.ended_at) == (
         DeliveryState.DONE,
@@ -111,7 +114,7 @@ def test_what_is_put_off_counts_only_when_it_should(database: Database) -> None:
     for minute, counts in ((0, False), (2, True)):
         claim = _claim(database, minutes=minute)
         with database.transaction() as connection:
-            assert deliveries.postpone(
+            assert delivery_claims.postpone(
                 connection, claim, due_at=NOW + (minute + 1) * MINUTE, error="no registry", counts=counts
             )
     again = _claim(database, minutes=4)
@@ -122,18 +125,18 @@ def test_a_process_that_is_alone_takes_everything_back(database: Database) -> No
     _keep(database, delivery())
     before = _claim(database)
     with database.transaction() as connection:
-        deliveries.release_all(connection)
+        delivery_claims.release_all(connection)
     after = _claim(database)
     assert after.id == before.id
     with database.transaction() as connection:
-        assert not deliveries.finish(connection, before, state=DeliveryState.DONE, outcome="", now=NOW)
+        assert not delivery_claims.finish(connection, before, state=DeliveryState.DONE, outcome="", now=NOW)
 
 
 def test_a_dead_delivery_can_be_replayed(database: Database) -> None:
     _keep(database, delivery())
     claim = _claim(database)
     with database.transaction() as connection:
-        deliveries.finish(connection, claim, state=DeliveryState.DEAD, outcome="poison", now=NOW)
+        delivery_claims.finish(connection, claim, state=DeliveryState.DEAD, outcome="poison", now=NOW)
         assert deliveries.replay(connection, claim.id, now=NOW)
         assert not deliveries.replay(connection, "unknown", now=NOW)
     assert _claim(database).id == claim.id
@@ -179,7 +182,7 @@ def _keep(database: Database, new: NewDelivery) -> str:
 
 def _claim(database: Database, *, minutes: int = 0) -> ClaimedDelivery:
     with database.transaction() as connection:
-        claim = deliveries.claim_next(connection, owner="a", now=NOW + minutes * MINUTE, lease=LEASE)
+        claim = claim_next(connection, owner="a", now=NOW + minutes * MINUTE, lease=LEASE)
     assert claim is not None
     return claim
 
@@ -190,7 +193,35 @@ def test_sources_take_turns_however_much_one_of_them_sent(database: Database) ->
         deliveries.keep_all(connection, [delivery("one", source="registry"), delivery("another", source="registry")])
         served, last = list[str](), ""
         for _ in range(5):
-            claim = deliveries.claim_next(connection, owner="a", now=NOW, lease=LEASE, after_source=last)
+            claim = claim_next(connection, owner="a", now=NOW, lease=LEASE, after_source=last)
             assert claim is not None
             served.append(last := claim.source)
     assert served == ["ci", "registry", "ci", "registry", "ci"]
+
+
+def _claim_some(database: Database, most: int, *, after_source: str | None = None) -> list[str]:
+    with database.transaction() as connection:
+        claims = delivery_claims.claim_some(
+            connection, owner="a", now=NOW + MINUTE, lease=LEASE, most=most, after_source=after_source
+        )
+        rows = [deliveries.find(connection, one.id) for one in claims]
+    return [row.external_id for row in rows if row is not None]
+
+
+def test_several_are_claimed_at_once_in_the_order_of_their_waiting(database: Database) -> None:
+    for number in range(5):
+        _keep(database, delivery(str(number), received_at=NOW + number * SECOND))
+    assert [_claim_some(database, 3) for _ in range(3)] == [["0", "1", "2"], ["3", "4"], []]
+
+
+def test_no_more_are_claimed_at_once_than_there_is_room_for(database: Database) -> None:
+    for number, size in enumerate([2_000_000, 400_000, 400_000, 400_000, 1]):
+        _keep(database, delivery(str(number), body=b"x" * size, received_at=NOW + number * SECOND))
+    assert [_claim_some(database, 8) for _ in range(3)] == [["0"], ["1", "2"], ["3", "4"]]
+
+
+def test_of_several_at_once_the_next_source_comes_first(database: Database) -> None:
+    for number, source in enumerate(["a", "a", "b", "b", "c"]):
+        _keep(database, delivery(str(number), source=source, received_at=NOW + number * SECOND))
+    assert _claim_some(database, 3, after_source="a") == ["2", "3", "4"]
+    assert _claim_some(database, 3, after_source="c") == ["0", "1"]

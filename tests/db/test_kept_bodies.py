@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from app.db import deliveries, kept_bodies, measures
+from app.db import deliveries, delivery_claims, kept_bodies, measures
 from app.db.database import Database
 from app.db.deliveries import DeliveryRow, DeliveryState
-from tests.db.facts import LEASE, MINUTE, NOW, delivery
+from tests.db.facts import LEASE, MINUTE, NOW, claim_next, delivery
 from tests.db.threads import at_once
 
 DAY = timedelta(days=1)
@@ -32,10 +32,10 @@ def end(
 def end_next(database: Database, state: DeliveryState = DeliveryState.DONE) -> DeliveryRow:
     now = NOW + 30 * DAY
     with database.transaction() as connection:
-        claim = deliveries.claim_next(connection, owner="w", now=now, lease=LEASE)
+        claim = claim_next(connection, owner="w", now=now, lease=LEASE)
         assert claim is not None
     with database.transaction() as connection:
-        assert deliveries.finish(connection, claim, state=state, outcome="", now=now)
+        assert delivery_claims.finish(connection, claim, state=state, outcome="", now=now)
         day_bytes = None if state is DeliveryState.DEAD else A_DAY
         kept_bodies.keep_within(connection, claim, day_bytes=day_bytes, now=now)
         row = deliveries.find(connection, claim.id)

@@ -21,11 +21,12 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, delete, select
 
-from app.db import deliveries, lanes
+from app.db import deliveries, delivery_claims, lanes
 from app.db.database import Database
-from app.db.deliveries import ClaimedDelivery, DeliveryState
+from app.db.deliveries import DeliveryState
+from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
-from tests.db.facts import LEASE, NOW, SECOND, delivery
+from tests.db.facts import LEASE, NOW, SECOND, claim_next, delivery
 from tests.faults.extent import ROUNDS, timeout
 
 pytestmark = timeout
@@ -42,7 +43,7 @@ class LaneMachine(RuleBasedStateMachine):
     """Workers that claim, renew, end, fail, forget and wake late; the newest claim of a row is the one that counts."""
 
     lane_claims: Bundle[LaneClaim] = Bundle("lane_claims")
-    delivery_claims: Bundle[ClaimedDelivery] = Bundle("delivery_claims")
+    claimed_deliveries: Bundle[ClaimedDelivery] = Bundle("claimed_deliveries")
 
     def __init__(self, database: Database) -> None:
         super().__init__()
@@ -90,11 +91,11 @@ class LaneMachine(RuleBasedStateMachine):
         self.holders[claim.key] = claim
         return claim
 
-    @rule(target=delivery_claims, worker=_WORKERS)
+    @rule(target=claimed_deliveries, worker=_WORKERS)
     def a_delivery_is_claimed(self, worker: str) -> Any:
         free = [key for key in self.before if key not in _KEYS and self._is_free(key)]
         with self.database.transaction() as connection:
-            claim = deliveries.claim_next(connection, owner=worker, now=self.now, lease=LEASE)
+            claim = claim_next(connection, owner=worker, now=self.now, lease=LEASE)
         assert (claim is not None) == bool(free), f"free are {free}, claimed was {claim}"
         if claim is None:
             return multiple()
@@ -131,33 +132,34 @@ class LaneMachine(RuleBasedStateMachine):
     def a_worker_with_a_lane_is_killed(self, claim: LaneClaim) -> None:
         """Nobody writes for this claim any more; the lease is all that is left of it."""
 
-    @rule(claim=delivery_claims, state=st.sampled_from([DeliveryState.DONE, DeliveryState.DEAD]))
+    @rule(claim=claimed_deliveries, state=st.sampled_from([DeliveryState.DONE, DeliveryState.DEAD]))
     def a_delivery_is_finished(self, claim: ClaimedDelivery, state: DeliveryState) -> None:
-        if self._act(claim, lambda one: deliveries.finish(one, claim, state=state, outcome="told", now=self.now)):
+        if self._act(claim, lambda one: delivery_claims.finish(one, claim, state=state, outcome="told", now=self.now)):
             self.ended[claim.id] = state
             del self.holders[claim.id]
 
-    @rule(claim=delivery_claims, wait=_LATER, counts=st.booleans())
+    @rule(claim=claimed_deliveries, wait=_LATER, counts=st.booleans())
     def a_delivery_is_put_off(self, claim: ClaimedDelivery, wait: timedelta, *, counts: bool) -> None:
         if self._act(
-            claim, lambda one: deliveries.postpone(one, claim, due_at=self.now + wait, error="later", counts=counts)
+            claim,
+            lambda one: delivery_claims.postpone(one, claim, due_at=self.now + wait, error="later", counts=counts),
         ):
             del self.holders[claim.id]
 
-    @rule(claim=delivery_claims)
+    @rule(claim=claimed_deliveries)
     def a_delivery_is_renewed(self, claim: ClaimedDelivery) -> None:
-        self._act(claim, lambda connection: deliveries.renew(connection, claim, now=self.now, lease=LEASE))
+        self._act(claim, lambda connection: delivery_claims.renew(connection, claim, now=self.now, lease=LEASE))
 
-    @rule(claim=delivery_claims)
+    @rule(claim=claimed_deliveries)
     def a_delivery_is_given_back(self, claim: ClaimedDelivery) -> None:
-        if self._act(claim, partial(deliveries.release, claim=claim), is_told=False):
+        if self._act(claim, partial(delivery_claims.release, claim=claim), is_told=False):
             del self.holders[claim.id]
 
-    @rule(claim=consumes(delivery_claims))
+    @rule(claim=consumes(claimed_deliveries))
     def a_worker_with_a_delivery_is_killed(self, claim: ClaimedDelivery) -> None:
         """As for a lane."""
 
-    @rule(claim=delivery_claims)
+    @rule(claim=claimed_deliveries)
     def a_person_replays(self, claim: ClaimedDelivery) -> None:
         with self.database.transaction() as connection:
             is_again = deliveries.replay(connection, claim.id, now=self.now)
@@ -168,7 +170,7 @@ class LaneMachine(RuleBasedStateMachine):
     @rule()
     def the_only_process_starts_anew(self) -> None:
         with self.database.transaction() as connection:
-            deliveries.release_all(connection)
+            delivery_claims.release_all(connection)
             lanes.release_all(connection)
         self.holders.clear()
 
@@ -193,8 +195,8 @@ class LaneMachine(RuleBasedStateMachine):
         """Once all workers are gone, one that comes long after ends everything that was ever kept or wanted."""
         self.now += 3 * LEASE
         with self.database.transaction() as connection:
-            while claim := deliveries.claim_next(connection, owner="last", now=self.now, lease=LEASE):
-                assert deliveries.finish(connection, claim, state=DeliveryState.DONE, outcome="", now=self.now)
+            while claim := claim_next(connection, owner="last", now=self.now, lease=LEASE):
+                assert delivery_claims.finish(connection, claim, state=DeliveryState.DONE, outcome="", now=self.now)
             while run := lanes.claim_due(connection, owner="last", now=self.now, lease=LEASE):
                 assert self._settle(connection, run, None)
                 self.noted[run.key] = run.wanted

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.sql.dml import Update
 
-from app.db import deliveries, kept_bodies, lanes, owed_looks, schedules
+from app.db import deliveries, delivery_claims, kept_bodies, lanes, owed_looks, schedules
 from app.db.database import Database
-from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, delivery
+from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, claim_next, delivery
 
 pytestmark = pytest.mark.new_database
 
@@ -29,9 +29,13 @@ def _much_is_kept(database: Database) -> None:
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        pytest.param(deliveries.next_due(NOW), "ix_deliveries_state_due_at", id="the next delivery"),
         pytest.param(
-            deliveries.next_due(NOW, after_source="ci"),
+            delivery_claims.LONGEST_DUE.params(now=NOW, excluding=[], most=8),
+            "ix_deliveries_state_due_at",
+            id="the next deliveries",
+        ),
+        pytest.param(
+            delivery_claims.NEXT_SOURCES.params(now=NOW, excluding=[], most=8, after="ci"),
             "ix_deliveries_state_source_due_at",
             id="the next source's delivery",
         ),
@@ -56,5 +60,5 @@ def _plan(connection: Connection, query: Select[tuple[str]] | Update) -> str:
 
 def test_nothing_due_is_claimed(database: Database) -> None:
     with database.transaction() as connection:
-        assert deliveries.claim_next(connection, owner="a", now=NOW, lease=LEASE) is None
+        assert claim_next(connection, owner="a", now=NOW, lease=LEASE) is None
         assert lanes.claim_due(connection, owner="a", now=NOW, lease=LEASE) is None

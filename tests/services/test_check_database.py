@@ -13,7 +13,16 @@ from sqlalchemy import Connection, text
 
 from app.core.policies.spec import PolicySpec, SemVer
 from app.core.ports import PullRequestState
-from app.db import catalogue, deliveries, invariants, promotions, pull_requests, pushed_heads, selections
+from app.db import (
+    catalogue,
+    deliveries,
+    delivery_claims,
+    invariants,
+    promotions,
+    pull_requests,
+    pushed_heads,
+    selections,
+)
 from app.db.database import Database
 from app.db.deliveries import DeliveryState, NewDelivery
 from app.db.invariants import Violation
@@ -21,6 +30,7 @@ from app.db.promotions import NewPromotion, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.check_database import check_database, check_page
+from tests.db.facts import claim_next
 from tests.services.history import IMAGE, LANE, NOW, POLICY, write_history
 
 LEASE = timedelta(seconds=30)
@@ -35,10 +45,10 @@ def database(database: Database) -> Database:
         write_history(connection)
         for number in range(3):
             deliveries.keep(connection, _delivery(str(number)))
-        claim = deliveries.claim_next(connection, owner="w", now=NOW, lease=LEASE)
+        claim = claim_next(connection, owner="w", now=NOW, lease=LEASE)
         assert claim is not None
-        deliveries.finish(connection, claim, state=DeliveryState.DONE, outcome="no facts", now=NOW)
-        assert deliveries.claim_next(connection, owner="w", now=NOW, lease=LEASE) is not None
+        delivery_claims.finish(connection, claim, state=DeliveryState.DONE, outcome="no facts", now=NOW)
+        assert claim_next(connection, owner="w", now=NOW, lease=LEASE) is not None
         catalogue.lock(connection, [IMAGE], NOW)
         selections.store(connection, IMAGE, PolicySpec(SemVer("1.x")), None)
         _propose(connection)

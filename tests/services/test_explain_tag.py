@@ -9,10 +9,11 @@ import pytest
 from app.core.errors import Invalid
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
-from app.db import builds, deliveries, owed_looks
+from app.db import builds, deliveries, delivery_claims, owed_looks
 from app.db.database import Database
 from app.db.deliveries import DeliveryState, NewDelivery
 from app.services.explain_tag import TagStory, explain_tag_everywhere
+from tests.db.facts import claim_next
 from tests.end_to_end.bridge import deployment, fleet, policy
 from tests.services.lanes import IMAGE, NOW, Lane, digest
 
@@ -128,10 +129,10 @@ def test_a_delivery_that_was_not_taken_at_its_word_is_named(
     new = NewDelivery(source="ci", kind="jenkins", external_id="x", headers={}, body=b"{}", received_at=NOW)
     with lane.database.transaction() as connection:
         kept = deliveries.keep(connection, new)
-        claim = deliveries.claim_next(connection, owner="w", now=NOW, lease=timedelta(minutes=1))
+        claim = claim_next(connection, owner="w", now=NOW, lease=timedelta(minutes=1))
         assert claim is not None
         outcome = f"ignored: source ci may not speak for image {image}"
-        deliveries.finish(connection, claim, state=DeliveryState.DONE, outcome=outcome, now=NOW)
+        delivery_claims.finish(connection, claim, state=DeliveryState.DONE, outcome=outcome, now=NOW)
     found = _asked(lane, "1.1.0")
     assert [(one.delivery, one.what) for one in found.left_out] == ([(kept, f"done: {outcome}")] if is_named else [])
 

@@ -13,7 +13,9 @@ from app.core.errors import Unavailable
 from app.core.facts import BuildFinished, BuildResult
 from app.core.ports import BuildSeen, Jenkins
 from app.db import deliveries
-from app.db.deliveries import ClaimedDelivery, DeliveryRow, DeliveryState
+from app.db.deliveries import DeliveryRow, DeliveryState
+from app.db.delivery_claims import ClaimedDelivery
+from tests.db.facts import claim_next
 from tests.servers.jenkins import Odd, build_body
 from tests.services.webhooks import (
     LEASE,
@@ -61,7 +63,7 @@ def claim_when_due(site: Site, row: DeliveryRow) -> ClaimedDelivery:
     """Take a delivery that was put off, and not before its time."""
     with site.database.transaction() as connection:
         early = row.due_at - timedelta(seconds=1)
-        assert deliveries.claim_next(connection, owner="early", now=early, lease=LEASE) is None
+        assert claim_next(connection, owner="early", now=early, lease=LEASE) is None
     site.now = row.due_at
     return site.claim()
 

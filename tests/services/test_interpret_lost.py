@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.db import deliveries
+from app.db import delivery_claims
 from app.db.deliveries import DeliveryState
 from tests.services.webhooks import Site, digest_of, envelope, push_event
 
@@ -16,7 +16,7 @@ def test_a_delivery_that_was_given_back_meanwhile_leaves_no_facts(site: Site, co
     site.keep("registry", envelope(*(push_event(tag, digest_of(tag)) for tag in tags(count))))
     claim = site.claim()
     with site.database.transaction() as connection:
-        deliveries.release(connection, claim)
+        delivery_claims.release(connection, claim)
     before, wakes = site.facts(), site.wakes
     site.interpreter().interpret(claim)
     assert site.facts() == before

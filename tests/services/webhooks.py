@@ -22,7 +22,8 @@ from app.core.promotion.consent import is_candidate
 from app.db import builds, catalogue, deliveries, lanes, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database
-from app.db.deliveries import ClaimedDelivery, DeliveryRow, NewDelivery
+from app.db.deliveries import DeliveryRow, NewDelivery
+from app.db.delivery_claims import ClaimedDelivery
 from app.demo.registry import DemoRegistry
 from app.senders.sender import Keys, Origin
 from app.services.interpret import Interpreter
@@ -30,7 +31,7 @@ from app.services.judge_policies import Judge
 from app.services.keep_selections import states_of_all
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import ConfigRepo, Source, Systems
-from tests.db.facts import reports_of
+from tests.db.facts import claim_next, reports_of
 from tests.servers.jenkins import JenkinsServer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -87,7 +88,7 @@ class Site:
     def claim(self, owner: str = "tests") -> ClaimedDelivery:
         """Take the delivery that is due."""
         with self.database.transaction() as connection:
-            claim = deliveries.claim_next(connection, owner=owner, now=self.now, lease=LEASE)
+            claim = claim_next(connection, owner=owner, now=self.now, lease=LEASE)
         assert claim is not None
         return claim
 

@@ -21,6 +21,7 @@ from app.services.read_status import Status, read_status
 from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Source, Systems
 from app.services.views import StageView, StandingView
+from tests.db.facts import claim_next
 from tests.end_to_end.bridge import fleet
 from tests.services.lanes import LEASE, Lane
 
@@ -115,7 +116,7 @@ class Fleet:
         """Work off the delivery that is due."""
         database, now = self.lane.database, self.lane.now
         with database.transaction() as connection:
-            claim = deliveries.claim_next(connection, owner="tests", now=now, lease=LEASE)
+            claim = claim_next(connection, owner="tests", now=now, lease=LEASE)
         assert claim is not None
         Interpreter(database, self.lane.systems, lambda: now, lambda: None, ReadyPolicies()).interpret(claim)
 

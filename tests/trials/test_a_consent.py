@@ -8,11 +8,11 @@ import pytest
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.promotion.rules import read_rules
 from app.core.promotion.rules_document import InvalidRules
-from app.db import builds, deliveries, policies
+from app.db import builds, deliveries, delivery_claims, policies
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.services.explain_policy import Question, explain_policy
-from tests.db.facts import delivery
+from tests.db.facts import claim_next, delivery
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LEASE, Lane, digest
 
@@ -134,9 +134,9 @@ def test_a_push_is_explained_by_the_reports_of_it_that_were_left_out(tmp_path: P
     for number, said in enumerate([outcome, outcome.replace("1.1.0", "1.1.0-rc.1"), "facts: BuildFinished"]):
         with database.transaction() as connection:
             deliveries.keep(connection, delivery(str(number)))
-            claim = deliveries.claim_next(connection, owner="tests", now=lane.now, lease=LEASE)
+            claim = claim_next(connection, owner="tests", now=lane.now, lease=LEASE)
             assert claim is not None
-            deliveries.finish(connection, claim, state=DeliveryState.DONE, outcome=said, now=lane.now)
+            delivery_claims.finish(connection, claim, state=DeliveryState.DONE, outcome=said, now=lane.now)
     question = Question(namespace="flux-system", name="app", push=f"{IMAGE}:1.1.0")
     notes = explain_policy(database, lane.systems, question, scans=lane.scans, now=lane.now).notes
     assert [note.partition("UTC: ")[2] for note in notes] == [outcome]

@@ -9,7 +9,7 @@ from app.db.clock import SharedClock
 from app.db.database import Database
 from app.services.systems import Systems
 from app.worker import Workers
-from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, delivery
+from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, claim_next, delivery
 from tests.services.webhooks import digest_of
 
 AHEAD = timedelta(hours=2)
@@ -55,7 +55,7 @@ def test_what_came_while_the_clock_was_ahead_is_worked_off_once_it_is_right(work
     own.pass_by(MINUTE)
     workers._heed_clock()
     with workers.database.transaction() as connection:
-        claim = deliveries.claim_next(connection, owner="w", now=own.now, lease=LEASE)
+        claim = claim_next(connection, owner="w", now=own.now, lease=LEASE)
     assert claim is not None
     assert claim.received_at == own.now
 
@@ -64,7 +64,7 @@ def test_what_another_process_kept_with_a_clock_ahead_is_worked_off_too(workers:
     keep(workers.database, "elsewhere", own.now + AHEAD)
     workers._heed_clock()
     with workers.database.transaction() as connection:
-        assert deliveries.claim_next(connection, owner="w", now=own.now, lease=LEASE) is not None
+        assert claim_next(connection, owner="w", now=own.now, lease=LEASE) is not None
 
 
 def test_what_is_put_off_by_rights_keeps_its_time(workers: Workers, own: Own) -> None:
@@ -77,7 +77,7 @@ def test_what_is_put_off_by_rights_keeps_its_time(workers: Workers, own: Own) ->
     workers._heed_clock()
     with workers.database.transaction() as connection:
         clock_jumps.correct(connection, own.now, most_ahead=timedelta(hours=1))
-        assert deliveries.claim_next(connection, owner="w", now=own.now, lease=LEASE) is None
+        assert claim_next(connection, owner="w", now=own.now, lease=LEASE) is None
         assert lanes.claim_due(connection, owner="w", now=own.now, lease=LEASE) is None
         assert set(forge_budgets.blocked(connection, own.now)) == {"github"}
 

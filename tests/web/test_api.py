@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import text
 
-from app.db import deliveries
+from app.db import deliveries, delivery_claims
 from app.db.deliveries import DeliveryState, NewDelivery
 from app.db.pages import encode_cursor
-from tests.db.facts import record_listing
+from tests.db.facts import claim_next, record_listing
 from tests.services.history import DIGEST, IMAGE, NOW, History, settle_with_plan, write_history
 from tests.web.site import OPERATE, READ, Site
 
@@ -47,9 +47,9 @@ def test_deliveries_are_narrowed_by_source_and_state(site: Site) -> None:
 def test_a_replayed_delivery_waits_again_and_the_workers_are_woken(site: Site) -> None:
     delivery = keep(site, 1)
     with site.database.transaction() as connection:
-        claim = deliveries.claim_next(connection, owner="w", now=NOW.replace(hour=9), lease=NOW - NOW.replace(hour=7))
+        claim = claim_next(connection, owner="w", now=NOW.replace(hour=9), lease=NOW - NOW.replace(hour=7))
         assert claim is not None
-        deliveries.finish(connection, claim, state=DeliveryState.DONE, outcome="no facts", now=NOW)
+        delivery_claims.finish(connection, claim, state=DeliveryState.DONE, outcome="no facts", now=NOW)
     assert site.get(f"/deliveries/{delivery}").json()["state"] == "done"
     assert site.post(f"/deliveries/{delivery}/replay").json()["state"] == "waiting"
     assert site.woken.wait(5)
@@ -58,7 +58,7 @@ def test_a_replayed_delivery_waits_again_and_the_workers_are_woken(site: Site) -
 def test_a_delivery_that_is_being_interpreted_is_not_replayed(site: Site) -> None:
     delivery = keep(site, 1)
     with site.database.transaction() as connection:
-        deliveries.claim_next(connection, owner="w", now=NOW.replace(hour=9), lease=NOW - NOW.replace(hour=7))
+        claim_next(connection, owner="w", now=NOW.replace(hour=9), lease=NOW - NOW.replace(hour=7))
     assert site.post(f"/deliveries/{delivery}/replay").status_code == 409
 
 

@@ -1,0 +1,173 @@
+"""Claims: which worker may work off a delivery, until when, and what became of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Update, bindparam, func, or_, select, update
+from sqlalchemy.engine import Row
+
+from app.db.deliveries import DeliveryState, deliveries
+from app.db.delivery_bodies import StoredBody, unpack
+from app.db.tables import storable
+
+_ROOM = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedDelivery:
+    """A delivery that one worker may work off until its lease ends; `kind` is that of its source when it was kept."""
+
+    id: str
+    source: str
+    kind: str
+    headers: Mapping[str, str]
+    content: StoredBody
+    received_at: datetime
+    attempts: int
+    tries: int
+    owner: str
+    fence: int
+
+    @property
+    def body(self) -> bytes:
+        """The body as it came. Raises DamagedBody."""
+        return unpack(self.content)
+
+
+_WAITING = select(deliveries.c.id, func.length(deliveries.c.body).label("size")).where(
+    deliveries.c.state == DeliveryState.WAITING,
+    deliveries.c.due_at <= bindparam("now"),
+    or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < bindparam("now")),
+    deliveries.c.id.not_in(bindparam("excluding", expanding=True)),
+)
+LONGEST_DUE = (
+    _WAITING.order_by(deliveries.c.due_at, deliveries.c.id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+"""The query for what has been due longest and nobody works on; takes `now`, `excluding` (ids) and `most`."""
+NEXT_SOURCES = (
+    _WAITING.where(deliveries.c.source > bindparam("after"))
+    .order_by(deliveries.c.source, deliveries.c.due_at, deliveries.c.id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+"""The same of the first sources that come `after` one by name and have some."""
+_TAKE = (
+    update(deliveries)
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        owner=bindparam("by"),
+        lease_until=bindparam("until"),
+        fence=deliveries.c.fence + 1,
+        tries=deliveries.c.tries + 1,
+    )
+    .returning(deliveries)
+)
+
+
+def claim_some(  # noqa: PLR0913 (all named)
+    connection: Connection,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    most: int,
+    excluding: Sequence[str] = (),
+    after_source: str | None = None,
+) -> Sequence[ClaimedDelivery]:
+    """Take the deliveries that have been due longest, at most so many and a MiB of them as they are stored.
+
+    With `after_source` sources take turns, by their names: those of the next one first, whatever waits of others.
+    """
+    asked = {"now": now, "excluding": excluding, "most": most}
+    if after_source is None:
+        due = connection.execute(LONGEST_DUE, asked).all()
+    else:
+        due = connection.execute(NEXT_SOURCES, {**asked, "after": after_source}).all()
+        if not due and after_source:
+            due = connection.execute(NEXT_SOURCES, {**asked, "after": ""}).all()
+    ids = _small_enough(due)
+    if not ids:
+        return ()
+    taken = connection.execute(_TAKE, {"ids": ids, "by": owner, "until": now + lease})
+    rows = {row.id: row for row in taken}
+    return [_claim(rows[one], owner) for one in ids]
+
+
+def _small_enough(due: Sequence[Any]) -> list[str]:
+    """The first of them, and as many more as there is room for."""
+    sizes = accumulate(row.size for row in due)
+    return [row.id for number, (row, size) in enumerate(zip(due, sizes, strict=True)) if not number or size <= _ROOM]
+
+
+def _claim(row: Row[Any], owner: str) -> ClaimedDelivery:
+    return ClaimedDelivery(
+        id=row.id,
+        source=row.source,
+        kind=row.kind,
+        headers=row.headers,
+        content=StoredBody(row.body, row.unpacked_bytes),
+        received_at=row.received_at,
+        attempts=row.attempts,
+        tries=row.tries,
+        owner=owner,
+        fence=row.fence,
+    )
+
+
+def still_owned(connection: Connection, claim: ClaimedDelivery) -> bool:
+    """Tell whether this claim holds now; nothing is locked, for facts are written before deliveries are."""
+    held = select(deliveries.c.owner, deliveries.c.fence).where(deliveries.c.id == claim.id)
+    row = connection.execute(held).one_or_none()
+    return row is not None and (row.owner, row.fence) == (claim.owner, claim.fence)
+
+
+def finish(
+    connection: Connection, claim: ClaimedDelivery, *, state: DeliveryState, outcome: str, now: datetime
+) -> bool:
+    """End a delivery; false (and nothing written) when another worker has taken it over."""
+    ended = _owned(claim).values(
+        state=state, outcome=storable(outcome), error=None, owner=None, lease_until=None, ended_at=now
+    )
+    return connection.execute(ended).rowcount == 1
+
+
+def postpone(connection: Connection, claim: ClaimedDelivery, *, due_at: datetime, error: str, counts: bool) -> bool:
+    """Try again later; `counts` when its own content failed. False when another worker has taken it over."""
+    later = _owned(claim).values(
+        due_at=due_at,
+        error=storable(error),
+        attempts=deliveries.c.attempts + (1 if counts else 0),
+        owner=None,
+        lease_until=None,
+    )
+    return connection.execute(later).rowcount == 1
+
+
+def _owned(claim: ClaimedDelivery) -> Update:
+    return update(deliveries).where(
+        deliveries.c.id == claim.id, deliveries.c.owner == claim.owner, deliveries.c.fence == claim.fence
+    )
+
+
+def renew(connection: Connection, claim: ClaimedDelivery, *, now: datetime, lease: timedelta) -> bool:
+    """Prolong the lease; false when the claim no longer holds, also after it was finished or put off."""
+    return connection.execute(_owned(claim).values(lease_until=now + lease)).rowcount == 1
+
+
+def release(connection: Connection, claim: ClaimedDelivery) -> None:
+    """Give a delivery back before its end: whoever takes it is free to, and this claim writes nothing any more."""
+    connection.execute(_owned(claim).values(owner=None, lease_until=None, fence=deliveries.c.fence + 1))
+
+
+def release_all(connection: Connection) -> None:
+    """Clear all leases: for a process that knows itself to be alone."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.owner.is_not(None))
+        .values(owner=None, lease_until=None, fence=deliveries.c.fence + 1)
+    )
