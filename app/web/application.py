@@ -27,6 +27,7 @@ def create_web(parts: WebParts) -> FastAPI:
         parts.clock,
         applied_within=parts.systems.timing.applied_within,
         within_s=parts.database_within_s,
+        monotonic=parts.monotonic,
     )
     registry.register(status)
     intake = Intake(parts.intake, lambda: parts.inbox.held_bytes, sources=len(parts.systems.sources))

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
@@ -67,12 +67,21 @@ def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
 class LastStatus(Collector):
     """Gauges over the state of the database as it was last read, and how long ago that was."""
 
-    def __init__(self, database: Database, clock: Clock, *, applied_within: timedelta, within_s: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        applied_within: timedelta,
+        within_s: float,
+        monotonic: Callable[[], float],
+    ) -> None:
         ask = partial(read_status, database, clock, applied_within=applied_within)
         self._reading = Fresh(ask, for_s=0, name="status")
         self._within_s, self._troubles = within_s, Troubles()
         self._status: Status | None = None
-        self._read_at = time.monotonic()
+        self._monotonic = monotonic
+        self._read_at = monotonic()
 
     async def read(self) -> None:
         """Read it again, where the database answers in time."""
@@ -84,7 +93,7 @@ class LastStatus(Collector):
             self._troubles.note(_READING, error)
         else:
             self._troubles.went_well(_READING)
-            self._read_at = time.monotonic()
+            self._read_at = self._monotonic()
 
     def describe(self) -> Iterator[Metric]:
         """Name nothing beforehand."""
@@ -93,7 +102,7 @@ class LastStatus(Collector):
     def collect(self) -> Iterator[Metric]:
         """What was read last, nothing where nothing was; and its age, without a reading that of this process."""
         told = "How long ago the database told what the other metrics say of it"
-        yield _one("fluxbridge_status_age_seconds", told, time.monotonic() - self._read_at)
+        yield _one("fluxbridge_status_age_seconds", told, self._monotonic() - self._read_at)
         if self._status is not None:
             yield from _gauges(self._status)
             yield from _counters(self._status)

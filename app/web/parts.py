@@ -1,5 +1,6 @@
 """What the web application is put together from, and how its endpoints come by it."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, cast
@@ -46,6 +47,7 @@ class WebParts:
     intake: IntakeLimits = field(default_factory=IntakeLimits)
     database_within_s: float = 2.0
     metrics_fresh_s: float = 1.0
+    monotonic: Callable[[], float] = time.monotonic
 
 
 async def parts_of(request: Request) -> WebParts:
