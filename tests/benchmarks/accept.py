@@ -29,7 +29,7 @@ class Bars:
     p99_ms: float
 
 
-BARS = {"SQLite": Bars(0.12, 100), "PostgreSQL": Bars(0.08, 250)}
+BARS = {"SQLite": Bars(0.12, 100), "PostgreSQL": Bars(0.08, 250), "PgBouncer": Bars(0.08, 250)}
 
 
 def measure_idle(site: Site) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.site import durable_postgres
+from tests.benchmarks.site import durable_postgres, pooled_postgres
 
-KINDS = ("SQLite", "PostgreSQL")
+KINDS = ("SQLite", "PostgreSQL", "PgBouncer")
 Figures = dict[str, dict[str, Any]]
 Bar = tuple[str, bool]
 
@@ -18,7 +18,8 @@ Bar = tuple[str, bool]
 @contextmanager
 def database_of(kind: str) -> Iterator[str]:
     """The URL of an empty database."""
-    with durable_postgres() if kind == "PostgreSQL" else nullcontext("sqlite") as url:
+    opened = {"PostgreSQL": durable_postgres, "PgBouncer": pooled_postgres}.get(kind)
+    with opened() if opened is not None else nullcontext("sqlite") as url:
         yield url
 
 

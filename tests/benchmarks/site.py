@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from sqlalchemy import make_url
 
 from app.clients.forges.local import LocalForge
 from app.compose import utc_now
@@ -35,9 +36,10 @@ from tests.end_to_end.bridge import (
     registry_event,
     signed,
 )
-from tests.parts import require_package
+from tests.parts import require_package, require_program
 from tests.servers.bare_repository import BareRepository
-from tests.servers.postgres import running_postgres
+from tests.servers.pgbouncer import running_pgbouncer
+from tests.servers.postgres import Postgres, running_postgres
 
 Found = TypeVar("Found")
 _LONGEST_START_S = 30.0
@@ -217,6 +219,17 @@ def durable_postgres() -> Iterator[str]:
         database.migrate()
         database.close()
         yield url
+
+
+@contextmanager
+def pooled_postgres() -> Iterator[str]:
+    """The same through a PgBouncer in transaction mode, of which each process gets twenty connections at most."""
+    program = require_program("pgbouncer", "apt-get install pgbouncer")
+    with durable_postgres() as url:
+        direct = make_url(url)
+        assert direct.port is not None
+        with running_pgbouncer(program, Postgres(direct.port), pool_size=20) as pooled:
+            yield pooled.url(direct.database or "")
 
 
 def wait_for(what: str, look: Callable[[], Found | None], *, within_s: float = _LONGEST_START_S) -> Found:

@@ -14,8 +14,8 @@ _PATIENCE_S = 20.0
 
 
 @contextmanager
-def running_pgbouncer(program: str, postgres: Postgres) -> Iterator[Postgres]:
-    """Start one that gives each transaction whichever of two connections is free; stopped at the end."""
+def running_pgbouncer(program: str, postgres: Postgres, *, pool_size: int = 2) -> Iterator[Postgres]:
+    """Start one that gives each transaction whichever of its few connections is free; stopped at the end."""
     account = Account.fitting()
     with tempfile.TemporaryDirectory(prefix="fluxbridge-pgbouncer-") as made:
         folder, port = Path(made), free_port()
@@ -23,7 +23,7 @@ def running_pgbouncer(program: str, postgres: Postgres) -> Iterator[Postgres]:
         settings.write_text(
             f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=postgres\n"
             f"[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=any\n"
-            "pool_mode=transaction\ndefault_pool_size=2\nmax_client_conn=200\nserver_round_robin=1\n"
+            f"pool_mode=transaction\ndefault_pool_size={pool_size}\nmax_client_conn=200\nserver_round_robin=1\n"
         )
         account.give(folder)
         with (folder / "log").open("wb") as log:
