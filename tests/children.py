@@ -10,8 +10,13 @@ _THREADS = Path("/proc/self/task")
 
 
 def running() -> set[int]:
-    """Their process ids; none where the system does not tell."""
-    return set(_children()) if _THREADS.exists() else set()
+    """Their process ids; none where the system does not tell.
+
+    Python's own helper that cleans up behind its processes is started with the first of them and lives as long as we.
+    """
+    if not _THREADS.exists():
+        return set()
+    return {pid for pid in _children() if "multiprocessing.resource_tracker" not in _command_line(pid)}
 
 
 def still_running(pids: set[int], *, patience_s: float) -> list[str]:
