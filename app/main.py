@@ -333,6 +333,8 @@ def web_server(app: FastAPI, limits: Limits) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Another protocol would take a connection out of our count.
+            ws="none",
             http=Connections(most=limits.connections, head_s=limits.body_s).protocol(),
             timeout_graceful_shutdown=_LAST_ANSWERS_S,
         )

@@ -4,6 +4,8 @@ import sys
 
 import typer
 
+from app.core.unseen import UNSEEN
+
 
 def section(title: str) -> None:
     """Write a heading behind an empty line."""
@@ -27,7 +29,17 @@ def pass_on(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """A text from outside for a terminal, which is not to obey its control characters; tabs only move on."""
-    if text.isprintable():
+    """A text from outside for a terminal, which is not to obey its control characters; tabs only move on.
+
+    What cannot be seen is written out too.
+
+    >>> print(printable("a" + chr(0x9B) + "b" + chr(0x3164)).replace(chr(92), "/"))
+    a/x9bb/u3164
+    """
+    if text.isprintable() and not UNSEEN.search(text):
         return text
-    return "".join(one if one.isprintable() or one == "\t" else one.encode("unicode_escape").decode() for one in text)
+    return "".join(one if _is_shown(one) else one.encode("unicode_escape").decode() for one in text)
+
+
+def _is_shown(one: str) -> bool:
+    return one == "\t" or (one.isprintable() and not UNSEEN.fullmatch(one))

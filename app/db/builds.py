@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Row
 
-from app.core.builds.runs import KnownRun, NumberedRun, find_run, life_at, lives_begin, merge, moved_runs
+from app.core.builds.runs import KnownRun, NumberedRun, bounded, find_run, life_at, lives_begin, merge, moved_runs
 from app.core.facts import Artifact, BuildFinished, BuildResult, TestCounts
 from app.core.images import ImageName
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
@@ -191,7 +191,7 @@ def _as_stored(build: BuildFinished) -> BuildFinished:
         git_tag=_storable(build.git_tag),
         git_url=_storable(build.git_url),
         change_id=_storable(build.change_id),
-        parameters={storable(name): storable(value) for name, value in build.parameters.items()},
+        parameters={storable(name): storable(value) for name, value in bounded(build.parameters).items()},
     )
 
 

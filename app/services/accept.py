@@ -12,6 +12,7 @@ from app.senders.sender import Sender, WebhookRequest
 from app.services.systems import Source
 
 _SLOT_S = 600
+_LONGEST_HEADER = 500
 
 
 class UnknownSource(NotFound):
@@ -40,7 +41,9 @@ def accept(source: Source, sender: Sender, request: WebhookRequest, now: datetim
         external_id=sender.signed_id(request) if sender.signed_id is not None else told_id,
         # Before there was a signed id, deliveries were kept under the one that was told.
         former_id=told_id if sender.signed_id is not None else None,
-        headers={name: request.headers[name] for name in sender.kept_headers if name in request.headers},
+        headers={
+            name: request.headers[name][:_LONGEST_HEADER] for name in sender.kept_headers if name in request.headers
+        },
         body=body.stored,
         unpacked_bytes=body.unpacked_bytes,
         received_at=now,

@@ -1,5 +1,6 @@
 """The systems that services talk to, as they were composed from the settings: ports and what was said of each."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +16,9 @@ Clock = Callable[[], datetime]
 def tell_nobody(revision: str) -> None:
     """For config repositories whose clusters fetch by themselves only."""
     del revision
+
+
+_LEADS_ELSEWHERE = re.compile(r"[?#\\]|/\.\.?(?:/|$)|%2e|%2f|%5c", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +134,12 @@ class Systems:
         return ImageName(host, image.path) if host else image
 
     def is_of_controller(self, url: str, controller: str) -> bool:
-        """Whether an address that was told is one of a Jenkins controller, below its own in the settings."""
+        """Whether an address that was told is a page of a Jenkins controller, below its own in the settings.
+
+        What leads out of there, or asks that page for something, is none.
+        """
         own = self.jenkins_urls.get(controller)
-        return own is not None and url.startswith(f"{own.rstrip('/')}/") and "/../" not in url and "\\" not in url
+        return own is not None and url.startswith(f"{own.rstrip('/')}/") and not _LEADS_ELSEWHERE.search(url)
 
     def config_repos_at(self, forge_repository: str) -> Iterator[ConfigRepo]:
         """The config repositories that are this repository of a forge, whose names differ in more than case."""

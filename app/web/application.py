@@ -19,6 +19,8 @@ def create_web(parts: WebParts) -> FastAPI:
     """Make a whole application; it owns nothing of what it is given and closes nothing."""
     # The documentation pages would load their scripts from elsewhere; the description itself needs a token.
     app = FastAPI(title="Fluxbridge", version=parts.version, openapi_url=None, docs_url=None, redoc_url=None)
+    # A redirect would repeat what stands in the query, and lead wherever the Host says.
+    app.router.redirect_slashes = False
     app.root_path = parts.root_path
     app.state.parts = parts
     registry = CollectorRegistry(auto_describe=False)

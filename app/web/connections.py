@@ -1,4 +1,4 @@
-"""How many connections there may be: one whose request is not here yet gives way, so that none can be kept out."""
+"""How many connections there may be: one that keeps us waiting gives way, so that none can be kept out."""
 
 import asyncio
 import json
@@ -17,9 +17,10 @@ _UNREAD_AT_ONCE = 256
 
 
 class Connections:
-    """The connections of one server; those whose request is awaited in the order of their waiting.
+    """The connections of one server; those that keep us waiting in the order of their waiting.
 
-    A head has to come within `head_s`; how long a body may take is not decided here.
+    A head has to come, and an answer that fills the buffers to be read, within `head_s`; how long a body may take is
+    not decided here.
     """
 
     def __init__(self, *, most: int, head_s: float) -> None:
@@ -50,6 +51,14 @@ class Connections:
                 super().on_response_complete()
                 connections.look(self)
 
+            def pause_writing(self) -> None:
+                super().pause_writing()
+                connections.look(self)
+
+            def resume_writing(self) -> None:
+                super().resume_writing()
+                connections.look(self)
+
         return Counted
 
     def admit(self, one: H11Protocol) -> None:
@@ -77,12 +86,13 @@ class Connections:
         self._stop_waiting(one)
 
     def look(self, one: H11Protocol) -> None:
-        """See whether a connection waits for a head, so that it is dropped after a while, or for a body."""
+        """See whether a connection waits for a head or a reader, so that it is dropped after a while, or for a body."""
         awaits_head = one.cycle is None or one.cycle.response_complete
         awaits_body = one.cycle is not None and one.cycle.more_body and not one.cycle.response_complete
-        if one not in self._open or not (awaits_head or awaits_body):
+        awaits_reader = one.flow.write_paused
+        if one not in self._open or not (awaits_head or awaits_body or awaits_reader):
             self._stop_waiting(one)
-        elif not awaits_head:
+        elif not (awaits_head or awaits_reader):
             # It keeps its place in the order: one that begins anew again and again must not be the newest each time.
             self._cancel(self._waiting.get(one))
             self._waiting[one] = None

@@ -5,6 +5,7 @@ What was refused is told with who asked and why.
 
 import time
 from http import HTTPStatus
+from ipaddress import ip_address
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,5 +43,13 @@ class RequestLog:
             write = _log.debug if scope["path"] in _QUIET else _log.info
             told = {"method": scope["method"], "path": raw_path(scope), "status": status, "took_ms": took_ms}
             if status >= HTTPStatus.BAD_REQUEST:
-                told |= {"peer": (scope.get("client") or ("",))[0], "why": scope.get(WHY, "")}
+                told |= {"peer": _peer(scope), "why": scope.get(WHY, "")}
             write("request", **told)
+
+
+def _peer(scope: Scope) -> str:
+    """The address that asked; a proxy passes on whatever a client calls itself."""
+    try:
+        return str(ip_address((scope.get("client") or ("",))[0]))
+    except ValueError:
+        return "unknown"

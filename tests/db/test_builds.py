@@ -134,3 +134,15 @@ def _record(database: Database, one: BuildFinished, *, is_ours: bool = False) ->
 def _all(database: Database) -> list[BuildRow]:
     with database.transaction() as connection:
         return list(builds.page(connection, limit=100).items)
+
+
+def test_of_many_and_long_parameters_so_much_is_kept_as_reports_may_add_to(database: Database) -> None:
+    many = {f"P{number:03}": "x" * 5_000 for number in range(150)}
+    more = {f"Q{number:03}": "y" for number in range(150)}
+    for parameters in (many, more, many):
+        _record(database, replace(build(), parameters=parameters))
+    [row] = _all(database)
+    assert len(row.parameters) == 200
+    assert row.parameters["P149"] == "x" * 2_000
+    assert "Q049" in row.parameters
+    assert "Q050" not in row.parameters

@@ -130,3 +130,13 @@ def _examine_all(database: Database) -> None:
     with database.transaction() as connection:
         for row in rows:
             revisions.note_use(connection, row, is_examined=True, unused=None)
+
+
+def test_of_very_many_objects_those_that_were_told_last_are_looked_at(database: Database) -> None:
+    for number in range(502):
+        told = replace(APPLIED, name=f"invented-{number:03}", at=NOW - number * SECOND)
+        with database.transaction() as connection:
+            revisions.note(connection, told, repo="fleet", root="r", received_at=NOW + number * SECOND)
+    found = _unexamined(database)
+    assert len(found) == 500
+    assert [found[0].name, found[-1].name] == ["invented-501", "invented-002"]

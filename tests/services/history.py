@@ -38,6 +38,7 @@ def write_history(connection: Connection) -> History:
     """Write it: 1.1.0 is in production, built by #7, merged by mia, applied; 1.2.0 waits."""
     lanes.ensure(connection, "fleet", "release/2026", NOW)
     build = _build(connection)
+    catalogue.lock(connection, [IMAGE], NOW)
     catalogue.record_push(connection, IMAGE, "1.1.0", DIGEST, at=NOW, now=NOW, source="registry", delivery_id="d1")
     fields.replace_all(connection, LANE, [field_row("production", "1.1.0"), field_row("staging", "1.1.0")])
     policies.replace_all(connection, LANE, [policy_row("clusters/prod"), policy_row("clusters/dev")])

@@ -164,7 +164,8 @@ def test_a_path_that_holds_nothing_is_an_error(
     ended = console.run("check")
     assert ended.code == 1
     assert f"\n      .fluxbridge.yaml:1: {told.what}" in ended.out
-    assert "WRONG config_repos.fleet: main: 1 policies" in ended.out
+    assert "\nWRONG config_repos.fleet (" in ended.out
+    assert "): main: 1 policies" in ended.out
 
 
 def test_a_stage_whose_other_paths_hold_something_is_told_of_the_one_that_does_not(lane: Lane) -> None:

@@ -1,5 +1,6 @@
 """G6, G7: nothing that was told from outside links, notifies or closes anything where our texts are read."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -31,6 +32,23 @@ def test_no_forge_finds_a_person_or_an_issue_in_what_a_job_is_called(job: str) -
     assert "closes octo-org/infra# 7" in message
 
 
+@pytest.mark.parametrize(
+    ("job", "linked"),
+    [
+        ("two \u00e9@octo/admins \u4e2d@hubot", ["@octo", "@hubot"]),
+        ("fixes \u00e9GH-12", ["GH-12"]),
+        ("www.phish.test, mailto:a@phish.test, ftp://phish.test", ["www.p", "mailto:a", "ftp://"]),
+        (f"acme/infra@{'b' * 40} acme/infra@{'B' * 7}", ["infra@b", "infra@B"]),
+        ("a\U000e0041\u3164\uffa0\u2800\ufe0fb", ["\U000e0041", "\u3164", "\uffa0", "\u2800", "\ufe0f"]),
+    ],
+    ids=["a letter before a mention", "a letter before an issue", "addresses", "commits", "unseen"],
+)
+def test_words_end_where_forges_end_them(job: str, linked: Sequence[str]) -> None:
+    found = proposal_of(job)
+    told = texts.commit_message(found, promotion_id="01JABC") + texts.title(found) + texts.body(found, build_url=None)
+    assert [one for one in linked if one in told] == []
+
+
 def test_an_honest_build_is_named_so_that_its_number_is_no_issue() -> None:
     found = proposal_of("shop/app/main")
     assert "\nBuild: build 1 of shop/app/main\n" in texts.commit_message(found, promotion_id="01JABC")
@@ -45,6 +63,10 @@ def test_an_honest_build_is_named_so_that_its_number_is_no_issue() -> None:
         ("https://ci.acme.example.phish.test/job/shop/1/", False),
         ("https://ci.acme.example@phish.test/", False),
         (f"{CI}/../phish/", False),
+        (f"{CI}/%2e%2E/logout", False),
+        (f"{CI}/job/shop/..", False),
+        (f"{CI}/logout?from=https://phish.test/", False),
+        (f"{CI}/job/shop/1/#@octo", False),
         ("http://ci.acme.example/job/shop/1/", False),
     ],
 )

@@ -32,6 +32,7 @@ class Client:
     loop: Loop
     cycle: Any = None
     is_cut_off: bool = False
+    flow: Any = field(default_factory=lambda: SimpleNamespace(write_paused=False))
 
     @property
     def transport(self) -> Any:
@@ -66,3 +67,18 @@ def test_of_very_many_at_once_those_that_came_first_give_way_at_once() -> None:
     assert sum(not one.is_cut_off for one in clients) == 2 + 256
     loop.run()
     assert [one for one in clients if not one.is_cut_off] == clients[-2:]
+
+
+def test_one_that_does_not_read_its_answer_gives_way() -> None:
+    loop = Loop()
+    clients = [Client(loop) for _ in range(2)]
+    connections: Any = Connections(most=2, head_s=600)
+    for one in clients:
+        connections.admit(one)
+        one.ask()
+        connections.look(one)
+    clients[1].flow.write_paused = True
+    connections.look(clients[1])
+    connections.admit(Client(loop))
+    loop.run()
+    assert [one.is_cut_off for one in clients] == [False, True]

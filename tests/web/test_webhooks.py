@@ -249,3 +249,19 @@ def test_a_refusal_is_logged_with_who_asked_and_why_and_counted_by_reason(site: 
     found = scrape(site)
     assert found["fluxbridge_webhooks_refused_total", ("WrongProof", "github")] == 1
     assert found["fluxbridge_webhooks_refused_total", ("ProofMissing", "registry")] == 1
+
+
+def test_a_path_with_a_slash_too_many_leads_nowhere(site: Site) -> None:
+    answer = site.client.post("/webhooks/github/?token=secret", content=b"{}", headers={"Host": "phish.test"})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+
+
+def test_of_a_long_header_only_the_beginning_is_kept(site: Site) -> None:
+    sent = site.client.post(
+        "/webhooks/registry", content=b'{"events": []}', headers={"Authorization": SECRET, "User-Agent": "U" * 5_000}
+    )
+    with site.database.transaction() as connection:
+        content = deliveries.content(connection, sent.json()["id"])
+    assert content is not None
+    assert content.headers["user-agent"] == "U" * 500

@@ -14,6 +14,7 @@ from app.core.facts import BuildFinished, BuildResult, TestCounts
 Comparable = TypeVar("Comparable", str, datetime)
 
 _SAME_START = timedelta(seconds=60)
+_MOST_PARAMETERS, _LONGEST_NAME, _LONGEST_VALUE = 200, 200, 2_000
 _WORSE = {
     result: rank
     for rank, result in enumerate(
@@ -116,7 +117,7 @@ def merge(known: BuildFinished, told: BuildFinished) -> BuildFinished:
         git_url=_least(known.git_url, told.git_url),
         change_id=_least(known.change_id, told.change_id),
         tests=_more_tests(known.tests, told.tests),
-        parameters=_joined(known.parameters, told.parameters),
+        parameters=bounded(_joined(known.parameters, told.parameters)),
         artifacts=tuple(dict.fromkeys((*known.artifacts, *told.artifacts))),
     )
 
@@ -132,6 +133,16 @@ def _greatest(one: datetime | None, other: datetime | None) -> datetime | None:
 def _more_tests(one: TestCounts | None, other: TestCounts | None) -> TestCounts | None:
     counts = [value for value in (one, other) if value is not None]
     return max(counts, key=lambda each: (each.total, each.failed, each.skipped, each.passed), default=None)
+
+
+def bounded(parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """What is kept of a build's parameters: the first by name, and the beginning of long ones.
+
+    >>> bounded({"A": "x" * 5000})["A"] == "x" * 2000
+    True
+    """
+    kept = set(sorted(name for name in parameters if len(name) <= _LONGEST_NAME)[:_MOST_PARAMETERS])
+    return {name: value[:_LONGEST_VALUE] for name, value in parameters.items() if name in kept}
 
 
 def _joined(one: Mapping[str, str], other: Mapping[str, str]) -> Mapping[str, str]:

@@ -14,13 +14,15 @@ from app.core.promotion.downward import Downward
 from app.core.promotion.gates import BuildReport
 from app.core.promotion.proposals import Change, Proposal
 from app.core.promotion.rules import ONLY_STAGE
+from app.core.unseen import UNSEEN
 
-# With what turns the direction of a text or cannot be seen in it.
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
-)
 # What forges make links and notices of, also in commit messages and between backticks that end up in one.
-_LINKED = re.compile(r"(?<!\w)@(?=\w)|[#!](?=\d)|\bGH-(?=\d)|\bhttps?:(?=//)", re.IGNORECASE)
+# Their words end where ASCII's do.
+_LINKED = re.compile(
+    r"(?<![a-z0-9_])@(?=\w)|(?<=[a-z0-9_.-])@(?=[0-9a-f]{7,40}(?![0-9a-z]))|[#!](?=\d)|(?<![a-z0-9_])GH-(?=\d)"
+    r"|(?:https?|ftp):(?=//)|mailto:(?=\S)|(?<![a-z0-9_])www\.(?=\w)",
+    re.IGNORECASE,
+)
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%\[\]-]+")
 _MOST_LINES = 50
 _LONGEST_TEXT = 500
@@ -121,7 +123,7 @@ def version_jump(old: str | None, new: str | None) -> str | None:
 
 def one_line(text: str) -> str:
     """Take control characters, line ends, lone surrogates and what turns a text's direction out of it."""
-    return _CONTROL.sub(" ", text)
+    return UNSEEN.sub(" ", text)
 
 
 def unlinked(text: str) -> str:
