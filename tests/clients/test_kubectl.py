@@ -312,7 +312,8 @@ def test_a_build_that_wants_too_much_memory_is_stopped(kubectl: Path, tmp_path: 
     (tmp_path / "bomb.yaml").write_text(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata:\n{data}")
     (tmp_path / "kustomization.yaml").write_text("resources: [bomb.yaml]\n")
     words = Kubectl(kubectl, timeout_s=60, memory=256 << 20).build(tmp_path, "") or ""
-    assert words.startswith("kubectl kustomize broke down with 256 MiB of memory: fatal error: runtime: ")
+    assert words.startswith("kubectl kustomize broke down with 256 MiB of memory: fatal error: ")
+    assert "memory" in words.partition("fatal error: ")[2]
     assert "goroutine" not in words
 
 

@@ -162,7 +162,7 @@ def after(database: Database, happened: list[tuple[Event, bool]], *, is_away: bo
         return {**world.outcome(), "candidates": world.candidates(), "lanes": world.wanted()}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(happened=st.lists(st.tuples(_events, st.booleans()), max_size=12))
 def test_whoever_was_away_and_sweeps_knows_what_those_know_who_were_told(
     database: Database, happened: list[tuple[Event, bool]]
