@@ -1,5 +1,6 @@
 """Judge a lane's policies: what each chooses, from what the database knows of its tags."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -13,6 +14,7 @@ from app.core.images import ImageName
 from app.core.policies.advance import Standing, advance, chosen_only, standing_among
 from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
 from app.core.policies.spec import PolicySpec
+from app.core.policies.stored import read_spec
 from app.core.promotion.consent import MOST_NAMED, barred_by_changes, is_candidate
 from app.core.promotion.downward import is_gone_from_git
 from app.core.promotion.gates import TagState
@@ -119,6 +121,21 @@ class Judge:
         self.evaluate(image, [spec for fingerprint, spec in specs.items() if fingerprint not in stored])
         with self.database.transaction() as connection:
             return _knowledge(connection, image, _standings(connection, image), _in_git(view, named))
+
+    def work_out(self, image: ImageName) -> None:
+        """Work out those stored choices from an image that are to be worked out, as where the chosen tag is gone."""
+        with self.database.transaction() as connection:
+            stored = [row.spec for row in selections.of_image(connection, image) if row.standing is None]
+        specs = [spec for text in stored if (spec := read_spec(json.loads(text))) is not None and self._is_ready(spec)]
+        if specs:
+            self.evaluate(image, specs)
+
+    def _is_ready(self, spec: PolicySpec) -> bool:
+        try:
+            self.ready.of(spec)
+        except InvalidPolicy:
+            return False  # an older version took it
+        return True
 
     def evaluate(self, image: ImageName, specs: Sequence[PolicySpec]) -> None:
         """Work out in full what specs choose, and keep it if nothing was told of the image's tags meanwhile.

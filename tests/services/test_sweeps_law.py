@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -67,6 +67,9 @@ _events = st.one_of(
     st.builds(Ended, st.sampled_from(JOBS), st.none() | _tags, _results),
     st.builds(Deleted, _tags),
 )
+
+
+TWO = [(Pushed("1.0.0", "a"), True), (Pushed("1.1.0", "a"), True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,9 @@ def after(database: Database, happened: list[tuple[Event, bool]], *, is_away: bo
         return {**world.outcome(), "candidates": world.candidates(), "lanes": world.wanted()}
 
 
-@settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(happened=[*TWO, (Pushed("1.0.0", "b"), False), (Deleted("1.1.0"), False)])
+@example(happened=[*TWO, (Pushed("1.0.0", "b"), False), (Deleted("1.1.0"), True)])
 @given(happened=st.lists(st.tuples(_events, st.booleans()), max_size=12))
 def test_whoever_was_away_and_sweeps_knows_what_those_know_who_were_told(
     database: Database, happened: list[tuple[Event, bool]]

@@ -6,6 +6,7 @@ from functools import partial
 from app.core.images import ImageName
 from app.db import catalogue, policies, selections
 from app.services.gone_storms import accept_gone, key_of, let_go_of_returned
+from app.services.judge_policies import Judge
 from app.services.list_repository import list_repository
 from app.services.look import Look
 from app.services.note_digest import note_digest
@@ -45,6 +46,9 @@ def _settle_storms(look: Look) -> None:
 def _look_at(look: Look, image: ImageName) -> None:
     with look.at(str(image)) as its:
         list_repository(its, image)
+    if not look.is_dry:
+        # What was chosen may be gone by this list, and what is chosen instead be pushed once more since it was told of.
+        Judge(database=look.database, systems=look.systems, ready=look.ready, clock=look.clock).work_out(image)
     with look.database.transaction() as connection:
         standings = [row.standing for row in selections.of_image(connection, image)]
         chosen = {standing.tag for standing in standings if standing is not None and standing.tag is not None}
