@@ -282,8 +282,7 @@ class Workers:
         now = self.clock()
         with self.database.transaction() as connection:
             until = put_off_lane(connection, claim, told, now=now, after=after)
-        if isinstance(error, RateLimited):
-            with self.database.transaction() as connection:
+            if isinstance(error, RateLimited):
                 forge_budgets.block(connection, repo.forge_budget, until=until, why=told[:2000], now=now)
 
     def _renew(self) -> None:

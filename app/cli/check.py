@@ -221,14 +221,14 @@ def _of_repos(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
     for name, one in settings.config_repos.items():
         key, forge = f"config_repos.{name}", one.forge
         needs = ["git", "data_dir", f"{key}.ca_file"]
-        is_github = isinstance(forge, config_repos.GitHubForge)
+        place, correct = one.url, f"{key}.url"
+        if isinstance(forge, config_repos.GitHubForge):
+            place, correct = f"{forge.api_url}/repos/{forge.repository}", f"{key}.forge.api_url"
         yield _Check(
             name=f"{key}.forge",
-            place=f"{forge.api_url}/repos/{forge.repository}"
-            if isinstance(forge, config_repos.GitHubForge)
-            else one.url,
+            place=place,
             needs=[*needs, *_secrets_below(settings, f"{key}.forge")],
-            correct=f"{key}.forge.api_url" if is_github else f"{key}.url",
+            correct=correct,
             look=partial(_made_and, check_forge, name, settings),
         )
         login = f"{key}.credentials" if one.credentials is not None else f"{key}.forge"

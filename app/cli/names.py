@@ -21,7 +21,7 @@ class NoPolicyName(Invalid):
     """A policy is named by something that is no namespace and name."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"{text[:200]!r} names no policy: write NAMESPACE/NAME, and its root with --root")
+        super().__init__(f"{text[:_LONGEST]!r} names no policy: write NAMESPACE/NAME, and its root with --root")
 
 
 class NoPolicyCalledSo(Invalid):

@@ -47,8 +47,8 @@ def reports_of_digests(connection: Connection, image: ImageName, digests: Iterab
     """The builds that named these digests of an image."""
     return [
         _report(row)
-        for some in lists_of(sorted(digests))
-        for row in connection.execute(_reports(and_(artifacts.c.image == str(image), artifacts.c.digest.in_(some))))
+        for some in lists_of(digests)
+        for row in connection.execute(_ON_DIGESTS, {"its_image": str(image), "some": some})
     ]
 
 

@@ -37,25 +37,20 @@ class ClaimedDelivery:
         return unpack(self.content)
 
 
-_WAITING = select(deliveries.c.id, func.length(deliveries.c.body).label("size")).where(
-    deliveries.c.state == DeliveryState.WAITING,
-    deliveries.c.due_at <= bindparam("now"),
-    or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < bindparam("now")),
-    deliveries.c.id.not_in(bindparam("excluding", expanding=True)),
-)
-LONGEST_DUE = (
-    _WAITING.order_by(deliveries.c.due_at, deliveries.c.id)
-    .limit(bindparam("most", type_=Integer))
-    .with_for_update(skip_locked=True)
-)
-"""The query for what has been due longest and nobody works on; takes `now`, `excluding` (ids) and `most`."""
-NEXT_SOURCES = (
-    _WAITING.where(deliveries.c.source > bindparam("after"))
+NEXT_DUE = (
+    select(deliveries.c.id, func.length(deliveries.c.body).label("size"))
+    .where(
+        deliveries.c.state == DeliveryState.WAITING,
+        deliveries.c.due_at <= bindparam("now"),
+        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < bindparam("now")),
+        deliveries.c.id.not_in(bindparam("excluding", expanding=True)),
+        deliveries.c.source > bindparam("after"),
+    )
     .order_by(deliveries.c.source, deliveries.c.due_at, deliveries.c.id)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
-"""The same of the first sources that come `after` one by name and have some."""
+"""The query for what is due and nobody works on: first of the first source that comes `after` one by name."""
 _TAKE = (
     update(deliveries)
     .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
@@ -77,19 +72,17 @@ def claim_some(  # noqa: PLR0913 (all named)
     lease: timedelta,
     most: int,
     excluding: Sequence[str] = (),
-    after_source: str | None = None,
+    after_source: str = "",
 ) -> Sequence[ClaimedDelivery]:
-    """Take the deliveries that have been due longest, at most so many and a MiB of them as they are stored.
+    """Take deliveries, at most so many and a MiB of them as they are stored.
 
-    With `after_source` sources take turns, by their names: those of the next one first, whatever waits of others.
+    Sources take turns, by their names: those of the one after `after_source` first, whatever waits of others, and of
+    each those that have been due longest.
     """
     asked = {"now": now, "excluding": excluding, "most": most}
-    if after_source is None:
-        due = connection.execute(LONGEST_DUE, asked).all()
-    else:
-        due = connection.execute(NEXT_SOURCES, {**asked, "after": after_source}).all()
-        if not due and after_source:
-            due = connection.execute(NEXT_SOURCES, {**asked, "after": ""}).all()
+    due = connection.execute(NEXT_DUE, {**asked, "after": after_source}).all()
+    if not due and after_source:
+        due = connection.execute(NEXT_DUE, {**asked, "after": ""}).all()
     ids = _small_enough(due)
     if not ids:
         return ()

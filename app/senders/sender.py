@@ -128,7 +128,12 @@ def is_key(text: str) -> bool:
 
 def body_id(request: WebhookRequest) -> str:
     """Name a delivery by its body: whatever else a request says, the same bytes are one."""
-    return f"sha256:{hashlib.sha256(request.body).hexdigest()}"
+    return content_id(request.body)
+
+
+def content_id(body: bytes) -> str:
+    """What stands for a body."""
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def no_external_id(_request: WebhookRequest) -> str | None:

@@ -1,6 +1,5 @@
 """Accept a webhook: prove who sent it and say what will be kept; nothing is read into it here."""
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -8,7 +7,7 @@ from app.core.errors import NotFound
 from app.db.deliveries import NewDelivery
 from app.db.delivery_bodies import pack
 from app.senders import SENDERS
-from app.senders.sender import Sender, WebhookRequest
+from app.senders.sender import Sender, WebhookRequest, content_id
 from app.services.systems import Source
 
 _SLOT_S = 600
@@ -67,4 +66,4 @@ def oversized(source: Source, *, size: int | None, now: datetime) -> NewDelivery
 def _content_id(body: bytes, now: datetime) -> str:
     """Name a delivery that has no id of its own: its content, within a slot of ten minutes (DESIGN 4.1)."""
     slot = int(now.astimezone(UTC).timestamp()) // _SLOT_S
-    return f"sha256:{hashlib.sha256(body).hexdigest()}:{slot}"
+    return f"{content_id(body)}:{slot}"

@@ -47,10 +47,9 @@ class Lookout(Generic[Work]):
             if rings == self._rings_at_none and time.monotonic() < self._until:
                 return None
             found = self._look()
-            self._rings_at_none = None
             if found is None:
                 self._until = time.monotonic() + self._rest_s()
-                self._rings_at_none = rings
+            self._rings_at_none = rings if found is None else None
             return found
 
     def left_s(self) -> float:

@@ -26,6 +26,8 @@ from app.services.read_history import is_named
 from app.services.read_lanes import NoSuchPolicy
 from app.services.systems import Systems
 
+_CLOSED_BY_US = (PullRequestState.CLOSED, US)
+
 
 class HappeningView(BaseModel):
     """One thing that happened.
@@ -172,9 +174,6 @@ class _Moves:
                     yield _happening(place, "held", at=hold.since, who=hold.who, words=hold.why, tag=held)
                     if ended_at is not None:
                         yield _happening(place, "hold ended", at=ended_at, who=US, words=hold.why, tag=held)
-
-
-_CLOSED_BY_US = (PullRequestState.CLOSED, US)
 
 
 def _moved(row: PromotionRow, event: EventRow, pull: PullRequestRow | None, *, is_first: bool) -> HappeningView:

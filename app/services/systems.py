@@ -12,13 +12,12 @@ from app.senders.sender import Keys, Origin
 
 Clock = Callable[[], datetime]
 
+_LEADS_ELSEWHERE = re.compile(r"[?#\\]|/\.\.?(?:/|$)|%2e|%2f|%5c", re.IGNORECASE)
+
 
 def tell_nobody(revision: str) -> None:
     """For config repositories whose clusters fetch by themselves only."""
     del revision
-
-
-_LEADS_ELSEWHERE = re.compile(r"[?#\\]|/\.\.?(?:/|$)|%2e|%2f|%5c", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

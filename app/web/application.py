@@ -28,6 +28,7 @@ def create_web(parts: WebParts) -> FastAPI:
         parts.database,
         parts.clock,
         applied_within=parts.systems.timing.applied_within,
+        fresh_s=parts.metrics_fresh_s,
         within_s=parts.database_within_s,
         monotonic=parts.monotonic,
     )

@@ -1,6 +1,5 @@
 """What Prometheus reads: counted here, or read in the database when it is scraped, at most once a second."""
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -67,17 +66,18 @@ def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
 class LastStatus(Collector):
     """Gauges over the state of the database as it was last read, and how long ago that was."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (all named)
         self,
         database: Database,
         clock: Clock,
         *,
         applied_within: timedelta,
+        fresh_s: float,
         within_s: float,
         monotonic: Callable[[], float],
     ) -> None:
         ask = partial(read_status, database, clock, applied_within=applied_within)
-        self._reading = Fresh(ask, for_s=0, name="status")
+        self._reading = Fresh(ask, for_s=fresh_s, name="status")
         self._within_s, self._troubles = within_s, Troubles()
         self._status: Status | None = None
         self._monotonic = monotonic
@@ -112,31 +112,24 @@ class LastStatus(Collector):
 class MetricsPage:
     """The page that Prometheus scrapes: what this process counted, whatever the database does.
 
-    However often it is asked for, and nobody has to prove anything for it, it is made at most once in `fresh_s`; who
-    asks while it is made gets the one before, where that is no older than ten times as long.
+    However often it is asked for, and nobody has to prove anything for it, it is made at most once in `fresh_s`.
     """
 
     def __init__(self, registry: CollectorRegistry, status: LastStatus, *, fresh_s: float) -> None:
         self._registry, self._status, self._fresh_s = registry, status, fresh_s
-        self._making: asyncio.Task[bytes] | None = None
         self._text, self._made_at = b"", -math.inf
 
     async def text(self) -> bytes:
         """Every metric in Prometheus' text format."""
-        age_s = time.monotonic() - self._made_at
-        if self._making is None and age_s >= self._fresh_s:
-            self._making = asyncio.create_task(self._make())
-        elif age_s <= 10 * self._fresh_s:
-            return self._text
-        return await asyncio.shield(self._making) if self._making is not None else self._text
-
-    async def _make(self) -> bytes:
-        try:
+        if self._is_old():
             await self._status.read()
-            self._text, self._made_at = generate_latest(self._registry), time.monotonic()
-            return self._text
-        finally:
-            self._making = None
+            # Of those who waited for it together, the first makes it.
+            if self._is_old():
+                self._text, self._made_at = generate_latest(self._registry), time.monotonic()
+        return self._text
+
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._made_at >= self._fresh_s
 
 
 def metrics_router(page: MetricsPage) -> APIRouter:
@@ -175,36 +168,23 @@ def _gauges(status: Status) -> Iterator[Metric]:
 
 
 def _counters(status: Status) -> Iterator[Metric]:
-    retries = CounterMetricFamily("fluxbridge_retries", "What was put off to be tried again", labels=["kind"])
-    for kind, count in status.retries.items():
-        retries.add_metric([kind], count)
-    yield retries
-    given_up = CounterMetricFamily("fluxbridge_given_up", "Work that hung beyond its deadline", labels=["kind"])
-    for kind, count in status.given_up.items():
-        given_up.add_metric([kind], count)
-    yield given_up
-    ignored = CounterMetricFamily(
-        "fluxbridge_ignored", "What a source reported beyond its limits", labels=["source", "limit"]
-    )
-    for label, count in status.ignored.items():
-        source, _, limit = label.rpartition(":")
-        ignored.add_metric([source, limit], count)
-    yield ignored
-    dropped = CounterMetricFamily(
-        "fluxbridge_bodies_dropped", "Bodies for which their source's day had no room", labels=["source"]
-    )
-    for source, count in status.bodies_dropped.items():
-        dropped.add_metric([source], count)
-    yield dropped
-    sweeps = CounterMetricFamily("fluxbridge_sweeps", "Sweeps that ended", labels=["sweep", "outcome"])
-    for label, count in status.sweeps.items():
-        name, _, outcome = label.rpartition(":")
-        sweeps.add_metric([name, outcome], count)
-    yield sweeps
-    found = CounterMetricFamily("fluxbridge_sweep_found", "What sweeps found that no webhook told of", labels=["sweep"])
-    for name, count in status.sweep_found.items():
-        found.add_metric([name], count)
-    yield found
+    yield _counted("fluxbridge_retries", "What was put off to be tried again", status.retries, "kind")
+    yield _counted("fluxbridge_given_up", "Work that hung beyond its deadline", status.given_up, "kind")
+    told = "What a source reported beyond its limits"
+    yield _counted("fluxbridge_ignored", told, status.ignored, "source", "limit")
+    told = "Bodies for which their source's day had no room"
+    yield _counted("fluxbridge_bodies_dropped", told, status.bodies_dropped, "source")
+    yield _counted("fluxbridge_sweeps", "Sweeps that ended", status.sweeps, "sweep", "outcome")
+    told = "What sweeps found that no webhook told of"
+    yield _counted("fluxbridge_sweep_found", told, status.sweep_found, "sweep")
+
+
+def _counted(name: str, told: str, values: Mapping[str, int], *labels: str) -> CounterMetricFamily:
+    """A counter by one label, or by two that a colon parts."""
+    family = CounterMetricFamily(name, told, labels=labels)
+    for key, count in values.items():
+        family.add_metric(key.rsplit(":", len(labels) - 1), count)
+    return family
 
 
 def _latency(found: PullRequestLatency) -> Metric:

@@ -92,7 +92,7 @@ def claim_next(
     now: datetime,
     lease: timedelta,
     excluding: Sequence[str] = (),
-    after_source: str | None = None,
+    after_source: str = "",
 ) -> ClaimedDelivery | None:
     """Take the delivery that has been due longest."""
     taken = delivery_claims.claim_some(

@@ -199,7 +199,7 @@ def test_sources_take_turns_however_much_one_of_them_sent(database: Database) ->
     assert served == ["ci", "registry", "ci", "registry", "ci"]
 
 
-def _claim_some(database: Database, most: int, *, after_source: str | None = None) -> list[str]:
+def _claim_some(database: Database, most: int, *, after_source: str = "") -> list[str]:
     with database.transaction() as connection:
         claims = delivery_claims.claim_some(
             connection, owner="a", now=NOW + MINUTE, lease=LEASE, most=most, after_source=after_source

@@ -22,15 +22,17 @@ def end(
     size: int = 100,
     at: datetime = NOW,
     state: DeliveryState = DeliveryState.DONE,
+    ends_at: datetime = NOW + 30 * DAY,
 ) -> DeliveryRow:
     """Keep a delivery and end it."""
     with database.transaction() as connection:
         deliveries.keep(connection, delivery(external_id, source=source, body=b"x" * size, received_at=at))
-    return end_next(database, state)
+    return end_next(database, state, now=ends_at)
 
 
-def end_next(database: Database, state: DeliveryState = DeliveryState.DONE) -> DeliveryRow:
-    now = NOW + 30 * DAY
+def end_next(
+    database: Database, state: DeliveryState = DeliveryState.DONE, *, now: datetime = NOW + 30 * DAY
+) -> DeliveryRow:
     with database.transaction() as connection:
         claim = claim_next(connection, owner="w", now=now, lease=LEASE)
         assert claim is not None
@@ -107,7 +109,8 @@ def test_one_that_waits_again_gives_its_room_back_once(database: Database) -> No
 
 def test_what_is_dropped_by_its_age_gives_its_room_back(database: Database) -> None:
     for number in range(4):
-        end(database, str(number), source=("ci", "registry")[number % 2])
+        ends_at = NOW + 30 * DAY + timedelta(seconds=number)
+        end(database, str(number), source=("ci", "registry")[number % 2], ends_at=ends_at)
     later = NOW + 31 * DAY
     with database.transaction() as connection:
         assert kept_bodies.drop(connection, later, now=later, limit=3) == 3

@@ -30,14 +30,9 @@ def _much_is_kept(database: Database) -> None:
     ("query", "index"),
     [
         pytest.param(
-            delivery_claims.LONGEST_DUE.params(now=NOW, excluding=[], most=8),
-            "ix_deliveries_state_due_at",
-            id="the next deliveries",
-        ),
-        pytest.param(
-            delivery_claims.NEXT_SOURCES.params(now=NOW, excluding=[], most=8, after="ci"),
+            delivery_claims.NEXT_DUE.params(now=NOW, excluding=[], most=8, after="ci"),
             "ix_deliveries_state_source_due_at",
-            id="the next source's delivery",
+            id="the next deliveries",
         ),
         pytest.param(lanes.next_due(NOW), "ix_lanes_due_at", id="the next lane"),
         pytest.param(schedules.next_due(NOW), "ix_schedules_next_at", id="the next sweep"),
