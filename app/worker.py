@@ -39,6 +39,8 @@ _LONGEST_LOOK = timedelta(minutes=1)
 _LONGEST_PUT_OFF = timedelta(hours=1)
 _STEP = "a worker step"
 _MOST_AT_ONCE = 8
+_MANY_AT_ONCE = 4
+_LATER_WHERE_MANY_WAIT = timedelta(seconds=2)
 _log = structlog.get_logger("fluxbridge.worker")
 
 
@@ -172,7 +174,11 @@ class Workers:
             due_at = lanes.next_due_at(connection, self._not_now(connection))
         if due_at is None:
             return _POLL_S
-        return min(_POLL_S, max(0.01, (due_at - self.clock()).total_seconds()))
+        return min(_POLL_S, max(0.01, (due_at + self._later() - self.clock()).total_seconds()))
+
+    def _later(self) -> timedelta:
+        """How much later lanes are taken: while many deliveries wait, the next of them undoes what a run does."""
+        return _LATER_WHERE_MANY_WAIT if self._at_once >= _MANY_AT_ONCE else timedelta()
 
     def _claim_deliveries(self) -> Sequence[ClaimedDelivery] | None:
         """Take one, or where many wait more and more at once: each claim and each answer costs a commit."""
@@ -186,7 +192,10 @@ class Workers:
                 excluding=self._leases.deliveries(),
                 after_source=self._last_source,
             )
-        self._at_once = min(_MOST_AT_ONCE, 2 * self._at_once) if len(claims) == self._at_once else 1
+        is_full, were_lanes_later = len(claims) == self._at_once, bool(self._later())
+        self._at_once = min(_MOST_AT_ONCE, 2 * self._at_once) if is_full else 1
+        if were_lanes_later and not is_full:
+            self.wake()
         if claims:
             self._last_source = claims[-1].source
         return claims or None
@@ -224,6 +233,7 @@ class Workers:
                 owner=f"{self.owner}/{threading.get_ident()}",
                 now=self._leases.now(connection),
                 lease=self.systems.timing.lease,
+                later=self._later(),
                 excluding=self._not_now(connection),
             )
 

@@ -98,6 +98,33 @@ def test_one_thread_is_left_to_deliveries_however_many_lanes_are_due(lane: Lane)
         workers.stop()
 
 
+def test_while_many_deliveries_wait_a_lane_that_ran_just_now_waits_for_them(tmp_path: Path, sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    lane = due_lane(tmp_path, database)
+    began = now()
+    for number in range(60):
+        keep(database, f"retired{number}")
+    waiting: list[int] = []
+
+    def fetching() -> None:
+        with database.transaction() as connection:
+            waiting.append(deliveries.counts_by_state(connection).get(DeliveryState.WAITING, 0))
+            if len(waiting) < 5:
+                lanes.raise_wanted(connection, [LANE], now=began)
+
+    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, fetching), look_every=DAY)
+    systems = replace(lane.systems, config_repos={"fleet": repo})
+    workers = Workers(database=database, systems=systems, clock=lambda: began, count=1)
+    workers.start()
+    try:
+        wait_for(workers, lambda: len(waiting) == 5)
+    finally:
+        workers.stop()
+        database.close()
+    assert waiting[0] > 50
+    assert waiting[1:] == [0] * 4
+
+
 def test_a_sweep_that_a_dead_process_left_is_run_at_once_where_no_other_can_be_alive(
     tmp_path: Path, sqlite_url: str
 ) -> None:

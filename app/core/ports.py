@@ -228,7 +228,7 @@ class Forge(Protocol):
     def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
         """Open it; one that is already open from that head into that base is returned instead."""
 
-    def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
+    def edit_pull_request(self, number: int, *, title: str, body: str) -> None:
         """Replace title and body."""
 
     def comment(self, number: int, text: str) -> None:

@@ -141,12 +141,12 @@ def raise_wanted(connection: Connection, keys: Iterable[str], *, now: datetime) 
         wakes.tell(connection)
 
 
-def next_due(now: datetime, excluding: Sequence[str] = ()) -> Select[tuple[str]]:
-    """The query for the lane that has been due longest and that nobody runs."""
+def next_due(now: datetime, excluding: Sequence[str] = (), *, later: timedelta = timedelta()) -> Select[tuple[str]]:
+    """The query for the lane that has been due longest, at least for as long as `later`, and that nobody runs."""
     return (
         select(lanes.c.key)
         .where(
-            lanes.c.due_at <= now,
+            lanes.c.due_at <= now - later,
             or_(lanes.c.lease_until.is_(None), lanes.c.lease_until < now),
             lanes.c.key.not_in(excluding),
         )
@@ -156,13 +156,19 @@ def next_due(now: datetime, excluding: Sequence[str] = ()) -> Select[tuple[str]]
     )
 
 
-def claim_due(
-    connection: Connection, *, owner: str, now: datetime, lease: timedelta, excluding: Sequence[str] = ()
+def claim_due(  # noqa: PLR0913 (all named)
+    connection: Connection,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    later: timedelta = timedelta(),
+    excluding: Sequence[str] = (),
 ) -> LaneClaim | None:
     """Take the lane that has been due longest and nobody runs; None when there is none. Raises the fence."""
     row = connection.execute(
         update(lanes)
-        .where(lanes.c.key == next_due(now, excluding).scalar_subquery())
+        .where(lanes.c.key == next_due(now, excluding, later=later).scalar_subquery())
         .values(owner=owner, claimed_at=now, lease_until=now + lease, fence=lanes.c.fence + 1)
         .returning(lanes)
     ).one_or_none()

@@ -160,11 +160,10 @@ class GitHub:
                     self._label(pull, draft)
             return self._shown(repository, pull.number)
 
-    def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
+    def edit_pull_request(self, number: int, *, title: str, body: str) -> None:
         """Replace title and body. Raises UnknownPullRequest."""
         with self.asking(number) as repository:
             repository.get_pull(number).edit(title=title, body=body)
-            return self._shown(repository, number)
 
     def comment(self, number: int, text: str) -> None:
         """Say something in the pull request. Raises UnknownPullRequest."""

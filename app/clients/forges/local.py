@@ -135,9 +135,9 @@ class LocalForge:
                 return self._show(snapshot.after(number, pull, moves), number)
         raise RepositoryBusy(self._git.path)
 
-    def edit_pull_request(self, number: int, *, title: str, body: str) -> PullRequest:
+    def edit_pull_request(self, number: int, *, title: str, body: str) -> None:
         """Replace title and body."""
-        return self._change(number, lambda _, pull: pull.model_copy(update={"title": title, "body": body}))
+        self._change(number, lambda _, pull: pull.model_copy(update={"title": title, "body": body}))
 
     def comment(self, number: int, text: str) -> None:
         """Say something in the pull request."""
@@ -154,7 +154,7 @@ class LocalForge:
 
     def close(self, number: int, *, by: str) -> PullRequest:
         """Close it; one that is closed or merged stays as it is."""
-        return self._change(number, lambda _, pull: self._closed(pull, by))
+        return self._changed(number, lambda _, pull: self._closed(pull, by))
 
     def reopen(self, number: int, *, by: str) -> PullRequest:
         """Open a closed one again, saying who did; raises PullRequestNotReady where it has no branch or was merged."""
@@ -167,7 +167,7 @@ class LocalForge:
             changes = {"state": PullRequestState.OPEN, "closed_by": None, "closed_at": None}
             return pull.model_copy(update={**changes, "comments": (*pull.comments, remark)})
 
-        return self._change(number, reopened)
+        return self._changed(number, reopened)
 
     def retarget(self, number: int, *, base: str) -> PullRequest:
         """Give it another base branch; one that is not open stays as it is."""
@@ -176,7 +176,7 @@ class LocalForge:
         def moved(_: Snapshot, pull: Pull) -> Pull:
             return pull.model_copy(update={"base": new}) if pull.state is PullRequestState.OPEN else pull
 
-        return self._change(number, moved)
+        return self._changed(number, moved)
 
     def notice_merge(self, number: int, merge: GitMerge) -> PullRequest:
         """Show as merged what somebody merged with git and pushed, also one that was closed before."""
@@ -187,7 +187,7 @@ class LocalForge:
                 return pull
             return pull.model_copy(update={"state": PullRequestState.MERGED, **changes})
 
-        return self._change(number, merged)
+        return self._changed(number, merged)
 
     def merge(self, number: int, *, by: str) -> PullRequest:
         """Merge it with a merge commit; base and pull request move together. Raises PullRequestNotReady.
@@ -235,18 +235,22 @@ class LocalForge:
             return pull
         return pull.model_copy(update={"state": PullRequestState.CLOSED, "closed_by": by, "closed_at": self._clock()})
 
-    def _change(self, number: int, change: Callable[[Snapshot, Pull], Pull]) -> PullRequest:
+    def _change(self, number: int, change: Callable[[Snapshot, Pull], Pull]) -> Snapshot:
+        """Change a pull request; returns everything as it is then."""
         for _attempt in range(_ATTEMPTS):
             snapshot = self._pulls.snapshot()
             before = _pull(snapshot, number)
             after = change(snapshot, before)
             if after == before:
-                return self._show(snapshot, number)
+                return snapshot
             stamped = after.model_copy(update={"changed_at": self._clock()})
             moves = (self._state_move(snapshot, number, stamped), _head_move(snapshot, number))
             if move_refs(self._git, *moves):
-                return self._show(snapshot.after(number, stamped, moves), number)
+                return snapshot.after(number, stamped, moves)
         raise RepositoryBusy(self._git.path)
+
+    def _changed(self, number: int, change: Callable[[Snapshot, Pull], Pull]) -> PullRequest:
+        return self._show(self._change(number, change), number)
 
     def _merge_moves(
         self, snapshot: Snapshot, number: int, by: str, *, done: Collection[str]
