@@ -16,7 +16,7 @@ from pathlib import Path
 from app.clients.deadline import seconds_left
 from app.clients.kustomizations import why_not_built
 from app.core.errors import Refused, Unavailable
-from app.core.flux.reach import KUSTOMIZE_FILES
+from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.ports import BuildCheck, ConfigRepository, TreeEntry
 
 _REGULAR_FILES = frozenset({"100644", "100755"})

@@ -7,7 +7,7 @@ from posixpath import dirname, join, normpath
 
 from ruamel.yaml.events import NodeEvent
 
-from app.core.flux.reach import KUSTOMIZE_FILES
+from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.manifests.documents import Value, read_documents
 from app.core.manifests.parsing import Unparsable, decode, read_events
 

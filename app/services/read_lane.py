@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.core.flux.reach import KUSTOMIZE_FILES, folders_above
+from app.core.flux.reach import folders_above
 from app.core.flux.scanning import is_manifest
 from app.core.flux.tree import About, Field, FluxTree, Refused, Report, assemble
+from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.manifests.links import explain_link
 from app.core.ports import ConfigRepository, TreeEntry
 from app.core.promotion.rules import RULES_FILE, Rules, Stage
@@ -54,7 +55,8 @@ def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rule
     entries = repository.tree(commit)
     rules, problem = _rules_at(repository, scans, entries, are_rules_required=are_rules_required)
     declared = scans.declared.of(repository, entries, rules)
-    tree = assemble(scans.of(repository, entries), roots=rules.roots, declared=declared)
+    files = scans.of(repository, entries)
+    tree = assemble(files, declared=declared, estate=scans.estates.of(repository, entries, files, rules))
     staged, unstaged = _by_stage(rules, tree.fields)
     reports = [*tree.reports, *_links(repository, entries), *unstaged, *_empty_paths(rules, entries, staged)]
     refused = ((one, rules.stage_of(one.file)) for one in tree.refused)

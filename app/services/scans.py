@@ -12,6 +12,7 @@ from app.core.ports import ConfigRepository, TreeEntry
 from app.core.promotion.rules import RULES_FILE, Rules, read_rules
 from app.core.promotion.rules_document import InvalidRules
 from app.services.declared_scans import DeclaredScans
+from app.services.estates import Estates
 from app.services.kept_scans import SILENT, KeptScans, scanner_version
 
 _MOST_SCANS = 100_000
@@ -32,7 +33,8 @@ class _View:
 class Scans:
     """What was read out of each blob, so that a run parses only those it has not seen, and looks only at what differs.
 
-    `declared` is the same for what `.fluxbridge.yaml` declares. At most `most` scans are held, or twice those
+    `declared` is the same for what `.fluxbridge.yaml` declares,
+    and `estates` for what all of it says together. At most `most` scans are held, or twice those
     of the trees looked at last. Safe in threads.
     """
 
@@ -43,6 +45,7 @@ class Scans:
         self._views: list[_View] = []
         self._rules: dict[str, Rules | InvalidRules] = {}
         self.declared = DeclaredScans()
+        self.estates = Estates()
 
     @classmethod
     def kept_in(cls, folder: Path) -> Self:

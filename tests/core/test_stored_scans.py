@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from app.core.flux.scanning import ScannedFile, scan_file
 from app.core.flux.stored import NotStored, read_scan, write_scan
+from app.core.flux.written import FluxPart, KustomizeFile
+from app.core.manifests.documents import NotText
 from app.core.manifests.markers import MarkerScan
 from app.core.manifests.places import Problem
 
@@ -71,7 +73,20 @@ def test_a_scan_is_read_back_as_it_was(path: str, content: str) -> None:
     assert "\n" not in text
 
 
-@given(st.from_type(ScannedFile))
+PARTS = st.recursive(
+    st.text() | st.builds(NotText, st.text()),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(), inside, max_size=3),
+    max_leaves=6,
+)
+FLUX = st.builds(
+    FluxPart,
+    objects=st.lists(st.dictionaries(st.text(), PARTS, max_size=3), max_size=2).map(tuple),
+    operations=st.lists(PARTS, max_size=2).map(tuple),
+    kustomize=st.none() | st.builds(KustomizeFile, names=st.lists(st.text()).map(tuple), content=PARTS),
+)
+
+
+@given(st.builds(ScannedFile, markers=st.from_type(MarkerScan), flux=FLUX, problems=st.from_type(tuple[Problem, ...])))
 def test_every_scan_that_there_can_be_is_read_back(scan: ScannedFile) -> None:
     assert read_scan(write_scan(scan)) == scan
 

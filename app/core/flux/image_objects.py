@@ -1,21 +1,25 @@
 """ImagePolicy, ImageRepository and ImageUpdateAutomation as their files have them: alike in v1, v1beta2 and v1beta1."""
 
 import re
+from collections.abc import Collection
 from datetime import timedelta
 
 from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
-from app.core.flux.reading import Unreadable, at, has_table, text_at, texts_at, written_at
+from app.core.flux.reading import Unreadable, has_table, text_at, texts_at
 from app.core.flux.written import WrittenAutomation, WrittenPolicy, WrittenRepository
 from app.core.manifests.documents import Value
+from app.core.manifests.values import at, written_at
 from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, SemVer, TagFilter
 
+IMAGE_GROUP = "image.toolkit.fluxcd.io"
+IMAGE_VERSIONS = ("v1", "v1beta2", "v1beta1")
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST_S = 10.0 * 366 * 24 * 3600
 
 
-def read_policy(written: Value) -> WrittenPolicy:
-    """Read an ImagePolicy. What cannot be used is its `problem`."""
+def read_policy(written: Value, *, missing: Collection[str] = ()) -> WrittenPolicy:
+    """Read an ImagePolicy, in which variables may be `missing`. What cannot be used is its `problem`."""
     namespace, name = written_at(written, "metadata", "namespace"), written_at(written, "metadata", "name")
     try:
         text_at(written, "metadata", "namespace")
@@ -25,7 +29,7 @@ def read_policy(written: Value) -> WrittenPolicy:
             name=name,
             repository_namespace=text_at(written, "spec", "imageRepositoryRef", "namespace"),
             repository_name=_repository_name(written),
-            spec=PolicySpec(_choice(written), _filter(written)),
+            spec=PolicySpec(_choice(written), _filter(written, missing)),
             digest_reflection=_digest_reflection(written),
             digest_interval=read_interval(text_at(written, "spec", "interval")),
         )
@@ -78,19 +82,17 @@ def _choice(written: Value) -> Choice:
     raise Unreadable("spec.policy chooses nothing: it needs semver, alphabetical or numerical")
 
 
-def _filter(written: Value) -> TagFilter | None:
+def _filter(written: Value, missing: Collection[str]) -> TagFilter | None:
     if not has_table(written, "spec", "filterTags"):
         return None
-    return TagFilter(text_at(written, "spec", "filterTags", "pattern"), _extract(written))
+    return TagFilter(text_at(written, "spec", "filterTags", "pattern"), _extract(written, missing))
 
 
-def _extract(written: Value) -> str:
-    """The expansion template; `${name}` is its own syntax, and `$${name}` Flux's way to get that past substitution."""
+def _extract(written: Value, missing: Collection[str]) -> str:
+    """The expansion template, whose own syntax `${name}` is: only a variable of Flux makes it unreadable."""
     match at(written, "spec", "filterTags", "extract"):
-        case str(template) if "$${" not in template:
+        case str(template) if not any(f"${{{name}" in template for name in missing):
             return template
-        case str(template):
-            raise Unreadable(f"spec.filterTags.extract is unreadable: Flux changes {template[:80]!r} in the cluster")
         case _:
             return text_at(written, "spec", "filterTags", "extract")
 

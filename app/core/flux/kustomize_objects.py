@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from app.core.flux.reading import at, written_at
 from app.core.flux.written import KustomizeFile, WrittenKustomization, WrittenSource
 from app.core.manifests.documents import NotText, Value
 from app.core.manifests.overriding import REF_KEYS
+from app.core.manifests.values import at, written_at
 
 _HEADS = "refs/heads/"
 _LISTS_OF_PATHS = (
@@ -88,7 +88,8 @@ def _ref(written: Value, key: str) -> str:
 
 def read_kustomize_file(written: Value) -> KustomizeFile:
     """Read a kustomization.yaml; paths that lie elsewhere (URLs) are among its names."""
-    return KustomizeFile(namespace=written_at(written, "namespace"), names=tuple(_names(written)))
+    content = {key: value for key, value in written.items() if key != "images"} if isinstance(written, dict) else {}
+    return KustomizeFile(names=tuple(_names(written)), content=content)
 
 
 def _names(written: Value) -> Iterator[str]:

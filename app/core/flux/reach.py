@@ -1,15 +1,13 @@
 """Which files a folder of the config repository brings into a cluster."""
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from posixpath import basename, dirname, join, normpath
+from posixpath import dirname, join, normpath
 from typing import Self
 
 from app.core.flux.written import KustomizeFile
-
-KUSTOMIZE_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+from app.core.kustomize.building import MANIFESTS, Build, rank
 
 
 def folder_of(path: str) -> str:
@@ -72,88 +70,40 @@ def _frozen(sets: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
     return {key: frozenset(values) for key, values in sets.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """Follows kustomization.yaml files and Flux's Kustomizations through a tree.
+class Reached:
+    """Which builds have a file, without a look at each."""
 
-    `entries` are the folders that the Kustomizations written in a file build; `kustomize` the kustomization.yaml files.
-    """
+    def __init__(self, builds: Iterable[tuple[str, Build]]) -> None:
+        of_file: dict[str, set[str]] = defaultdict(set)
+        of_folder: dict[str, set[str]] = defaultdict(set)
+        for name, build in builds:
+            for file in build.files:
+                of_file[file].add(name)
+            for folder in build.folders:
+                of_folder[folder].add(name)
+        self._of_file, self._of_folder = _frozen(of_file), _frozen(of_folder)
 
-    entries: Mapping[str, tuple[str, ...]]
-    kustomize: Mapping[str, KustomizeFile]
-    _paths: list[str] = field(init=False)
-    _inside: Mapping[str, tuple[str, ...]] = field(init=False)
-    _leaving: Mapping[str, frozenset[str]] = field(init=False)
+    def __contains__(self, file: object) -> bool:
+        return isinstance(file, str) and bool(self.holding(file))
 
-    def __post_init__(self) -> None:
-        inside: dict[str, tuple[str, ...]] = {}
-        for path in self.kustomize:
-            if basename(path) in KUSTOMIZE_FILES:
-                inside[dirname(path)] = (*inside.get(dirname(path), ()), path)
-        object.__setattr__(self, "_paths", sorted({*self.entries, *self.kustomize}))
-        object.__setattr__(self, "_inside", inside)
-        leaving = {path: [*filter(_may_leave, written.names)] for path, written in self.kustomize.items()}
-        named = {path: frozenset(self._targets(path, names)) for path, names in leaving.items() if names}
-        object.__setattr__(self, "_leaving", named)
-
-    def of_build(self, folder: str) -> Area:
-        """What one Kustomization of Flux applies itself: files below its folder, and what kustomization.yaml names."""
-        return self._follow(folders=(folder,), files=(), is_deep=False)
-
-    def of_root(self, folder: str) -> Area:
-        """What a root brings in, also through the Kustomizations that it reaches."""
-        return self._follow(folders=(folder,), files=(), is_deep=True)
-
-    def of_kustomize_file(self, path: str) -> Area:
-        """What one kustomization.yaml names, directly or through others."""
-        return self._follow(folders=(), files=(path,), is_deep=False)
-
-    def top_of(self, folder: str) -> str:
-        """The kustomization.yaml of a folder itself; empty where it has none."""
-        return next(iter(self._inside.get(folder, ())), "")
-
-    def named_by(self) -> Mapping[str, Sequence[str]]:
-        """The kustomization.yaml files that name each file themselves."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for path in sorted(self.kustomize):
-            for target in dict.fromkeys(self._targets(path, self.kustomize[path].names)):
-                found[target].append(path)
-        return found
-
-    def _follow(self, *, folders: Iterable[str], files: Iterable[str], is_deep: bool) -> Area:
-        waiting_folders, waiting_files = set(folders), set(files)
-        seen_folders: set[str] = set()
-        seen_files: set[str] = set()
-        while waiting_folders or waiting_files:
-            seen_folders |= waiting_folders
-            seen_files |= waiting_files
-            met = {path for folder in waiting_folders for path in self._below(folder)}
-            # What such a file names below its own folder is reached with that folder.
-            named = {target for path in met & self._leaving.keys() for target in self._leaving[path]}
-            listing = waiting_files & self.kustomize.keys()
-            named |= {target for path in listing for target in self._targets(path, self.kustomize[path].names)}
-            waiting = met | waiting_files if is_deep else set()
-            entered = {folder for path in waiting & self.entries.keys() for folder in self.entries[path]}
-            waiting_folders, waiting_files = entered - seen_folders, named - seen_files
-        return Area(frozenset(seen_folders), frozenset(seen_files))
-
-    def _below(self, folder: str) -> Sequence[str]:
-        """The files that bring others in, of a folder with all below it."""
-        if not folder:
-            return self._paths
-        # "0" is the character after "/".
-        return self._paths[bisect_left(self._paths, f"{folder}/") : bisect_left(self._paths, f"{folder}0")]
-
-    def _targets(self, path: str, names: Iterable[str]) -> Iterator[str]:
-        """The files that names in a kustomization.yaml stand for; a folder stands for its own kustomization.yaml."""
-        for name in names:
-            target = normpath(join(dirname(path), name))
-            yield from self._inside.get("" if target == "." else target, (target,))
+    def holding(self, file: str) -> frozenset[str]:
+        """The names of the builds that a file is in."""
+        named = self._of_file.get(file, frozenset())
+        return named | self._of_folder.get(dirname(file), frozenset()) if file.endswith(MANIFESTS) else named
 
 
-def _may_leave(name: str) -> bool:
-    """Whether a path may lead out of the folder that it starts from."""
-    return ".." in name or name.startswith("/")
+def named_by(kustomize: Mapping[str, KustomizeFile]) -> Mapping[str, Sequence[str]]:
+    """The kustomization.yaml files that name each file themselves; a folder stands for its own kustomization.yaml."""
+    inside: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(kustomize, key=rank):
+        inside[dirname(path)].append(path)
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(kustomize):
+        targets = (normpath(join(dirname(path), name)) for name in kustomize[path].names)
+        named = (one for target in targets for one in inside.get("" if target == "." else target, [target]))
+        for target in dict.fromkeys(named):
+            found[target].append(path)
+    return found
 
 
 def folders_above(path: str) -> Iterator[str]:

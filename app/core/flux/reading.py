@@ -2,33 +2,13 @@
 
 from app.core.errors import Invalid
 from app.core.manifests.documents import NotText, Value
+from app.core.manifests.values import at
 
 _SUBSTITUTION = "${"
 
 
 class Unreadable(Invalid):
     """A part of an object is not written so that its meaning is known from the file alone."""
-
-
-def at(value: Value, *path: str) -> Value | None:
-    """What stands at a path of keys; None where nothing does."""
-    found: Value = value
-    for key in path:
-        if not isinstance(found, dict) or key not in found:
-            return None
-        found = found[key]
-    return None if isinstance(found, NotText) and found.is_null else found
-
-
-def written_at(value: Value, *path: str) -> str:
-    """A scalar's text whatever its type; empty where nothing or a collection stands."""
-    match at(value, *path):
-        case str(text):
-            return text
-        case NotText(written):
-            return written
-        case _:
-            return ""
 
 
 def text_at(value: Value, *path: str) -> str:

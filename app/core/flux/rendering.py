@@ -5,7 +5,7 @@ replacements; then the kustomization that brings it in, and so on. Flux's kustom
 `spec.components` to the uppermost one, and puts `spec.images` in the place of its entries of the same name.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from posixpath import basename, dirname, join, normpath
@@ -14,7 +14,7 @@ from typing import TypeAlias
 from app.core.flux.fields import Field
 from app.core.flux.objects import FluxKustomization
 from app.core.flux.patches import Patch, Spot, images_in, settings_of, spot_of
-from app.core.flux.reach import KUSTOMIZE_FILES, Area
+from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.manifests.nodes import MappingNode, SequenceNode
 from app.core.manifests.overriding import Step, way_to
 from app.core.manifests.parsing import Unparsable
@@ -101,7 +101,7 @@ class Rendering:
 
     kustomization: FluxKustomization
     top: str
-    area: Area
+    area: Container[str]
     named_by: Mapping[str, Sequence[str]]
     read: Read
     _parsed: dict[str, YamlFile | None] = field(default_factory=dict, repr=False)

@@ -1,61 +1,144 @@
 """The roots of a config repository: where each cluster enters it."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from posixpath import dirname
 
-from app.core.flux.reach import Holders, Reach, folder_of, folders_above, is_below
-from app.core.flux.written import ScannedFile, WrittenKustomization, WrittenSource
+from app.core.flux.clusters import IsHere, stands_in
+from app.core.flux.kustomize_objects import read_kustomization
+from app.core.flux.reach import Reached, folder_of, folders_above
+from app.core.kustomize.building import Builder
+from app.core.kustomize.objects import KubeObject
 
 _SUBSTITUTION = "${"
+_PATCHES = ("patches", "patchesStrategicMerge", "patchesJson6902")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A Kustomization of Flux, the file that it stands in, and the folder that it builds (None: not of this repo)."""
+    """A Kustomization that builds a folder of the repository, as it is found without knowing any cluster."""
 
-    file: str
-    written: WrittenKustomization
-    folder: str | None
+    one: KubeObject
+    folder: str
+
+    @property
+    def stands_in_itself(self) -> bool:
+        """Whether it is written below its own folder, as `flux bootstrap` leaves it."""
+        return stands_in(self.one, self.folder)
 
 
-def find_entries(files: Mapping[str, ScannedFile]) -> tuple[Entry, ...]:
-    """Every Kustomization of Flux, with the folder that it builds where that lies in this repository.
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Where clusters may enter: Kustomizations whose folders bring themselves in, and those in files by themselves."""
 
-    A repository that syncs itself (a Kustomization that stands below its own path, as `flux bootstrap` makes it)
-    tells its own URL; a Kustomization whose source has another URL then builds something else.
+    of_itself: Mapping[str, Sequence[Entry]]
+    alone: Sequence[Entry]
+    is_here: IsHere
+
+    def making(self, root: str) -> list[KubeObject]:
+        """The Kustomizations that make a folder a root."""
+        found = [entry.one for entry in self.of_itself.get(root, ())]
+        return found or [entry.one for entry in self.alone if entry.folder == root]
+
+
+def find_entries(
+    builder: Builder,
+    written: Iterable[KubeObject],
+    paths: Iterable[str],
+    urls: Mapping[tuple[str, str], Sequence[tuple[str, str]]],
+) -> Entries:
+    """Look at every Kustomization that is `written` in a file, and at what the folders that they name bring in.
+
+    A repository that syncs itself tells its own URL; a Kustomization whose source has another builds something else.
     """
-    found = [Entry(path, one, _folder(one)) for path in sorted(files) for one in files[path].kustomizations]
-    sources = [source for path in sorted(files) for source in files[path].sources]
-    urls = [_url_of(entry.written, sources) for entry in found]
-    syncing = [(entry, url) for entry, url in zip(found, urls, strict=True) if url and _stands_below_itself(entry)]
+    folders = _folders(paths)
+    named = [
+        entry
+        for one in written
+        if (path := read_kustomization(one.value).path) and _SUBSTITUTION not in path
+        if (entry := Entry(one, folder_of(path))).folder in folders
+    ]
+    builds = {entry.folder: builder.build(entry.folder) for entry in named}
+    of_itself = {
+        folder: [Entry(one, folder) for one in _kustomizations(build.objects) if _folder(one) == folder]
+        for folder, build in builds.items()
+    }
+    reached = Reached(builds.items())
+    alone = [
+        entry
+        for entry in named
+        if read_kustomization(entry.one.value).source_name and not reached.holding(entry.one.file)
+        if entry.stands_in_itself or _is_listed(builder, entry.one.file)
+    ]
+    every_url = IsHere((), urls)
+    syncing = [
+        (entry.folder, url)
+        for entry in (*(one for found in of_itself.values() for one in found), *filter(_stands_in_itself, alone))
+        if (url := every_url.url_of(entry.one, read_kustomization(entry.one.value)))
+    ]
     # Everything stands below `./`, also what builds the root of another repository: a narrower path tells more.
-    own = {url for entry, url in syncing if entry.folder} or {url for _, url in syncing}
-    return tuple(
-        entry if not own or url is None or url in own else replace(entry, folder=None)
-        for entry, url in zip(found, urls, strict=True)
+    own = {url for folder, url in syncing if folder} or {url for _, url in syncing}
+    is_here = IsHere(own, urls)
+    here = {folder: [one for one in found if _is_here(one, is_here)] for folder, found in of_itself.items()}
+    return Entries(
+        {folder: found for folder, found in here.items() if found},
+        [one for one in alone if _is_here(one, is_here)],
+        is_here,
     )
 
 
-def derive_roots(entries: Sequence[Entry], reach: Reach, files: Sequence[str]) -> tuple[str, ...]:
-    """The folders of the Kustomizations that no other one brings in; the repository itself where there are none.
+def derive_roots(builder: Builder, entries: Entries) -> tuple[str, ...]:
+    """The folders that no other one brings in; none where no Kustomization tells any.
 
-    Of Kustomizations that bring each other in, one stands for all: what they reach is the same.
+    Of folders that bring each other in, one stands for all: what they reach is the same.
     """
-    folders = _folders(files)
-    own = [(entry, entry.folder) for entry in entries if entry.folder is not None and entry.folder in folders]
-    areas = {folder: reach.of_root(folder) for _, folder in own}
-    holders = Holders.of(areas)
-    places: dict[str, list[tuple[Entry, str]]] = defaultdict(list)
-    for entry, folder in own:
-        places[folder].append((entry, folder))
+    itself = {*entries.of_itself, *(entry.folder for entry in entries.alone if entry.stands_in_itself)}
+    # Where clusters sync themselves, a Kustomization that nothing brings in is one that nobody applies any more.
+    candidates = itself or {entry.folder for entry in entries.alone}
+    bringing = {folder: _brought_by(builder, folder, entries.is_here) for folder in candidates}
     roots: set[str] = set()
-    for entry, folder in own:
-        bringing = [one for place in holders.holding(entry.file) for one in places[place]]
-        if all(other.file in areas[folder] for other, _ in bringing):
-            alike = [*bringing, (entry, folder)]
-            roots.add(min((not _stands_below_itself(one), place) for one, place in alike)[1])
-    return tuple(sorted(roots)) or ("",)
+    for folder in candidates:
+        above = [other for other in candidates if other != folder and folder in bringing[other]]
+        if all(other in bringing[folder] for other in above):
+            alike = [*above, folder]
+            roots.add(min((one not in itself, one) for one in alike)[1])
+    return tuple(sorted(roots))
+
+
+def _brought_by(builder: Builder, folder: str, is_here: IsHere) -> set[str]:
+    """The folders that a folder brings in by Kustomizations, also by those of the folders that these build."""
+    found: set[str] = set()
+    waiting = [folder]
+    while waiting:
+        for one in _kustomizations(builder.build(waiting.pop()).objects):
+            path = _folder(one)
+            if path is not None and path not in found and is_here(one, read_kustomization(one.value)):
+                found.add(path)
+                waiting.append(path)
+    return found
+
+
+def _kustomizations(objects: Iterable[KubeObject]) -> Iterable[KubeObject]:
+    return (one for one in objects if one.kind == "Kustomization" and read_kustomization(one.value).source_name)
+
+
+def _folder(one: KubeObject) -> str | None:
+    path = read_kustomization(one.value).path
+    return None if _SUBSTITUTION in path else folder_of(path)
+
+
+def _stands_in_itself(entry: Entry) -> bool:
+    return entry.stands_in_itself
+
+
+def _is_here(entry: Entry, is_here: IsHere) -> bool:
+    return is_here(entry.one, read_kustomization(entry.one.value))
+
+
+def _is_listed(builder: Builder, file: str) -> bool:
+    """Whether the kustomization.yaml beside a file, where there is one, names it."""
+    folder = dirname(file)
+    return builder.top_of(folder) is None or file in builder.build(folder)
 
 
 def _folders(files: Iterable[str]) -> set[str]:
@@ -67,21 +150,3 @@ def _folders(files: Iterable[str]) -> set[str]:
                 break
             found.add(folder)
     return found
-
-
-def _folder(written: WrittenKustomization) -> str | None:
-    return None if _SUBSTITUTION in written.path else folder_of(written.path)
-
-
-def _stands_below_itself(entry: Entry) -> bool:
-    return entry.folder is not None and is_below(entry.file, entry.folder)
-
-
-def _url_of(written: WrittenKustomization, sources: Sequence[WrittenSource]) -> str | None:
-    namespace = written.source_namespace or written.namespace
-    for source in sources:
-        if (source.kind, source.name) == (written.source_kind, written.source_name) and (
-            not source.namespace or not namespace or source.namespace == namespace
-        ):
-            return source.url
-    return None

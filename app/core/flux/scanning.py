@@ -1,25 +1,45 @@
 """Scan one file of a config repository: what it says about Flux, and its markers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from posixpath import basename
 
-from app.core.flux.image_objects import read_automation, read_policy, read_repository
-from app.core.flux.kustomize_objects import read_kustomization, read_kustomize_file, read_source
-from app.core.flux.reach import KUSTOMIZE_FILES
-from app.core.flux.reading import at, written_at
-from app.core.flux.written import ScannedFile
+from app.core.flux.image_objects import IMAGE_GROUP, IMAGE_VERSIONS
+from app.core.flux.kustomize_objects import read_kustomize_file
+from app.core.flux.written import FluxPart, ScannedFile
+from app.core.kustomize.building import KUSTOMIZE_FILES
+from app.core.kustomize.patching import is_operations
 from app.core.manifests.documents import Value, read_documents
 from app.core.manifests.markers import find_markers
 from app.core.manifests.parsing import Unparsable, decode
 from app.core.manifests.places import Problem
 from app.core.manifests.stand_ins import explain_stand_in
+from app.core.manifests.values import at, is_within, written_at
 
 __all__ = ["ScannedFile", "is_kustomize_file", "is_manifest", "scan_file"]
 
-_FLUX_OBJECT = re.compile(rb"""apiVersion["']?\s*:\s*["']?(?:image|kustomize|source)\.toolkit\.fluxcd\.io/""")
-_IMAGE_VERSIONS = ("v1", "v1beta2", "v1beta1")
-_SOURCES = ("GitRepository", "OCIRepository", "Bucket")
+FOLLOWED: Mapping[str, str] = {
+    "ImagePolicy": IMAGE_GROUP,
+    "ImageRepository": IMAGE_GROUP,
+    "ImageUpdateAutomation": IMAGE_GROUP,
+    "Kustomization": "kustomize.toolkit.fluxcd.io",
+    "GitRepository": "source.toolkit.fluxcd.io",
+    "OCIRepository": "source.toolkit.fluxcd.io",
+    "Bucket": "source.toolkit.fluxcd.io",
+    "ExternalArtifact": "source.toolkit.fluxcd.io",
+    "ArtifactGenerator": "source.extensions.fluxcd.io",
+    "ConfigMap": "",
+}
+"""The kinds of the objects that are followed into clusters, with their API groups."""
+
+_FLUX_OBJECT = re.compile(
+    rb"""apiVersion["']?\s*:\s*["']?(?:(?:image|kustomize|source)\.toolkit|source\.extensions)\.fluxcd\.io/"""
+)
+_CONFIG_MAP = re.compile(rb"""kind["']?\s*:\s*["']?ConfigMap\b""")
+_OPERATION = re.compile(rb"""\bop["']?\s*:\s*["']?(?:add|replace|remove|test|move|copy)\b""")
+_VARIABLE = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
+_LONGEST_VARIABLE = 4_096
+_MOST_PARTS = 20_000
 
 
 def is_manifest(path: str) -> bool:
@@ -43,29 +63,26 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
     if stand_in is not None:
         return ScannedFile(problems=(Problem(1, stand_in),))
     markers = find_markers(content)
-    is_kustomize = is_kustomize_file(path)
-    if not is_kustomize and not _FLUX_OBJECT.search(content):
+    is_kustomize, is_of_flux = is_kustomize_file(path), bool(_FLUX_OBJECT.search(content))
+    if not (is_kustomize or is_of_flux or _CONFIG_MAP.search(content) or _OPERATION.search(content)):
         return ScannedFile(markers=markers)
     try:
         documents = read_documents(decode(content).characters)
     except Unparsable as error:
         what = "a kustomization file" if is_kustomize else "a file with objects of Flux"
-        return ScannedFile(markers=markers, problems=(Problem(error.line, f"{what} is not used: {error}"),))
-    objects = [one for document in documents for one in _objects(document)]
-    found = [(one, *_kind(one)) for one in objects]
-    images = [(one, kind) for one, group, version, kind in found if group == "image" and version in _IMAGE_VERSIONS]
-    builds = [one for one, group, _, kind in found if group == "kustomize" and kind == "Kustomization"]
-    plain = [one for one, group, _, _ in found if not group and isinstance(one, dict)]
-    return ScannedFile(
-        markers=markers,
-        policies=tuple(read_policy(one) for one, kind in images if kind == "ImagePolicy"),
-        repositories=tuple(read_repository(one) for one, kind in images if kind == "ImageRepository"),
-        automations=tuple(read_automation(one) for one, kind in images if kind == "ImageUpdateAutomation"),
-        kustomizations=tuple(read_kustomization(one) for one in builds),
-        sources=tuple(read_source(one) for one, group, _, kind in found if group == "source" and kind in _SOURCES),
+        told = (Problem(error.line, f"{what} is not used: {error}"),) if is_kustomize or is_of_flux else ()
+        return ScannedFile(markers=markers, problems=told)
+    if not all(is_within(one, _MOST_PARTS) for one in documents):
+        what = f"it is not used: with what its aliases stand for it has more than {_MOST_PARTS} parts"
+        return ScannedFile(markers=markers, problems=(Problem(1, what),))
+    objects = [one for document in documents for one in _objects(document) if isinstance(one, dict)]
+    plain = [one for one in objects if not written_at(one, "apiVersion").count(".toolkit.fluxcd.io/")]
+    part = FluxPart(
+        objects=tuple(kept for one in objects if (kept := _followed(one)) is not None),
+        operations=tuple(one for one in documents if is_operations(one)),
         kustomize=read_kustomize_file(plain[0]) if is_kustomize and plain else None,
-        problems=tuple(_problems(found)),
     )
+    return ScannedFile(markers=markers, flux=part, problems=tuple(_problems(objects)))
 
 
 def _objects(document: Value) -> Iterator[Value]:
@@ -83,15 +100,29 @@ def _objects(document: Value) -> Iterator[Value]:
             yield one
 
 
-def _kind(written: Value) -> tuple[str, str, str]:
-    """An object's group of Flux's (`image`, `kustomize`, `source`, or empty), version and kind."""
-    group, _, version = written_at(written, "apiVersion").partition("/")
-    name, _, rest = group.partition(".")
-    return (name if rest == "toolkit.fluxcd.io" else ""), version, written_at(written, "kind")
+def _followed(one: dict[str, Value]) -> dict[str, Value] | None:
+    """An object of a kind that is followed; of a ConfigMap only what may be a variable of Flux."""
+    kind = written_at(one, "kind")
+    group, slash, version = written_at(one, "apiVersion").rpartition("/")
+    is_unknown = group == IMAGE_GROUP and version not in IMAGE_VERSIONS
+    if is_unknown or FOLLOWED.get(kind) != (group if slash else ""):
+        return None
+    if kind != "ConfigMap":
+        return one
+    data = at(one, "data")
+    variables: dict[str, Value] = {
+        key: value
+        for key, value in (data.items() if isinstance(data, dict) else ())
+        if _VARIABLE.fullmatch(key) and isinstance(value, str) and len(value) <= _LONGEST_VARIABLE
+    }
+    kept: dict[str, Value] = {key: one[key] for key in ("apiVersion", "kind", "metadata") if key in one}
+    return {**kept, "data": variables} if variables else None
 
 
-def _problems(found: list[tuple[Value, str, str, str]]) -> Iterator[Problem]:
-    for _, group, version, kind in found:
-        if group == "image" and kind in ("ImagePolicy", "ImageRepository") and version not in _IMAGE_VERSIONS:
-            known = ", ".join(_IMAGE_VERSIONS)
+def _problems(objects: list[dict[str, Value]]) -> Iterator[Problem]:
+    for one in objects:
+        kind, (group, _, version) = written_at(one, "kind"), written_at(one, "apiVersion").partition("/")
+        is_image = group == IMAGE_GROUP and kind in ("ImagePolicy", "ImageRepository")
+        if is_image and version not in IMAGE_VERSIONS:
+            known = ", ".join(IMAGE_VERSIONS)
             yield Problem(1, f"{kind} of version {version[:80]!r} is not read: known are {known}")

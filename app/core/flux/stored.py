@@ -3,39 +3,23 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import timedelta
 
 from app.core.errors import Invalid
-from app.core.flux.written import (
-    KustomizeFile,
-    ScannedFile,
-    WrittenAutomation,
-    WrittenKustomization,
-    WrittenPolicy,
-    WrittenRepository,
-    WrittenSource,
-)
+from app.core.flux.written import FluxPart, KustomizeFile, ScannedFile
+from app.core.manifests.documents import NotText
 from app.core.manifests.markers import MarkedField, Marker, MarkerScan, RefusedMarker
 from app.core.manifests.places import Neighbour, Part, Problem
-from app.core.policies.spec import Alphabetical, Numerical, PolicySpec, SemVer, TagFilter
 
 _RECORDS: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
-        ScannedFile,
+        *(ScannedFile, FluxPart, KustomizeFile, NotText),
         *(MarkerScan, MarkedField, RefusedMarker, Marker, Neighbour, Problem),
-        *(WrittenPolicy, WrittenRepository, WrittenAutomation),
-        *(WrittenKustomization, WrittenSource, KustomizeFile),
-        *(PolicySpec, SemVer, Alphabetical, Numerical, TagFilter),
-        timedelta,
     )
 }
-_NAMES = {
-    name: ("days", "seconds", "microseconds") if kind is timedelta else tuple(field.name for field in fields(kind))
-    for name, kind in _RECORDS.items()
-}
+_NAMES = {name: tuple(field.name for field in fields(kind)) for name, kind in _RECORDS.items()}
 _PART = Part.__name__
-_TUPLE = ""
+_TUPLE, _LIST, _MAPPING = "", "[", "{"
 
 
 class NotStored(Invalid):
@@ -72,6 +56,10 @@ def _written(value: object) -> object:
         return [_PART, value.value]
     if isinstance(value, tuple):
         return [_TUPLE, *map(_written, value)]
+    if isinstance(value, list):
+        return [_LIST, *map(_written, value)]
+    if isinstance(value, dict):
+        return [_MAPPING, *(part for key, one in value.items() for part in (key, _written(one)))]
     kind = type(value)
     if _RECORDS.get(kind.__name__) is not kind:
         raise NotStored(f"{kind.__name__} is not known")
@@ -86,6 +74,10 @@ def _read(written: object) -> object:
             return written
     if kind == _TUPLE:
         return tuple(map(_read, values))
+    if kind == _LIST:
+        return list(map(_read, values))
+    if kind == _MAPPING:
+        return dict(zip(values[::2], map(_read, values[1::2]), strict=True))
     if kind == _PART:
         return Part(str(values[0]))
     return _RECORDS[kind](**dict(zip(_NAMES[kind], map(_read, values), strict=True)))

@@ -1,22 +1,28 @@
-"""A whole config repository as Flux sees it: policies, the fields that they set, and who reaches which file."""
+"""A config repository as a whole: its policies, its fields, and which Kustomization reaches what."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from app.core.flux.declared import Declared, join_declared
+from app.core.flux.clusters import AppliedKustomization
+from app.core.flux.declared import RULES_FILE, Declared, join_declared
+from app.core.flux.estate import Estate, read_estate
 from app.core.flux.fields import About, Field, Refused, Report
-from app.core.flux.namespaces import Namespaces
-from app.core.flux.naming import Policies, Roots, find_policies
+from app.core.flux.image_objects import read_automation
+from app.core.flux.naming import NO_NAMESPACE, Policies, Waiting
 from app.core.flux.objects import Automation, FluxKustomization, Policy
 from app.core.flux.overridden import report_overridden
-from app.core.flux.reach import Area, Holders, Reach, folder_of
+from app.core.flux.reach import Reached, folder_of
 from app.core.flux.reading import Unreadable
 from app.core.flux.rendering import Read, Rendering
-from app.core.flux.roots import Entry, derive_roots, find_entries
 from app.core.flux.written import ScannedFile, WrittenSource
+from app.core.kustomize.building import Build
 from app.core.manifests.markers import MarkedField, RefusedMarker
 
 __all__ = ["About", "Field", "FluxTree", "Refused", "Report", "assemble"]
+
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,22 +36,20 @@ class FluxTree:
     kustomizations: tuple[FluxKustomization, ...]
     automations: tuple[Automation, ...]
     roots: tuple[str, ...]
-    _reach: Reach = field(repr=False)
-    _builds: Mapping[str, Area] = field(repr=False)
-    _sources: tuple[tuple[str, WrittenSource], ...] = field(default=(), repr=False)
+    _by_root: Mapping[str, tuple[FluxKustomization, ...]] = field(repr=False)
+    _estate: Estate = field(repr=False, compare=False)
 
     def reaches(self, kustomization: FluxKustomization, file: str) -> bool:
         """Tell whether this Kustomization itself applies a file, not only another Kustomization that does."""
-        return kustomization.is_here and file in self._builds[kustomization.path]
+        return kustomization.is_here and file in self._build_of(kustomization)
 
     def rendering_of(self, kustomization: FluxKustomization, read: Read) -> Rendering:
         """How this Kustomization, which is of this repository, renders files; `read` reads files of the commit."""
-        top = self._reach.top_of(kustomization.path)
-        area = self._reach.of_kustomize_file(top) if top else self._builds[kustomization.path]
-        return Rendering(kustomization, top, area, self._reach.named_by(), read)
+        top = self._estate.builder.top_of(kustomization.path) or ""
+        return Rendering(kustomization, top, self._build_of(kustomization), self._estate.named_by, read)
 
     def find_kustomization(self, *, root: str | None, namespace: str, name: str) -> FluxKustomization | None:
-        """The Kustomization of that name that a root reaches, or that makes the folder a root.
+        """The Kustomization of that name that a root brings in.
 
         With `root` None it is searched for in the whole repository. None where there is none, or no single one.
         """
@@ -53,69 +57,64 @@ class FluxTree:
         return named[0] if len(named) == 1 else None
 
     def brought_in(self, root: str | None) -> tuple[FluxKustomization, ...]:
-        """The Kustomizations that a root reaches, and of other names those that make the folder a root.
+        """The Kustomizations that a root brings in, with those that make the folder a root.
 
         With `root` None they are all of the repository.
         """
-        if root is None:
-            return self.kustomizations
-        folder = folder_of(root)
-        area = self._reach.of_root(folder)
-        inside = [one for one in self.kustomizations if one.file in area]
-        named = {(one.namespace, one.name) for one in inside}
-        above = [one for one in self.kustomizations if one.is_here and one.path == folder and one.file not in area]
-        return (*inside, *(one for one in above if (one.namespace, one.name) not in named))
+        return self.kustomizations if root is None else self._by_root.get(folder_of(root), ())
 
     def sources_in(self, root: str | None) -> tuple[WrittenSource, ...]:
-        """The sources that a root reaches; with `root` None they are all of the repository."""
-        area = self._reach.of_root(folder_of(root)) if root is not None else None
-        return tuple(source for file, source in self._sources if area is None or file in area)
+        """The sources that a root brings in; with `root` None they are all of the repository."""
+        folder = folder_of(root) if root is not None else None
+        return tuple(source for its_root, source in self._estate.sources if folder in (None, its_root))
 
-    def builds(self) -> Holders:
+    def builds(self) -> Reached:
         """The folders that Kustomizations build, by the files which they reach: for a look at many files."""
-        return Holders.of(self._builds)
+        return Reached(self._estate.builds.items())
+
+    def _build_of(self, kustomization: FluxKustomization) -> Build:
+        return self._estate.builds.get(kustomization.path, Build())
 
 
 def assemble(
-    files: Mapping[str, ScannedFile], *, roots: Sequence[str] = (), declared: Declared | None = None
+    files: Mapping[str, ScannedFile],
+    *,
+    roots: Sequence[str] = (),
+    declared: Declared | None = None,
+    estate: Estate | None = None,
 ) -> FluxTree:
     """Put the scanned manifests of one commit together, by their paths, with what `.fluxbridge.yaml` declares.
 
     `roots` are folders; where none are given they are those that Flux's Kustomizations tell, else the repository.
+    `estate` is what `read_estate` has made of just these, where it is known.
     """
     declared = declared or Declared()
-    entries = find_entries(files)
-    reach = _reach(files, entries)
-    chosen = tuple(dict.fromkeys(map(folder_of, roots))) or derive_roots(entries, reach, tuple(files))
-    areas = Roots.with_areas({root: reach.of_root(root) for root in chosen})
-    builds = {entry.folder: reach.of_build(entry.folder) for entry in entries if entry.folder is not None}
-    namespaces = Namespaces(reach, entries, builds)
-    policies = find_policies(files, areas, namespaces, declared.policies)
-    marked, refused, unmet = _fields(files, policies)
-    joined = join_declared(marked, declared, policies)
-    kustomizations, unnamed = _kustomizations(entries, areas, namespaces)
-    reports = [*_problems(files), *unmet, *joined.reports, *unnamed, *report_overridden(joined.fields)]
+    estate = estate or read_estate(files, roots=roots, declared=declared.policies)
+    marked, refused, unmet = _fields(files, estate.policies)
+    joined = join_declared(marked, declared, estate.policies)
+    by_root = {
+        cluster.root: tuple(map(partial(_kustomization, cluster.root), cluster.kustomizations))
+        for cluster in estate.clusters
+    }
+    reports = [
+        *_problems(files, estate),
+        *unmet,
+        *joined.reports,
+        *_unnamed(by_root),
+        *_waiting(estate.waiting),
+        *report_overridden(joined.fields),
+    ]
     return FluxTree(
-        policies=policies.all,
+        policies=estate.policies.all,
         fields=joined.fields,
         refused=(*refused, *joined.refused),
-        reports=tuple(sorted(reports, key=lambda report: (report.file, report.line or 0, report.what))),
-        kustomizations=kustomizations,
-        automations=tuple(_automations(files, namespaces)),
-        roots=chosen,
-        _reach=reach,
-        _builds=builds,
-        _sources=tuple((path, source) for path in sorted(files) for source in files[path].sources),
+        reports=tuple(sorted(set(reports), key=lambda report: (report.file, report.line or 0, report.what))),
+        kustomizations=_together(by_root, estate),
+        automations=tuple(_automations(estate)),
+        roots=estate.roots,
+        _by_root=by_root,
+        _estate=estate,
     )
-
-
-def _reach(files: Mapping[str, ScannedFile], entries: Sequence[Entry]) -> Reach:
-    folders: dict[str, tuple[str, ...]] = {}
-    for entry in entries:
-        if entry.folder is not None:
-            folders[entry.file] = (*folders.get(entry.file, ()), entry.folder)
-    kustomize = {path: scanned.kustomize for path, scanned in files.items() if scanned.kustomize is not None}
-    return Reach(entries=folders, kustomize=kustomize)
 
 
 def _fields(files: Mapping[str, ScannedFile], policies: Policies) -> tuple[list[Field], list[Refused], list[Report]]:
@@ -129,7 +128,8 @@ def _fields(files: Mapping[str, ScannedFile], policies: Policies) -> tuple[list[
             try:
                 policy = policies.meant_by(marked.marker.namespace, marked.marker.policy, path).name
             except Unreadable as error:
-                unmet.append(Report(path, marked.line, str(error), About.POLICY_OF_MARKER))
+                if policies.roots.reaching(path):
+                    unmet.append(Report(path, marked.line, str(error), About.POLICY_OF_MARKER))
                 continue
             if isinstance(marked, RefusedMarker):
                 refused.append(Refused(policy, path, marked.line, marked.why))
@@ -138,53 +138,92 @@ def _fields(files: Mapping[str, ScannedFile], policies: Policies) -> tuple[list[
     return fields, refused, unmet
 
 
-def _kustomizations(
-    entries: Sequence[Entry], roots: Roots, namespaces: Namespaces
-) -> tuple[tuple[FluxKustomization, ...], list[Report]]:
-    found: list[FluxKustomization] = []
-    unnamed: list[Report] = []
-    for entry in entries:
-        namespace = ""
-        try:
-            namespace = namespaces.of(entry.file, entry.written.namespace)
-        except Unreadable as error:
-            unnamed.append(Report(entry.file, None, f"Kustomization {entry.written.name}: {error}"))
-        found.append(
-            FluxKustomization(
-                root=roots.owner_of(entry.file),
-                namespace=namespace,
-                name=entry.written.name,
-                path=entry.written.path if entry.folder is None else entry.folder,
-                file=entry.file,
-                suspended=entry.written.is_suspended,
-                source_kind=entry.written.source_kind,
-                source_name=entry.written.source_name,
-                source_namespace=entry.written.source_namespace or namespace,
-                is_here=entry.folder is not None,
-            )
+def _kustomization(root: str, one: AppliedKustomization) -> FluxKustomization:
+    return FluxKustomization(
+        root=root,
+        namespace=one.one.namespace,
+        name=one.one.name,
+        path=one.written.path if one.folder is None else one.folder,
+        file=one.one.file,
+        suspended=one.written.is_suspended,
+        source_kind=one.written.source_kind,
+        source_name=one.written.source_name,
+        source_namespace=one.written.source_namespace or one.one.namespace,
+        is_here=one.folder is not None,
+    )
+
+
+def _together(by_root: Mapping[str, Sequence[FluxKustomization]], estate: Estate) -> tuple[FluxKustomization, ...]:
+    """Those of all roots; what several roots bring in alike is one, under the folder of its file."""
+    roots: dict[FluxKustomization, set[str]] = defaultdict(set)
+    for root, found in by_root.items():
+        for one in found:
+            roots[replace(one, root="")].add(root)
+    together = (
+        replace(one, root=next(iter(its)) if len(its) == 1 else estate.policies.roots.owner_of(one.file))
+        for one, its in roots.items()
+    )
+    return tuple(sorted(together, key=lambda one: (one.file, one.root, one.namespace, one.name)))
+
+
+def _unnamed(by_root: Mapping[str, Sequence[FluxKustomization]]) -> Iterator[Report]:
+    for found in by_root.values():
+        for one in found:
+            if not one.namespace:
+                yield Report(one.file, None, f"Kustomization {one.name}: {NO_NAMESPACE}")
+
+
+def _automations(estate: Estate) -> Iterator[Automation]:
+    seen: set[Automation] = set()
+    for cluster in estate.clusters:
+        for one in cluster.applied:
+            if one.one.kind == "ImageUpdateAutomation" and one.one.namespace:
+                written = read_automation(one.one.value)
+                found = Automation(
+                    namespace=written.namespace,
+                    name=written.name,
+                    path=folder_of(written.path),
+                    file=one.one.file,
+                    is_suspended=written.is_suspended,
+                )
+                if found not in seen:
+                    seen.add(found)
+                    yield found
+
+
+def _waiting(waiting: Sequence[Waiting]) -> Iterator[Report]:
+    """One report for each variable that is not known, with all that waits for it."""
+    by_variable: dict[str, list[Waiting]] = defaultdict(list)
+    for one in waiting:
+        by_variable[one.variable].append(one)
+    for variable, found in sorted(by_variable.items()):
+        roots = sorted({one.root or "the repository" for one in found})
+        whats = list(dict.fromkeys(one.what for one in found))
+        more = f" and {len(whats) - _MOST_NAMED} more" if len(whats) > _MOST_NAMED else ""
+        what = (
+            f"the variable {variable} of {_and(roots)} is in no ConfigMap of the repository, and "
+            f"{len(whats)} {'object waits' if len(whats) == 1 else 'objects wait'} for it: "
+            f"{', '.join(whats[:_MOST_NAMED])}{more}; give it: roots: [{{path: {roots[0]}, "
+            f"variables: {{{variable}: …}}}}]"
         )
-    return tuple(found), unnamed
+        yield Report(RULES_FILE, None, what)
 
 
-def _automations(files: Mapping[str, ScannedFile], namespaces: Namespaces) -> Iterator[Automation]:
-    for path in sorted(files):
-        for written in files[path].automations:
-            try:
-                namespace = namespaces.of(path, written.namespace)
-            except Unreadable:
-                continue  # without a namespace it is in no cluster either
-            yield Automation(
-                namespace=namespace,
-                name=written.name,
-                path=folder_of(written.path),
-                file=path,
-                is_suspended=written.is_suspended,
-            )
+def _and(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def _problems(files: Mapping[str, ScannedFile]) -> Iterator[Report]:
+def _problems(files: Mapping[str, ScannedFile], estate: Estate) -> Iterator[Report]:
+    """What is wrong in files that a cluster gets, or that lie below what is built: others are nobody's concern."""
+    roots = estate.policies.roots
     for path, scanned in files.items():
-        for problem in scanned.markers.problems:
-            yield Report(path, problem.line, problem.what, About.MARKER)
-        for problem in scanned.problems:
-            yield Report(path, problem.line, problem.what)
+        if scanned.markers.problems and roots.reaching(path):
+            for problem in scanned.markers.problems:
+                yield Report(path, problem.line, problem.what, About.MARKER)
+        if scanned.problems and roots.exact.holding(path):
+            for problem in scanned.problems:
+                yield Report(path, problem.line, problem.what)
+    for cluster in estate.clusters:
+        for path, what in cluster.problems:
+            yield Report(path, None, what)

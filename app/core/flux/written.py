@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
+from app.core.manifests.documents import Value
 from app.core.manifests.markers import MarkerScan
 from app.core.manifests.places import Problem
 from app.core.policies.spec import PolicySpec
@@ -76,10 +77,19 @@ class WrittenSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KustomizeFile:
-    """A kustomization.yaml: its namespace, and every path that it names, relative to its folder."""
+    """A kustomization.yaml: every path that it names, relative to its folder, and what it says but for its images."""
 
-    namespace: str
     names: tuple[str, ...]
+    content: Value = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluxPart:
+    """What one file says about Flux; `objects` are of the kinds that are followed, `operations` JSON patches."""
+
+    objects: tuple[dict[str, Value], ...] = field(default=(), hash=False)
+    operations: tuple[Value, ...] = field(default=(), hash=False)
+    kustomize: KustomizeFile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +97,5 @@ class ScannedFile:
     """All that is known from one file's content alone. The same path and content always give an equal one."""
 
     markers: MarkerScan = field(default_factory=MarkerScan)
-    policies: tuple[WrittenPolicy, ...] = ()
-    repositories: tuple[WrittenRepository, ...] = ()
-    automations: tuple[WrittenAutomation, ...] = ()
-    kustomizations: tuple[WrittenKustomization, ...] = ()
-    sources: tuple[WrittenSource, ...] = ()
-    kustomize: KustomizeFile | None = None
+    flux: FluxPart = field(default_factory=FluxPart)
     problems: tuple[Problem, ...] = ()

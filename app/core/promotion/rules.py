@@ -1,7 +1,7 @@
 """The rules of a lane: `.fluxbridge.yaml` at the base head of the config repository."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -48,6 +48,7 @@ class Rules:
     """
 
     roots: tuple[str, ...] = ()
+    variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     stages: tuple[Stage, ...] = (Stage(ONLY_STAGE),)
     has_declared_stages: bool = False
     open_limit: int = _DEFAULT_OPEN_LIMIT
@@ -91,6 +92,8 @@ def read_rules(content: bytes | None) -> Rules:
 
 
 _Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f][^\x00-\x1f]*$", max_length=1000)]
+_Variable = Annotated[str, StringConstraints(pattern=r"^[_A-Za-z][_A-Za-z0-9]*$", max_length=200)]
+_VariableText = Annotated[str, StringConstraints(max_length=4000)]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
@@ -137,8 +140,18 @@ class _Limits(StrictModel):
     open: int = Field(default=_DEFAULT_OPEN_LIMIT, ge=1, le=1000)
 
 
+def _root_alone(written: object) -> object:
+    """A path is short for a root of which no variables are given."""
+    return {"path": written} if isinstance(written, str) else written
+
+
+class _WrittenRoot(StrictModel):
+    path: _Path
+    variables: dict[_Variable, _VariableText] = Field(default_factory=dict, max_length=1000)
+
+
 class _WrittenRules(StrictModel):
-    roots: list[_Path] = Field(default_factory=list)
+    roots: list[Annotated[_WrittenRoot, BeforeValidator(_root_alone)]] = Field(default_factory=list, max_length=1000)
     stages: dict[_Name, _WrittenStage] = Field(default_factory=dict)
     limits: _Limits = _Limits()
     update: Literal["always"] = "always"
@@ -162,7 +175,8 @@ def _rules(written: _WrittenRules) -> Rules:
     if sum(literal_part(path) != path for stage in stages for path in stage.paths) > MOST_PATTERNS:
         raise InvalidRules(f"the stages have more than {MOST_PATTERNS} paths with * or ?: name folders")
     return Rules(
-        roots=tuple(_clean(root) for root in written.roots),
+        roots=tuple(_clean(root.path) for root in written.roots),
+        variables={_clean(root.path): root.variables for root in written.roots if root.variables},
         stages=stages or Rules().stages,
         has_declared_stages=bool(stages),
         open_limit=written.limits.open,

@@ -1,0 +1,284 @@
+"""What each root brings into its cluster: the objects there as the cluster gets them.
+
+Sources: kustomize-controller builds the path of a Kustomization with what its spec adds (namespace, patches,
+components, labels), fills variables in after the build, and finds further Kustomizations among what it applies.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from posixpath import basename, dirname
+
+from app.core.flux.kustomize_objects import read_kustomization
+from app.core.flux.reach import folder_of
+from app.core.flux.substitution import BadSubstitution, Substitution, Variables, uses_variables
+from app.core.flux.written import WrittenKustomization
+from app.core.kustomize.building import KUSTOMIZE_FILES, Additions, Build, Builder
+from app.core.kustomize.generated import data_of, is_config_map
+from app.core.kustomize.objects import KubeObject
+from app.core.kustomize.patches import read_patches
+from app.core.manifests.documents import Value
+from app.core.manifests.values import at, items_at, texts_of, written_at
+
+FLUX_GROUP = "kustomize.toolkit.fluxcd.io"
+_SUBSTITUTE = f"{FLUX_GROUP}/substitute"
+_MOST_KUSTOMIZATIONS = 10_000
+_NOT_FOLLOWED = ("namePrefix", "nameSuffix")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An object as a root's cluster gets it; `missing` are variables in it whose values are not known."""
+
+    one: KubeObject
+    missing: frozenset[str] = frozenset()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedKustomization:
+    """A Kustomization of Flux in a root's cluster, and what it builds (None: nothing of this repository)."""
+
+    one: KubeObject
+    written: WrittenKustomization
+    folder: str | None
+    build: Build | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """All that one root brings in. `waiting` are the Kustomizations whose folder depends on variables not known."""
+
+    root: str
+    applied: tuple[Applied, ...]
+    kustomizations: tuple[AppliedKustomization, ...]
+    waiting: tuple[tuple[AppliedKustomization, frozenset[str]], ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    by_itself: Build | None = None
+
+    def builds(self) -> Iterator[Build]:
+        """What its Kustomizations build, or its folder by itself where none makes it a root."""
+        if self.by_itself is not None:
+            yield self.by_itself
+        yield from (one.build for one in self.kustomizations if one.build is not None)
+
+    def folders(self) -> set[str]:
+        """The folders that are built, and those of every kustomization.yaml on the way."""
+        found = {one.folder for one in self.kustomizations if one.folder is not None}
+        found |= {dirname(file) for build in self.builds() for file in build.files if basename(file) in KUSTOMIZE_FILES}
+        return found | ({self.root} if self.by_itself is not None else set())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """A Kustomization whose folder is to be built; `missing` are variables in it that are not known."""
+
+    one: KubeObject
+    written: WrittenKustomization
+    folder: str
+    missing: frozenset[str]
+
+
+@dataclass
+class Walk:
+    """Follows Kustomizations from a root on. `given` are the root's variables that no file tells.
+
+    `is_here` says whether a Kustomization builds a folder of this repository.
+    """
+
+    builder: Builder
+    root: str
+    given: Mapping[str, str]
+    is_here: "IsHere"
+    kinds: Mapping[str, str]
+    _applied: list[Applied] = field(default_factory=list)
+    _seen: dict[tuple[str, str, str], AppliedKustomization] = field(default_factory=dict)
+    _waiting: dict[tuple[str, str, str], tuple[AppliedKustomization, frozenset[str]]] = field(default_factory=dict)
+    _met: set[tuple[str, str, str]] = field(default_factory=set)
+    _problems: dict[tuple[str, str], None] = field(default_factory=dict)
+    _maps: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    _steps: list[_Step] = field(default_factory=list)
+
+    def run(self, entries: Iterable[KubeObject], by_itself: Callable[[], Build]) -> Cluster:
+        """Everything from the Kustomizations that make the folder a root; where there are none, from a build of it."""
+        for one in entries:
+            entry = self._as_entry(one)
+            self._meet(entry.one, entry.missing)
+        plain = None if self._steps else by_itself()
+        if plain is not None:
+            self._problems |= dict.fromkeys(plain.problems)
+            self._apply(plain, Substitution(Variables({})), is_on=False)
+        while self._steps and len(self._met) <= _MOST_KUSTOMIZATIONS:
+            ready = [step for step in self._steps if not self._lacks(step)] or self._steps[:1]
+            self._steps = [step for step in self._steps if step not in ready]
+            for step in ready:
+                self._take(step)
+        return Cluster(
+            self.root,
+            tuple(self._applied),
+            tuple(self._seen.values()),
+            tuple(self._waiting.values()),
+            tuple(self._problems),
+            plain,
+        )
+
+    def _lacks(self, step: _Step) -> bool:
+        """Whether a ConfigMap that it takes variables from has not come up yet."""
+        return any(key not in self._maps for key in _maps_of(step.one))
+
+    def _take(self, step: _Step) -> None:
+        additions, problems = self._additions(step.one)
+        build = self.builder.build(step.folder, additions)
+        key = _key_of(step.one, step.folder)
+        self._seen[key] = AppliedKustomization(step.one, step.written, step.folder, build)
+        self._problems |= dict.fromkeys([*problems, *build.problems])
+        variables = self._variables(step)
+        self._apply(build, Substitution(variables or Variables({})), is_on=variables is not None)
+
+    def _additions(self, one: KubeObject) -> tuple[Additions, list[tuple[str, str]]]:
+        """What the spec of a Kustomization adds to what it builds."""
+        spec = at(one.value, "spec") or {}
+        found = [
+            read_patches(spec, key, one.file, {}, self.kinds)
+            for key in ("patchesStrategicMerge", "patches", "patchesJson6902")
+        ]
+        named = [key for key in _NOT_FOLLOWED if written_at(spec, key)]
+        additions = Additions(
+            namespace=written_at(spec, "targetNamespace"),
+            patches=tuple(patch for patches, _ in found for patch in patches),
+            components=tuple(written_at({"": name}, "") for name in items_at(spec, "components")),
+            labels=tuple(texts_of(spec, "commonMetadata", "labels").items()),
+            annotations=tuple(texts_of(spec, "commonMetadata", "annotations").items()),
+            not_followed=f"spec.{named[0]} of {one.kind} {one.name}" if named else "",
+        )
+        return additions, [(one.file, f"{one.kind} {one.name}: {what}") for _, told in found for what in told]
+
+    def _variables(self, step: _Step) -> Variables | None:
+        """What it fills in; None where it fills in nothing. Inline ones count more than those of ConfigMaps."""
+        inline = texts_of(step.one.value, "spec", "postBuild", "substitute")
+        sources = items_at(step.one.value, "spec", "postBuild", "substituteFrom")
+        if not inline and not sources:
+            return None
+        maps = _maps_of(step.one)
+        values: dict[str, str] = {}
+        for key in maps:
+            values |= self._maps.get(key, {})
+        values |= self.given
+        waiting: dict[str, frozenset[str]] = {}
+        for name, text in inline.items():
+            unknown = {one for one in step.missing if _names(one, text)}
+            if not unknown:
+                values[name] = text.replace("\n", "")
+            elif name not in self.given:
+                waiting[name] = frozenset(unknown)
+        is_whole = len(maps) == len(sources) and all(key in self._maps for key in maps)
+        is_any = values or waiting or not is_whole
+        return Variables(values, is_whole, waiting) if is_any else None
+
+    def _as_entry(self, one: KubeObject) -> Applied:
+        """A Kustomization that nothing here brings in, or that brings itself in: filled in by what it says itself."""
+        inline = texts_of(one.value, "spec", "postBuild", "substitute")
+        own = {name: text for name, text in inline.items() if "${" not in text}
+        return self._filled(one, Substitution(Variables({**self.given, **own}, is_whole=False)))
+
+    def _apply(self, build: Build, substitution: Substitution, *, is_on: bool) -> None:
+        """Add the objects of a build; the Kustomizations among them are to be followed."""
+        for one in build.objects:
+            applied = self._filled(one, substitution) if is_on else Applied(one)
+            if is_config_map(applied.one):
+                if applied.one.doubt is None and not applied.missing:
+                    key = (applied.one.namespace, applied.one.name)
+                    self._maps[key] = {name: text.replace("\n", "") for name, text in data_of(applied.one).items()}
+            elif applied.one.kind == "Kustomization":
+                self._meet(applied.one, applied.missing)
+                self._applied.append(applied)
+            else:
+                self._applied.append(applied)
+
+    def _filled(self, one: KubeObject, substitution: Substitution) -> Applied:
+        is_off = "disabled" in (one.labels.get(_SUBSTITUTE), one.annotations.get(_SUBSTITUTE))
+        if is_off or not uses_variables(one.value):
+            return Applied(one)
+        substitution.missing = set()
+        try:
+            value = substitution.value(one.value)
+        except BadSubstitution as error:
+            return Applied(one, problem=str(error))
+        filled = one.saying(value) if isinstance(value, dict) else one
+        return Applied(filled, frozenset(substitution.missing))
+
+    def _meet(self, one: KubeObject, missing: frozenset[str]) -> None:
+        """Take a Kustomization on where it is one: patches have no source and no path."""
+        written = read_kustomization(one.value)
+        if not written.source_name:
+            return
+        folder = folder_of(written.path) if self.is_here(one, written) else None
+        key = _key_of(one, folder or written.path)
+        if key in self._met:
+            return
+        self._met.add(key)
+        named = {name for name in missing if _names(name, written.path)}
+        if named or "${" in written.path:
+            self._seen[key] = AppliedKustomization(one, written, None)
+            self._waiting[key] = (self._seen[key], frozenset(named or re.findall(r"\$\{(\w+)", written.path)))
+        elif folder is None:
+            self._seen[key] = AppliedKustomization(one, written, None)
+        else:
+            self._steps.append(_Step(one, written, folder, missing))
+
+
+class IsHere:
+    """Whether a Kustomization takes its files from this repository: its source has the URL of one that syncs itself."""
+
+    def __init__(self, own_urls: Iterable[str], urls: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> None:
+        self._own, self._urls = frozenset(own_urls), urls
+
+    def __call__(self, one: KubeObject, written: WrittenKustomization) -> bool:
+        """By the object, whose namespace is that of a source that names none."""
+        url = self.url_of(one, written)
+        return not self._own or url is None or url in self._own
+
+    def url_of(self, one: KubeObject, written: WrittenKustomization) -> str | None:
+        """Where its files come from; None where Git does not tell."""
+        namespace = written.source_namespace or one.namespace
+        for source_namespace, url in self._urls.get((written.source_kind, written.source_name), ()):
+            if not source_namespace or not namespace or source_namespace == namespace:
+                return url
+        return None
+
+
+def _names(variable: str, text: str) -> bool:
+    """Whether a text still has a variable in it."""
+    return re.search(rf"\$\{{#?{variable}\b", text) is not None
+
+
+def _key_of(one: KubeObject, folder: str) -> tuple[str, str, str]:
+    return one.namespace, one.name, folder
+
+
+def _maps_of(one: KubeObject) -> list[tuple[str, str]]:
+    """The ConfigMaps that it takes variables from."""
+    return [
+        (one.namespace, written_at(source, "name"))
+        for source in items_at(one.value, "spec", "postBuild", "substituteFrom")
+        if written_at(source, "kind") == "ConfigMap"
+    ]
+
+
+def entries_of(objects: Mapping[str, Sequence[dict[str, Value]]]) -> Mapping[str, Sequence[KubeObject]]:
+    """The Kustomizations of Flux in all files, by the folder that each builds, as far as that is written there."""
+    found: dict[str, list[KubeObject]] = defaultdict(list)
+    for path in sorted(objects):
+        for value in objects[path]:
+            one = KubeObject.of(value, path)
+            text = written_at(value, "spec", "path")
+            if one.kind == "Kustomization" and "${" not in text:
+                found[folder_of(text)].append(one)
+    return found
+
+
+def stands_in(one: KubeObject, folder: str) -> bool:
+    """Whether an object is written in a folder or below it."""
+    inside = dirname(one.file)
+    return not folder or inside == folder or inside.startswith(f"{folder}/")

@@ -1,0 +1,145 @@
+"""A config repository's clusters: all that its files say about Flux, put together, whatever its fields are."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from app.core.flux.clusters import Cluster, Walk, entries_of
+from app.core.flux.kustomize_objects import read_source
+from app.core.flux.naming import Policies, PolicyFinder, Roots, Waiting
+from app.core.flux.objects import Policy
+from app.core.flux.reach import folder_of, named_by
+from app.core.flux.roots import derive_roots, find_entries
+from app.core.flux.scanning import FOLLOWED
+from app.core.flux.written import ScannedFile, WrittenSource
+from app.core.kustomize.building import Build, Builder, Sources
+from app.core.kustomize.objects import KubeObject
+from app.core.manifests.documents import Value
+
+_SOURCES = ("GitRepository", "OCIRepository", "Bucket")
+
+ReadFile = Callable[[str], bytes | None]
+
+
+def read_nothing(_path: str) -> None:
+    """For trees none of whose kustomization.yaml files makes anything of other files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estate:
+    """The clusters of one tree, by their roots, and the policies in them."""
+
+    clusters: tuple[Cluster, ...]
+    roots: tuple[str, ...]
+    policies: Policies
+    builds: Mapping[str, Build]
+    sources: tuple[tuple[str, WrittenSource], ...]
+    waiting: tuple[Waiting, ...]
+    named_by: Mapping[str, Sequence[str]] = field(repr=False)
+    builder: Builder = field(repr=False, compare=False)
+
+
+def read_estate(
+    files: Mapping[str, ScannedFile],
+    *,
+    roots: Sequence[str] = (),
+    variables: Mapping[str, Mapping[str, str]] | None = None,
+    declared: Sequence[Policy] = (),
+    read: ReadFile = read_nothing,
+) -> Estate:
+    """Follow everything from the roots on: those given, else those that Kustomizations tell, else all that is there.
+
+    `variables` are those that only clusters know, by root. `read` reads a file of the tree that is no manifest.
+    """
+    objects = {path: scanned.flux.objects for path, scanned in files.items() if scanned.flux.objects}
+    builder = Builder(_sources(files, objects, read))
+    urls = _urls(objects)
+    entries = find_entries(builder, (one for same in entries_of(objects).values() for one in same), files, urls)
+    chosen = tuple(dict.fromkeys(map(folder_of, roots))) or derive_roots(builder, entries)
+    given = {folder_of(root): values for root, values in (variables or {}).items()}
+    clusters = [
+        Walk(builder, root, given.get(root, {}), entries.is_here, FOLLOWED).run(
+            entries.making(root), partial(builder.build, root) if chosen else builder.build_all
+        )
+        for root in chosen or ("",)
+    ]
+    reached = Roots.of(clusters)
+    outside = builder.build_all(but=reached.exact)
+    policies = PolicyFinder(clusters, outside.objects, reached).find(declared, _unlisted(objects, reached, outside))
+    return Estate(
+        clusters=tuple(clusters),
+        roots=chosen or ("",),
+        policies=policies,
+        builds=_builds(clusters),
+        sources=_all_sources(clusters),
+        waiting=(*policies.waiting, *_waiting(clusters)),
+        named_by=named_by({path: one.flux.kustomize for path, one in files.items() if one.flux.kustomize is not None}),
+        builder=builder,
+    )
+
+
+def _sources(
+    files: Mapping[str, ScannedFile], objects: Mapping[str, Sequence[dict[str, Value]]], read: ReadFile
+) -> Sources:
+    return Sources(
+        objects=objects,
+        documents={path: (*one.flux.objects, *one.flux.operations) for path, one in files.items()},
+        kustomizations={path: one.flux.kustomize.content for path, one in files.items() if one.flux.kustomize},
+        paths=tuple(files),
+        kinds=FOLLOWED,
+        read=read,
+    )
+
+
+def _urls(objects: Mapping[str, Sequence[dict[str, Value]]]) -> Mapping[tuple[str, str], Sequence[tuple[str, str]]]:
+    found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for path in sorted(objects):
+        for value in objects[path]:
+            if KubeObject.of(value, path).kind in _SOURCES:
+                written = read_source(value)
+                found[written.kind, written.name].append((written.namespace, written.url))
+    return found
+
+
+def _unlisted(objects: Mapping[str, Sequence[dict[str, Value]]], reached: Roots, outside: Build) -> list[KubeObject]:
+    """The policies that are written in files which the kustomization.yaml beside them does not name."""
+    return [
+        one
+        for path in sorted(objects)
+        if path not in reached.exact and path not in outside
+        for value in objects[path]
+        if (one := KubeObject.of(value, path)).kind == "ImagePolicy"
+    ]
+
+
+def _waiting(clusters: Iterable[Cluster]) -> Iterator[Waiting]:
+    """The Kustomizations whose folders depend on variables that are not known."""
+    for cluster in clusters:
+        for kustomization, missing in cluster.waiting:
+            what = f"Kustomization {kustomization.one.name} ({kustomization.written.path})"
+            yield from (Waiting(variable, cluster.root, what) for variable in sorted(missing))
+
+
+def _builds(clusters: Iterable[Cluster]) -> Mapping[str, Build]:
+    """What is built of each folder, in all clusters together."""
+    found: dict[str, Build] = {}
+    for cluster in clusters:
+        for one in cluster.kustomizations:
+            if one.folder is not None and one.build is not None:
+                known = found.get(one.folder, Build())
+                found[one.folder] = Build(
+                    files=known.files | one.build.files, folders=known.folders | one.build.folders
+                )
+    return found
+
+
+def _all_sources(clusters: Iterable[Cluster]) -> tuple[tuple[str, WrittenSource], ...]:
+    found = {
+        (cluster.root, one.one.file, written.kind, written.namespace, written.name): (cluster.root, written)
+        for cluster in clusters
+        for one in cluster.applied
+        if one.one.kind in _SOURCES
+        for written in [read_source(one.one.value)]
+    }
+    return tuple(found[key] for key in sorted(found))

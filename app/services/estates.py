@@ -1,0 +1,75 @@
+"""What the files of a config repository say about Flux, put together once for all heads that say the same."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from posixpath import dirname
+
+from app.core.flux.estate import Estate, read_estate
+from app.core.flux.written import FluxPart, ScannedFile
+from app.core.ports import ConfigRepository, TreeEntry
+from app.core.promotion.rules import Rules
+
+_MOST_KEPT = 8
+_NOTHING = FluxPart()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An estate with all that it was made of; `read` are blobs of files beside manifests, None where there is none."""
+
+    repository: ConfigRepository
+    parts: Mapping[str, FluxPart]
+    folders: frozenset[str]
+    rules: Rules
+    read: Mapping[str, str | None]
+    estate: Estate
+
+
+class Estates:
+    """Keeps what was read last of each repository: most heads change tags only. Safe in threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: list[_Known] = []
+
+    def of(
+        self,
+        repository: ConfigRepository,
+        entries: Mapping[str, TreeEntry],
+        files: Mapping[str, ScannedFile],
+        rules: Rules,
+    ) -> Estate:
+        """The clusters of one head and the policies in them."""
+        parts = {path: scanned.flux for path, scanned in files.items() if scanned.flux != _NOTHING}
+        folders = frozenset(map(dirname, files))
+        for one in self._known:
+            is_same = one.repository is repository and one.folders == folders and one.parts == parts
+            if is_same and _asks_alike(one.rules, rules) and _are_there(one.read, entries):
+                return one.estate
+        blobs: dict[str, str | None] = {}
+
+        def read(path: str) -> bytes | None:
+            entry = entries.get(path)
+            if entry is None or not entry.is_regular:
+                blobs[path] = None
+                return None
+            blobs[path] = entry.blob
+            return repository.blobs([entry.blob])[entry.blob]
+
+        estate = read_estate(files, roots=rules.roots, variables=rules.variables, declared=rules.policies, read=read)
+        known = _Known(repository, parts, folders, rules, blobs, estate)
+        with self._lock:
+            self._known = [known, *(one for one in self._known if one.repository is not repository)][:_MOST_KEPT]
+        return estate
+
+
+def _asks_alike(one: Rules, other: Rules) -> bool:
+    return (one.roots, one.variables, one.policies) == (other.roots, other.variables, other.policies)
+
+
+def _are_there(blobs: Mapping[str, str | None], entries: Mapping[str, TreeEntry]) -> bool:
+    return all(
+        (entry.blob if (entry := entries.get(path)) is not None and entry.is_regular else None) == blob
+        for path, blob in blobs.items()
+    )
