@@ -75,10 +75,10 @@ def _hold(row: Row[tuple[object, ...]]) -> Hold:
     )
 
 
-def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
-    """Move what is known of a policy in a stage to the name that the stage has now."""
-    place = (holds.c.lane == lane, holds.c.stage == old, holds.c.policy == policy)
-    connection.execute(update(holds).where(*place).values(stage=new))
+def rename(connection: Connection, lane: str, old: tuple[str, str], new: tuple[str, str]) -> int:
+    """Move what is known of a place, a stage and a policy, to the names that it has now; returns how much that is."""
+    place = (holds.c.lane == lane, holds.c.stage == old[0], holds.c.policy == old[1])
+    return connection.execute(update(holds).where(*place).values(stage=new[0], policy=new[1])).rowcount
 
 
 def lift_of_pull_request(connection: Connection, lane: str, number: int, *, at: datetime) -> None:

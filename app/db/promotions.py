@@ -306,10 +306,10 @@ def page(
     return cut(rows, limit, lambda row: encode_cursor(row.id))
 
 
-def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
-    """Move what is known of a policy in a stage to the name that the stage has now."""
-    place = (promotions.c.lane == lane, promotions.c.stage == old, promotions.c.policy == policy)
-    connection.execute(update(promotions).where(*place).values(stage=new))
+def rename(connection: Connection, lane: str, old: tuple[str, str], new: tuple[str, str]) -> int:
+    """Move what is known of a place, a stage and a policy, to the names that it has now; returns how much that is."""
+    place = (promotions.c.lane == lane, promotions.c.stage == old[0], promotions.c.policy == old[1])
+    return connection.execute(update(promotions).where(*place).values(stage=new[0], policy=new[1])).rowcount
 
 
 def stages_of(connection: Connection, lane: str, policy: str) -> Sequence[str]:

@@ -8,6 +8,8 @@ from sqlalchemy import JSON, Column, Connection, Index, Integer, Table, and_, bi
 from sqlalchemy.engine import Row
 
 from app.core.ports import PullRequestState
+from app.db import pushed_heads
+from app.db.pushed_heads import renamed
 from app.db.tables import Instant, SafeString, SafeText, metadata
 
 pull_requests = Table(
@@ -83,10 +85,15 @@ def merged_untold(connection: Connection, lane: str) -> Sequence[PullRequestRow]
     return [_row(row) for row in connection.execute(wanted.order_by(pull_requests.c.number))]
 
 
-def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
-    """Move what is known of a policy in a stage to the name that the stage has now."""
-    place = (pull_requests.c.lane == lane, pull_requests.c.stage == old, pull_requests.c.group == policy)
-    connection.execute(update(pull_requests).where(*place).values(stage=new))
+def rename(connection: Connection, lane: str, old: tuple[str, str], new: tuple[str, str]) -> int:
+    """Move what is known of a place, a stage and a policy, to the names that it has now; returns how much that is."""
+    its = (pull_requests.c.lane == lane, pull_requests.c.stage == old[0], pull_requests.c.group == old[1])
+    rows = connection.execute(select(pull_requests).where(*its)).all()
+    for row in rows:
+        changes = {"stage": new[0], "group": new[1], "tags": renamed(row.tags, old[1], new[1])}
+        connection.execute(_CHANGE, {**changes, "its_lane": lane, "its_number": row.number})
+    pushed_heads.rename(connection, lane, {row.branch for row in rows}, old[1], new[1])
+    return len(rows)
 
 
 def find(connection: Connection, lane: str, number: int) -> PullRequestRow | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import JSON, Column, Connection, Index, Table, select
+from sqlalchemy import JSON, Column, Connection, Index, Table, select, update
 
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata
 
@@ -56,6 +56,18 @@ def of_branches(connection: Connection, lane: str, branches: Iterable[str]) -> S
     wanted = select(pushed_heads).where(pushed_heads.c.lane == lane, pushed_heads.c.branch.in_(sorted(branches)))
     rows = connection.execute(wanted.order_by(pushed_heads.c.recorded_at.desc(), pushed_heads.c.sha))
     return [PushedHead(**row._mapping) for row in rows]  # noqa: SLF001 (SQLAlchemy's public name for it)
+
+
+def rename(connection: Connection, lane: str, branches: Iterable[str], old: str, new: str) -> None:
+    """Let what was pushed to some branches bring its tags to a policy by the name that it has now."""
+    for head in of_branches(connection, lane, branches) if old != new else ():
+        its = (pushed_heads.c.lane == lane, pushed_heads.c.sha == head.sha)
+        connection.execute(update(pushed_heads).where(*its).values(tags=renamed(head.tags, old, new)))
+
+
+def renamed(tags: Mapping[str, str], old: str, new: str) -> dict[str, str]:
+    """The tags of policies, one of which has another name now."""
+    return {new if policy == old else policy: tag for policy, tag in tags.items()}
 
 
 def has(connection: Connection, lane: str, sha: str) -> bool:

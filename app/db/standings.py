@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     Table,
+    and_,
     bindparam,
     delete,
     insert,
@@ -119,11 +120,14 @@ def of_policy(connection: Connection, lane: str, *, stage: str, policy: str) -> 
     return [_row(row) for row in connection.execute(wanted.order_by(standings.c.cluster, standings.c.kustomization))]
 
 
-def rename_stage(connection: Connection, lane: str, *, policy: str, old: str, new: str) -> None:
-    """Move what is known of a policy in a stage to the name that the stage has now."""
-    here = (standings.c.lane == lane, standings.c.policy == policy)
-    connection.execute(delete(standings).where(*here, standings.c.stage == new))
-    connection.execute(update(standings).where(*here, standings.c.stage == old).values(stage=new))
+def rename(connection: Connection, lane: str, old: tuple[str, str], new: tuple[str, str]) -> int:
+    """Move what is known of a place, a stage and a policy, to the names that it has now; returns how much that is."""
+    at_old, at_new = (
+        and_(standings.c.lane == lane, standings.c.stage == stage, standings.c.policy == policy)
+        for stage, policy in (old, new)
+    )
+    connection.execute(delete(standings).where(at_new))
+    return connection.execute(update(standings).where(at_old).values(stage=new[0], policy=new[1])).rowcount
 
 
 def _standing(place: Place, expected: Expected | None, known: StandingRow | None) -> StandingRow:

@@ -1,4 +1,7 @@
-"""Follow renames: what is known of a stage moves along when its fields are found under another stage name."""
+"""Follow renames: what is known of a place moves along when its fields are found under other names.
+
+A place is a stage and a policy. A stage gets another name in the rules; a policy when another root is found to have it.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -17,24 +20,29 @@ Place = tuple[str, str]
 """A stage and a policy."""
 
 
-def follow_renames(run: LaneRun, view: LaneView) -> None:
-    """Move holds, pull requests and history of a policy from a stage that is no more to the one that has its files."""
-    if run.claim.last_head in {None, view.commit}:
-        return
+def follow_renames(run: LaneRun, view: LaneView) -> bool:
+    """Move holds, pull requests and history from places that are no more to those that have their files.
+
+    Returns whether there were any. The first run of a new version may find other names in the same commit.
+    """
+    if run.claim.last_head is None:
+        return False
     now = _files_by_policy(view)
-    names = {stage.name for stage in view.rules.stages}
+    stages = {stage.name for stage in view.rules.stages}
     with run.database.transaction() as connection:
         then = _files_of((row.stage, row.policy, row.file) for row in fields.of(connection, run.lane))
-    moved = [
-        (old, new)
-        for old, files in sorted(then.items())
-        if old[0] not in names and (new := _new_name(old, files, now.get(old[1], {}))) is not None
-    ]
-    for old, new in moved:
+    count = 0
+    for old, files in sorted(then.items()):
+        new = _new_name(old, files, now, is_policy_gone=old[1] not in now, is_stage_gone=old[0] not in stages)
+        if new is None:
+            continue
         with run.writing() as connection:
             if not _is_known(connection, run.lane, new):
-                for collection in (holds, pull_requests, promotions, standings):
-                    collection.rename_stage(connection, run.lane, policy=old[1], old=old[0], new=new[0])
+                count += sum(
+                    collection.rename(connection, run.lane, old, new)
+                    for collection in (holds, pull_requests, promotions, standings)
+                )
+    return count > 0
 
 
 def orphans(view: LaneView, held: tuple[Hold, ...]) -> Iterator[Report]:
@@ -75,10 +83,27 @@ def _files_by_policy(view: LaneView) -> Mapping[str, Mapping[str, _Files]]:
     return found
 
 
-def _new_name(old: Place, files: frozenset[str], now: Mapping[str, _Files]) -> Place | None:
-    """The one place that has the policy's files now."""
-    found = [stage for stage, theirs in now.items() if theirs.may_be(files)]
-    return (found[0], old[1]) if len(found) == 1 else None
+def _new_name(
+    old: Place,
+    files: frozenset[str],
+    now: Mapping[str, Mapping[str, _Files]],
+    *,
+    is_policy_gone: bool,
+    is_stage_gone: bool,
+) -> Place | None:
+    """The one place that has the files of a place now which is no more."""
+    if is_policy_gone:
+        short = old[1].rpartition(":")[2]
+        found = [
+            (old[0], policy)
+            for policy, its in now.items()
+            if policy.rpartition(":")[2] == short and old[0] in its and its[old[0]].may_be(files)
+        ]
+    elif is_stage_gone:
+        found = [(stage, old[1]) for stage, theirs in now[old[1]].items() if theirs.may_be(files)]
+    else:
+        found = []
+    return found[0] if len(found) == 1 else None
 
 
 def _is_known(connection: Connection, lane: str, place: Place) -> bool:

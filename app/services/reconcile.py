@@ -51,7 +51,10 @@ def reconcile(run: LaneRun) -> None:
         _settle(run, view, None, look_at=None)
         return
     _remember_images(run, view)
-    follow_renames(run, view)
+    if follow_renames(run, view):
+        # What is open, and what it carries, goes by the new names.
+        reconcile(run)
+        return
     policies_seen = run.judge.by_stored_choice(view, run.lane)
     is_untold = follow_git(run, view, policies_seen) or followed.is_untold
     follow_flux(run, head)
