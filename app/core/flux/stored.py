@@ -6,6 +6,7 @@ from dataclasses import fields
 from datetime import timedelta
 
 from app.core.errors import Invalid
+from app.core.flux.selectors import LabelRequirement
 from app.core.flux.written import (
     KustomizeFile,
     ScannedFile,
@@ -24,7 +25,7 @@ _RECORDS: Mapping[str, type] = {
     for kind in (
         ScannedFile,
         *(MarkerScan, MarkedField, RefusedMarker, Marker, Neighbour, Problem),
-        *(WrittenPolicy, WrittenRepository, WrittenAutomation),
+        *(WrittenPolicy, WrittenRepository, WrittenAutomation, LabelRequirement),
         *(WrittenKustomization, WrittenSource, KustomizeFile),
         *(PolicySpec, SemVer, Alphabetical, Numerical, TagFilter),
         timedelta,

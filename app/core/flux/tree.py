@@ -32,6 +32,7 @@ class FluxTree:
     roots: tuple[str, ...]
     _reach: Reach = field(repr=False)
     _builds: Mapping[str, Area] = field(repr=False)
+    _areas: Roots = field(repr=False)
     _sources: tuple[tuple[str, WrittenSource], ...] = field(default=(), repr=False)
 
     def reaches(self, kustomization: FluxKustomization, file: str) -> bool:
@@ -71,6 +72,14 @@ class FluxTree:
         area = self._reach.of_root(folder_of(root)) if root is not None else None
         return tuple(source for file, source in self._sources if area is None or file in area)
 
+    def serves(self, automation: Automation, policy: Policy) -> bool:
+        """Tell whether an automation writes what a policy chooses: one of its namespace, cluster and selector."""
+        return (
+            automation.namespace == policy.name.namespace
+            and all(one.admits(dict(policy.labels)) for one in automation.selector)
+            and self._areas.may_share(automation.file, policy.file)
+        )
+
     def builds(self) -> Holders:
         """The folders that Kustomizations build, by the files which they reach: for a look at many files."""
         return Holders.of(self._builds)
@@ -105,6 +114,7 @@ def assemble(
         roots=chosen,
         _reach=reach,
         _builds=builds,
+        _areas=areas,
         _sources=tuple((path, source) for path in sorted(files) for source in files[path].sources),
     )
 
@@ -179,6 +189,7 @@ def _automations(files: Mapping[str, ScannedFile], namespaces: Namespaces) -> It
                 path=folder_of(written.path),
                 file=path,
                 is_suspended=written.is_suspended,
+                selector=written.selector,
             )
 
 
