@@ -26,13 +26,13 @@ def read_manifests(text: str) -> list[Manifest]:
 def schema_of(manifest: Manifest) -> Manifest | None:
     """The schema of a Flux object, also where it is kept under an earlier version with the same keys."""
     group, _, version = manifest["apiVersion"].partition("/")
-    found = sorted(SCHEMAS.glob(f"{group}_*_{manifest['kind']}.json"))
-    if not found:
+    kept = "v1beta2" if manifest["kind"] == "ImageUpdateAutomation" else version
+    file = SCHEMAS / f"{group}_{kept}_{manifest['kind']}.json"
+    if not file.exists():
         return None
-    schema: dict[str, Any] = json.loads(found[0].read_text())
+    schema: dict[str, Any] = json.loads(file.read_text())
     known = {f"{group}/{version}", schema["properties"]["apiVersion"]["const"]}
-    properties = {**schema["properties"], "apiVersion": {"enum": sorted(known)}}
-    return {**schema, "properties": properties} if manifest["kind"] == "ImageUpdateAutomation" else schema
+    return {**schema, "properties": {**schema["properties"], "apiVersion": {"enum": sorted(known)}}}
 
 
 def faults(manifest: Manifest) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,8 @@ README = (FOLDER / "README.md").read_text(encoding="utf-8")
 FLUX_PAGE = (ROOT / "docs" / "flux.md").read_text(encoding="utf-8")
 AUTOMATION_PAGE = (ROOT / "docs" / "from-image-automation.md").read_text(encoding="utf-8")
 CLUSTER = "prod-eu"
+TWICE = ("Provider", "Alert")
+"""What is there for notification-controller before 1.10 (v1beta3), and for later ones (v1)."""
 PROD_EU = (
     "  prod-eu: {kind: flux, cluster: prod-eu, config_repo: fleet, root: clusters/production, secret: {env: FLUX}}\n"
 )
@@ -52,9 +55,10 @@ def manifests() -> list[Manifest]:
     return [one for file in sorted(FOLDER.glob("cluster/*.yaml")) for one in read_manifests(file.read_text())]
 
 
-def of_kind(kind: str) -> Manifest:
-    [found] = [one for one in manifests() if one["kind"] == kind]
-    return found
+def of_kind(kind: str, version: str = "v1beta3") -> Manifest:
+    """The object of that kind; of Provider and Alert the one of that version."""
+    found = {one["apiVersion"].rpartition("/")[2]: one for one in manifests() if one["kind"] == kind}
+    return found[version] if kind in TWICE else found["v1"]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -62,7 +66,11 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 FLUX_OBJECTS = [
-    *(pytest.param(one, id=f"deploy: {one['kind']}") for one in manifests() if "fluxcd" in one["apiVersion"]),
+    *(
+        pytest.param(one, id=f"deploy: {one['kind']} {one['apiVersion']}")
+        for one in manifests()
+        if "fluxcd" in one["apiVersion"]
+    ),
     *(
         pytest.param(one, id=f"docs: {one['kind']}")
         for page in (FLUX_PAGE, AUTOMATION_PAGE, README)
@@ -92,6 +100,28 @@ def test_flux_would_not_take_it_otherwise(kind: str, spoil: Manifest, told: str)
     assert any(told in fault for fault in faults({**one, "spec": {**one["spec"], **spoil}}))
 
 
+@pytest.mark.parametrize(
+    ("kind", "gone"),
+    [
+        pytest.param("Provider", {"interval": "1m"}, id="interval"),
+        pytest.param("Provider", {"proxy": "http://proxy.acme.example"}, id="proxy"),
+        pytest.param("Alert", {"summary": "prod"}, id="summary"),
+    ],
+)
+def test_what_v1_has_no_more_the_page_tells(kind: str, gone: Manifest) -> None:
+    old, new = ({**one, "spec": {**one["spec"], **gone}} for one in (of_kind(kind), of_kind(kind, "v1")))
+    assert list(faults(old)) == []
+    assert any("was unexpected" in fault for fault in faults(new))
+    assert f"`spec.{next(iter(gone))}`" in README
+
+
+@pytest.mark.parametrize("kind", TWICE)
+def test_both_versions_are_one_object(kind: str) -> None:
+    old, new = of_kind(kind), of_kind(kind, "v1")
+    assert old["apiVersion"] == "notification.toolkit.fluxcd.io/v1beta3"
+    assert new == {**old, "apiVersion": "notification.toolkit.fluxcd.io/v1"}
+
+
 def test_the_ingress_is_one_that_kubernetes_takes() -> None:
     require_package("kubernetes_validate")
     program = Path(sys.executable).with_name("kubernetes-validate")
@@ -106,13 +136,18 @@ def kubectl() -> str:
     return str(required_kubectl())
 
 
-def test_kustomize_builds_the_folder_into_one_namespace(kubectl: str) -> None:
-    done = subprocess.run(
-        [kubectl, "kustomize", FOLDER / "cluster"], capture_output=True, text=True, check=True, timeout=60
-    )
+@pytest.mark.parametrize("version", ["v1beta3", "v1"])
+def test_kustomize_builds_the_folder_into_one_namespace(kubectl: str, tmp_path: Path, version: str) -> None:
+    folder = shutil.copytree(FOLDER / "cluster", tmp_path / "fluxbridge")
+    if version == "v1":  # as its comment tells
+        file = folder / "kustomization.yaml"
+        file.write_text(re.sub(r"^(  - (?:provider|alert))(\.yaml)$", r"\1-v1\2", file.read_text(), flags=re.MULTILINE))
+    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=True, timeout=60)
     built = read_manifests(done.stdout)
-    assert {one["kind"] for one in built} == {"Provider", "Alert", "Receiver", "Ingress"}
+    assert sorted(one["kind"] for one in built) == ["Alert", "Ingress", "Provider", "Receiver"]
     assert {one["metadata"]["namespace"] for one in built} == {"flux-system"}
+    versions = {one["kind"]: one["apiVersion"] for one in built}
+    assert {versions[kind] for kind in TWICE} == {f"notification.toolkit.fluxcd.io/{version}"}
 
 
 def test_no_secret_stands_in_the_manifests() -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.core.errors import Conflict, FluxbridgeError, Invalid
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.tree import assemble
-from app.core.flux.warnings import warn_of_markers, warn_of_use
+from app.core.flux.warnings import warn_of_markers, warn_of_second_writers, warn_of_use
 from app.core.images import ImageName, ImageReference, InvalidImage, named_in_texts
 from app.core.policies.explaining import MOST_ON_A_SIDE, explain
 from app.core.policies.selection import compile_policy
@@ -347,7 +347,8 @@ def _warnings(found: FoundPolicy, state: PolicyState) -> Iterator[PolicyWarning]
         tree = found.view.tree
         fields = [one for one in tree.fields if one.policy == policy.name]
         is_refused = any(one.policy == policy.name for one in tree.refused)
-        yield from warn_of_use(policy, fields, tree.automations, is_refused=is_refused)
+        yield from warn_of_use(policy, fields, is_refused=is_refused)
+        yield from warn_of_second_writers(tree, fields)
         # One of these may be a marker that was meant for it: where it has fields, in their files.
         files = {one.file for one in fields}
         near = [one for one in tree.reports if one.file in files] if fields else tree.reports

@@ -1,13 +1,17 @@
 """Patterns and templates of filterTags work as in Go."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.policies.filters import KeyFilter
 from app.core.policies.patterns import Pattern
-from app.core.policies.spec import InvalidPolicy, TagFilter
+from app.core.policies.spec import InvalidPolicy, PolicyTooLarge, TagFilter
 
+CONFORMANCE = Path(__file__).parents[1] / "conformance"
 BUILD = r"^(?P<branch>[a-z]+)-(?P<sha>[a-f0-9]+)-(?P<ts>[0-9]+)"
 
 
@@ -79,14 +83,63 @@ def test_a_pattern_matches_as_in_go(pattern: str, extract: str, keys: dict[str, 
         *("(?=a)", "(?!a)", "(?<=a)", "(?<!a)", r"(a)\1", r"(?P<n>a)\k<n>", "(?P<n>a)(?P=n)", "(?>a)", "a++", "(?#x)"),
         *("(?x)a", r"\Z", r"\h", r"\e", r"\C", r"\u0041", "a{1001}", "(a{1000}){2}", "**", "a**", "(", ")", "[", "\\"),
         *("^test-(.*", "(?P<n", "(?P<>a)", "(?P<é>a)", "(?P<n m>a)", "\ud800", "[(?P<n>(?P<n>"),
-        pytest.param("x" * 5_001, id="5001-characters"),
-        pytest.param("(.*){900}x", id="a-large-program"),
-        pytest.param(r"\pL{1000}", id="a-huge-program"),
     ],
 )
 def test_a_pattern_that_is_not_for_us_is_refused(pattern: str) -> None:
-    with pytest.raises(InvalidPolicy, match="is no regular expression of Flux"):
+    with pytest.raises(InvalidPolicy, match="is no regular expression of Flux") as refusal:
         Pattern.compile(pattern)
+    assert not isinstance(refusal.value, PolicyTooLarge)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "extract"),
+    [
+        pytest.param("x" * 5_001, "", id="5001-characters"),
+        pytest.param("(.*){900}x", "", id="a-large-program"),
+        pytest.param(r"\pL{1000}", "", id="a-huge-program"),
+        pytest.param("[" + r"\p{Cn}" * 700 + "]", "", id="many-large-classes"),
+        pytest.param("x", "y" * 1_001, id="a-long-template"),
+        pytest.param("x", "$0" * 33, id="a-template-of-many-groups"),
+    ],
+)
+def test_what_is_too_large_for_us_is_no_fault_of_the_policy(pattern: str, extract: str) -> None:
+    with pytest.raises(PolicyTooLarge, match="that is a limit of Fluxbridge, not of Flux; ") as refusal:
+        KeyFilter.compile(TagFilter(pattern, extract))
+    assert "no regular expression" not in str(refusal.value)
+
+
+_CLASSES = [json.loads(line) for line in (CONFORMANCE / "unicode_classes.jsonl").read_text().splitlines()]
+
+
+def _ascii_of(pattern: str) -> int:
+    compiled = Pattern.compile(f"^(?:{pattern})$")
+    return sum(1 << code for code in range(128) if compiled.search(chr(code)) is not None)
+
+
+def test_a_class_of_unicode_takes_of_ascii_what_go_takes() -> None:
+    assert [one["pattern"] for one in _CLASSES if _ascii_of(one["pattern"]) != int(one["takes"], 16)] == []
+
+
+_NAMES = ("LC", "Cased_Letter", "ASCII", "Assigned", "Cn", "Unassigned", "Any", "Lu", "Greek", "Digit")
+
+
+@given(
+    name=st.sampled_from(_NAMES),
+    gaps=st.lists(st.sampled_from(["", "_", "-", " "]), min_size=14, max_size=14),
+    swaps=st.sets(st.integers(0, 13)),
+    flags=st.sampled_from(["", "(?i)"]),
+    text=st.characters(exclude_categories=["Cs"]),
+)
+def test_a_class_and_its_opposite_agree_in_every_spelling(
+    name: str, gaps: list[str], swaps: set[int], flags: str, text: str
+) -> None:
+    letters = [letter.swapcase() if place in swaps else letter for place, letter in enumerate(name)]
+    odd = "".join(gap + letter for gap, letter in zip(gaps, letters, strict=False))
+    forms = (rf"\p{{{name}}}", rf"\p{{{odd}}}", rf"[\p{{{odd}}}]", rf"[^\P{{{odd}}}]", rf"\P{{^{odd}}}")
+    opposites = (rf"\P{{{odd}}}", rf"\p{{^{odd}}}", rf"[\P{{{odd}}}]", rf"[^\p{{{odd}}}]")
+    takes = [Pattern.compile(f"{flags}^{form}$").search(text) is not None for form in forms]
+    leaves = [Pattern.compile(f"{flags}^{form}$").search(text) is None for form in opposites]
+    assert len({*takes, *leaves}) == 1
 
 
 def test_the_refusal_says_what_is_wrong() -> None:

@@ -15,7 +15,7 @@ from app.core.manifests.places import Problem
 
 POLICY = """apiVersion: image.toolkit.fluxcd.io/v1
 kind: ImagePolicy
-metadata: {{name: app, namespace: flux-system}}
+metadata: {{name: app, namespace: flux-system, labels: {{team: shop, stage: prod}}}}
 spec:
   imageRepositoryRef: {{name: app, namespace: other}}
   policy: {choice}
@@ -29,7 +29,10 @@ spec: {image: registry.acme.example/app, exclusionList: [rc, beta]}
 apiVersion: image.toolkit.fluxcd.io/v1beta2
 kind: ImageUpdateAutomation
 metadata: {name: all}
-spec: {suspend: true, update: {path: ./apps}}
+spec:
+  suspend: true
+  update: {path: ./apps}
+  policySelector: {matchLabels: {team: shop}, matchExpressions: [{key: stage, operator: In, values: [prod, test]}]}
 ---
 apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization

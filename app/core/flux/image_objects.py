@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
 from app.core.flux.reading import Unreadable, has_table, text_at, texts_at
+from app.core.flux.selectors import read_labels, read_selector
 from app.core.flux.written import WrittenAutomation, WrittenPolicy, WrittenRepository
 from app.core.manifests.documents import Value
 from app.core.manifests.values import at, written_at
@@ -21,6 +22,7 @@ _LONGEST_S = 10.0 * 366 * 24 * 3600
 def read_policy(written: Value, *, missing: Collection[str] = ()) -> WrittenPolicy:
     """Read an ImagePolicy, in which variables may be `missing`. What cannot be used is its `problem`."""
     namespace, name = written_at(written, "metadata", "namespace"), written_at(written, "metadata", "name")
+    labels = read_labels(at(written, "metadata", "labels"))
     try:
         text_at(written, "metadata", "namespace")
         text_at(written, "metadata", "name")
@@ -32,9 +34,10 @@ def read_policy(written: Value, *, missing: Collection[str] = ()) -> WrittenPoli
             spec=PolicySpec(_choice(written), _filter(written, missing)),
             digest_reflection=_digest_reflection(written),
             digest_interval=read_interval(text_at(written, "spec", "interval")),
+            labels=labels,
         )
     except Unreadable as error:
-        return WrittenPolicy(namespace=namespace, name=name, problem=str(error))
+        return WrittenPolicy(namespace=namespace, name=name, labels=labels, problem=str(error))
 
 
 def read_repository(written: Value) -> WrittenRepository:
@@ -60,6 +63,7 @@ def read_automation(written: Value) -> WrittenAutomation:
         name=written_at(written, "metadata", "name"),
         path=written_at(written, "spec", "update", "path"),
         is_suspended=written_at(written, "spec", "suspend").lower() == "true",
+        selector=tuple(read_selector(at(written, "spec", "policySelector") or {})),
     )
 
 

@@ -43,6 +43,11 @@ class Roots:
         """The roots that bring a file into their cluster."""
         return self.exact.holding(file) or self.loose.holding(file)
 
+    def may_share(self, file: str, other: str) -> bool:
+        """Tell whether two files may be in one cluster: some root reaches both, or it is not known what reaches one."""
+        one, another = self.reaching(file), self.reaching(other)
+        return bool(one & another) or not one or not another
+
     def owner_of(self, file: str) -> str:
         """The root part of the name of an object in this file: its one root, else its folder."""
         roots = self.reaching(file)
@@ -196,6 +201,7 @@ class PolicyFinder:
             spec=spec,
             digest_reflection=written.digest_reflection,
             digest_interval=written.digest_interval,
+            labels=written.labels,
             problem=problem,
         )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from app.core.flux.selectors import LabelRequirement
 from app.core.images import ImageName
 from app.core.policies.spec import PolicySpec
 
@@ -36,7 +37,8 @@ class Policy:
     """An ImagePolicy with the image of its ImageRepository.
 
     `image_text` is that image as written, which is what Flux writes into manifests. `digest_interval` is how often
-    the registry is asked for the digest under Always. `problem` says why the policy cannot be used; None where it can.
+    the registry is asked for the digest under Always. `labels` are those that the cluster gets.
+    `problem` says why the policy cannot be used; None where it can.
     """
 
     name: PolicyName
@@ -46,6 +48,7 @@ class Policy:
     spec: PolicySpec | None
     digest_reflection: DigestReflection = "Never"
     digest_interval: timedelta = DIGEST_INTERVAL
+    labels: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
 
 
@@ -74,7 +77,8 @@ class FluxKustomization:
 class Automation:
     """An ImageUpdateAutomation of Flux, which writes the fields of its namespace's policies below a folder itself.
 
-    `path` is that folder, relative to the repository and empty for all of it.
+    `path` is that folder, relative to the repository and empty for all of it. `selector` is what it asks of the labels
+    of policies, all of it.
     """
 
     namespace: str
@@ -82,3 +86,4 @@ class Automation:
     path: str
     file: str
     is_suspended: bool
+    selector: tuple[LabelRequirement, ...] = ()

@@ -68,6 +68,14 @@ class FluxTree:
         folder = folder_of(root) if root is not None else None
         return tuple(source for its_root, source in self._estate.sources if folder in (None, its_root))
 
+    def serves(self, automation: Automation, policy: Policy) -> bool:
+        """Tell whether an automation writes what a policy chooses: one of its namespace, cluster and selector."""
+        return (
+            automation.namespace == policy.name.namespace
+            and all(one.admits(dict(policy.labels)) for one in automation.selector)
+            and self._estate.policies.roots.may_share(automation.file, policy.file)
+        )
+
     def builds(self) -> Reached:
         """The folders that Kustomizations build, by the files which they reach: for a look at many files."""
         return Reached(self._estate.builds.items())
@@ -185,6 +193,7 @@ def _automations(estate: Estate) -> Iterator[Automation]:
                     path=folder_of(written.path),
                     file=one.one.file,
                     is_suspended=written.is_suspended,
+                    selector=written.selector,
                 )
                 if found not in seen:
                     seen.add(found)

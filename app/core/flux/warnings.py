@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from app.core.flux.declared import RULES_FILE
 from app.core.flux.objects import Automation, Policy, PolicyName
 from app.core.flux.overridden import report_overridden
 from app.core.flux.reach import is_below
 from app.core.flux.tree import About, Field, FluxTree, Report
+from app.core.manifests.markers import MarkedField
 from app.core.policies.warnings import PolicyWarning, WarningKind, warn
 
 _KINDS = {About.MARKER: WarningKind.NEAR_MISS_MARKER, About.POLICY_OF_MARKER: WarningKind.UNKNOWN_POLICY}
@@ -22,8 +24,8 @@ def warn_of_tree(tree: FluxTree) -> tuple[PolicyWarning, ...]:
     for policy in tree.policies:
         if policy.spec is not None and policy.problem is None:
             found += warn(policy.spec, place=policy.file, digest_reflection=policy.digest_reflection)
-        found += warn_of_use(policy, fields[policy.name], tree.automations, is_refused=policy.name in refused)
-    return tuple(found)
+        found += warn_of_use(policy, fields[policy.name], is_refused=policy.name in refused)
+    return (*found, *warn_of_second_writers(tree, tree.fields))
 
 
 def warn_of_markers(reports: Iterable[Report]) -> Iterator[PolicyWarning]:
@@ -34,10 +36,8 @@ def warn_of_markers(reports: Iterable[Report]) -> Iterator[PolicyWarning]:
             yield PolicyWarning(_KINDS[report.about], place, report.what)
 
 
-def warn_of_use(
-    policy: Policy, fields: Sequence[Field], automations: Iterable[Automation], *, is_refused: bool = False
-) -> Iterator[PolicyWarning]:
-    """Warn of a usable policy without fields, of fields that something else decides, and of a second writer.
+def warn_of_use(policy: Policy, fields: Sequence[Field], *, is_refused: bool = False) -> Iterator[PolicyWarning]:
+    """Warn of a usable policy without fields, and of fields that something else decides.
 
     `is_refused`: it has some that cannot be written, which others tell.
     """
@@ -50,19 +50,34 @@ def warn_of_use(
         )
     for report in report_overridden(fields):
         yield PolicyWarning(WarningKind.OVERRIDDEN_FIELD, f"{report.file}:{report.line}", report.what)
-    for automation in automations:
-        if not automation.is_suspended and automation.namespace == policy.name.namespace:
-            yield from _second_writer(automation, policy, fields)
 
 
-def _second_writer(automation: Automation, policy: Policy, fields: Sequence[Field]) -> Iterator[PolicyWarning]:
-    shared = [one for one in fields if is_below(one.file, automation.path)]
-    if shared:
-        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
-        yield PolicyWarning(
-            WarningKind.SECOND_WRITER,
-            automation.file,
-            f"ImageUpdateAutomation {automation.namespace}/{automation.name} is active and writes fields of "
-            f"{policy.name} too ({shared[0].file}:{shared[0].marked.line}{more}): set its spec.suspend to true, or "
-            "narrow its spec.update.path",
-        )
+def warn_of_second_writers(tree: FluxTree, fields: Iterable[Field]) -> Iterator[PolicyWarning]:
+    """Warn once of each automation of Flux that writes some of these fields itself.
+
+    It goes by the names in markers: below its path it writes those of another cluster's policy of the same name too.
+    """
+    marked = [one for one in fields if isinstance(one.marked, MarkedField)]
+    objects = [one for one in tree.policies if one.file != RULES_FILE]
+    for automation in tree.automations:
+        if automation.is_suspended:
+            continue
+        served = {_short(one.name) for one in objects if tree.serves(automation, one)}
+        shared = [one for one in marked if _short(one.policy) in served and is_below(one.file, automation.path)]
+        if shared:
+            yield PolicyWarning(WarningKind.SECOND_WRITER, automation.file, _second_writer(automation, shared))
+
+
+def _second_writer(automation: Automation, shared: Sequence[Field]) -> str:
+    policies = list(dict.fromkeys(one.policy for one in shared))
+    what = f"fields of {policies[0]}" if len(policies) == 1 else f"{len(shared)} fields of {len(policies)} policies"
+    more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+    return (
+        f"ImageUpdateAutomation {automation.namespace}/{automation.name} is active and writes {what} too "
+        f"({shared[0].file}:{shared[0].marked.line}{more}): set its spec.suspend to true, or narrow its "
+        "spec.policySelector or spec.update.path"
+    )
+
+
+def _short(policy: PolicyName) -> tuple[str, str]:
+    return policy.namespace, policy.name

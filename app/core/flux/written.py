@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
+from app.core.flux.selectors import LabelRequirement
 from app.core.manifests.documents import Value
 from app.core.manifests.markers import MarkerScan
 from app.core.manifests.places import Problem
@@ -21,6 +22,7 @@ class WrittenPolicy:
     spec: PolicySpec | None = None
     digest_reflection: DigestReflection = "Never"
     digest_interval: timedelta = DIGEST_INTERVAL
+    labels: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
 
 
@@ -37,12 +39,16 @@ class WrittenRepository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenAutomation:
-    """An ImageUpdateAutomation as its file has it; `path` is its spec.update.path as written."""
+    """An ImageUpdateAutomation as its file has it; `path` is its spec.update.path as written.
+
+    `selector` is its spec.policySelector, of which all must hold.
+    """
 
     namespace: str
     name: str
     path: str
     is_suspended: bool
+    selector: tuple[LabelRequirement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

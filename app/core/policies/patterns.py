@@ -7,14 +7,18 @@ from typing import Protocol, Self
 
 import re2
 
-from app.core.policies.spec import InvalidPolicy
-from app.core.policies.unicode_classes import InexpressibleClass, spell_classes
+from app.core.policies.spec import InvalidPolicy, PolicyTooLarge
+from app.core.policies.unicode_classes import spell_classes
 from app.core.policies.verdicts import quoted
 
 # Time for one tag grows with the program, to 1.5 ms for the worst pattern of this size and the longest tag. One class
 # of Unicode (`\pL`) takes 1,200 steps, what people write takes some 20. Flux has no such bounds.
 _LONGEST_PATTERN = 5_000
 _LARGEST_PROGRAM = 2_000
+_ADVICE = r"repeat less, and in place of large classes name what tags may have: [A-Za-z] for \pL"
+# A class beside others in brackets may become hundreds of ranges, which take long to read where there are many.
+_LONGEST_SPELLED = 50_000
+_TOO_LARGE = "pattern too large"
 
 # What may hold a parenthesis that opens no group comes first: quotations, escapes, classes. One that is not closed ends
 # with the text: that is no valid pattern, or the rest of it is quoted.
@@ -65,10 +69,7 @@ class Pattern:
     def compile(cls, text: str) -> Self:
         """Compile a pattern that is searched for anywhere in a text. Raises InvalidPolicy."""
         names = _group_names(text)
-        try:
-            spelled = spell_classes(text)
-        except InexpressibleClass as error:
-            raise _invalid(text, str(error)) from error
+        spelled = spell_classes(text)
         program = _program(text, _with_own_names(spelled) if len(set(names)) < len(names) else spelled)
         numbers = sorted(program.groupindex.values())
         by_name: dict[str, tuple[int, ...]] = {}
@@ -82,23 +83,30 @@ class Pattern:
 
 
 def _program(text: str, rewritten: str) -> _Program:
+    if len(rewritten) > _LONGEST_SPELLED:
+        raise PolicyTooLarge(f"the pattern {quoted(text)} has too many large classes", _ADVICE)
     options = re2.Options()
     options.log_errors = False
     try:
         program: _Program = re2.compile(rewritten.encode(), options)
     except re2.error as error:
-        raise _invalid(text, _as_text(error.args[0] if error.args else b"not RE2")) from error
+        said = _as_text(error.args[0] if error.args else b"not RE2")
+        if said.startswith(_TOO_LARGE):
+            raise PolicyTooLarge(f"the pattern {quoted(text)} is too large to be compiled", _ADVICE) from error
+        raise _invalid(text, said) from error
     except UnicodeEncodeError as error:
         raise _invalid(text, "it is no valid Unicode") from error
     if program.programsize > _LARGEST_PROGRAM:
-        raise _invalid(text, f"its {program.programsize} steps are more than {_LARGEST_PROGRAM}: repeat less")
+        steps = f"{program.programsize} steps, more than {_LARGEST_PROGRAM}"
+        raise PolicyTooLarge(f"the pattern {quoted(text)} takes {steps}", _ADVICE)
     return program
 
 
 def _group_names(text: str) -> list[str]:
     """The names of the named groups from left to right. Refuses what the RE2 library takes and Go does not."""
     if len(text) > _LONGEST_PATTERN:
-        raise _invalid(text, f"it is longer than {_LONGEST_PATTERN} characters")
+        what = f"the pattern {quoted(text)} is longer than {_LONGEST_PATTERN} characters"
+        raise PolicyTooLarge(what, "write a shorter one")
     names = []
     for token in _TOKEN.finditer(text):
         if token["escape"] == r"\C":

@@ -12,6 +12,13 @@ class InvalidPolicy(Invalid):
     """A policy's own text cannot be used: Flux refuses it too, and no other tag will change that."""
 
 
+class PolicyTooLarge(InvalidPolicy):
+    """A policy's text is beyond a limit of Fluxbridge, which Flux does not have."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what}: that is a limit of Fluxbridge, not of Flux; {advice}")
+
+
 @dataclass(frozen=True, slots=True)
 class SemVer:
     """Choose the highest version within a range."""

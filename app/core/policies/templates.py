@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.core.policies.patterns import Match, Pattern
-from app.core.policies.spec import InvalidPolicy
+from app.core.policies.spec import PolicyTooLarge
 from app.core.policies.verdicts import quoted
 
 # A template can make much out of a short tag; Flux has no such bounds.
@@ -30,12 +30,14 @@ class Template:
 
     @classmethod
     def parse(cls, text: str, pattern: Pattern) -> Self:
-        """Read a template for the matches of a pattern. Raises InvalidPolicy where it is too large to be meant."""
+        """Read a template for the matches of a pattern. Raises PolicyTooLarge."""
         if len(text) > _LONGEST_TEMPLATE:
-            raise InvalidPolicy(f"the template {quoted(text)} is longer than {_LONGEST_TEMPLATE} characters")
+            what = f"the template {quoted(text)} is longer than {_LONGEST_TEMPLATE} characters"
+            raise PolicyTooLarge(what, "write a shorter one")
         parts = tuple(part for part in _parts(text, pattern) if part != "")
         if sum(isinstance(part, tuple) for part in parts) > _MOST_REFERENCES:
-            raise InvalidPolicy(f"the template {quoted(text)} refers to more than {_MOST_REFERENCES} groups: use fewer")
+            what = f"the template {quoted(text)} refers to more than {_MOST_REFERENCES} groups"
+            raise PolicyTooLarge(what, "use fewer")
         return cls(parts)
 
     def expand(self, match: Match) -> str:

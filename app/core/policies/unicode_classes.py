@@ -5,7 +5,9 @@ names too.
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple, Self
 
 import re2
 
@@ -52,13 +54,36 @@ _CATEGORIES = {
     "Privateuse": "Co",
     "Surrogate": "Cs",
 }
-# What the library has no name for, as what may stand in brackets: the class and, where it can be written, its opposite.
+
+
+class _Members(NamedTuple):
+    """What stands in brackets for a class, or for all that it has not."""
+
+    written: str
+    is_all_but: bool = False
+
+    def inverted(self) -> Self:
+        return self._replace(is_all_but=not self.is_all_but)
+
+    def alone(self) -> str:
+        return f"[{'^' if self.is_all_but else ''}{self.written}]"
+
+    def within(self, flags: str) -> str:
+        """As what stands in brackets beside others."""
+        return _all_but(flags, self.written) if self.is_all_but else self.written
+
+
+# What the library has no name for.
+_CASED = r"\p{Lu}\p{Ll}\p{Lt}"
+_ASSIGNED = r"\pL\pM\pN\pP\pS\pZ\pC"
 _WRITTEN_OUT = {
-    "Lc": (r"\p{Lu}\p{Ll}\p{Lt}", ""),
-    "Casedletter": (r"\p{Lu}\p{Ll}\p{Lt}", ""),
-    "Ascii": (r"\x00-\x7f", r"\x{80}-\x{10ffff}"),
+    "Lc": _Members(_CASED),
+    "Casedletter": _Members(_CASED),
+    "Ascii": _Members(r"\x00-\x7f"),
+    "Assigned": _Members(_ASSIGNED),
+    "Cn": _Members(_ASSIGNED, is_all_but=True),
+    "Unassigned": _Members(_ASSIGNED, is_all_but=True),
 }
-_TOO_LARGE = {"Cn", "Unassigned", "Assigned"}
 _SEPARATORS = re.compile("[-_ ]")
 # In a pattern: quotations and brackets as a whole, classes, other escapes; within brackets: classes and other escapes.
 _CLASS = r"\\(?P<sign>[pP])(?:\{(?P<name>[^}]*)\}|(?P<letter>[^{]))"
@@ -66,52 +91,50 @@ _IN_PATTERN = re.compile(
     rf"\\Q(?>.*?(?:\\E|\Z))|{_CLASS}|\\.|(?P<brackets>\[\^?+\]?+(?>\[:[a-z^]*:\]|\\.|[^\]\\])*+(?:\]|\Z))", re.DOTALL
 )
 _IN_BRACKETS = re.compile(rf"{_CLASS}|\\.", re.DOTALL)
-
-
-class InexpressibleClass(ValueError):
-    """A class that Go takes and the RE2 library cannot be told of."""
+_IGNORES_CASE = re.compile(r"\(\?[a-zA-Z]*i")
 
 
 def spell_classes(pattern: str) -> str:
-    r"""Write each class of Unicode as the RE2 library knows it; what it cannot know is left. Raises InexpressibleClass.
+    r"""Write each class of Unicode as the RE2 library knows it; what is none of Go's is left for the library to refuse.
 
-    >>> spell_classes(r"\p{greek}\pl\P{Lowercase_Letter}[\p{LC}_]\p{ascii}")
-    '\\p{Greek}\\p{L}\\P{Ll}[\\p{Lu}\\p{Ll}\\p{Lt}_][\\x00-\\x7f]'
+    >>> spell_classes(r"\p{greek}\pl\P{Lowercase_Letter}[\p{LC}_]\p{Cn}")
+    '\\p{Greek}\\p{L}\\P{Ll}[\\p{Lu}\\p{Ll}\\p{Lt}_][^\\pL\\pM\\pN\\pP\\pS\\pZ\\pC]'
     """
-    return _IN_PATTERN.sub(_respelt, pattern)
+    flags = "(?i)" if _IGNORES_CASE.search(pattern) else ""
+    return _IN_PATTERN.sub(partial(_respelt, flags), pattern)
 
 
-def _respelt(found: re.Match[str]) -> str:
+def _respelt(flags: str, found: re.Match[str]) -> str:
     if found["brackets"]:
-        return _IN_BRACKETS.sub(lambda inside: _class(inside, is_inside=True), found["brackets"])
-    return _class(found, is_inside=False)
+        return _IN_BRACKETS.sub(partial(_class, partial(_Members.within, flags=flags)), found["brackets"])
+    return _class(_Members.alone, found)
 
 
-def _class(found: re.Match[str], *, is_inside: bool) -> str:
+def _class(write_out: Callable[[_Members], str], found: re.Match[str]) -> str:
     if not found["sign"]:
         return found[0]
     written = found["name"] if found["name"] is not None else found["letter"]
     is_inverted = (found["sign"] == "P") != written.startswith("^")
-    name = _SEPARATORS.sub("", written.removeprefix("^")).capitalize()
-    sign = "P" if is_inverted else "p"
-    if name in _TOO_LARGE:
-        raise InexpressibleClass(
-            f"{found[0][:80]} is not supported here: name the classes that are meant, such as \\pL"
-        )
-    if name in _WRITTEN_OUT:
-        return _written_out(found[0], *_WRITTEN_OUT[name], is_inverted=is_inverted, is_inside=is_inside)
-    for known in (_CATEGORIES.get(name, name), written.removeprefix("^")):
+    written = written.removeprefix("^")
+    name = _SEPARATORS.sub("", written).capitalize() if written.isascii() else written
+    members = _WRITTEN_OUT.get(name)
+    if members is not None:
+        return write_out(members.inverted() if is_inverted else members)
+    for known in (_CATEGORIES.get(name, name), written):
         if _is_known(known):
-            return f"\\{sign}{{{known}}}"
+            return f"\\{'P' if is_inverted else 'p'}{{{known}}}"
     return found[0]
 
 
-def _written_out(written: str, inside: str, opposite: str, *, is_inverted: bool, is_inside: bool) -> str:
-    if not is_inside:
-        return f"[{'^' if is_inverted else ''}{inside}]"
-    if is_inverted and not opposite:
-        raise InexpressibleClass(f"{written} is not supported within brackets: write it without them")
-    return opposite if is_inverted else inside
+@lru_cache(maxsize=2 * len(_WRITTEN_OUT))
+def _all_but(flags: str, members: str) -> str:
+    """The ranges of what these are not, for brackets that hold more: as the library finds them in all of Unicode.
+
+    Flags are said here, for letters in both cases are taken together before they are left out.
+    """
+    everything = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000)))).encode()
+    runs = (run[0].decode() for run in re2.finditer(f"{flags}[^{members}]+".encode(), everything))
+    return "".join(f"\\x{{{ord(run[0]):x}}}-\\x{{{ord(run[-1]):x}}}" for run in runs)
 
 
 @lru_cache(maxsize=1024)
