@@ -5,20 +5,18 @@ components, labels), fills variables in after the build, and finds further Kusto
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from posixpath import basename, dirname
 
 from app.core.flux.kustomize_objects import read_kustomization
-from app.core.flux.reach import folder_of
+from app.core.flux.origins import Origins
 from app.core.flux.substitution import BadSubstitution, Substitution, Variables, uses_variables
 from app.core.flux.written import WrittenKustomization
 from app.core.kustomize.building import KUSTOMIZE_FILES, Additions, Build, Builder
 from app.core.kustomize.generated import data_of, is_config_map
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patches import read_patches
-from app.core.manifests.documents import Value
 from app.core.manifests.values import at, items_at, texts_of, written_at
 
 FLUX_GROUP = "kustomize.toolkit.fluxcd.io"
@@ -82,15 +80,12 @@ class _Step:
 
 @dataclass
 class Walk:
-    """Follows Kustomizations from a root on. `given` are the root's variables that no file tells.
-
-    `is_here` says whether a Kustomization builds a folder of this repository.
-    """
+    """Follows Kustomizations from a root on. `given` are the root's variables that no file tells."""
 
     builder: Builder
     root: str
     given: Mapping[str, str]
-    is_here: "IsHere"
+    origins: Origins
     kinds: Mapping[str, str]
     _applied: list[Applied] = field(default_factory=list)
     _seen: dict[tuple[str, str, str], AppliedKustomization] = field(default_factory=dict)
@@ -213,7 +208,7 @@ class Walk:
         written = read_kustomization(one.value)
         if not written.source_name:
             return
-        folder = folder_of(written.path) if self.is_here(one, written) else None
+        folder = self.origins.folder_of(one, written)
         key = _key_of(one, folder or written.path)
         if key in self._met:
             return
@@ -226,26 +221,6 @@ class Walk:
             self._seen[key] = AppliedKustomization(one, written, None)
         else:
             self._steps.append(_Step(one, written, folder, missing))
-
-
-class IsHere:
-    """Whether a Kustomization takes its files from this repository: its source has the URL of one that syncs itself."""
-
-    def __init__(self, own_urls: Iterable[str], urls: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> None:
-        self._own, self._urls = frozenset(own_urls), urls
-
-    def __call__(self, one: KubeObject, written: WrittenKustomization) -> bool:
-        """By the object, whose namespace is that of a source that names none."""
-        url = self.url_of(one, written)
-        return not self._own or url is None or url in self._own
-
-    def url_of(self, one: KubeObject, written: WrittenKustomization) -> str | None:
-        """Where its files come from; None where Git does not tell."""
-        namespace = written.source_namespace or one.namespace
-        for source_namespace, url in self._urls.get((written.source_kind, written.source_name), ()):
-            if not source_namespace or not namespace or source_namespace == namespace:
-                return url
-        return None
 
 
 def _names(variable: str, text: str) -> bool:
@@ -264,18 +239,6 @@ def _maps_of(one: KubeObject) -> list[tuple[str, str]]:
         for source in items_at(one.value, "spec", "postBuild", "substituteFrom")
         if written_at(source, "kind") == "ConfigMap"
     ]
-
-
-def entries_of(objects: Mapping[str, Sequence[dict[str, Value]]]) -> Mapping[str, Sequence[KubeObject]]:
-    """The Kustomizations of Flux in all files, by the folder that each builds, as far as that is written there."""
-    found: dict[str, list[KubeObject]] = defaultdict(list)
-    for path in sorted(objects):
-        for value in objects[path]:
-            one = KubeObject.of(value, path)
-            text = written_at(value, "spec", "path")
-            if one.kind == "Kustomization" and "${" not in text:
-                found[folder_of(text)].append(one)
-    return found
 
 
 def stands_in(one: KubeObject, folder: str) -> bool:

@@ -1,14 +1,14 @@
 """A config repository's clusters: all that its files say about Flux, put together, whatever its fields are."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from app.core.flux.clusters import Cluster, Walk, entries_of
+from app.core.flux.clusters import Cluster, Walk
 from app.core.flux.kustomize_objects import read_source
 from app.core.flux.naming import Policies, PolicyFinder, Roots, Waiting
 from app.core.flux.objects import Policy
+from app.core.flux.origins import SOURCES, Origins
 from app.core.flux.reach import folder_of, named_by
 from app.core.flux.roots import derive_roots, find_entries
 from app.core.flux.scanning import FOLLOWED
@@ -16,8 +16,6 @@ from app.core.flux.written import ScannedFile, WrittenSource
 from app.core.kustomize.building import Build, Builder, Sources
 from app.core.kustomize.objects import KubeObject
 from app.core.manifests.documents import Value
-
-_SOURCES = ("GitRepository", "OCIRepository", "Bucket")
 
 ReadFile = Callable[[str], bytes | None]
 
@@ -54,19 +52,19 @@ def read_estate(
     """
     objects = {path: scanned.flux.objects for path, scanned in files.items() if scanned.flux.objects}
     builder = Builder(_sources(files, objects, read))
-    urls = _urls(objects)
-    entries = find_entries(builder, (one for same in entries_of(objects).values() for one in same), files, urls)
+    written = [KubeObject.of(value, path) for path in sorted(objects) for value in objects[path]]
+    entries = find_entries(builder, (one for one in written if one.kind == "Kustomization"), files, Origins(written))
     chosen = tuple(dict.fromkeys(map(folder_of, roots))) or derive_roots(builder, entries)
     given = {folder_of(root): values for root, values in (variables or {}).items()}
     clusters = [
-        Walk(builder, root, given.get(root, {}), entries.is_here, FOLLOWED).run(
+        Walk(builder, root, given.get(root, {}), entries.origins, FOLLOWED).run(
             entries.making(root), partial(builder.build, root) if chosen else builder.build_all
         )
         for root in chosen or ("",)
     ]
     reached = Roots.of(clusters)
     outside = builder.build_all(but=reached.exact)
-    policies = PolicyFinder(clusters, outside.objects, reached).find(declared, _unlisted(objects, reached, outside))
+    policies = PolicyFinder(clusters, outside.objects, reached).find(declared, _unlisted(written, reached, outside))
     return Estate(
         clusters=tuple(clusters),
         roots=chosen or ("",),
@@ -92,25 +90,10 @@ def _sources(
     )
 
 
-def _urls(objects: Mapping[str, Sequence[dict[str, Value]]]) -> Mapping[tuple[str, str], Sequence[tuple[str, str]]]:
-    found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    for path in sorted(objects):
-        for value in objects[path]:
-            if KubeObject.of(value, path).kind in _SOURCES:
-                written = read_source(value)
-                found[written.kind, written.name].append((written.namespace, written.url))
-    return found
-
-
-def _unlisted(objects: Mapping[str, Sequence[dict[str, Value]]], reached: Roots, outside: Build) -> list[KubeObject]:
+def _unlisted(written: Iterable[KubeObject], reached: Roots, outside: Build) -> list[KubeObject]:
     """The policies that are written in files which the kustomization.yaml beside them does not name."""
-    return [
-        one
-        for path in sorted(objects)
-        if path not in reached.exact and path not in outside
-        for value in objects[path]
-        if (one := KubeObject.of(value, path)).kind == "ImagePolicy"
-    ]
+    policies = (one for one in written if one.kind == "ImagePolicy")
+    return [one for one in policies if one.file not in reached.exact and one.file not in outside]
 
 
 def _waiting(clusters: Iterable[Cluster]) -> Iterator[Waiting]:
@@ -139,7 +122,7 @@ def _all_sources(clusters: Iterable[Cluster]) -> tuple[tuple[str, WrittenSource]
         (cluster.root, one.one.file, written.kind, written.namespace, written.name): (cluster.root, written)
         for cluster in clusters
         for one in cluster.applied
-        if one.one.kind in _SOURCES
+        if one.one.kind in SOURCES
         for written in [read_source(one.one.value)]
     }
     return tuple(found[key] for key in sorted(found))

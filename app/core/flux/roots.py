@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import dirname
 
-from app.core.flux.clusters import IsHere, stands_in
+from app.core.flux.clusters import stands_in
 from app.core.flux.kustomize_objects import read_kustomization
+from app.core.flux.origins import Origins
 from app.core.flux.reach import Reached, folder_of, folders_above
 from app.core.kustomize.building import Builder
 from app.core.kustomize.objects import KubeObject
@@ -33,7 +34,7 @@ class Entries:
 
     of_itself: Mapping[str, Sequence[Entry]]
     alone: Sequence[Entry]
-    is_here: IsHere
+    origins: Origins
 
     def making(self, root: str) -> list[KubeObject]:
         """The Kustomizations that make a folder a root."""
@@ -45,7 +46,7 @@ def find_entries(
     builder: Builder,
     written: Iterable[KubeObject],
     paths: Iterable[str],
-    urls: Mapping[tuple[str, str], Sequence[tuple[str, str]]],
+    origins: Origins,
 ) -> Entries:
     """Look at every Kustomization that is `written` in a file, and at what the folders that they name bring in.
 
@@ -70,21 +71,17 @@ def find_entries(
         if read_kustomization(entry.one.value).source_name and not reached.holding(entry.one.file)
         if entry.stands_in_itself or _is_listed(builder, entry.one.file)
     ]
-    every_url = IsHere((), urls)
     syncing = [
         (entry.folder, url)
         for entry in (*(one for found in of_itself.values() for one in found), *filter(_stands_in_itself, alone))
-        if (url := every_url.url_of(entry.one, read_kustomization(entry.one.value)))
+        if (url := origins.url_of(entry.one, read_kustomization(entry.one.value)))
     ]
     # Everything stands below `./`, also what builds the root of another repository: a narrower path tells more.
     own = {url for folder, url in syncing if folder} or {url for _, url in syncing}
-    is_here = IsHere(own, urls)
-    here = {folder: [one for one in found if _is_here(one, is_here)] for folder, found in of_itself.items()}
-    return Entries(
-        {folder: found for folder, found in here.items() if found},
-        [one for one in alone if _is_here(one, is_here)],
-        is_here,
-    )
+    origins = origins.with_own(own)
+    here = {folder: [one for one in found if _is_here(one, origins)] for folder, found in of_itself.items()}
+    alone = [one for one in alone if _is_here(one, origins)]
+    return Entries({folder: found for folder, found in here.items() if found}, alone, origins)
 
 
 def derive_roots(builder: Builder, entries: Entries) -> tuple[str, ...]:
@@ -95,7 +92,7 @@ def derive_roots(builder: Builder, entries: Entries) -> tuple[str, ...]:
     itself = {*entries.of_itself, *(entry.folder for entry in entries.alone if entry.stands_in_itself)}
     # Where clusters sync themselves, a Kustomization that nothing brings in is one that nobody applies any more.
     candidates = itself or {entry.folder for entry in entries.alone}
-    bringing = {folder: _brought_by(builder, folder, entries.is_here) for folder in candidates}
+    bringing = {folder: _brought_by(builder, folder, entries.origins) for folder in candidates}
     roots: set[str] = set()
     for folder in candidates:
         above = [other for other in candidates if other != folder and folder in bringing[other]]
@@ -105,14 +102,14 @@ def derive_roots(builder: Builder, entries: Entries) -> tuple[str, ...]:
     return tuple(sorted(roots))
 
 
-def _brought_by(builder: Builder, folder: str, is_here: IsHere) -> set[str]:
+def _brought_by(builder: Builder, folder: str, origins: Origins) -> set[str]:
     """The folders that a folder brings in by Kustomizations, also by those of the folders that these build."""
     found: set[str] = set()
     waiting = [folder]
     while waiting:
         for one in _kustomizations(builder.build(waiting.pop()).objects):
-            path = _folder(one)
-            if path is not None and path not in found and is_here(one, read_kustomization(one.value)):
+            path = origins.folder_of(one, read_kustomization(one.value)) if _folder(one) is not None else None
+            if path is not None and path not in found:
                 found.add(path)
                 waiting.append(path)
     return found
@@ -131,8 +128,8 @@ def _stands_in_itself(entry: Entry) -> bool:
     return entry.stands_in_itself
 
 
-def _is_here(entry: Entry, is_here: IsHere) -> bool:
-    return is_here(entry.one, read_kustomization(entry.one.value))
+def _is_here(entry: Entry, origins: Origins) -> bool:
+    return origins.folder_of(entry.one, read_kustomization(entry.one.value)) is not None
 
 
 def _is_listed(builder: Builder, file: str) -> bool:
