@@ -1,7 +1,7 @@
 """Scan one file of a config repository: what it says about Flux, and its markers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from posixpath import basename
 
 from app.core.flux.image_objects import read_automation, read_policy, read_repository
@@ -11,7 +11,7 @@ from app.core.flux.reading import at, written_at
 from app.core.flux.written import ScannedFile
 from app.core.manifests.documents import Value, read_documents
 from app.core.manifests.markers import find_markers
-from app.core.manifests.parsing import Unparsable, decode
+from app.core.manifests.parsing import UTF_8, Text, Unparsable, decode, searchable
 from app.core.manifests.places import Problem
 from app.core.manifests.stand_ins import explain_stand_in
 
@@ -44,10 +44,11 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
         return ScannedFile(problems=(Problem(1, stand_in),))
     markers = find_markers(content)
     is_kustomize = is_kustomize_file(path)
-    if not is_kustomize and not _FLUX_OBJECT.search(content):
+    if not is_kustomize and not _FLUX_OBJECT.search(searchable(content)):
         return ScannedFile(markers=markers)
     try:
-        documents = read_documents(decode(content).characters)
+        text = decode(content)
+        documents = read_documents(text.characters)
     except Unparsable as error:
         what = "a kustomization file" if is_kustomize else "a file with objects of Flux"
         return ScannedFile(markers=markers, problems=(Problem(error.line, f"{what} is not used: {error}"),))
@@ -64,7 +65,7 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
         kustomizations=tuple(read_kustomization(one) for one in builds),
         sources=tuple(read_source(one) for one, group, _, kind in found if group == "source" and kind in _SOURCES),
         kustomize=read_kustomize_file(plain[0]) if is_kustomize and plain else None,
-        problems=tuple(_problems(found)),
+        problems=(*_problems(found), *_problems_of(text, documents)),
     )
 
 
@@ -88,6 +89,13 @@ def _kind(written: Value) -> tuple[str, str, str]:
     group, _, version = written_at(written, "apiVersion").partition("/")
     name, _, rest = group.partition(".")
     return (name if rest == "toolkit.fluxcd.io" else ""), version, written_at(written, "kind")
+
+
+def _problems_of(text: Text, documents: Sequence[Value]) -> Iterator[Problem]:
+    # Source: kyaml's ByteReader splits a file by the bytes of "\n---", and reads one document of each piece.
+    count = sum(isinstance(one, dict) for one in documents)
+    if text.encoding != UTF_8 and count > 1:
+        yield Problem(1, f"Flux reads only the first of {count} documents of a file in UTF-16: save it as UTF-8")
 
 
 def _problems(found: list[tuple[Value, str, str, str]]) -> Iterator[Problem]:

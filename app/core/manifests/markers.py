@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from app.core.manifests.comments import Comment, attach, find_comments
 from app.core.manifests.overriding import neighbours_of
-from app.core.manifests.parsing import Unparsable
+from app.core.manifests.parsing import UTF_8, Unparsable, searchable
 from app.core.manifests.places import Neighbour, Part, Problem
 from app.core.manifests.scalars import BLOCK_STYLES, Scalar
 from app.core.manifests.seals import why_sealed
@@ -38,6 +38,11 @@ _TEMPLATE = "the marker is ignored: its value is a template ({{)"
 _MISPLACED = (
     "this marker belongs to no value: put it behind the value, on the same line, where no other comment stands "
     "(or, in a list, alone on the line above the item)"
+)
+# Source: image-automation-controller parses only files with the bytes of `"$imagepolicy"`.
+_NOT_SCREENED = (
+    "the marker is ignored: Flux looks for markers in UTF-8 only; save the file as UTF-8, or declare the place in the "
+    "fields of .fluxbridge.yaml"
 )
 _INSIDE = (
     "this marker stands inside of a text, where Flux reads none: nothing sets it; take the text apart into values of "
@@ -105,7 +110,7 @@ class MarkerScan:
 
 def find_markers(content: bytes) -> MarkerScan:
     """Find the marked fields of one file. Never raises: what cannot be used is a problem of the result."""
-    if not _WORTH_PARSING.search(content):
+    if not _WORTH_PARSING.search(searchable(content)):
         return MarkerScan()
     try:
         return _scan(read_yaml(content))
@@ -126,7 +131,7 @@ def set_fields(content: bytes, new_texts: Mapping[int, str]) -> bytes:
     except Unparsable as error:
         raise CannotSet(error.line, "the file cannot be parsed") from error
     edited = write_edits(file.text, file.outline, edit_markers(file, new_texts))
-    return content[: file.text.bytes_before[0]] + edited.encode()
+    return file.text.written(edited)
 
 
 def edit_markers(file: YamlFile, new_texts: Mapping[int, str]) -> list[Edit]:
@@ -180,6 +185,8 @@ def _refused(comment: str, line: int, why: str) -> RefusedMarker | Problem:
 
 def _refusal(file: YamlFile) -> str | None:
     """Why no marker of a file counts, although it parses."""
+    if file.text.encoding != UTF_8:
+        return _NOT_SCREENED
     if not file.outline.has_only_mappings:
         return "the marker is ignored: Flux skips a file with a document that is no mapping"
     if _ODD_SEPARATOR.search(file.text.characters):
@@ -263,9 +270,10 @@ def _read_marker(comment: str) -> Marker | None:
 
 def _unparsable(content: bytes, error: Unparsable) -> MarkerScan:
     """Of a template the markers still tell whose fields are there; what a broken file means nobody knows."""
-    is_template = b"{{" in content
+    characters = searchable(content).decode("utf-8", errors="replace")
+    is_template = "{{" in characters
     what = f"the marker is ignored: the file is {'a template' if is_template else 'not valid YAML'}; {error}"
-    meant = _lines_meant_as_markers(content.decode("utf-8", errors="replace"))
+    meant = _lines_meant_as_markers(characters)
     return _as_scan(_refused(comment, line, what) if is_template else Problem(line, what) for line, comment in meant)
 
 
