@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.manifests.markers import find_markers, set_fields
+from app.core.flux.fields import About
+from app.core.manifests.markers import MarkerScan, find_markers, set_fields
 from tests.cli.console import Console
 from tests.cli.folders import Folder
 from tests.core.declared import edit, read_tree, rules_with
@@ -163,3 +164,63 @@ def test_what_is_a_template_is_refused_and_nothing_else(content: str, fields: li
     assert [one.text for one in scan.fields] == fields
     assert scan.refused
     assert all(why in one.why for one in scan.refused)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("# image: x:1 # {M}", id="as people pin"),
+        pytest.param('# - "x:1" # {M}', id="a quoted item"),
+        pytest.param("# {name: x, tag: 1.0.0} # {M}", id="a mapping in braces"),
+        pytest.param("##  tag: 1.0.0   ### {M}", id="many hashes"),
+        pytest.param("# image: x#y:1 # {M}", id="a hash in the value"),
+        pytest.param('# "$tag": 1.0.0 # {M}', id="a quoted key"),
+        pytest.param("# # tag: 1.0.0 # {M}", id="commented out twice"),
+        pytest.param("# tag: 1.0.0 # {'$imagepolicy': 'flux-system:app'}", id="a mistyped marker"),
+        pytest.param('# tag: 1.0.0 # {"$imagepolicy": "${NS}:app:tag"}', id="a marker to be filled in"),
+        pytest.param("# image: ghcr.io/imagepolicy:1 # {M}", id="an image of that name"),
+    ],
+)
+@pytest.mark.parametrize(
+    "around",
+    [
+        pytest.param("a: x\n{}\nb: y\n", id="between keys"),
+        pytest.param("a:\n  - x\n  {}\n  - y\n", id="between items"),
+        pytest.param("a: [\n{}\n", id="no YAML"),
+        pytest.param("{{{{ x }}}}: {{\n{}\n", id="a template"),
+    ],
+)
+def test_a_line_that_is_commented_out_is_nothing_to_report(line: str, around: str) -> None:
+    written = line.replace("{M}", '{"$imagepolicy": "flux-system:app:tag"}')
+    assert find_markers(around.format(written).encode()) == MarkerScan()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("a: y # tag: 1.0.0 # {M}", id="behind a value"),
+        pytest.param("# # # {M}", id="hashes only"),
+        pytest.param("# {M} # kept", id="a note behind"),
+        pytest.param("# {M} # {M}", id="two"),
+    ],
+)
+def test_a_marker_with_nothing_commented_out_before_it_is_told(line: str) -> None:
+    scan = find_markers(("b: z\n" + line.replace("{M}", '{"$imagepolicy": "flux-system:app:tag"}') + "\n").encode())
+    assert [one.line for one in scan.problems] == [2]
+
+
+def test_a_comment_of_many_hashes_costs_little() -> None:
+    assert find_markers(b"a: x\n# b" + b" #" * 300_000 + b' {"$imagepolicy": "a:b"}\n') == MarkerScan()
+    assert find_markers(b"a: x\n#" + b" # " * 300_000 + b' {"$imagepolicy": "a:b"}\n').problems
+
+
+@pytest.mark.parametrize("value", ["${NS}:app", "flux-system:${APP}:tag", "${NS:=flux-system}:app:tag"])
+def test_a_marker_that_is_filled_in_later_says_so(value: str) -> None:
+    content = f'kind: A\nimage: x:1 # {{"$imagepolicy": "{value}"}}\n'.encode()
+    scan = find_markers(content)
+    assert (scan.fields, scan.refused) == ((), ())
+    [problem] = scan.problems
+    assert problem.line == 2
+    assert "Flux fills in only in the cluster" in problem.what
+    [report] = read_tree({"a.yaml": content}, rules_with("", policies="")).reports
+    assert report.about is About.MARKER

@@ -24,8 +24,9 @@ _WORTH_PARSING = re.compile(rb"imagepolicy", re.IGNORECASE)
 _MEANT_AS_MARKER = re.compile(r"""["'$]imagepolicy["']?\s*:""", re.IGNORECASE)
 _WORTH_PARSING_TEXT = re.compile(_WORTH_PARSING.pattern.decode(), re.IGNORECASE)
 _COMMENT_LINE = re.compile(r"#.*")
-# A line of YAML behind a `#`, with its marker: how people pin an image for a while.
-_COMMENTED_OUT = re.compile(r"""#[#\s]*(?:-\s+)?(?:[^\s#{"'][^#]*|["'][^"']*["']\s*:.*?)\s#\s*\{""")
+# A line of YAML behind a `#`, with another `#` before its marker: how people pin an image for a while.
+_COMMENTED_OUT = re.compile(rf"#[#\s]*+(?:(?!{_MEANT_AS_MARKER.pattern}).)+?\s#", re.IGNORECASE)
+_SUBSTITUTED = re.compile(r"""imagepolicy["']?\s*:\s*["'][^"']*\$\{""", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _ODD_SEPARATOR = re.compile(r"\n---[^\S\n]*[^\s#]")
@@ -33,6 +34,10 @@ _ODD_SEPARATOR = re.compile(r"\n---[^\S\n]*[^\s#]")
 _MISWRITTEN = (
     'this is no marker that Flux reads: write {"$imagepolicy": "namespace:policy"}, with :tag, :name or :digest '
     "inside the quotes where only that part is wanted, and nothing else in the comment"
+)
+_FILLED_IN_LATER = (
+    "this marker names its policy with ${…}, which Flux fills in only in the cluster, while its automation, as we, "
+    'reads the file as it is in Git: name the policy itself, {"$imagepolicy": "namespace:policy"}'
 )
 _TEMPLATE = "the marker is ignored: its value is a template ({{)"
 _MISPLACED = (
@@ -199,7 +204,7 @@ def _read(file: YamlFile, comment: Comment, scalar: Scalar | None) -> MarkedFiel
     line = text.line_of(comment.start)
     marker = _read_marker(comment.text)
     if marker is None:
-        return Problem(line, _MISWRITTEN) if _is_meant(text.characters, comment) else None
+        return Problem(line, _why_none(comment.text)) if _is_meant(text.characters, comment) else None
     if scalar is None:
         return (
             RefusedMarker(marker, line, _TEMPLATE) if _is_behind_template(file, comment) else Problem(line, _MISPLACED)
@@ -209,6 +214,11 @@ def _read(file: YamlFile, comment: Comment, scalar: Scalar | None) -> MarkedFiel
         return RefusedMarker(marker, line, why)
     start, end = text.bytes_before[scalar.start], text.bytes_before[scalar.end]
     return MarkedField(marker, start, end, text.line_of(scalar.start), scalar.value, scalar.is_text)
+
+
+def _why_none(comment: str) -> str:
+    """Why a comment that is meant as a marker is none."""
+    return _FILLED_IN_LATER if _SUBSTITUTED.search(comment) else _MISWRITTEN
 
 
 def _is_meant(characters: str, comment: Comment) -> bool:

@@ -15,7 +15,7 @@ from app.core.manifests.charts import without_stale_archives
 from app.core.manifests.declared import AnyField, DeclaredField
 from app.core.manifests.editing import edit_file, files_beside, find_declared
 from app.core.manifests.markers import Marker, MarkerScan, find_markers
-from app.core.manifests.parsing import Unparsable, decode, read_events
+from app.core.manifests.parsing import Unparsable, decode, read_events, searchable
 from app.core.manifests.places import Part, Problem
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.stand_ins import explain_stand_in
@@ -137,7 +137,7 @@ def _scan(content: bytes) -> MarkerScan:
     try:
         read_events(decode(content).characters)
     except Unparsable as error:
-        kind = "a template" if b"{{" in content else "not valid YAML"
+        kind = "a template" if b"{{" in searchable(content) else "not valid YAML"
         return MarkerScan(problems=(Problem(error.line, f"the file is {kind}, nothing in it is edited: {error}"),))
     return scan
 
