@@ -8,9 +8,13 @@ import pytest
 
 from app.core.flux.fields import About
 from app.core.manifests.markers import MarkerScan, find_markers, set_fields
+from app.db.database import Database
 from tests.cli.console import Console
-from tests.cli.folders import Folder
+from tests.cli.folders import TAG, Folder
 from tests.core.declared import edit, read_tree, rules_with
+from tests.end_to_end.bridge import fleet
+from tests.services.lanes import digest
+from tests.trials.marked_fields import APP, applied, lane_of, staging
 
 ESTATES = Path(__file__).parents[1] / "golden" / "estates"
 ENCODINGS = [
@@ -224,3 +228,29 @@ def test_a_marker_that_is_filled_in_later_says_so(value: str) -> None:
     assert "Flux fills in only in the cluster" in problem.what
     [report] = read_tree({"a.yaml": content}, rules_with("", policies="")).reports
     assert report.about is About.MARKER
+
+
+def test_an_edit_by_hand_sets_tag_and_digest_together_or_neither(tmp_path: Path, console: Console) -> None:
+    folder = Folder(tmp_path, console)
+    before = f"tag: 1.0.0@{DIGEST} {TAG}\n"
+    folder.write("values.yaml", before)
+    for there in ("1.0.0", f"1.0.0@{DIGEST}"):
+        assert folder.edit({"flux-system:web": f"web:{there}"}).code == 0
+        assert folder.text("values.yaml") == before
+    refused = folder.edit({"flux-system:web": "web:2.0.0"})
+    assert refused.code == 1
+    assert "values.yaml:1 wants the digest of web:2.0.0" in refused.out
+    assert folder.text("values.yaml") == before
+    other = DIGEST.replace("1b", "2c")
+    assert folder.edit({"flux-system:web": f"web:2.0.0@{other}"}).code == 0
+    assert folder.text("values.yaml") == f"tag: 2.0.0@{other} {TAG}\n"
+
+
+def test_a_pull_request_brings_tag_and_digest_in_one_value_to_the_cluster(tmp_path: Path, database: Database) -> None:
+    values = f"tag: 1.0.0@{digest('1.0.0')} {APP}\n"
+    lane = lane_of(tmp_path, database, {**fleet(), **staging({"values.yaml": values})})
+    [pull] = lane.open_pulls()
+    wanted = f"tag: 1.1.0@{digest('1.1.0')} {APP}\n"
+    assert lane.config.text(pull.head_sha, "apps/staging/values.yaml") == wanted
+    assert [line.state for line in applied(lane, lane.merge_open())] == ["applied"]
+    assert lane.open_pulls() == []

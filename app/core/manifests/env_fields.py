@@ -70,7 +70,7 @@ def find_env_fields(content: bytes, selector: EnvKey) -> FieldScan:
             return FieldScan(problems=(kind(line, f"{selector.key} is not edited: {error}"),))
         start, end = start + inner_start, start + inner_end
     text = content[start:end].decode()
-    return FieldScan((DeclaredField(selector, selector.part, selector.key, start, end, line, text),))
+    return FieldScan((DeclaredField(selector, selector.part.as_in(text), selector.key, start, end, line, text),))
 
 
 def set_env_fields(content: bytes, new_texts: Mapping[DeclaredField, str]) -> bytes:

@@ -88,7 +88,7 @@ class MarkedField:
     @property
     def part(self) -> Part:
         """The part of the image that it holds."""
-        return self.marker.part
+        return self.marker.part.as_in(self.text)
 
     def holds(self, text: str) -> bool:
         """Tell whether the scalar is this very string already."""
