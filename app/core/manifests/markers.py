@@ -46,8 +46,8 @@ _MISPLACED = (
 )
 # Source: image-automation-controller parses only files with the bytes of `"$imagepolicy"`.
 _NOT_SCREENED = (
-    "the marker is ignored: Flux looks for markers in UTF-8 only; save the file as UTF-8, or declare the place in the "
-    "fields of .fluxbridge.yaml"
+    "the marker is ignored: Flux looks for markers in UTF-8 only; save the file as UTF-8, or put a declaration in "
+    "the fields of .fluxbridge.yaml in the place of the marker"
 )
 _INSIDE = (
     "this marker stands inside of a text, where Flux reads none: nothing sets it; take the text apart into values of "
