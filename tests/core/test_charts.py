@@ -1,6 +1,7 @@
 """Which versions of dependencies are set, and that the lock file goes with them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def _chart(folder: Path) -> Chart:
     return Chart(file.read_bytes(), lock.read_bytes() if lock.exists() else None, is_of_helm_2)
 
 
+def _in_utf_16(chart: Chart) -> Chart:
+    content, lock = (one and one.decode("utf-8-sig").encode("utf-16") for one in (chart.content, chart.lock))
+    return replace(chart, content=content or b"", lock=lock)
+
+
 def _set(chart: Chart, versions: dict[str, str]) -> Chart:
     return set_dependencies(chart, {one: new for name, new in versions.items() for one in _fields(chart, name)})
 
@@ -51,6 +57,12 @@ def test_only_the_bytes_of_versions_and_of_the_digest_change(folder: Path) -> No
     versions = json.loads((folder / "declared.json").read_text())
     assert _set(before, versions) == after
     assert _set(after, versions) == after
+
+
+@pytest.mark.parametrize("folder", _folders("edits"), ids=lambda folder: folder.name)
+def test_a_chart_in_utf_16_is_edited_as_the_same_one_in_utf_8(folder: Path) -> None:
+    before, after = _in_utf_16(_chart(folder / "before")), _in_utf_16(_chart(folder / "after"))
+    assert _set(before, json.loads((folder / "declared.json").read_text())) == after
 
 
 @pytest.mark.parametrize("folder", _folders("written-by-helm"), ids=lambda folder: folder.name)

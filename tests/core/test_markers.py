@@ -45,7 +45,7 @@ def _text_for(field: MarkedField) -> str:
     match field.marker.part:
         case Part.NAME:
             return chosen.image
-        case Part.TAG | Part.VERSION:
+        case Part.TAG | Part.TAG_DIGEST | Part.VERSION:
             return chosen.tag
         case Part.DIGEST:
             assert chosen.digest is not None

@@ -1,7 +1,7 @@
 """Scan one file of a config repository: what it says about Flux, and its markers."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from posixpath import basename
 
 from app.core.flux.image_objects import IMAGE_GROUP, IMAGE_VERSIONS
@@ -11,7 +11,7 @@ from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.kustomize.patching import is_operations
 from app.core.manifests.documents import Value, read_documents
 from app.core.manifests.markers import find_markers
-from app.core.manifests.parsing import Unparsable, decode
+from app.core.manifests.parsing import UTF_8, Text, Unparsable, decode, searchable
 from app.core.manifests.places import Problem
 from app.core.manifests.stand_ins import explain_stand_in
 from app.core.manifests.values import at, is_within, written_at
@@ -63,11 +63,13 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
     if stand_in is not None:
         return ScannedFile(problems=(Problem(1, stand_in),))
     markers = find_markers(content)
-    is_kustomize, is_of_flux = is_kustomize_file(path), bool(_FLUX_OBJECT.search(content))
-    if not (is_kustomize or is_of_flux or _CONFIG_MAP.search(content) or _OPERATION.search(content)):
+    known = searchable(content)
+    is_kustomize, is_of_flux = is_kustomize_file(path), bool(_FLUX_OBJECT.search(known))
+    if not (is_kustomize or is_of_flux or _CONFIG_MAP.search(known) or _OPERATION.search(known)):
         return ScannedFile(markers=markers)
     try:
-        documents = read_documents(decode(content).characters)
+        text = decode(content)
+        documents = read_documents(text.characters)
     except Unparsable as error:
         what = "a kustomization file" if is_kustomize else "a file with objects of Flux"
         told = (Problem(error.line, f"{what} is not used: {error}"),) if is_kustomize or is_of_flux else ()
@@ -82,7 +84,7 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
         operations=tuple(one for one in documents if is_operations(one)),
         kustomize=read_kustomize_file(plain[0]) if is_kustomize and plain else None,
     )
-    return ScannedFile(markers=markers, flux=part, problems=tuple(_problems(objects)))
+    return ScannedFile(markers=markers, flux=part, problems=(*_problems(objects), *_problems_of(text, documents)))
 
 
 def _objects(document: Value) -> Iterator[Value]:
@@ -117,6 +119,13 @@ def _followed(one: dict[str, Value]) -> dict[str, Value] | None:
     }
     kept: dict[str, Value] = {key: one[key] for key in ("apiVersion", "kind", "metadata") if key in one}
     return {**kept, "data": variables} if variables else None
+
+
+def _problems_of(text: Text, documents: Sequence[Value]) -> Iterator[Problem]:
+    # Source: kyaml's ByteReader splits a file by the bytes of "\n---", and reads one document of each piece.
+    count = sum(isinstance(one, dict) for one in documents)
+    if text.encoding != UTF_8 and count > 1:
+        yield Problem(1, f"Flux reads only the first of {count} documents of a file in UTF-16: save it as UTF-8")
 
 
 def _problems(objects: list[dict[str, Value]]) -> Iterator[Problem]:

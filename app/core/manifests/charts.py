@@ -314,14 +314,12 @@ def _edit(chart: Chart, changes: Mapping[DeclaredField, str]) -> Chart:
     new = {starts.index(field.start): text for field, text in changes.items()}
     kept = {index for index, text in new.items() if lock and _admits(listed.entries[index].version, text)}
     required = _with_versions(listed.entries, {index: text for index, text in new.items() if index not in kept})
-    content = _set(chart.content, listed, [(index, text) for index, text in new.items() if index not in kept])
+    content = _set(listed, [(index, text) for index, text in new.items() if index not in kept])
     if lock is None:
         return replace(chart, content=content)
     locked = _with_versions(lock.listed.entries, new)
     digest = helm_2_digest(required) if lock.is_of_helm_2 else lock_digest(required, locked)
-    return replace(
-        chart, content=content, lock=_set(chart.lock or b"", lock.listed, new.items(), (lock.digest, digest))
-    )
+    return replace(chart, content=content, lock=_set(lock.listed, new.items(), (lock.digest, digest)))
 
 
 def _admits(written: str, version: str) -> bool:
@@ -338,7 +336,6 @@ def _with_versions(entries: Sequence[Dependency], new: Mapping[int, str]) -> lis
 
 
 def _set(
-    content: bytes,
     listed: _Dependencies,
     versions: Iterable[tuple[int, str]],
     *others: tuple[Scalar, str],
@@ -346,4 +343,4 @@ def _set(
     text = listed.file.text
     wanted = [(listed.versions[index], new) for index, new in versions]
     edited = set_scalars(text, listed.file.outline, [(scalar, new) for scalar, new in (*wanted, *others) if scalar])
-    return content[: text.bytes_before[0]] + edited.encode()
+    return text.written(edited)

@@ -3,11 +3,15 @@
 import difflib
 from collections.abc import Iterator
 
+from app.core.manifests.parsing import encoding_of
+
 _NO_NEWLINE = "\\ No newline at end of file\n"
 
 
 def unified_diff(path: str, before: bytes, after: bytes) -> str:
     r"""The unified diff of one file, which `git apply` and `patch -p1` take; empty where nothing differs.
+
+    Of a file in UTF-16 it has the characters, for people to read.
 
     >>> print(unified_diff("a.yaml", b"a: 1\r\nb: 2", b"a: 1\r\nb: 3").replace("\r", "^M"), end="")
     --- a/a.yaml
@@ -25,7 +29,7 @@ def unified_diff(path: str, before: bytes, after: bytes) -> str:
 
 def _lines(content: bytes) -> list[str]:
     """Lines that end with a line feed only; the other line ends of Unicode are part of them, as for git."""
-    return list(_split(content.decode("utf-8")))
+    return list(_split(content.decode(encoding_of(content))))
 
 
 def _split(text: str) -> Iterator[str]:

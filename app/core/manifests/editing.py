@@ -19,7 +19,7 @@ from app.core.manifests.declared import AnyField, ChartDependency, DeclaredField
 from app.core.manifests.env_fields import find_env_fields, set_env_fields
 from app.core.manifests.json_fields import find_json_fields, set_json_fields
 from app.core.manifests.markers import MarkedField
-from app.core.manifests.parsing import Unparsable
+from app.core.manifests.parsing import Unparsable, encoding_of
 from app.core.manifests.places import Neighbour, Part, Problem
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.stand_ins import explain_stand_in
@@ -30,7 +30,8 @@ Settings: TypeAlias = Sequence[tuple[AnyField, str]]
 Contents: TypeAlias = Mapping[str, bytes]
 _Place: TypeAlias = tuple[Selector, str, Part]
 
-_DIGEST_BEHIND = re.compile(rb"@(sha256:[0-9a-f]{64})")
+_DIGEST_BEHIND = re.compile(r"@(sha256:[0-9a-f]{64})")
+_LONGEST_BEHIND = len("@sha256:") + 64
 _NOT_YAML = (JsonPath, EnvKey, ChartDependency)
 _OF_ITS_CHART = Problem(1, "a lock file changes only with its chart: declare the chart's `dependency` instead")
 
@@ -77,10 +78,15 @@ def _with_digests_behind(content: bytes, scan: FieldScan) -> FieldScan:
 
 
 def _with_digest_behind(content: bytes, field: DeclaredField) -> DeclaredField:
-    behind = _DIGEST_BEHIND.match(content, field.end)
-    if behind is None or field.part is not Part.TAG or field.is_missing:
+    if field.part is not Part.TAG or field.is_missing:
         return field
-    digest = Neighbour("the digest behind it", field.line, behind.start(1), behind[1].decode())
+    encoding = encoding_of(content)
+    width = len("@".encode(encoding))
+    tail = content[field.end : field.end + width * _LONGEST_BEHIND].decode(encoding, "replace")
+    behind = _DIGEST_BEHIND.match(tail)
+    if behind is None:
+        return field
+    digest = Neighbour("the digest behind it", field.line, field.end + width, behind[1])
     return replace(field, neighbours=(*field.neighbours, digest))
 
 

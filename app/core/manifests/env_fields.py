@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.core.manifests.declared import DeclaredField, EnvKey, FieldScan
 from app.core.manifests.excerpts import NoExcerpt, find_excerpt
-from app.core.manifests.parsing import Unparsable, decode
+from app.core.manifests.parsing import Unparsable, decode_utf_8
 from app.core.manifests.partial_text import has_excerpt
 from app.core.manifests.places import Miss, Problem, Refusal
 from app.core.manifests.seals import why_sealed_lines
@@ -70,7 +70,7 @@ def find_env_fields(content: bytes, selector: EnvKey) -> FieldScan:
             return FieldScan(problems=(kind(line, f"{selector.key} is not edited: {error}"),))
         start, end = start + inner_start, start + inner_end
     text = content[start:end].decode()
-    return FieldScan((DeclaredField(selector, selector.part, selector.key, start, end, line, text),))
+    return FieldScan((DeclaredField(selector, selector.part.as_in(text), selector.key, start, end, line, text),))
 
 
 def set_env_fields(content: bytes, new_texts: Mapping[DeclaredField, str]) -> bytes:
@@ -98,7 +98,7 @@ def set_env_fields(content: bytes, new_texts: Mapping[DeclaredField, str]) -> by
 
 def _assignments(content: bytes) -> Iterator[_Assignment]:
     """Every assignment in order, those within values of several lines left out. Raises Unparsable."""
-    position = decode(content).bytes_before[0]
+    position = len(decode_utf_8(content).mark)
     while position < len(content):
         found = _KEY.match(content, position)
         if found:

@@ -14,7 +14,7 @@ from app.core.errors import Invalid
 from app.core.manifests.declared import DeclaredField, FieldScan, JsonPath, YamlPath
 from app.core.manifests.documents import NotText
 from app.core.manifests.nodes import MappingNode, Node, SequenceNode
-from app.core.manifests.parsing import Text, Unparsable, decode
+from app.core.manifests.parsing import Text, Unparsable, decode_utf_8
 from app.core.manifests.places import Problem
 from app.core.manifests.quoting import write_double_quoted
 from app.core.manifests.scalars import Meaning, Outline, Place, Scalar
@@ -76,7 +76,7 @@ def set_json_fields(content: bytes, new_texts: Mapping[DeclaredField, str]) -> b
 def read_json(content: bytes) -> YamlFile:
     """Read a file into the nodes that YAML has too; numbers are known as they are written. Raises UnreadableJson."""
     try:
-        text = decode(content)
+        text = decode_utf_8(content)
         value = json.loads(
             text.characters,
             parse_int=NotText,

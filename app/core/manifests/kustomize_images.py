@@ -143,7 +143,7 @@ def _field(file: YamlFile, selector: KustomizationImage, place: _Place, part: Pa
             return _missing_field(file, selector, place, part, where)
         case [Scalar() as scalar]:
             is_optional &= not is_digest(scalar.value)
-            return scalar_field(file, selector, scalar, part, where, is_optional=is_optional)
+            return scalar_field(file, selector, scalar, part, where, is_optional=is_optional, has_own_digest=True)
         case [one]:
             return Refusal(file.line_of(one), f"{where} is not a single value")
         case [_, again, *_]:

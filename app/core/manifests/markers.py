@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from app.core.manifests.comments import Comment, attach, find_comments
 from app.core.manifests.overriding import neighbours_of
-from app.core.manifests.parsing import Unparsable
+from app.core.manifests.parsing import UTF_8, Unparsable, searchable
 from app.core.manifests.places import Neighbour, Part, Problem
 from app.core.manifests.scalars import BLOCK_STYLES, Scalar
 from app.core.manifests.seals import why_sealed
@@ -24,8 +24,9 @@ _WORTH_PARSING = re.compile(rb"imagepolicy", re.IGNORECASE)
 _MEANT_AS_MARKER = re.compile(r"""["'$]imagepolicy["']?\s*:""", re.IGNORECASE)
 _WORTH_PARSING_TEXT = re.compile(_WORTH_PARSING.pattern.decode(), re.IGNORECASE)
 _COMMENT_LINE = re.compile(r"#.*")
-# A line of YAML behind a `#`, with its marker: how people pin an image for a while.
-_COMMENTED_OUT = re.compile(r"""#[#\s]*(?:-\s+)?(?:[^\s#{"'][^#]*|["'][^"']*["']\s*:.*?)\s#\s*\{""")
+# A line of YAML behind a `#`, with another `#` before its marker: how people pin an image for a while.
+_COMMENTED_OUT = re.compile(rf"#[#\s]*+(?:(?!{_MEANT_AS_MARKER.pattern}).)+?\s#", re.IGNORECASE)
+_SUBSTITUTED = re.compile(r"""imagepolicy["']?\s*:\s*["'][^"']*\$\{""", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _ODD_SEPARATOR = re.compile(r"\n---[^\S\n]*[^\s#]")
@@ -34,10 +35,19 @@ _MISWRITTEN = (
     'this is no marker that Flux reads: write {"$imagepolicy": "namespace:policy"}, with :tag, :name or :digest '
     "inside the quotes where only that part is wanted, and nothing else in the comment"
 )
+_FILLED_IN_LATER = (
+    "this marker names its policy with ${…}, which Flux fills in only in the cluster, while its automation, as we, "
+    'reads the file as it is in Git: name the policy itself, {"$imagepolicy": "namespace:policy"}'
+)
 _TEMPLATE = "the marker is ignored: its value is a template ({{)"
 _MISPLACED = (
     "this marker belongs to no value: put it behind the value, on the same line, where no other comment stands "
     "(or, in a list, alone on the line above the item)"
+)
+# Source: image-automation-controller parses only files with the bytes of `"$imagepolicy"`.
+_NOT_SCREENED = (
+    "the marker is ignored: Flux looks for markers in UTF-8 only; save the file as UTF-8, or put a declaration in "
+    "the fields of .fluxbridge.yaml in the place of the marker"
 )
 _INSIDE = (
     "this marker stands inside of a text, where Flux reads none: nothing sets it; take the text apart into values of "
@@ -78,7 +88,7 @@ class MarkedField:
     @property
     def part(self) -> Part:
         """The part of the image that it holds."""
-        return self.marker.part
+        return self.marker.part.as_in(self.text)
 
     def holds(self, text: str) -> bool:
         """Tell whether the scalar is this very string already."""
@@ -105,7 +115,7 @@ class MarkerScan:
 
 def find_markers(content: bytes) -> MarkerScan:
     """Find the marked fields of one file. Never raises: what cannot be used is a problem of the result."""
-    if not _WORTH_PARSING.search(content):
+    if not _WORTH_PARSING.search(searchable(content)):
         return MarkerScan()
     try:
         return _scan(read_yaml(content))
@@ -126,7 +136,7 @@ def set_fields(content: bytes, new_texts: Mapping[int, str]) -> bytes:
     except Unparsable as error:
         raise CannotSet(error.line, "the file cannot be parsed") from error
     edited = write_edits(file.text, file.outline, edit_markers(file, new_texts))
-    return content[: file.text.bytes_before[0]] + edited.encode()
+    return file.text.written(edited)
 
 
 def edit_markers(file: YamlFile, new_texts: Mapping[int, str]) -> list[Edit]:
@@ -180,6 +190,8 @@ def _refused(comment: str, line: int, why: str) -> RefusedMarker | Problem:
 
 def _refusal(file: YamlFile) -> str | None:
     """Why no marker of a file counts, although it parses."""
+    if file.text.encoding != UTF_8:
+        return _NOT_SCREENED
     if not file.outline.has_only_mappings:
         return "the marker is ignored: Flux skips a file with a document that is no mapping"
     if _ODD_SEPARATOR.search(file.text.characters):
@@ -192,7 +204,7 @@ def _read(file: YamlFile, comment: Comment, scalar: Scalar | None) -> MarkedFiel
     line = text.line_of(comment.start)
     marker = _read_marker(comment.text)
     if marker is None:
-        return Problem(line, _MISWRITTEN) if _is_meant(text.characters, comment) else None
+        return Problem(line, _why_none(comment.text)) if _is_meant(text.characters, comment) else None
     if scalar is None:
         return (
             RefusedMarker(marker, line, _TEMPLATE) if _is_behind_template(file, comment) else Problem(line, _MISPLACED)
@@ -202,6 +214,11 @@ def _read(file: YamlFile, comment: Comment, scalar: Scalar | None) -> MarkedFiel
         return RefusedMarker(marker, line, why)
     start, end = text.bytes_before[scalar.start], text.bytes_before[scalar.end]
     return MarkedField(marker, start, end, text.line_of(scalar.start), scalar.value, scalar.is_text)
+
+
+def _why_none(comment: str) -> str:
+    """Why a comment that is meant as a marker is none."""
+    return _FILLED_IN_LATER if _SUBSTITUTED.search(comment) else _MISWRITTEN
 
 
 def _is_meant(characters: str, comment: Comment) -> bool:
@@ -263,9 +280,10 @@ def _read_marker(comment: str) -> Marker | None:
 
 def _unparsable(content: bytes, error: Unparsable) -> MarkerScan:
     """Of a template the markers still tell whose fields are there; what a broken file means nobody knows."""
-    is_template = b"{{" in content
+    characters = searchable(content).decode("utf-8", errors="replace")
+    is_template = "{{" in characters
     what = f"the marker is ignored: the file is {'a template' if is_template else 'not valid YAML'}; {error}"
-    meant = _lines_meant_as_markers(content.decode("utf-8", errors="replace"))
+    meant = _lines_meant_as_markers(characters)
     return _as_scan(_refused(comment, line, what) if is_template else Problem(line, what) for line, comment in meant)
 
 

@@ -1,5 +1,6 @@
 """YAML as parser events with positions in the text; nothing here ever writes YAML."""
 
+import codecs
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,9 @@ from app.core.errors import Invalid
 
 _DEEPEST = 200
 _BOM = "\ufeff"
+UTF_8 = "UTF-8"
+_UTF_16 = {codecs.BOM_UTF16_LE: "UTF-16LE", codecs.BOM_UTF16_BE: "UTF-16BE"}
+_LAST_OF_ONE_UNIT = "\uffff"
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 # The C parser is libyaml 0.1: it refuses `[registry/app:1.0]`, which today's parsers read, and so does the slow one.
 _READ_BY_TODAYS_PARSERS = "found unexpected ':'"
@@ -40,28 +44,63 @@ class Unparsable(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A file's characters without a byte order mark; `bytes_before[i]` is where character i starts in the file."""
+    """A file's characters without its byte order mark; `bytes_before[i]` is where character i starts in the file."""
 
     characters: str
     bytes_before: Sequence[int]
+    encoding: str = UTF_8
+    mark: bytes = b""
 
     def line_of(self, position: int) -> int:
         """The line of a character, counted from 1."""
         return self.characters.count("\n", 0, position) + 1
 
+    def written(self, characters: str) -> bytes:
+        """The bytes of the file with other characters, in its own encoding and behind its own byte order mark."""
+        return self.mark + characters.encode(self.encoding)
+
+
+def encoding_of(content: bytes) -> str:
+    """How a file's characters are written: UTF-8 but for a byte order mark of UTF-16, as Go's readers of YAML take it.
+
+    >>> encoding_of("a: 1".encode()), encoding_of("a: 1".encode("utf-16"))
+    ('UTF-8', 'UTF-16LE')
+    """
+    return _UTF_16.get(content[:2], UTF_8)
+
+
+def searchable(content: bytes) -> bytes:
+    """What to search a file for words in: its bytes, or those that it would have in UTF-8."""
+    encoding = encoding_of(content)
+    return content if encoding == UTF_8 else content.decode(encoding, "replace").encode()
+
 
 def decode(content: bytes) -> Text:
-    """Read a file's bytes as UTF-8. Raises Unparsable."""
+    """Read the bytes of a file in UTF-8 or, with a byte order mark, UTF-16. Raises Unparsable."""
+    encoding = encoding_of(content)
     try:
-        written = content.decode("utf-8")
+        written = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise Unparsable("it is not UTF-8", line=content.count(b"\n", 0, error.start) + 1) from error
+        line = content[: error.start].decode(encoding, "replace").count("\n") + 1
+        raise Unparsable(f"it is not {encoding}", line=line) from error
     characters = written.lstrip(_BOM)
-    start = (len(written) - len(characters)) * len(_BOM.encode())
-    if characters.isascii():
-        return Text(characters, range(start, start + len(characters) + 1))
-    lengths = (len(character.encode()) for character in characters)
-    return Text(characters, list(itertools.accumulate(lengths, initial=start)))
+    mark = written[: len(written) - len(characters)].encode(encoding)
+    return Text(characters, _bytes_before(characters, len(mark), encoding), encoding, mark)
+
+
+def decode_utf_8(content: bytes) -> Text:
+    """The same for formats whose readers take nothing but UTF-8. Raises Unparsable."""
+    if encoding_of(content) != UTF_8:
+        raise Unparsable(f"it is not {UTF_8}", line=1)
+    return decode(content)
+
+
+def _bytes_before(characters: str, start: int, encoding: str) -> Sequence[int]:
+    width = 1 if encoding == UTF_8 else 2
+    if characters.isascii() or (width > 1 and max(characters) <= _LAST_OF_ONE_UNIT):
+        return range(start, start + width * len(characters) + 1, width)
+    lengths = (len(character.encode(encoding)) for character in characters)
+    return list(itertools.accumulate(lengths, initial=start))
 
 
 def read_events(characters: str) -> list[Event]:

@@ -3,15 +3,30 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.core.images import is_digest, is_tag
+
 
 class Part(StrEnum):
-    """Which part of the selected image a field holds; version: the tag as the version of a chart."""
+    """Which part of the selected image a field holds.
+
+    tag_digest: the tag and its digest in one text (`1.2.3@sha256:…`); version: the tag as the version of a chart.
+    """
 
     REFERENCE = "reference"
     TAG = "tag"
     NAME = "name"
     DIGEST = "digest"
+    TAG_DIGEST = "tag_digest"
     VERSION = "version"
+
+    def as_in(self, text: str) -> "Part":
+        """The part as a value has it: where a tag is wanted and stands with its digest, the two are one."""
+        return Part.TAG_DIGEST if self is Part.TAG and _is_tag_with_digest(text) else self
+
+
+def _is_tag_with_digest(text: str) -> bool:
+    tag, at, digest = text.partition("@")
+    return at != "" and is_tag(tag) and is_digest(digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def set_in_yaml(content: bytes, declared: Mapping[DeclaredField, str], marked: M
     if marked:
         edits += edit_markers(file, marked)
     edited = write_edits(file.text, file.outline, edits)
-    return content[: file.text.bytes_before[0]] + edited.encode()
+    return file.text.written(edited)
 
 
 def _edits(file: YamlFile, declared: Mapping[DeclaredField, str]) -> list[Edit]:

@@ -25,7 +25,7 @@ _PARTS = {
     "newName": Part.NAME,
 }
 _HELM_RELEASE = "HelmRelease"
-_NO_PART = "it is not clear which part of the image belongs here: declare part: reference, tag, name, digest or version"
+_NO_PART = f"it is not clear which part of the image belongs here: declare part as one of {', '.join(Part)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,10 @@ def field_of_key(  # noqa: PLR0913 - what a field is made of
         match one:
             case Found(Scalar() as scalar, _):
                 is_optional = part is Part.DIGEST and not is_digest(scalar.value)
-                yield scalar_field(file, selector, scalar, part, one.where, is_optional=is_optional)
+                has_own_digest = bool(mapping.find("digest"))
+                yield scalar_field(
+                    file, selector, scalar, part, one.where, is_optional=is_optional, has_own_digest=has_own_digest
+                )
             case Found(node, _):
                 yield Refusal(file.line_of(node), f"{one.where} is not a single value")
             case Miss():
@@ -209,8 +212,12 @@ def scalar_field(  # noqa: PLR0913 - what a field is made of
     *,
     pattern: str | None = None,
     is_optional: bool = False,
+    has_own_digest: bool = False,
 ) -> DeclaredField | Problem:
-    """The field that a scalar is, or what its pattern picks out of it, or why it is none."""
+    """The field that a scalar is, or what its pattern picks out of it, or why it is none.
+
+    `has_own_digest`: its digest has a key of its own beside it.
+    """
     line = file.line_of(scalar)
     start, end, text = scalar.start, scalar.end, scalar.value
     if pattern is not None and not has_excerpt(pattern, text):
@@ -228,7 +235,15 @@ def scalar_field(  # noqa: PLR0913 - what a field is made of
     before = file.text.bytes_before
     is_text = scalar.is_text or pattern is not None
     return DeclaredField(
-        selector, part, where, before[start], before[end], line, text, is_text=is_text, is_optional=is_optional
+        selector,
+        part if has_own_digest else part.as_in(text),
+        where,
+        before[start],
+        before[end],
+        line,
+        text,
+        is_text=is_text,
+        is_optional=is_optional,
     )
 
 

@@ -10,18 +10,19 @@ from app.core.flux.fields import Field, Refused, Report
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.overridden import report_overridden
 from app.core.flux.scanning import is_manifest
-from app.core.images import ImageName, version_of_tag
+from app.core.images import ImageName
 from app.core.manifests.charts import without_stale_archives
 from app.core.manifests.declared import AnyField, DeclaredField
 from app.core.manifests.editing import edit_file, files_beside, find_declared
 from app.core.manifests.markers import Marker, MarkerScan, find_markers
-from app.core.manifests.parsing import Unparsable, decode, read_events
-from app.core.manifests.places import Part, Problem
+from app.core.manifests.parsing import Unparsable, decode, read_events, searchable
+from app.core.manifests.places import Problem
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.stand_ins import explain_stand_in
 from app.core.nearest import did_you_mean
 from app.core.promotion.rules import Rules
 from app.core.promotion.selections import Selected
+from app.core.promotion.state import digest_in, tag_in, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _scan(content: bytes) -> MarkerScan:
     try:
         read_events(decode(content).characters)
     except Unparsable as error:
-        kind = "a template" if b"{{" in content else "not valid YAML"
+        kind = "a template" if b"{{" in searchable(content) else "not valid YAML"
         return MarkerScan(problems=(Problem(error.line, f"the file is {kind}, nothing in it is edited: {error}"),))
     return scan
 
@@ -237,18 +238,9 @@ def _refusals(one: _Found, selections: Mapping[str, Selected], policies: Iterabl
 
 def _text_for(file: str, field: AnyField, selected: Selected) -> str | None:
     """What a field is to hold; None where it is set only if there is something for it, and there is nothing."""
-    match field.part:
-        case Part.REFERENCE:
-            return str(selected)
-        case Part.TAG:
-            return selected.tag
-        case Part.VERSION:
-            return version_of_tag(selected.tag)
-        case Part.NAME:
-            return selected.image
-        case Part.DIGEST if selected.digest is None:
-            if isinstance(field, DeclaredField) and field.is_optional:
-                return None
-            raise NoDigest(file, field, selected)
-        case Part.DIGEST:
-            return selected.digest
+    text = text_of(field.part, image=selected.image, tag=selected.tag, digest=selected.digest)
+    if text is None and digest_in(field.part, field.text) and tag_in(field.part, field.text) == selected.tag:
+        return field.text
+    if text is None and not (isinstance(field, DeclaredField) and field.is_optional):
+        raise NoDigest(file, field, selected)
+    return text

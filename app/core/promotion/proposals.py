@@ -7,11 +7,10 @@ from datetime import datetime
 
 from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
-from app.core.images import version_of_tag
 from app.core.manifests.places import Part
 from app.core.promotion.downward import Downward
 from app.core.promotion.gates import BuildReport, TagState
-from app.core.promotion.state import FieldState, PolicyState
+from app.core.promotion.state import FieldState, PolicyState, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +93,12 @@ def digest_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) 
     """The digest to write beside a tag into these fields of one stage, by the policy's digestReflectionPolicy.
 
     Source: image-reflector-controller. IfNotPresent keeps the digest that came with the tag first: here the one that
-    is in Git, in this stage before the others, else the one that an open pull request would bring.
+    is in Git, in this stage before the others, else the one that an open pull request would bring. Fields that hold a
+    tag with its digest have one under Never too, which is kept likewise.
     """
     reflection = state.policy.digest_reflection
+    if reflection == "Never" and any(one.field.marked.part is Part.TAG_DIGEST for one in fields):
+        reflection = "IfNotPresent"
     if reflection == "Never":
         return None
     if reflection == "IfNotPresent":
@@ -126,24 +128,15 @@ def _written_digests(fields: Sequence[FieldState], tag: str) -> set[str]:
 
 
 def _text_for(state: PolicyState, field: Field, tag: TagState, digest: str | None) -> str | CannotWrite:
-    name = state.policy.image_text
-    match field.marked.part:
-        case Part.TAG:
-            return tag.tag
-        case Part.VERSION:
-            return version_of_tag(tag.tag)
-        case Part.NAME:
-            return name
-        case Part.DIGEST:
-            return digest or _no_digest(state, field, tag)
-        case Part.REFERENCE:
-            if digest is None and state.policy.digest_reflection != "Never":
-                return _no_digest(state, field, tag)
-            return f"{name}:{tag.tag}@{digest}" if digest else f"{name}:{tag.tag}"
+    part, is_reflected = field.marked.part, state.policy.digest_reflection != "Never"
+    written = digest if is_reflected or part is Part.TAG_DIGEST else None
+    text = text_of(part, image=state.policy.image_text, tag=tag.tag, digest=written)
+    is_owed = is_reflected and part is Part.REFERENCE and written is None
+    return _no_digest(state, field, tag) if text is None or is_owed else text
 
 
 def _no_digest(state: PolicyState, field: Field, tag: TagState) -> CannotWrite:
     wanted = f"{field.file}:{field.marked.line} wants the digest of {tag.tag}"
-    if state.policy.digest_reflection == "Never":
+    if state.policy.digest_reflection == "Never" and field.marked.part is Part.DIGEST:
         return CannotWrite(f"{wanted}, but digestReflectionPolicy Never gives none")
     return CannotWrite(f"{wanted}, which is not known yet", is_for_now=True)
