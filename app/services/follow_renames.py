@@ -33,7 +33,7 @@ def follow_renames(run: LaneRun, view: LaneView) -> bool:
         then = _files_of((row.stage, row.policy, row.file) for row in fields.of(connection, run.lane))
     count = 0
     for old, files in sorted(then.items()):
-        new = _new_name(old, files, now, is_policy_gone=old[1] not in now, is_stage_gone=old[0] not in stages)
+        new = _new_name(old, files, now, is_stage_gone=old[0] not in stages)
         if new is None:
             continue
         with run.writing() as connection:
@@ -88,11 +88,10 @@ def _new_name(
     files: frozenset[str],
     now: Mapping[str, Mapping[str, _Files]],
     *,
-    is_policy_gone: bool,
     is_stage_gone: bool,
 ) -> Place | None:
     """The one place that has the files of a place now which is no more."""
-    if is_policy_gone:
+    if old[1] not in now:
         short = old[1].rpartition(":")[2]
         found = [
             (old[0], policy)

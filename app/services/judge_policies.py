@@ -20,8 +20,9 @@ from app.core.promotion.downward import is_gone_from_git
 from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState, PolicyState, tag_in
 from app.core.promotion.text_images import other_images
-from app.db import build_reports, catalogue, fields, held_back, selections
+from app.db import build_reports, catalogue, held_back, selections
 from app.db.database import Database
+from app.services.came_under import Texts, came_under, image_of, read_texts, reading_of, spec_hash
 from app.services.gone_storms import SWEEP, doubted_registries, key_of
 from app.services.keep_selections import states_of_all, states_of_tags
 from app.services.read_lane import LaneView
@@ -29,13 +30,10 @@ from app.services.ready_policies import ReadyPolicies
 from app.services.systems import Clock, Systems
 
 _MOST_EVALUATIONS = 3
-_NO_SPEC = "none"
 _NOT_LISTED = "catalogue not listed"
 _UNKNOWN = Selection(
     tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
 )
-
-Texts = dict[tuple[str, str, str], set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +157,6 @@ class Judge:
         return _compile(policy, self.ready)[0] is not None
 
 
-def read_texts(connection: Connection, lane: str) -> Texts:
-    """Read under which specs each field's text was first seen, by policy, file and text."""
-    texts: Texts = defaultdict(set)
-    for row in fields.of(connection, lane):
-        texts[row.policy, row.file, row.text].add(row.spec_hash)
-    return texts
-
-
 @dataclass(frozen=True, slots=True)
 class Doubts:
     """What stands in the way of the registries' word: those that are doubted, and why a repository is not listed."""
@@ -193,7 +183,7 @@ def judge(  # noqa: PLR0913, PLR0917 (all that decides)
     refused: dict[str, dict[str, str]] = defaultdict(dict)
     for kept_back, stage in view.refused:
         refused[str(kept_back.policy)].setdefault(stage, str(kept_back))
-    known = _Known(systems, knowledge, ready, doubts)
+    known = _Known(systems, knowledge, ready, doubts, reading_of(view.rules))
     near = _near_misses(view)
     states: list[PolicyState] = []
     for policy in view.tree.policies:
@@ -227,6 +217,7 @@ class _Known:
     images: Knowledge
     ready: ReadyPolicies
     doubts: Doubts
+    reading: str
 
     def doubt_of(self, image: ImageName) -> str | None:
         """Why tags in Git count as there although they are gone; None: they are gone."""
@@ -271,7 +262,7 @@ def _judge_policy(
     policy: Policy, staged: Sequence[tuple[Field, str]], view: LaneView, texts: Texts, known: _Known
 ) -> PolicyState:
     compiled, problem = _compile(policy, known.ready)
-    states = _field_states(policy, staged, texts, known.systems, is_usable=compiled is not None)
+    states = _field_states(policy, staged, texts, known, is_usable=compiled is not None)
     if compiled is None or policy.image is None or policy.spec is None:
         return PolicyState(policy=policy, problem=problem, fields=states)
     image = known.systems.known_as(policy.image)
@@ -331,36 +322,13 @@ def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | Non
         return None, str(error)
 
 
-def spec_hash(policy: Policy) -> str:
-    """What a text in Git came under: the policy's spec and the image that it names.
-
-    That charts' tags are read back as versions is how a spec is read, and no change of it.
-    """
-    written = replace(policy.spec, is_chart=False).fingerprint() if policy.spec else _NO_SPEC
-    return f"{written}:{policy.image_text}"
-
-
-def image_of(spec_hash: str) -> str:
-    """The image that a text came under; empty where there was no policy that could choose anything."""
-    fingerprint, _, image = spec_hash.partition(":")
-    return "" if fingerprint == _NO_SPEC else image
-
-
-def _came_under(present: str, one: Field, texts: Texts, *, is_usable: bool) -> str | None:
-    """The hash of what a text came under: the present one where no run has seen it, none while that chooses nothing."""
-    known = {one for one in texts.get((str(one.policy), one.file, one.marked.text), set()) if image_of(one)}
-    if not known:
-        return present if is_usable else None
-    return present if present in known else min(known)
-
-
 def _field_states(
-    policy: Policy, staged: Sequence[tuple[Field, str]], texts: Texts, systems: Systems, *, is_usable: bool
+    policy: Policy, staged: Sequence[tuple[Field, str]], texts: Texts, known: _Known, *, is_usable: bool
 ) -> tuple[FieldState, ...]:
-    present = spec_hash(policy)
-    came = {one: _came_under(present, one, texts, is_usable=is_usable) for one, _ in staged}
+    present = spec_hash(policy, known.reading)
+    came = {one: came_under(present, one, texts, is_usable=is_usable) for one, _ in staged}
     before = {one: image_of(spec) for one, spec in came.items() if spec is not None}
-    others = other_images(list(came), policy, came_under=before, known_as=systems.known_as)
+    others = other_images(list(came), policy, came_under=before, known_as=known.systems.known_as)
     return tuple(
         FieldState(
             one, stage, is_same_spec=came[one] in {None, present}, came_under=came[one], other_image=others.get(one)
