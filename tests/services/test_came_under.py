@@ -1,4 +1,4 @@
-"""A text that came under a spec as it was read otherwise is at first contact: nothing differs, so nothing moves down."""
+"""A text that came under a spec as it was read otherwise is at first contact: nothing moves down for it."""
 
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.tree import Field
