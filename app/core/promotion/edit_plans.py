@@ -1,5 +1,6 @@
 """Which files of a folder change, and how, for its fields to have the images that were selected."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from app.core.manifests.charts import without_stale_archives
 from app.core.manifests.declared import AnyField, DeclaredField
 from app.core.manifests.editing import edit_file, files_beside, find_declared
 from app.core.manifests.markers import Marker, MarkerScan, find_markers
-from app.core.manifests.parsing import Unparsable, decode, read_events, searchable
+from app.core.manifests.parsing import searchable
 from app.core.manifests.places import Problem
 from app.core.manifests.setting import CannotSet
 from app.core.manifests.stand_ins import explain_stand_in
@@ -23,6 +24,9 @@ from app.core.nearest import did_you_mean
 from app.core.promotion.rules import Rules
 from app.core.promotion.selections import Selected
 from app.core.promotion.state import digest_in, tag_in, text_of
+
+# A marker is JSON, which may write any character as an escape.
+_ESCAPED = re.compile(rb"imagepolicy[^\n]*\\u")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +82,17 @@ def plan_edits(
     in a marker; that there is an ImagePolicy of that name is not asked.
     """
     unread = frozenset(paths) - files.keys()
-    joined = _find(files, unread, selections, rules or Rules())
+    joined = _find(files, unread, selections, rules or Rules(), may_name=set(selections))
+    if selections.keys() - _policies_in(joined):
+        # What is there is looked at as a whole, to tell what may have been meant.
+        joined = _find(files, unread, selections, rules or Rules(), may_name=None)
     by_file: dict[str, list[Field]] = defaultdict(list)
     for one in joined.fields:
         if _key(one.policy) in selections:
             by_file[one.file].append(one)
     found = [_Found(path, some, _together(path, files), unread) for path, some in sorted(by_file.items())]
     refused = {_key(one.policy): str(one) for one in reversed(joined.refused)}
-    seen = refused.keys() | {_key(one.policy) for one in joined.fields}
+    seen = _policies_in(joined)
     unset = {one: _unseen(one, seen) for one in selections.keys() - seen}
     unset |= {policy: why for policy, why in refused.items() if policy in selections}
     edits = _edit(found, selections, unset)
@@ -99,14 +106,26 @@ def plan_edits(
 
 
 def _find(
-    files: Mapping[str, bytes], unread: Collection[str], selections: Mapping[str, Selected], rules: Rules
+    files: Mapping[str, bytes],
+    unread: Collection[str],
+    selections: Mapping[str, Selected],
+    rules: Rules,
+    *,
+    may_name: Collection[str] | None,
 ) -> Joined:
-    """All fields, marked and declared, those that cannot be written, and what a person should look at."""
+    """Fields, marked and declared, those that cannot be written, and what a person should look at.
+
+    With `may_name` only of files whose markers may name one of these policies.
+    """
     marked: list[Field] = []
     refused: list[Refused] = []
     reports: list[Report] = []
+    names = None if may_name is None else re.compile(b"|".join(re.escape(one.encode()) for one in sorted(may_name)))
     for path in filter(is_manifest, files):
-        scan = _scan(files[path])
+        content = files[path]
+        if names is not None and not (names.search(searchable(content)) or _ESCAPED.search(content)):
+            continue
+        scan = _scan(content)
         reports += (Report(path, problem.line, problem.what) for problem in scan.problems)
         marked += (Field(_named(one.marker), path, one) for one in scan.fields)
         refused += (Refused(_named(one.marker), path, one.line, one.why) for one in scan.refused)
@@ -128,19 +147,9 @@ def _named(marker: Marker) -> PolicyName:
 
 
 def _scan(content: bytes) -> MarkerScan:
-    """The fields that Flux's markers name. A file that cannot be parsed is a problem, with markers or without."""
+    """The fields that Flux's markers name; a file that says nothing of any is not parsed."""
     stand_in = explain_stand_in(content)
-    if stand_in is not None:
-        return MarkerScan(problems=(Problem(1, stand_in),))
-    scan = find_markers(content)
-    if scan.fields or scan.problems:
-        return scan
-    try:
-        read_events(decode(content).characters)
-    except Unparsable as error:
-        kind = "a template" if b"{{" in searchable(content) else "not valid YAML"
-        return MarkerScan(problems=(Problem(error.line, f"the file is {kind}, nothing in it is edited: {error}"),))
-    return scan
+    return find_markers(content) if stand_in is None else MarkerScan(problems=(Problem(1, stand_in),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,10 @@ class _Named:
             spec=None,
             digest_reflection="Always" if selected and selected.digest else "Never",
         )
+
+
+def _policies_in(joined: Joined) -> set[str]:
+    return {_key(one.policy) for one in joined.fields} | {_key(one.policy) for one in joined.refused}
 
 
 def _key(policy: PolicyName) -> str:
