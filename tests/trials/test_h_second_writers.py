@@ -115,9 +115,8 @@ def test_the_automation_of_a_cluster_without_the_policy_is_not_told() -> None:
     assert place == "clusters/a/auto.yaml"
 
 
-def test_an_automation_that_no_root_reaches_may_be_of_any() -> None:
-    [(place, _)] = told({**CLUSTERS, "elsewhere/auto.yaml": automation(path="./")})
-    assert place == "elsewhere/auto.yaml"
+def test_an_automation_that_no_root_reaches_writes_nothing() -> None:
+    assert told({**CLUSTERS, "elsewhere/auto.yaml": automation(path="./")}) == []
 
 
 def test_markers_go_by_name_so_a_twin_in_another_cluster_writes_them_too() -> None:

@@ -88,9 +88,9 @@ class Walk:
     origins: Origins
     kinds: Mapping[str, str]
     _applied: list[Applied] = field(default_factory=list)
-    _seen: dict[tuple[str, str, str], AppliedKustomization] = field(default_factory=dict)
-    _waiting: dict[tuple[str, str, str], tuple[AppliedKustomization, frozenset[str]]] = field(default_factory=dict)
-    _met: set[tuple[str, str, str]] = field(default_factory=set)
+    _seen: dict[tuple[str, ...], AppliedKustomization] = field(default_factory=dict)
+    _waiting: dict[tuple[str, ...], tuple[AppliedKustomization, frozenset[str]]] = field(default_factory=dict)
+    _met: set[tuple[str, ...]] = field(default_factory=set)
     _problems: dict[tuple[str, str], None] = field(default_factory=dict)
     _maps: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     _steps: list[_Step] = field(default_factory=list)
@@ -228,8 +228,8 @@ def _names(variable: str, text: str) -> bool:
     return re.search(rf"\$\{{#?{variable}\b", text) is not None
 
 
-def _key_of(one: KubeObject, folder: str) -> tuple[str, str, str]:
-    return one.namespace, one.name, folder
+def _key_of(one: KubeObject, folder: str) -> tuple[str, ...]:
+    return one.namespace, one.name, folder, one.file
 
 
 def _maps_of(one: KubeObject) -> list[tuple[str, str]]:

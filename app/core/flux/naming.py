@@ -44,7 +44,7 @@ class Roots:
         return self.exact.holding(file) or self.loose.holding(file)
 
     def may_share(self, file: str, other: str) -> bool:
-        """Tell whether two files may be in one cluster: some root reaches both, or it is not known what reaches one."""
+        """Tell whether two files may be in one cluster: a root reaches both, or none is known to reach one of them."""
         one, another = self.reaching(file), self.reaching(other)
         return bool(one & another) or not one or not another
 
