@@ -1,14 +1,14 @@
 """ImagePolicy, ImageRepository and ImageUpdateAutomation as their files have them: alike in v1, v1beta2 and v1beta1."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
 from app.core.flux.reading import Unreadable, has_table, text_at, texts_at
 from app.core.flux.written import WrittenAutomation, WrittenPolicy, WrittenRepository
 from app.core.manifests.documents import Value
-from app.core.manifests.values import at, written_at
+from app.core.manifests.values import at, items_at, texts_of, written_at
 from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, SemVer, TagFilter
 
 IMAGE_GROUP = "image.toolkit.fluxcd.io"
@@ -60,7 +60,25 @@ def read_automation(written: Value) -> WrittenAutomation:
         name=written_at(written, "metadata", "name"),
         path=written_at(written, "spec", "update", "path"),
         is_suspended=written_at(written, "spec", "suspend").lower() == "true",
+        branch=written_at(written, "spec", "git", "checkout", "ref", "branch"),
+        push_branch=written_at(written, "spec", "git", "push", "branch"),
+        selector=",".join(_selector(written)),
     )
+
+
+def _selector(written: Value) -> Iterator[str]:
+    """The requirements of spec.policySelector, each as kubectl writes it."""
+    for key, text in texts_of(written, "spec", "policySelector", "matchLabels").items():
+        yield f"{key}={text}"
+    for one in items_at(written, "spec", "policySelector", "matchExpressions"):
+        key, values = written_at(one, "key"), ",".join(written_at({"": text}, "") for text in items_at(one, "values"))
+        match written_at(one, "operator"):
+            case "Exists":
+                yield key
+            case "DoesNotExist":
+                yield f"!{key}"
+            case operator:
+                yield f"{key} {operator.lower()} ({values})"
 
 
 def _repository_name(written: Value) -> str:

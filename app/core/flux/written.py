@@ -37,12 +37,19 @@ class WrittenRepository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenAutomation:
-    """An ImageUpdateAutomation as its file has it; `path` is its spec.update.path as written."""
+    """An ImageUpdateAutomation as its file has it; `path` is its spec.update.path as written.
+
+    `branch` is the one that it reads where that is not its source's, `push_branch` the one that it writes where that is
+    another, and `selector` tells its spec.policySelector as kubectl takes it.
+    """
 
     namespace: str
     name: str
     path: str
     is_suspended: bool
+    branch: str = ""
+    push_branch: str = ""
+    selector: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
