@@ -57,7 +57,7 @@ class FirstRules:
     @property
     def active_automations(self) -> frozenset[tuple[str, str, str]]:
         """The ImageUpdateAutomations that write today: file, namespace and name."""
-        active = (one for one in self.automations if not one.written.is_suspended)
+        active = (one for one in self.automations if one.roots and not one.written.is_suspended)
         return frozenset((one.file, one.written.namespace, one.written.name) for one in active)
 
     def count(self, files: Sequence[str]) -> int:

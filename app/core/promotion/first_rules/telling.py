@@ -26,19 +26,15 @@ def left_to_people(first: FirstRules) -> Iterator[str]:
     yield from _stages(first)
     for one in first.unusable[:_MOST_REASONS]:
         where = " that no cluster is known to bring in" if one.is_nowhere else ""
-        policies = f"{counted(len(one.policies), 'policy', 'policies')}{where}"
-        yield f"{policies} cannot be used: {one.why[:_LONGEST]} ({some(one.policies)})"
+        which = f"{counted(len(one.policies), 'policy', 'policies')}{where}"
+        yield f"{which} cannot be used: {one.why[:_LONGEST]} ({some(one.policies)})"
     if len(first.unusable) > _MOST_REASONS:
         policies = sum(len(one.policies) for one in first.unusable[_MOST_REASONS:])
         yield f"{counted(policies, 'more policy', 'more policies')} cannot be used, for other reasons"
     if elsewhere := first.stages.elsewhere:
-        files = some([f"{one.file}: {', '.join(one.applied_in)}" for one in elsewhere], mark="; ")
-        verb = (
-            "is called after its stage and applied"
-            if len(elsewhere) == 1
-            else "are called after their stage and applied"
-        )
-        yield f"{counted(len(elsewhere), 'file')} {verb} in other environments: {files}"
+        files = some([f"{one.file}: {one.stage}, also {', '.join(one.others)}" for one in elsewhere], mark="; ")
+        are = "1 file is" if len(elsewhere) == 1 else f"{len(elsewhere)} files are"
+        yield f"{are} in the stage of the path, and in clusters of other environments too: {files}"
 
 
 def _missing(first: FirstRules) -> Iterator[str]:
@@ -51,7 +47,9 @@ def _missing(first: FirstRules) -> Iterator[str]:
 
 
 def _stages(first: FirstRules) -> Iterator[str]:
-    if first.fields and not first.stages.stages:
+    if not first.fields:
+        yield "fields: no $imagepolicy marker names a policy; what has none can be declared under `fields`"
+    elif not first.stages.stages:
         yield "stages: neither folders nor file names tell environments apart; until then all fields are in one, `all`"
     shared = [one for one in first.stages.left if one.applied_in]
     nowhere = [one for one in first.stages.left if not one.applied_in]
