@@ -46,7 +46,6 @@ def init_rules(folder: Path, *, force: bool, to_print: bool) -> None:
     passed_over: list[str] = []
     first = _propose(working, before.rules, passed_over)
     text = write_rules(first)
-    read_rules(text.encode())
     if to_print:
         pass_on(text.removesuffix("\n"))
     elif before.content is None:

@@ -86,6 +86,23 @@ def test_the_demo_would_get_the_stages_that_it_has(tmp_path: Path, console: Cons
     assert {one.name: one.paths for one in found.stages} == {one.name: one.paths for one in own.stages}
 
 
+def test_names_in_the_repository_become_nothing_but_text(tree: Path, console: Console) -> None:
+    field = (tree / "apps/base/api.yaml").read_bytes()
+    (tree / "apps/base/kustomization.yaml").write_text(
+        'resources: [api.yaml, "x\\nlimits: {open: 1}\\n#.yaml"]\n', "utf-8"
+    )
+    for name in ("x\nlimits: {open: 1}\n#.yaml", "\x1b[31m\u2028limits: 1.yaml"):
+        (tree / "apps/base" / name).write_bytes(field)
+        (tree / "apps/production" / name).mkdir()
+        (tree / "apps/production" / name / "prod.yaml").write_bytes(field)
+    ended = console.run("init", "rules", str(tree))
+    assert ended.code == 0
+    assert {"\x1b", "\u2028"}.isdisjoint(ended.out)
+    assert "limits: {open: 1}" not in ended.out.splitlines()
+    assert read_rules((tree / RULES_FILE).read_bytes()).open_limit == read_rules(None).open_limit
+    assert [line for line in (tree / RULES_FILE).read_text("utf-8").splitlines() if line.startswith("limits")] == []
+
+
 def test_links_are_never_followed(tree: Path, tmp_path: Path, console: Console) -> None:
     (tmp_path / "elsewhere.yaml").write_text("{}\n", encoding="utf-8")
     (tree / "link.yaml").symlink_to(tmp_path / "elsewhere.yaml")

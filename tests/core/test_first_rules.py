@@ -128,6 +128,25 @@ def test_more_roots_than_rules_take_are_left_out() -> None:
     assert _rules(FirstStages(), roots=[FirstRoot(f"clusters/{number}") for number in range(1001)]).roots == ()
 
 
+def test_all_that_is_written_at_most_is_read() -> None:
+    single = [f"{'長' * 60}/{number}/app.yaml" for number in range(1000)]
+    named = [f"{number}/{'長' * 60}/prod/dev/{number % 3}.yaml" for number in range(1000)]
+    shared = [f"{'長' * 1000}{number}.yaml" for number in range(1000)]
+    roots = [FirstRoot(f"clusters/{number}", tuple((f"V{one}", "1") for one in range(12))) for number in range(500)]
+    applied_by = {
+        **dict.fromkeys(single, STG_AND_PROD[:1]),
+        **dict.fromkeys(named, ()),
+        **dict.fromkeys(shared, STG_AND_PROD),
+    }
+    written = WrittenAutomation(namespace="長" * 300, name="長" * 300, path="長" * 300, is_suspended=False)
+    found = FoundAutomation(written, "長" * 300, STG_AND_PROD)
+    rules = _rules(
+        propose_stages(applied_by.keys(), applied_by, STG_AND_PROD), roots=roots, automations=(found,) * 1000
+    )
+    assert len(rules.roots) == 500
+    assert [stage.name for stage in rules.stages] == ["prod"]
+
+
 _NASTY = st.sampled_from(
     ["\n", "\u2028", "\x85", "\ufeff", "\ufffe", "# ", ": ", "'", '"', "\\", "*", "- ", "\udc80", "{", "&a", "!!int"]
 )

@@ -12,7 +12,7 @@ from app.core.promotion.stage_paths import MOST_PATTERNS, literal_part
 
 _WILDCARDS = frozenset("*?")
 _NOT_KNOWN = "others"
-_MOST_TEXT = 50_000
+_MOST_TEXT = 30_000
 _AROUND = 10
 
 
@@ -178,7 +178,7 @@ def _bounded(paths: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     for name, path in paths:
         if (name, path) in kept or not _is_taken(path):
             continue
-        length += len(quoted(path)) + _AROUND
+        length += len(quoted(path).encode()) + _AROUND
         patterns += literal_part(path) != path
         if length > _MOST_TEXT or patterns > MOST_PATTERNS:
             break

@@ -1,7 +1,7 @@
 """First rules as the text of `.fluxbridge.yaml`, with what they leave open as comments."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, islice
 
 from app.core.flux.reach import folder_of
 from app.core.promotion.first_rules.proposal import FirstRoot, FirstRules, FoundAutomation
@@ -9,8 +9,9 @@ from app.core.promotion.first_rules.stages import FirstStage, FirstStages, InNoS
 from app.core.promotion.first_rules.texts import LONGEST_PATH, can_be_written, quoted, told
 
 _MOST_ROOTS = 1000
-_MOST_TEXT = 40_000
+_MOST_BYTES_OF_ROOTS = 110_000
 _MOST_TOLD = 100
+_MOST_BYTES_TOLD = 12_000
 _HEAD = """\
 # Rules of this config repository for Fluxbridge, proposed by `fluxbridge init rules`. Correct them, and commit them to
 # the base branch: only what stands there counts. Fluxbridge opens pull requests; people merge them.
@@ -66,7 +67,7 @@ def _roots(roots: Sequence[FirstRoot]) -> Iterator[str]:
         return
     written = ["".join(_root(root)) for root in roots]
     is_taken = all(can_be_written(root.path) and len(root.path) <= LONGEST_PATH for root in roots)
-    if not is_taken or len(roots) > _MOST_ROOTS or sum(map(len, written)) > _MOST_TEXT:
+    if not is_taken or len(roots) > _MOST_ROOTS or len("".join(written).encode()) > _MOST_BYTES_OF_ROOTS:
         yield _TOO_MANY_ROOTS
         return
     yield _ROOTS
@@ -148,8 +149,10 @@ def _automation(one: FoundAutomation) -> str:
 
 
 def _at_most(lines: Iterable[str], indent: str) -> Iterator[str]:
-    """So many lines as a person reads, and how many more there are."""
+    """So many lines as a person reads and the rules hold, and how many more there are."""
     every = list(lines)
-    yield from every[:_MOST_TOLD]
-    if len(every) > _MOST_TOLD:
-        yield f"{indent}… and {len(every) - _MOST_TOLD} more\n"
+    sizes = accumulate(len(line.encode()) for line in every)
+    shown = sum(size <= _MOST_BYTES_TOLD for size in islice(sizes, _MOST_TOLD))
+    yield from every[:shown]
+    if len(every) > shown:
+        yield f"{indent}… and {len(every) - shown} more\n"
