@@ -32,6 +32,7 @@ _LAST = re.compile(r".+[-_.](?P<word>[^-_.]+)")
 _FIRST = re.compile(r"(?P<word>[^-_.]+)[-_.].+")
 _LONGEST_NAME = 63
 _WHOLE = "{}"
+_FILE = "file"
 
 _Kind: TypeAlias = tuple[str, int | str]
 
@@ -100,7 +101,7 @@ class Place:
     def kinds(self) -> Iterator[_Kind]:
         """What this place has in common with places of other files."""
         if self.form:
-            yield "file", self.form
+            yield _FILE, self.form
             return
         yield "from the top", self.index
         yield "from the file", self.file.count("/") - self.index
@@ -156,12 +157,19 @@ class Environments:
         if applied == {place.key}:
             return True
         kinds = list(place.kinds())
-        is_alone = place.form in ("", _WHOLE) and all(kind not in self._others for kind in kinds)
+        is_whole = place.form in ("", _WHOLE)
+        is_alone = is_whole and all(kind not in self._others for kind in kinds)
         if self.is_of_roots(place.key):
-            return self._weight(place) > 1 or is_alone or (place.form in ("", _WHOLE) and not applied)
-        is_denied = len(applied) > 1 and place.key not in applied and applied <= _RANKS.keys()
-        most = [kind for kind in kinds if place.form or self._told_apart[kind] >= self._others.get(kind, 0)]
-        return (any(self._told_apart[kind] > 1 for kind in most) or is_alone) and not is_denied
+            return self._weight(place) > 1 or is_alone or (is_whole and not applied)
+        if len(applied) > 1 and applied <= _RANKS.keys():
+            # Several clusters that are called as environments usually are share this file: it is for none besides.
+            return False
+        return is_alone or any(self._tells_apart(kind) for kind in kinds)
+
+    def _tells_apart(self, kind: _Kind) -> bool:
+        """Whether environments stand at such places, and among folders not fewer of them than other words."""
+        told_apart = self._told_apart[kind]
+        return told_apart > 1 and (kind[0] == _FILE or told_apart >= self._others.get(kind, 0))
 
 
 def _counted(found: Mapping[_Kind, Collection[str]]) -> Mapping[_Kind, int]:
@@ -195,4 +203,4 @@ def _other_words(file: str, places: Sequence[Place]) -> Iterator[tuple[_Kind, st
             yield ("from the top", index), folder
             yield ("from the file", len(folders) - index), folder
     if len(folders) not in taken:
-        yield ("file", _WHOLE), name
+        yield (_FILE, _WHOLE), name
