@@ -13,6 +13,7 @@ app = typer.Typer(
     add_completion=False,
 )
 policy = typer.Typer(help="Try tag policies out.", no_args_is_help=True)
+init = typer.Typer(help="Make what a config repository needs.", no_args_is_help=True)
 pulls = typer.Typer(help="The pull requests of a local forge.", no_args_is_help=True)
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
@@ -248,6 +249,27 @@ def demo(
     raise typer.Exit(tell(folder, is_once=once, port=port))
 
 
+@init.callback()
+def _init() -> None:
+    """Make what a config repository needs."""
+
+
+@init.command("rules")
+def init_rules(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A working tree of the config repository.")],
+    *,
+    to_print: Annotated[bool, typer.Option("--print", help="Print the rules and write nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over rules that are there; their roots stay.")] = False,
+) -> None:
+    """Write a first .fluxbridge.yaml from what a working tree has, and say what it could not decide.
+
+    With --print the rules are on standard output, what is said about them on standard error.
+    """
+    from app.cli.first_rules import init_rules as run
+
+    run(folder, force=force, to_print=to_print)
+
+
 @policy.callback()
 def _policy() -> None:
     """Try tag policies out."""
@@ -309,5 +331,6 @@ def reopen(number: _Number, repo: _Forge = None, by: _By = None) -> None:
     run(number, repo, by)
 
 
+app.add_typer(init, name="init")
 app.add_typer(policy, name="policy")
 app.add_typer(pulls, name="pulls")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from app.core.errors import Invalid, Refused
 from app.core.manifests.links import explain_link, leads_outside
@@ -91,6 +92,27 @@ class WorkingFolder:
             for name in waiting.values():
                 name.unlink(missing_ok=True)
 
+    def create(self, path: str, content: bytes) -> None:
+        """Put a file where nothing is. Raises CannotReplace, also where something is by now."""
+        target = self.path / path
+        try:
+            with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:
+                _write_all(target, file, content)
+        except OSError as error:
+            raise CannotReplace(target, error.strerror or "unknown problem", frozenset()) from error
+
+    def read(self, path: str) -> bytes | None:
+        """A file below the folder, reached through no link; None where there is none."""
+        folders = path.split("/")[:-1]
+        is_below = all(name not in ("", ".", "..") for name in path.split("/"))
+        above = [self.path.joinpath(*folders[: depth + 1]) for depth in range(len(folders))]
+        if not is_below or any(folder.is_symlink() for folder in above):
+            return None
+        try:
+            return read_file(self.path / path)
+        except CannotRead:
+            return None
+
     def _entries(self, folder: str, report: Callable[[str, str], None]) -> list[tuple[str, "os.DirEntry[str]"]]:
         try:
             with os.scandir(self.path / folder) as found:
@@ -131,6 +153,18 @@ def _read(path: str, entry: "os.DirEntry[str]", report: Callable[[str, str], Non
         report(path, f"the file cannot be read: {error.strerror}")
         return
     yield path, content
+
+
+def _write_all(target: Path, file: BinaryIO, content: bytes) -> None:
+    """Write a new file to the end, or have none there."""
+    try:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    _settle(target)
 
 
 def _write_beside(target: Path, content: bytes) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.flux.image_objects import read_policy, read_repository
+from app.core.flux.image_objects import read_automation, read_policy, read_repository
 from app.core.flux.kustomize_objects import read_kustomization, read_source
 from app.core.flux.scanning import is_manifest, scan_file
 from app.core.flux.written import WrittenPolicy
@@ -282,3 +282,29 @@ def test_other_sources_follow_no_branch() -> None:
     content = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nspec: {ref: {tag: latest}, suspend: true}"
     [source] = _read(read_source, content)
     assert (source.branch, source.pinned, source.is_suspended) == ("", "", True)
+
+
+@pytest.mark.parametrize(
+    ("selector", "written"),
+    [
+        pytest.param("{}", "", id="all policies"),
+        pytest.param("{matchLabels: {team: shop, tier: '1'}}", "team=shop,tier=1", id="labels"),
+        pytest.param("{matchExpressions: [{key: a, operator: In, values: [x, y]}]}", "a in (x,y)", id="in"),
+        pytest.param("{matchExpressions: [{key: a, operator: NotIn, values: [x]}]}", "a notin (x)", id="not in"),
+        pytest.param(
+            "{matchExpressions: [{key: a, operator: Exists}, {key: b, operator: DoesNotExist}]}",
+            "a,!b",
+            id="there or not",
+        ),
+        pytest.param("[1, {matchLabels: x}]", "", id="not a selector"),
+    ],
+)
+def test_an_automation_tells_its_policies_as_kubectl_takes_them(selector: str, written: str) -> None:
+    content = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nspec:\n"
+    git = "  git: {checkout: {ref: {branch: main}}, push: {branch: images}}\n"
+    [automation] = _read(read_automation, f"{content}{git}  policySelector: {selector}\n")
+    assert (",".join(map(str, automation.selector)), automation.branch, automation.push_branch) == (
+        written,
+        "main",
+        "images",
+    )

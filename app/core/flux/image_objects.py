@@ -63,6 +63,8 @@ def read_automation(written: Value) -> WrittenAutomation:
         name=written_at(written, "metadata", "name"),
         path=written_at(written, "spec", "update", "path"),
         is_suspended=written_at(written, "spec", "suspend").lower() == "true",
+        branch=written_at(written, "spec", "git", "checkout", "ref", "branch"),
+        push_branch=written_at(written, "spec", "git", "push", "branch"),
         selector=tuple(read_selector(at(written, "spec", "policySelector") or {})),
     )
 

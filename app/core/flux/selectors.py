@@ -22,6 +22,18 @@ class LabelRequirement:
     operator: str
     values: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """As kubectl writes it."""
+        match self.operator:
+            case "In" if len(self.values) == 1:
+                return f"{self.key}={self.values[0]}"
+            case "Exists":
+                return self.key
+            case "DoesNotExist":
+                return f"!{self.key}"
+            case operator:
+                return f"{self.key} {operator.lower()} ({','.join(self.values)})"
+
     def admits(self, labels: Mapping[str, str]) -> bool:
         """Tell whether labels are as asked; what Flux fills in only in the cluster may be.
 

@@ -41,13 +41,16 @@ class WrittenRepository:
 class WrittenAutomation:
     """An ImageUpdateAutomation as its file has it; `path` is its spec.update.path as written.
 
-    `selector` is its spec.policySelector, of which all must hold.
+    `branch` is the one that it reads where that is not its source's, `push_branch` the one that it writes where that is
+    another, and `selector` its spec.policySelector, of which all must hold.
     """
 
     namespace: str
     name: str
     path: str
     is_suspended: bool
+    branch: str = ""
+    push_branch: str = ""
     selector: tuple[LabelRequirement, ...] = ()
 
 
