@@ -282,3 +282,10 @@ def test_other_sources_follow_no_branch() -> None:
     content = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nspec: {ref: {tag: latest}, suspend: true}"
     [source] = _read(read_source, content)
     assert (source.branch, source.pinned, source.is_suspended) == ("", "", True)
+
+
+def test_objects_of_flux_in_utf_16_are_told() -> None:
+    (problem,) = scan_file("app.yaml", POLICY.format(version="v1", spec=SEMVER).encode("utf-16")).problems
+    assert problem.what.startswith("a file with objects of Flux is not used: ")
+    assert "it is not UTF-8" in problem.what
+    assert scan_file("app.yaml", "kind: Deployment\n".encode("utf-16")).problems == ()

@@ -1,5 +1,6 @@
 """Scan one file of a config repository: what it says about Flux, and its markers."""
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from posixpath import basename
@@ -9,7 +10,7 @@ from app.core.flux.kustomize_objects import read_kustomize_file
 from app.core.flux.written import FluxPart, ScannedFile
 from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.kustomize.patching import is_operations
-from app.core.manifests.documents import Value, read_documents
+from app.core.manifests.documents import NotText, Value, read_documents
 from app.core.manifests.markers import find_markers
 from app.core.manifests.parsing import Unparsable, decode
 from app.core.manifests.places import Problem
@@ -37,6 +38,7 @@ _FLUX_OBJECT = re.compile(
 )
 _CONFIG_MAP = re.compile(rb"""kind["']?\s*:\s*["']?ConfigMap\b""")
 _OPERATION = re.compile(rb"""\bop["']?\s*:\s*["']?(?:add|replace|remove|test|move|copy)\b""")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _VARIABLE = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 _LONGEST_VARIABLE = 4_096
 _MOST_PARTS = 20_000
@@ -63,8 +65,9 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
     if stand_in is not None:
         return ScannedFile(problems=(Problem(1, stand_in),))
     markers = find_markers(content)
-    is_kustomize, is_of_flux = is_kustomize_file(path), bool(_FLUX_OBJECT.search(content))
-    if not (is_kustomize or is_of_flux or _CONFIG_MAP.search(content) or _OPERATION.search(content)):
+    searched = content.replace(b"\0", b"") if content.startswith(_UTF_16) else content
+    is_kustomize, is_of_flux = is_kustomize_file(path), bool(_FLUX_OBJECT.search(searched))
+    if not (is_kustomize or is_of_flux or _CONFIG_MAP.search(searched) or _OPERATION.search(searched)):
         return ScannedFile(markers=markers)
     try:
         documents = read_documents(decode(content).characters)
@@ -113,10 +116,17 @@ def _followed(one: dict[str, Value]) -> dict[str, Value] | None:
     variables: dict[str, Value] = {
         key: value
         for key, value in (data.items() if isinstance(data, dict) else ())
-        if _VARIABLE.fullmatch(key) and isinstance(value, str) and len(value) <= _LONGEST_VARIABLE
+        if _VARIABLE.fullmatch(key) and _may_be_variable(value)
     }
-    kept: dict[str, Value] = {key: one[key] for key in ("apiVersion", "kind", "metadata") if key in one}
-    return {**kept, "data": variables} if variables else None
+    kept: dict[str, Value] = {key: one[key] for key in ("apiVersion", "kind", "metadata", "$patch") if key in one}
+    return {**kept, "data": variables} if variables or "$patch" in kept else None
+
+
+def _may_be_variable(value: Value) -> bool:
+    """Whether an entry of a ConfigMap is a variable's value, or takes one away where the ConfigMap is a patch."""
+    if isinstance(value, NotText):
+        return value.is_null
+    return isinstance(value, str) and len(value) <= _LONGEST_VARIABLE
 
 
 def _problems(objects: list[dict[str, Value]]) -> Iterator[Problem]:

@@ -1,35 +1,47 @@
 """The ConfigMaps that kustomize makes of literals and files."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from posixpath import basename, dirname, join, normpath
 
 from app.core.kustomize.objects import KubeObject
 from app.core.manifests.documents import Value
-from app.core.manifests.values import at, items_at, written_at
+from app.core.manifests.values import at, items_at, texts_of, written_at
 
 _QUOTES = ("'", '"')
 _LONGEST = 65_536
 
 
-def config_maps(
-    kustomization: Value, path: str, read: Callable[[str], bytes | None]
-) -> Iterator[tuple[KubeObject, str]]:
-    """Each ConfigMap that a kustomization.yaml at a path makes, with how it joins one of its name that is there.
+@dataclass(frozen=True, slots=True)
+class GeneratedConfigMap:
+    """A ConfigMap that a kustomization.yaml makes, and how it joins one of its name that is there."""
+
+    one: KubeObject
+    behavior: str
+
+
+def config_maps(kustomization: Value, path: str, read: Callable[[str], bytes | None]) -> Iterator[GeneratedConfigMap]:
+    """Each ConfigMap that a kustomization.yaml at a path makes.
 
     Without its name's hash, which is added where nobody switched it off: then Flux does not find it by the name.
     """
     for one in items_at(kustomization, "configMapGenerator"):
-        data = dict(_data(one, dirname(path), read))
         metadata: dict[str, Value] = {"name": written_at(one, "name")}
         if namespace := written_at(one, "namespace"):
             metadata["namespace"] = namespace
+        for key in ("labels", "annotations"):
+            common, own = texts_of(kustomization, "generatorOptions", key), texts_of(one, "options", key)
+            if common or own:
+                metadata[key] = {**common, **own}
+        data = dict(_data(one, dirname(path), read))
         value: dict[str, Value] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         made = KubeObject.of(value, path)
         is_plain = "true" in (
             written_at(one, "options", "disableNameSuffixHash"),
             written_at(kustomization, "generatorOptions", "disableNameSuffixHash"),
         )
-        yield (made if is_plain else made.doubted("its name gets a hash")), written_at(one, "behavior") or "create"
+        behavior = written_at(one, "behavior") or "create"
+        yield GeneratedConfigMap(made if is_plain else made.doubted("its name gets a hash"), behavior)
 
 
 def _data(generator: Value, folder: str, read: Callable[[str], bytes | None]) -> Iterator[tuple[str, Value]]:
