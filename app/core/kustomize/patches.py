@@ -47,9 +47,11 @@ class Patch:
         if self.document is None:
             return one.doubted(f"{self.where} may change it, which is not read")
         if isinstance(self.document, list):
-            new = operated(one.value, self.document)
-            # kustomize does not note what its older list of operations renames.
+            # kustomize does not note what its older list of operations renames. It notes names in annotations.
             known = one if self.where.startswith(_BY_OPERATIONS) else one.remembering()
+            if known.earlier and at(one.value, "metadata", "annotations") is None:
+                known = known.in_metadata(annotations={})
+            new = operated(known.value, self.document)
             if not isinstance(new, dict) or not written_at(new, "metadata", "name") or not written_at(new, "kind"):
                 raise CannotPatch("it leaves the object without a name or a kind")
             return known.saying(new)
