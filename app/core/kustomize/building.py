@@ -9,6 +9,7 @@ annotations, patchesJson6902, replacements. Flux makes a kustomization.yaml wher
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from posixpath import basename, dirname, join, normpath
 
 from app.core.errors import Invalid
@@ -16,12 +17,14 @@ from app.core.kustomize.generated import config_maps
 from app.core.kustomize.making import MANIFESTS, Build, Making
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patches import Patch, read_patch, read_patches
+from app.core.kustomize.selectors import InvalidSelector, Target
 from app.core.manifests.documents import Value
 from app.core.manifests.parsing import Unparsable, decode
 from app.core.manifests.values import at, items_at, texts_of, written_at
 
 KUSTOMIZE_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_NOT_FOLLOWED = ("namePrefix", "nameSuffix", "replacements", "transformers", "vars", "configurations")
+_NOT_FOLLOWED = ("namePrefix", "nameSuffix", "transformers")
+_NOT_FOLLOWED_ABOVE = ("vars", "configurations", "openapi.path")
 _GENERATING = ("generators", "helmCharts", "helmChartInflationGenerator")
 _MOST_OBJECTS = 50_000
 _LONGEST_PATCH = 256 * 1024
@@ -211,14 +214,28 @@ class Builder:
         if namespace := additions.namespace or written_at(content, "namespace"):
             making.move(namespace)
             making.keep_first(path)
-        not_followed = [key for key in _NOT_FOLLOWED if at(content, key) not in (None, [])]
-        if any(at(one, "fields") is not None for one in items_at(content, "labels")):
-            not_followed.append("labels.fields")
-        if additions.not_followed or not_followed:
-            what = additions.not_followed or f"{', '.join(not_followed)} of {path}"
-            making.doubt(f"{what} may change it, which is not followed")
+        self._doubt(making, content, path, additions)
         self._label(making, content, additions)
         self._patch(making, content, path, ("patchesJson6902",))
+
+    def _doubt(self, making: Making, content: Value, path: str, additions: Additions) -> None:
+        """Note what may be changed by what is not followed."""
+        if above := [key for key in _NOT_FOLLOWED_ABOVE if at(content, *key.split(".")) not in (None, [])]:
+            making.not_followed = making.not_followed or f"{', '.join(above)} of {path}"
+        here = [key for key in _NOT_FOLLOWED if at(content, key) not in (None, [])]
+        if any(at(one, "fields") is not None for one in items_at(content, "labels")):
+            here.append("labels.fields")
+        for what in (making.not_followed, here and f"{', '.join(here)} of {path}", additions.not_followed):
+            if what:
+                making.doubt(what)
+        for number, one in enumerate(items_at(content, "replacements")):
+            what = f"replacements[{number}] of {path}"
+            targets = [at(target, "select") for target in items_at(one, "targets")]
+            for selected in targets or [None]:
+                try:
+                    making.doubt(what, Target.of(partial(written_at, selected or {})))
+                except InvalidSelector:
+                    making.doubt(what)
 
     def _label(self, making: Making, content: Value, additions: Additions) -> None:
         labels: dict[str, str] = {}

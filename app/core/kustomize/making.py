@@ -8,7 +8,7 @@ from app.core.kustomize.generated import GeneratedConfigMap, data_of
 from app.core.kustomize.objects import Identity, KubeObject
 from app.core.kustomize.patches import Patch
 from app.core.kustomize.patching import CannotPatch
-from app.core.kustomize.selectors import InvalidSelector
+from app.core.kustomize.selectors import EVERYTHING, InvalidSelector, Target
 from app.core.manifests.documents import Value
 
 MANIFESTS = (".yaml", ".yml")
@@ -20,6 +20,7 @@ class Build:
 
     `files` are those that it names or reads, `folders` those whose manifests all count, but not those below them;
     `problems` are files with what is wrong there. With `is_whole` nothing is left out but kinds that are not followed.
+    `not_followed` is what also changes how folders are built that bring this one in.
     """
 
     objects: tuple[KubeObject, ...] = ()
@@ -27,6 +28,7 @@ class Build:
     folders: frozenset[str] = frozenset()
     problems: tuple[tuple[str, str], ...] = ()
     is_whole: bool = True
+    not_followed: str = ""
 
     def __contains__(self, path: object) -> bool:
         is_listed = path in self.files
@@ -42,6 +44,7 @@ class Making:
     folders: set[str] = field(default_factory=set)
     problems: list[tuple[str, str]] = field(default_factory=list)
     is_whole: bool = True
+    not_followed: str = ""
 
     def take(self, build: Build) -> None:
         """Add what another folder brings in."""
@@ -50,6 +53,7 @@ class Making:
         self.folders |= build.folders
         self.problems += build.problems
         self.is_whole &= build.is_whole
+        self.not_followed = self.not_followed or build.not_followed
 
     def lack(self, path: str, problem: str) -> None:
         """Note that something is not read."""
@@ -59,9 +63,8 @@ class Making:
     def made(self) -> Build:
         """What it has become."""
         problems = tuple(dict.fromkeys(self.problems))
-        return Build(
-            tuple(self.objects), frozenset(self.files), frozenset(self.folders), problems, is_whole=self.is_whole
-        )
+        files, folders = frozenset(self.files), frozenset(self.folders)
+        return Build(tuple(self.objects), files, folders, problems, self.is_whole, self.not_followed)
 
     def keep_first(self, path: str) -> None:
         """Of objects that are called alike keep the first: kustomize builds nothing where there are several."""
@@ -75,9 +78,10 @@ class Making:
             found.setdefault(key, one)
         self.objects = list(found.values())
 
-    def doubt(self, why: str) -> None:
-        """Note for every object what is done to it that is not followed."""
-        self.objects = [one.doubted(why) for one in self.objects]
+    def doubt(self, what: str, target: Target = EVERYTHING) -> None:
+        """Note for the objects that a target fits what may be done to them that is not followed."""
+        why = f"{what} may change it, which is not followed"
+        self.objects = [one.doubted(why) if target.fits(one) else one for one in self.objects]
 
     def move(self, namespace: str) -> None:
         """Put every object into a namespace."""
@@ -128,6 +132,8 @@ class Making:
     def join(self, made: GeneratedConfigMap, path: str) -> None:
         """Add a generated ConfigMap, put it in the place of the one that there is, or merge it into that."""
         new = made.one
+        if made.repeated is not None:
+            self.problems.append((path, f"{_called(new)} has the key {made.repeated[:80]!r} twice"))
         found = [number for number, one in enumerate(self.objects) if not one.group and new.identity in one.identities]
         if not found:
             # One to be merged with, that is not followed, has nothing that may be a variable.

@@ -63,6 +63,9 @@ class Target:
         )
 
 
+EVERYTHING = Target()
+
+
 @lru_cache(maxsize=10_000)
 def fits(pattern: str, text: str) -> bool:
     """Whether a pattern matches a text as a whole; an empty one matches every text. Raises InvalidSelector."""
