@@ -13,8 +13,9 @@ from app.core.flux.kustomize_objects import read_kustomization
 from app.core.flux.origins import Origins
 from app.core.flux.substitution import BadSubstitution, Substitution, Variables, uses_variables
 from app.core.flux.written import WrittenKustomization
-from app.core.kustomize.building import KUSTOMIZE_FILES, Additions, Build, Builder
+from app.core.kustomize.building import KUSTOMIZE_FILES, Additions, Builder
 from app.core.kustomize.generated import data_of, is_config_map
+from app.core.kustomize.making import Build
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patches import read_patches
 from app.core.manifests.values import at, items_at, texts_of, written_at
@@ -135,7 +136,7 @@ class Walk:
         """What the spec of a Kustomization adds to what it builds."""
         spec = at(one.value, "spec") or {}
         found = [
-            read_patches(spec, key, one.file, {}, self.kinds)
+            read_patches(spec, key, one.file, _no_file, self.kinds)
             for key in ("patchesStrategicMerge", "patches", "patchesJson6902")
         ]
         named = [key for key in _NOT_FOLLOWED if written_at(spec, key)]
@@ -221,6 +222,10 @@ class Walk:
             self._seen[key] = AppliedKustomization(one, written, None)
         else:
             self._steps.append(_Step(one, written, folder, missing))
+
+
+def _no_file(_path: str) -> None:
+    """Patches of a Kustomization stand in it, never in files."""
 
 
 def _names(variable: str, text: str) -> bool:

@@ -13,7 +13,8 @@ from app.core.flux.reach import folder_of, named_by
 from app.core.flux.roots import derive_roots, find_entries
 from app.core.flux.scanning import FOLLOWED
 from app.core.flux.written import ScannedFile, WrittenSource
-from app.core.kustomize.building import Build, Builder, Sources
+from app.core.kustomize.building import Builder, Sources
+from app.core.kustomize.making import Build
 from app.core.kustomize.objects import KubeObject
 from app.core.manifests.documents import Value
 
@@ -82,7 +83,11 @@ def _sources(
 ) -> Sources:
     return Sources(
         objects=objects,
-        documents={path: (*one.flux.objects, *one.flux.operations) for path, one in files.items()},
+        documents={
+            path: (*one.flux.objects, *one.flux.operations)
+            for path, one in files.items()
+            if one.flux.objects or not one.problems
+        },
         kustomizations={path: one.flux.kustomize.content for path, one in files.items() if one.flux.kustomize},
         paths=tuple(files),
         kinds=FOLLOWED,

@@ -7,7 +7,8 @@ from posixpath import dirname, join, normpath
 from typing import Self
 
 from app.core.flux.written import KustomizeFile
-from app.core.kustomize.building import MANIFESTS, Build, rank
+from app.core.kustomize.building import rank
+from app.core.kustomize.making import MANIFESTS, Build
 
 
 def folder_of(path: str) -> str:

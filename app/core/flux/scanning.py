@@ -8,8 +8,9 @@ from app.core.flux.image_objects import IMAGE_GROUP, IMAGE_VERSIONS
 from app.core.flux.kustomize_objects import read_kustomize_file
 from app.core.flux.written import FluxPart, ScannedFile
 from app.core.kustomize.building import KUSTOMIZE_FILES
+from app.core.kustomize.generated import VARIABLE
 from app.core.kustomize.patching import is_operations
-from app.core.manifests.documents import Value, read_documents
+from app.core.manifests.documents import NotText, Value, read_documents
 from app.core.manifests.markers import find_markers
 from app.core.manifests.parsing import UTF_8, Text, Unparsable, decode, searchable
 from app.core.manifests.places import Problem
@@ -37,7 +38,6 @@ _FLUX_OBJECT = re.compile(
 )
 _CONFIG_MAP = re.compile(rb"""kind["']?\s*:\s*["']?ConfigMap\b""")
 _OPERATION = re.compile(rb"""\bop["']?\s*:\s*["']?(?:add|replace|remove|test|move|copy)\b""")
-_VARIABLE = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 _LONGEST_VARIABLE = 4_096
 _MOST_PARTS = 20_000
 
@@ -115,10 +115,17 @@ def _followed(one: dict[str, Value]) -> dict[str, Value] | None:
     variables: dict[str, Value] = {
         key: value
         for key, value in (data.items() if isinstance(data, dict) else ())
-        if _VARIABLE.fullmatch(key) and isinstance(value, str) and len(value) <= _LONGEST_VARIABLE
+        if VARIABLE.fullmatch(key) and _may_be_variable(value)
     }
-    kept: dict[str, Value] = {key: one[key] for key in ("apiVersion", "kind", "metadata") if key in one}
-    return {**kept, "data": variables} if variables else None
+    kept: dict[str, Value] = {key: one[key] for key in ("apiVersion", "kind", "metadata", "$patch") if key in one}
+    return {**kept, "data": variables} if variables or "$patch" in kept else None
+
+
+def _may_be_variable(value: Value) -> bool:
+    """Whether an entry of a ConfigMap is a variable's value, or takes one away where the ConfigMap is a patch."""
+    if isinstance(value, NotText):
+        return value.is_null
+    return isinstance(value, str) and len(value) <= _LONGEST_VARIABLE
 
 
 def _problems_of(text: Text, documents: Sequence[Value]) -> Iterator[Problem]:

@@ -8,28 +8,37 @@ may become a number, and values lose their line breaks).
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import translate
 from functools import lru_cache
+
+import re2
 
 from app.core.errors import Invalid
 from app.core.manifests.documents import NotText, Value, read_documents
 from app.core.manifests.parsing import Unparsable
-from app.core.manifests.quoting import reads_as_text, write_single_quoted
+from app.core.manifests.quoting import reads_as_text, write_double_quoted, write_single_quoted
 
 _VARIABLE = re.compile(r"\$\{#?(\w+)")
 _NAME = re.compile(r"\w+")
 _SAFE = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+~-]*(?:[:@=$#{}^,%|*][A-Za-z0-9_./+~-]+)*")
 _PLAIN_START = re.compile(r"[^\s\-?:,\[\]{}#&*!|>'\"%@`]|[-?:](?=\S)")
-_NOT_PLAIN = re.compile(r":(?=\s|$)|\s#|[\x00-\x1f\x7f]|\s$")
-_LONGEST = 100_000
+_NOT_PLAIN = re.compile(r":(?=\s|$)|\s#|\s$")
+_SPECIAL = re.compile(r"[\x00-\x1f\x7f]")
+_ESCAPED = r"\\.|[^\\\]-]"
+_RANGE = re.compile(rf"(?P<low>{_ESCAPED})(?:-(?P<high>{_ESCAPED}))?", re.DOTALL)
+_GLOB = re.compile(
+    rf"(?P<star>\*)|(?P<any>\?)|\[(?P<not>\^)?(?P<set>(?:(?:{_ESCAPED})(?:-(?:{_ESCAPED}))?)+)\]|\\(?s:.)|[^\[\\]",
+    re.DOTALL,
+)
+_LONGEST_PATTERN = 1_000
+_MOST_WORK = 200_000
 _DEEPEST = 20
 
 
 class BadSubstitution(Invalid):
     """What stands between `${` and `}` is nothing that Flux can fill in."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(f"Flux cannot fill in {text[:200]!r}")
+    def __init__(self, text: str, why: str = "") -> None:
+        super().__init__(f"Flux cannot fill in {text[:200]!r}{why and ': '}{why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +67,35 @@ class Substitution:
     variables: Variables
     missing: set[str] = field(default_factory=set)
 
-    def value(self, value: Value) -> Value:
-        """A value with all its variables filled in. Raises BadSubstitution."""
+    def value(self, value: Value, before: str = "x: ") -> Value:
+        """A value with all its variables filled in; `before` is what stands before it. Raises BadSubstitution."""
         match value:
             case str(text):
-                return self.scalar(text) if "$" in text else text
+                return self._scalar(text, before) if "$" in text else text
             case dict():
                 return {self._key(key): self.value(one) for key, one in value.items()}
             case list():
-                return [self.value(one) for one in value]
+                return [self.value(one, before="- ") for one in value]
             case _:
                 return value
 
     def _key(self, key: str) -> str:
         return self.text(key) if "$" in key else key
 
-    def scalar(self, text: str) -> Value:
+    def _scalar(self, text: str, before: str) -> Value:
         """What a string becomes: it is written as YAML writes it, filled in, and read again."""
         if "\n" in text:
             return self.text(text)
-        is_plain = _PLAIN_START.match(text) is not None and not _NOT_PLAIN.search(text)
-        return _as_read(self.text(text if is_plain else write_single_quoted(text)))
+        if _SPECIAL.search(text):
+            written = write_double_quoted(text)
+        else:
+            is_plain = _PLAIN_START.match(text) is not None and not _NOT_PLAIN.search(text)
+            written = text if is_plain else write_single_quoted(text)
+        return _as_read(self.text(written), before)
 
     def text(self, text: str) -> str:
         """A text with its variables filled in, as text. Raises BadSubstitution."""
-        filled = _Reader(text, self).run()
-        if len(filled) > _LONGEST:
-            raise BadSubstitution(text)
-        return filled
+        return _Reader(text, self).run()
 
 
 def variables_in(value: Value) -> frozenset[str]:
@@ -117,14 +127,20 @@ def uses_variables(value: Value) -> bool:
 
 
 @lru_cache(maxsize=10_000)
-def _as_read(written: str) -> Value:
+def _as_read(written: str, before: str) -> Value:
     if _SAFE.fullmatch(written):
         return written if reads_as_text(written) else NotText(written)
     try:
-        (document,) = read_documents(f"? x\n: {written}\n")
+        (document,) = read_documents(f"{before}{written}\n")
     except (Unparsable, ValueError) as error:
-        raise BadSubstitution(written) from error
-    return document["x"] if isinstance(document, dict) and "x" in document else written
+        raise BadSubstitution(written, "it is no YAML any more") from error
+    match document:
+        case {"x": value, **more} if not more:
+            return value
+        case [value]:
+            return value
+        case _:
+            raise BadSubstitution(written, "it stands for more than one value")
 
 
 @dataclass(slots=True)
@@ -134,6 +150,7 @@ class _Reader:
     written: str
     substitution: Substitution
     at: int = 0
+    work: int = 0
 
     def run(self) -> str:
         found: list[str] = []
@@ -164,24 +181,24 @@ class _Reader:
                 return one
         return ""
 
+    def _take_all(self, character: str) -> bool:
+        """Whether it stands here; all of the same that follow are left out."""
+        start = self.at
+        while self._peek() == character:
+            self.at += 1
+        return self.at > start
+
     def _expression(self, depth: int) -> str:
         """What stands behind `${`, up to its `}`."""
         start = self.at - 2
         if depth > _DEEPEST:
-            raise BadSubstitution(self.written)
+            raise BadSubstitution(self.written, f"more than {_DEEPEST} expressions stand in each other")
         is_length = bool(self._take("#"))
         name = _NAME.match(self.written, self.at)
         if name is None:
             raise BadSubstitution(self.written[start:])
         self.at = name.end()
-        operator = (
-            ""
-            if is_length
-            else self._take(
-                *(":=", ":-", ":?", ":+", ":", "=", ",,", ",", "^^", "^"),
-                *("//", "/#", "/%", "/", "##", "#", "%%", "%"),
-            )
-        )
+        operator = "" if is_length else self._take(*_OPERATORS)
         arguments = self._arguments(operator, depth)
         if not self._take("}"):
             raise BadSubstitution(self.written[start:])
@@ -189,33 +206,39 @@ class _Reader:
         if isinstance(known, frozenset):
             self.substitution.missing |= known
             return self.written[start : self.at]
+        self._work(len(known) + sum(map(len, arguments)))
+        if operator in ("/", "//") and len(arguments) > 1:
+            self._work(len(arguments[1]) * known.count(arguments[0]))
         return str(len(known.encode())) if is_length else _OPERATIONS[operator](known, arguments)
+
+    def _work(self, characters: int) -> None:
+        """Note how much was written: a few variables may stand for more than any manifest has."""
+        self.work += characters
+        if self.work > _MOST_WORK:
+            raise BadSubstitution(self.written, f"it gets longer than {_MOST_WORK} characters")
 
     def _arguments(self, operator: str, depth: int) -> list[str]:
         match operator:
-            case "" | "," | ",," | "^" | "^^":
-                return []
             case ":=" | ":-" | ":?" | ":+" | "=":
-                return ["".join(self._parts("}", depth))]
+                found = []
+                while self._peek() not in ("", "}"):
+                    found.append(self._argument("}", depth))
+                return ["".join(found)]
             case ":":
                 found = [self._argument(":}", depth)]
-                return [*found, self._argument("}", depth)] if self._take(":") else found
+                return [*found, self._argument("}", depth)] if self._take_all(":") else found
             case "/" | "//" | "/#" | "/%":
-                found = [self._argument("/", depth, may_escape=True)]
-                if not self._take("/"):
+                found = ["" if self._peek() == "/" else self._argument("/", depth, may_escape=True)]
+                if not self._take_all("/"):
                     raise BadSubstitution(self.written)
                 return found if self._peek() == "}" else [*found, self._argument("}", depth, may_escape=True)]
-            case _:
+            case "#" | "##" | "%" | "%%":
                 return [self._argument("}", depth)]
-
-    def _parts(self, ends: str, depth: int) -> list[str]:
-        found: list[str] = []
-        while self._peek() and self._peek() not in ends:
-            found.append(self._argument(ends, depth))
-        return found
+            case _:
+                return []
 
     def _argument(self, ends: str, depth: int, *, may_escape: bool = False) -> str:
-        """One expression, or the text up to the next one or to one of `ends`."""
+        """One expression, or the text up to the next one or to one of `ends`, which has to be there."""
         if self._take("${"):
             return self._expression(depth + 1)
         found: list[str] = []
@@ -225,11 +248,13 @@ class _Reader:
                 one = self._peek()
             found.append(one)
             self.at += 1
+        if not found:
+            raise BadSubstitution(self.written)
         return "".join(found)
 
 
 def _number(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else None
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
 
 
 def _part(text: str, arguments: list[str]) -> str:
@@ -240,35 +265,86 @@ def _part(text: str, arguments: list[str]) -> str:
     start = max(len(raw) + position, 0) if position < 0 else position
     length = (rest[0] or 0) if rest else len(raw)
     end = len(raw) + length if length < 0 else start + length
-    return raw[start:end].decode("utf-8", "replace") if end > start else ""
+    try:
+        return raw[start:end].decode() if end > start else ""
+    except UnicodeDecodeError as error:
+        raise BadSubstitution(text, "it is cut within a character") from error
 
 
 def _trimmed(text: str, pattern: str, *, is_longest: bool, is_at_end: bool) -> str:
-    """A text without the beginning (or end) that a shell pattern matches."""
-    matcher = _shell_pattern(pattern[:200])
-    lengths = range(len(text), 0, -1) if is_longest else range(1, len(text) + 1)
-    for length in lengths if len(text) <= 1_000 else ():
-        part = text[len(text) - length :] if is_at_end else text[:length]
-        if matcher(part):
-            return text[: len(text) - length] if is_at_end else text[length:]
-    return text
+    """A text without the beginning (or end) that a shell pattern matches, but for nothing at all.
+
+    Flux looks for the end of the text by the pattern and the text from behind, which is another one with brackets.
+    """
+    if is_at_end:
+        return _trimmed(text[::-1], pattern[::-1], is_longest=is_longest, is_at_end=False)[::-1]
+    if pattern and not pattern.strip("*"):
+        return "" if is_longest else text[1:]
+    matcher = _shell_pattern(pattern, is_longest=is_longest)
+    found = None if matcher is None else matcher(text)
+    return text if found is None else text[found.end() :]
 
 
-def _shell_pattern(pattern: str) -> Callable[[str], object]:
-    """`*`, `?`, sets in brackets and escapes; one that is not whole matches nothing."""
-    written = re.sub(r"\\(.)", lambda found: f"[{found[1]}]", pattern.replace("[^", "[!"), flags=re.DOTALL)
-    if written.count("[") > written.count("]") or written.endswith("\\"):
-        return lambda _text: None
-    return re.compile(translate(written)).match
+@lru_cache(maxsize=1_000)
+def _shell_pattern(pattern: str, *, is_longest: bool) -> Callable[[str], re.Match[str] | None] | None:
+    """`*`, `?`, sets in brackets and escapes; None for one that is not whole: it matches nothing."""
+    if len(pattern) > _LONGEST_PATTERN:
+        raise BadSubstitution(pattern, f"it has a pattern of more than {_LONGEST_PATTERN} characters")
+    found: list[str] = []
+    end = 0
+    while end < len(pattern):
+        token = _GLOB.match(pattern, end)
+        if token is None:
+            return None
+        end = token.end()
+        match token.lastgroup:
+            case "star":
+                found.append(".*" if is_longest else ".*?")
+            case "any":
+                found.append(".")
+            case "set":
+                found.append(_set(token["set"], is_negated=token["not"] is not None))
+            case _:
+                found.append(_literal(token[0][-1]))
+    matcher: Callable[[str], re.Match[str] | None] = re2.compile(f"(?s){''.join(found)}").match
+    return matcher
+
+
+def _set(inside: str, *, is_negated: bool) -> str:
+    """A set of characters; a range that ends before it starts has none."""
+    ranges = [(one["low"][-1], (one["high"] or one["low"])[-1]) for one in _RANGE.finditer(inside)]
+    written = "".join(f"{_literal(low)}-{_literal(high)}" for low, high in ranges if low <= high)
+    if not written:
+        return "." if is_negated else r"[^\x00-\x{10ffff}]"
+    return f"[{'^' * is_negated}{written}]"
+
+
+def _literal(character: str) -> str:
+    return rf"\x{{{ord(character):x}}}"
+
+
+def _recased(character: str, change: Callable[[str], str]) -> str:
+    """Go changes each character to one other."""
+    changed = change(character)
+    return changed if len(changed) == 1 else character
+
+
+def _upper(text: str) -> str:
+    return text.upper() if text.isascii() else "".join(_recased(one, str.upper) for one in text)
+
+
+def _lower(text: str) -> str:
+    return text.lower() if text.isascii() else "".join(_recased(one, str.lower) for one in text)
 
 
 _OPERATIONS: Mapping[str, Callable[[str, list[str]], str]] = {
     "": lambda text, _: text,
     **dict.fromkeys((":=", ":-", ":?", ":+", "="), lambda text, given: text or "".join(given)),
-    ",": lambda text, _: text[:1].lower() + text[1:],
-    ",,": lambda text, _: text.lower(),
-    "^": lambda text, _: text[:1].upper() + text[1:],
-    "^^": lambda text, _: text.upper(),
+    **dict.fromkeys((",^", "^,"), lambda text, _: text),
+    ",": lambda text, _: _lower(text[:1]) + text[1:],
+    ",,": lambda text, _: _lower(text),
+    "^": lambda text, _: _upper(text[:1]) + text[1:],
+    "^^": lambda text, _: _upper(text),
     ":": _part,
     "//": lambda text, given: text.replace(given[0], "".join(given[1:])),
     "/": lambda text, given: text.replace(given[0], "".join(given[1:]), 1),
@@ -283,3 +359,5 @@ _OPERATIONS: Mapping[str, Callable[[str, list[str]], str]] = {
     "%": lambda text, given: _trimmed(text, given[0], is_longest=False, is_at_end=True),
     "%%": lambda text, given: _trimmed(text, given[0], is_longest=True, is_at_end=True),
 }
+# The longest first, of those that begin alike.
+_OPERATORS = sorted(filter(None, _OPERATIONS), key=len, reverse=True)

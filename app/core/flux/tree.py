@@ -17,7 +17,7 @@ from app.core.flux.reach import Reached, folder_of
 from app.core.flux.reading import Unreadable
 from app.core.flux.rendering import Read, Rendering
 from app.core.flux.written import ScannedFile, WrittenSource
-from app.core.kustomize.building import Build
+from app.core.kustomize.making import Build
 from app.core.manifests.markers import MarkedField, RefusedMarker
 
 __all__ = ["About", "Field", "FluxTree", "Refused", "Report", "assemble"]

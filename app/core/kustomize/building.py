@@ -1,29 +1,33 @@
 """Build folders as kustomize does, for the objects that matter to us.
 
-Sources: kustomize takes resources (with what their own kustomization.yaml makes of them), then components, then what
-generators make, and changes all of it in this order: patchesStrategicMerge, patches, namespace, name changes, labels,
+Sources: kustomize takes resources (with what their own kustomization.yaml makes of them), then what generators make,
+then components, and changes all of it in this order: patchesStrategicMerge, patches, namespace, name changes, labels,
 annotations, patchesJson6902, replacements. Flux makes a kustomization.yaml where a folder has none: it lists every
 *.yaml and *.yml below, and folders that have one of their own as a whole.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from posixpath import basename, dirname, join, normpath
 
 from app.core.errors import Invalid
-from app.core.kustomize.generated import config_maps, data_of
+from app.core.kustomize.generated import config_maps
+from app.core.kustomize.making import MANIFESTS, Build, Making
 from app.core.kustomize.objects import KubeObject
-from app.core.kustomize.patches import Patch, read_patches
-from app.core.kustomize.patching import CannotPatch
-from app.core.kustomize.selectors import InvalidSelector
+from app.core.kustomize.patches import Patch, read_patch, read_patches
+from app.core.kustomize.selectors import InvalidSelector, Target
 from app.core.manifests.documents import Value
+from app.core.manifests.parsing import Unparsable, decode
 from app.core.manifests.values import at, items_at, texts_of, written_at
 
 KUSTOMIZE_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-MANIFESTS = (".yaml", ".yml")
-_NOT_FOLLOWED = ("namePrefix", "nameSuffix", "replacements", "transformers", "vars", "configurations", "helmCharts")
+_NOT_FOLLOWED = ("namePrefix", "nameSuffix", "transformers")
+_NOT_FOLLOWED_ABOVE = ("vars", "configurations", "openapi.path")
+_GENERATING = ("generators", "helmCharts", "helmChartInflationGenerator")
 _MOST_OBJECTS = 50_000
+_LONGEST_PATCH = 256 * 1024
 _REMOTE = ("://", "git@", "github.com/", "gitlab.com/")
 
 
@@ -38,8 +42,8 @@ class TooLarge(Invalid):
 class Sources:
     """The files of a repository by their paths, as far as they matter to a build.
 
-    `objects` are those that are followed, `documents` what may be patches, `kustomizations` what kustomization.yaml
-    files say; `kinds` are the kinds of the objects that are followed, with their groups.
+    `objects` are those that are followed, `documents` what may be patches in each file that could be read,
+    `kustomizations` what kustomization.yaml files say; `kinds` are the kinds that are followed, with their groups.
     """
 
     objects: Mapping[str, Sequence[dict[str, Value]]]
@@ -62,56 +66,13 @@ class Additions:
     not_followed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
-    """What a folder brings into a cluster.
-
-    `files` are those that it names or reads, `folders` those whose manifests all count, but not those below them;
-    `problems` are files with what is wrong there.
-    """
-
-    objects: tuple[KubeObject, ...] = ()
-    files: frozenset[str] = frozenset()
-    folders: frozenset[str] = frozenset()
-    problems: tuple[tuple[str, str], ...] = ()
-
-    def __contains__(self, path: object) -> bool:
-        is_listed = path in self.files
-        return is_listed or (isinstance(path, str) and dirname(path) in self.folders and path.endswith(MANIFESTS))
-
-
-@dataclass
-class _Making:
-    """A build while it is made."""
-
-    objects: list[KubeObject] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
-    folders: set[str] = field(default_factory=set)
-    problems: list[tuple[str, str]] = field(default_factory=list)
-
-    def take(self, build: Build) -> None:
-        """Add what another folder brings in."""
-        self.objects += build.objects
-        self.files |= build.files
-        self.folders |= build.folders
-        self.problems += build.problems
-
-    def change(self, change: Callable[[KubeObject], KubeObject | None]) -> None:
-        """Change every object, or leave it out."""
-        self.objects = [new for one in self.objects if (new := change(one)) is not None]
-
-    def made(self) -> Build:
-        """What it has become."""
-        problems = tuple(dict.fromkeys(self.problems))
-        return Build(tuple(self.objects), frozenset(self.files), frozenset(self.folders), problems)
-
-
 class Builder:
     """Builds the folders of one tree, each once."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._paths = sorted(sources.paths)
+        self._known = frozenset(sources.paths)
         self._tops = {dirname(path): path for path in sorted(sources.kustomizations, key=rank, reverse=True)}
         self._built: dict[tuple[str, Additions], Build] = {}
         self._open: set[str] = set()
@@ -124,10 +85,11 @@ class Builder:
         """What Flux builds of a folder. Raises TooLarge."""
         key = (folder, additions)
         if key not in self._built:
-            making = _Making()
+            making = Making()
             top = self._tops.get(folder)
             if top is None:
                 self._take_all_below(folder, making)
+                making.keep_first(join(folder, KUSTOMIZE_FILES[0]))
                 self._change(making, {}, join(folder, KUSTOMIZE_FILES[0]), additions)
             else:
                 self._take_kustomization(top, making, additions)
@@ -139,7 +101,7 @@ class Builder:
 
         That is every kustomization.yaml that no other brings in, and every manifest of a folder that has none.
         """
-        making = _Making()
+        making = Making()
         brought = {target for path in self._sources.kustomizations for target in self._brought(path)}
         for path in sorted(self._tops.values()):
             if path not in brought and path not in but:
@@ -157,7 +119,7 @@ class Builder:
             for name in items_at(content, key):
                 yield from self._targets(path, _text(name))
 
-    def _take_all_below(self, folder: str, making: _Making) -> None:
+    def _take_all_below(self, folder: str, making: Making) -> None:
         below = self._below(folder)
         tops = {inside: self._top_between(folder, inside) for inside in {dirname(path) for path in below}}
         for top in sorted({top for top in tops.values() if top is not None}):
@@ -166,6 +128,7 @@ class Builder:
         for path in below:
             if tops[dirname(path)] is None and path.endswith(MANIFESTS):
                 making.objects += self._objects_in(path)
+                making.is_whole &= path in self._sources.documents
 
     def _top_between(self, folder: str, inside: str) -> str | None:
         """The uppermost kustomization.yaml of the folders from below one down to another."""
@@ -184,10 +147,10 @@ class Builder:
     def _objects_in(self, path: str) -> Iterator[KubeObject]:
         return (KubeObject.of(value, path) for value in self._sources.objects.get(path, ()))
 
-    def _take_kustomization(self, path: str, making: _Making, additions: Additions | None = None) -> None:
+    def _take_kustomization(self, path: str, making: Making, additions: Additions | None = None) -> None:
         """Add what a kustomization.yaml makes of its resources, and of all there is where it is a component."""
         if path in self._open:
-            making.problems.append((path, "it brings itself in: remove it from its own resources"))
+            making.lack(path, "it brings itself in: remove it from its own resources")
             return
         self._open.add(path)
         try:
@@ -196,36 +159,47 @@ class Builder:
             making.files |= {target for name in _read_names(content) for target in self._targets(path, name)}
             for name in (*items_at(content, "resources"), *items_at(content, "bases")):
                 self._take_resource(path, _text(name), making)
+            making.keep_first(path)
+            for made in config_maps(content, path, self._sources.read):
+                making.join(made, path)
+            for key in _GENERATING:
+                if items_at(content, key):
+                    making.lack(path, f"its {key} are not followed: what they make is not known")
             components = [_text(name) for name in items_at(content, "components")]
             for name in (*components, *(additions.components if additions else ())):
                 self._take_component(path, name, making)
+            making.keep_first(path)
             self._change(making, content, path, additions or Additions())
         finally:
             self._open.discard(path)
         if len(making.objects) > _MOST_OBJECTS:
             raise TooLarge(path)
 
-    def _take_resource(self, path: str, name: str, making: _Making) -> None:
+    def _take_resource(self, path: str, name: str, making: Making) -> None:
         if any(part in name for part in _REMOTE):
-            making.problems.append((path, f"{name[:200]!r} lies elsewhere and is not read"))
+            making.lack(path, f"{name[:200]!r} lies elsewhere and is not read")
             return
         target = normpath(join(dirname(path), name))
         if target.startswith(".."):
-            making.problems.append((path, f"{name[:200]!r} lies outside of the repository and is not read"))
+            making.lack(path, f"{name[:200]!r} lies outside of the repository and is not read")
         elif (top := self._tops.get("" if target == "." else target)) is not None:
             if top in self._open:
-                making.problems.append((path, f"{name[:200]!r} brings this file in again: remove one of the two"))
+                making.lack(path, f"{name[:200]!r} brings this file in again: remove one of the two")
                 return
             making.take(self.build(dirname(top)))
         else:
             making.files.add(target)
             making.objects += self._objects_in(target)
+            making.is_whole &= target in self._sources.documents
+            if target not in self._known:
+                what = "has no kustomization.yaml" if self._below(target) else "is not there, or is no manifest"
+                making.lack(path, f"{name[:200]!r} {what}: it is not read")
 
-    def _take_component(self, path: str, name: str, making: _Making) -> None:
+    def _take_component(self, path: str, name: str, making: Making) -> None:
         target = normpath(join(dirname(path), name))
         top = self._tops.get(target)
         if top is None:
-            making.problems.append((path, f"its component {name[:200]!r} has no kustomization.yaml here: not read"))
+            making.lack(path, f"its component {name[:200]!r} has no kustomization.yaml here: not read")
         else:
             self._take_kustomization(top, making)
 
@@ -233,44 +207,64 @@ class Builder:
         target = normpath(join(dirname(path), name))
         yield self._tops.get(target, target)
 
-    def _change(self, making: _Making, content: Value, path: str, additions: Additions) -> None:
-        """Make what generators make, then change everything in kustomize's order."""
-        for made, behavior in config_maps(content, path, self._sources.read):
-            _join_config_map(making, made, behavior)
+    def _change(self, making: Making, content: Value, path: str, additions: Additions) -> None:
+        """Change everything in kustomize's order."""
         self._patch(making, content, path, ("patchesStrategicMerge", "patches"))
-        self._patch_with(making, additions.patches, path)
+        making.patch(additions.patches, path)
         if namespace := additions.namespace or written_at(content, "namespace"):
-            making.change(lambda one: one.in_metadata(namespace=namespace))
-        not_followed = [key for key in _NOT_FOLLOWED if at(content, key) not in (None, [])]
-        if additions.not_followed or not_followed:
-            what = additions.not_followed or f"{', '.join(not_followed)} of {path}"
-            making.change(lambda one: one.doubted(f"{what} may change it, which is not followed"))
+            making.move(namespace)
+            making.keep_first(path)
+        self._doubt(making, content, path, additions)
         self._label(making, content, additions)
         self._patch(making, content, path, ("patchesJson6902",))
 
-    def _label(self, making: _Making, content: Value, additions: Additions) -> None:
-        labels = {**texts_of(content, "commonLabels"), **dict(additions.labels)}
+    def _doubt(self, making: Making, content: Value, path: str, additions: Additions) -> None:
+        """Note what may be changed by what is not followed."""
+        if above := [key for key in _NOT_FOLLOWED_ABOVE if at(content, *key.split(".")) not in (None, [])]:
+            making.not_followed = making.not_followed or f"{', '.join(above)} of {path}"
+        here = [key for key in _NOT_FOLLOWED if at(content, key) not in (None, [])]
+        if any(at(one, "fields") is not None for one in items_at(content, "labels")):
+            here.append("labels.fields")
+        for what in (making.not_followed, here and f"{', '.join(here)} of {path}", additions.not_followed):
+            if what:
+                making.doubt(what)
+        for number, one in enumerate(items_at(content, "replacements")):
+            what = f"replacements[{number}] of {path}"
+            targets = [at(target, "select") for target in items_at(one, "targets")]
+            for selected in targets or [None]:
+                try:
+                    making.doubt(what, Target.of(partial(written_at, selected or {})))
+                except InvalidSelector:
+                    making.doubt(what)
+
+    def _label(self, making: Making, content: Value, additions: Additions) -> None:
+        labels: dict[str, str] = {}
         for one in items_at(content, "labels"):
             labels |= texts_of(one, "pairs")
+        labels |= {**texts_of(content, "commonLabels"), **dict(additions.labels)}
         annotations = {**texts_of(content, "commonAnnotations"), **dict(additions.annotations)}
         if labels:
-            making.change(lambda one: one.in_metadata(labels={**one.labels, **labels}))
+            making.label(labels)
         if annotations:
-            making.change(lambda one: one.in_metadata(annotations={**one.annotations, **annotations}))
+            making.annotate(annotations)
 
-    def _patch(self, making: _Making, content: Value, path: str, keys: Iterable[str]) -> None:
+    def _patch(self, making: Making, content: Value, path: str, keys: Iterable[str]) -> None:
         for key in keys:
             if at(content, key) is not None:
-                patches, problems = read_patches(content, key, path, self._sources.documents, self._sources.kinds)
+                patches, problems = read_patches(content, key, path, self._documents_in, self._sources.kinds)
                 making.problems += ((path, problem) for problem in problems)
-                self._patch_with(making, patches, path)
+                making.patch(patches, path)
 
-    def _patch_with(self, making: _Making, patches: Iterable[Patch], path: str) -> None:
-        for patch in patches:
-            try:
-                making.change(patch.change)
-            except (CannotPatch, InvalidSelector) as error:
-                making.problems.append((path, f"{patch.where}: {error}"))
+    def _documents_in(self, path: str) -> Sequence[Value] | None:
+        """The documents of a file that may be a patch: what was read of it, else what it says."""
+        known = self._sources.documents.get(path)
+        content = None if known else self._sources.read(path)
+        if content is None or len(content) > _LONGEST_PATCH:
+            return known or None
+        try:
+            return read_patch(decode(content).characters)
+        except Unparsable:
+            return None
 
 
 def rank(path: str) -> int:
@@ -280,17 +274,6 @@ def rank(path: str) -> int:
 
 def _text(value: Value) -> str:
     return written_at({"": value}, "")
-
-
-def _join_config_map(making: _Making, made: KubeObject, behavior: str) -> None:
-    """A generated ConfigMap is added, put in the place of the one that there is, or merged into it."""
-    if behavior == "create":
-        making.objects.append(made)
-        return
-    for number, one in enumerate(making.objects):
-        if (one.kind, one.first_name) == (made.kind, made.first_name):
-            own = data_of(one) if behavior == "merge" else {}
-            making.objects[number] = one.saying({**one.value, "data": {**own, **data_of(made)}})
 
 
 def _read_names(content: Value) -> Iterator[str]:

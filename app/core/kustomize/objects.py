@@ -2,29 +2,53 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from app.core.manifests.documents import Value
 from app.core.manifests.values import texts_of, written_at
 
+_NO_NAMESPACE = "default"
+
+
+class Identity(NamedTuple):
+    """What an object is called; without a namespace it is in `default`."""
+
+    kind: str
+    namespace: str
+    name: str
+
 
 @dataclass(frozen=True, slots=True)
 class KubeObject:
-    """An object on its way into a cluster: what it says by now, the file that it stands in, what it was called there.
+    """An object on its way into a cluster: what it says by now, the file that it stands in, what it was called before.
 
     `doubt` says what was done to it that is not followed; None where all was.
     """
 
     value: dict[str, Value] = field(hash=False)
     file: str
-    first_namespace: str
-    first_name: str
+    earlier: tuple[Identity, ...] = ()
     doubt: str | None = None
 
     @classmethod
     def of(cls, value: dict[str, Value], file: str) -> "KubeObject":
         """An object as its file has it."""
-        namespace, name = written_at(value, "metadata", "namespace"), written_at(value, "metadata", "name")
-        return cls(value, file, namespace, name)
+        return cls(value, file)
+
+    @property
+    def identity(self) -> Identity:
+        """What it is called by now."""
+        return Identity(self.kind, self.namespace or _NO_NAMESPACE, self.name)
+
+    @property
+    def first(self) -> Identity:
+        """What it was called first."""
+        return self.earlier[0] if self.earlier else self.identity
+
+    @property
+    def identities(self) -> frozenset[Identity]:
+        """What it is called by now, and what it was called before."""
+        return frozenset((*self.earlier, self.identity))
 
     @property
     def group(self) -> str:
@@ -61,6 +85,10 @@ class KubeObject:
     def annotations(self) -> Mapping[str, str]:
         """The annotations by now."""
         return texts_of(self.value, "metadata", "annotations")
+
+    def remembering(self) -> "KubeObject":
+        """The same object, before something changes what it is called."""
+        return replace(self, earlier=tuple(dict.fromkeys((*self.earlier, self.identity))))
 
     def saying(self, value: dict[str, Value]) -> "KubeObject":
         """The same object with other content."""

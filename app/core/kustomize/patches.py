@@ -1,99 +1,122 @@
 """Patches as kustomization.yaml files and Flux's Kustomizations name them, each ready to change objects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from posixpath import dirname, join, normpath
 
 from app.core.kustomize.objects import KubeObject
-from app.core.kustomize.patching import is_operations, merged, operated
-from app.core.kustomize.selectors import Target
+from app.core.kustomize.patching import DIRECTIVE, CannotPatch, is_operations, merged, operated
+from app.core.kustomize.selectors import InvalidSelector, Target
 from app.core.manifests.documents import Value, read_documents
 from app.core.manifests.parsing import Unparsable
 from app.core.manifests.values import at, is_within, items_at, written_at
 
 _MOST_PARTS = 20_000
+_BY_OPERATIONS = "patchesJson6902"
+
+FindDocuments = Callable[[str], Sequence[Value] | None]
+"""The documents of a file that may be a patch; None where it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """One document of a patch; without a target it is for the object that it names. `where` tells where it stands."""
+    """One document of a patch; without a target it is for the object that it names. `where` tells where it stands.
+
+    Without a document it is not known what it changes.
+    """
 
     where: str
-    document: Value
+    document: Value | None
     target: Target | None
     may_rename: bool = False
     may_change_kind: bool = False
 
+    @property
+    def named(self) -> KubeObject:
+        """The object as a merged patch names it."""
+        return KubeObject.of(self.document if isinstance(self.document, dict) else {}, "")
+
+    def names(self, one: KubeObject) -> bool:
+        """Whether it is for an object that it names, by what that is called or was called before."""
+        named = self.named
+        return (named.group, named.version) == (one.group, one.version) and named.identity in one.identities
+
     def change(self, one: KubeObject) -> KubeObject | None:
-        """The object after the patch, None where that deletes it; as it is where the patch is for another.
-
-        Raises CannotPatch and InvalidSelector.
-        """
-        if not (self._names(one) if self.target is None else self.target.fits(one)):
-            return one
+        """An object after the patch, None where that deletes it. Raises CannotPatch."""
+        if self.document is None:
+            return one.doubted(f"{self.where} may change it, which is not read")
         if isinstance(self.document, list):
-            new: Value | None = operated(one.value, self.document)
-        else:
-            new = merged(one.value, self.document)
-        if not isinstance(new, dict):
-            return None
-        return one.saying(new) if isinstance(self.document, list) else self._keep_names(one, one.saying(new))
+            # kustomize does not note what its older list of operations renames. It notes names in annotations.
+            known = one if self.where.startswith(_BY_OPERATIONS) else one.remembering()
+            if known.earlier and at(one.value, "metadata", "annotations") is None:
+                known = known.in_metadata(annotations={})
+            new = operated(known.value, self.document)
+            if not isinstance(new, dict) or not written_at(new, "metadata", "name") or not written_at(new, "kind"):
+                raise CannotPatch("it leaves the object without a name or a kind")
+            return known.saying(new)
+        if written_at(self.document, DIRECTIVE) == "replace":
+            return one  # kustomize replaces what stands in objects, no object as a whole
+        changed = merged(one.value, self.document)
+        return self._keep_names(one, changed) if isinstance(changed, dict) and changed else None
 
-    def _names(self, one: KubeObject) -> bool:
-        if not isinstance(self.document, dict):
-            return False
-        named = KubeObject.of(self.document, "")
-        namespaces = {one.first_namespace or "default", one.namespace or "default"}
-        return (
-            (named.kind, named.group, named.version) == (one.kind, one.group, one.version)
-            and named.name in (one.first_name, one.name)
-            and (named.namespace or "default") in namespaces
-        )
-
-    def _keep_names(self, one: KubeObject, new: KubeObject) -> KubeObject:
+    def _keep_names(self, one: KubeObject, new: dict[str, Value]) -> KubeObject:
         """A merged patch changes neither name nor kind, unless it may, and never the namespace."""
         metadata: dict[str, Value] = {} if self.may_rename else {"name": one.name}
-        known = at(new.value, "metadata")
+        known = at(new, "metadata")
         kept = {key: value for key, value in (known.items() if isinstance(known, dict) else ()) if key != "namespace"}
         if one.namespace:
             metadata["namespace"] = one.namespace
-        value = {**new.value, "metadata": {**kept, **metadata}}
-        return new.saying(value if self.may_change_kind else {**value, "kind": one.kind})
+        value = {**new, "metadata": {**kept, **metadata}}
+        before = one.remembering() if self.may_rename or self.may_change_kind else one
+        kind = {} if self.may_change_kind else {"kind": one.value["kind"]}
+        return before.saying({**value, "apiVersion": one.value["apiVersion"], **kind})
 
 
 def read_patches(
-    content: Value, key: str, path: str, documents: Mapping[str, Sequence[Value]], kinds: Mapping[str, str]
+    content: Value, key: str, path: str, find: FindDocuments, kinds: Mapping[str, str]
 ) -> tuple[tuple[Patch, ...], list[str]]:
     """The patches in a list of a kustomization at a path that may be for objects of these kinds; and what is wrong."""
     found: list[Patch] = []
     problems: list[str] = []
     for number, item in enumerate(items_at(content, key)):
         where = f"{key}[{number}]"
-        target = Target.of(lambda part, item=item: written_at(item, "target", part)) if _has_target(item) else None  # type: ignore[misc]
-        if target is not None and not target.may_fit(kinds):
-            continue
         try:
-            contents = list(_documents(item, path, documents))
-        except Unparsable as error:
+            found += _patches(item, where, path, find, kinds)
+        except (Unparsable, CannotPatch, InvalidSelector) as error:
             problems.append(f"{where}: {error}")
-            continue
-        may_rename = written_at(item, "options", "allowNameChange") == "true"
-        may_change_kind = written_at(item, "options", "allowKindChange") == "true"
-        found += (
-            Patch(where, one, target, may_rename, may_change_kind)
-            for one in contents
-            if target is not None or written_at(one, "kind") in kinds
-        )
     return tuple(found), problems
 
 
-def _has_target(item: Value) -> bool:
-    return isinstance(at(item, "target"), dict)
+def _patches(item: Value, where: str, path: str, find: FindDocuments, kinds: Mapping[str, str]) -> Iterator[Patch]:
+    """Raises Unparsable, CannotPatch and InvalidSelector."""
+    given = at(item, "target")
+    target = Target.of(lambda part: written_at(given, part)) if isinstance(given, dict) else None
+    if target is not None and not target.may_fit(kinds):
+        return
+    documents = _documents(item, path, find)
+    may_rename, may_change_kind = (
+        written_at(item, "options", f"allow{what}Change") == "true" for what in ("Name", "Kind")
+    )
+    if target is None:
+        if any(isinstance(one, list) for one in documents or ()):
+            raise CannotPatch("a patch of operations has no target: kustomize builds nothing")
+        if documents is None:
+            raise CannotPatch("its file is not there, or is not read")
+        named = [one for one in documents if written_at(one, "kind") in kinds]
+        yield from (Patch(where, one, None, may_rename, may_change_kind) for one in named)
+    elif documents is None:
+        yield Patch(where, None, target)
+    elif len(documents) > 1:
+        raise CannotPatch("it has a target and several patches: kustomize builds nothing")
+    elif where.startswith(_BY_OPERATIONS) and not target.name:
+        raise CannotPatch("its target has no name: kustomize builds nothing")
+    else:
+        yield from (Patch(where, one, target, may_rename, may_change_kind) for one in documents)
 
 
-def _documents(item: Value, path: str, documents: Mapping[str, Sequence[Value]]) -> Iterator[Value]:
-    """What an item says: in a file that it names, as a text, or as it stands there."""
+def _documents(item: Value, path: str, find: FindDocuments) -> Sequence[Value] | None:
+    """What an item says: in a file that it names, as a text, or as it stands there. Raises Unparsable."""
     text = written_at({"": item}, "")
     name, inline = (text, "") if "\n" not in text else ("", text)
     if isinstance(item, dict):
@@ -104,17 +127,16 @@ def _documents(item: Value, path: str, documents: Mapping[str, Sequence[Value]])
             case None:
                 pass
             case given:
-                yield given
+                return [given]
         if "patch" not in item and "path" not in item:
-            yield item
-    if name:
-        yield from documents.get(normpath(join(dirname(path), name)), ())
-    elif inline:
-        yield from _read(inline)
+            return [item]
+    if name and not inline:
+        return find(normpath(join(dirname(path), name)))
+    return read_patch(inline)
 
 
 @lru_cache(maxsize=2_000)
-def _read(text: str) -> tuple[Value, ...]:
-    """Raises Unparsable."""
+def read_patch(text: str) -> tuple[Value, ...]:
+    """The documents of a patch. Raises Unparsable."""
     found = read_documents(text)
     return tuple(one for one in found if is_within(one, _MOST_PARTS) and (isinstance(one, dict) or is_operations(one)))

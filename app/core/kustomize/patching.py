@@ -4,13 +4,17 @@ Sources: kustomize merges patches into custom resources as JSON does (RFC 7386; 
 directives `$patch: delete` and `$patch: replace`; operations are those of RFC 6902.
 """
 
+import re
 from collections.abc import Sequence
 
 from app.core.errors import Invalid
 from app.core.manifests.documents import NotText, Value
 from app.core.manifests.values import at, written_at
 
-_DIRECTIVE = "$patch"
+_NULL = NotText("null")
+_INDEX = re.compile(r"[+-]?[0-9]{1,9}")
+DIRECTIVE = "$patch"
+"""What a merged patch does with a mapping: `merge`, `replace` or `delete`."""
 
 
 class CannotPatch(Invalid):
@@ -18,25 +22,34 @@ class CannotPatch(Invalid):
 
 
 def merged(base: Value | None, patch: Value) -> Value | None:
-    """A value with a patch merged into it; None where the patch deletes it."""
+    """A value with a patch merged into it; None where the patch deletes it. Raises CannotPatch."""
+    if base is not None and not _is_null(base) and _kind(base) != _kind(patch):
+        raise CannotPatch(f"it has a {_kind(patch)} where a {_kind(base)} is")
     if not isinstance(patch, dict):
         return patch
-    match written_at(patch, _DIRECTIVE):
-        case "delete":
-            return None
-        case "replace":
-            return {key: value for key, value in patch.items() if key != _DIRECTIVE}
-    found = dict(base) if isinstance(base, dict) else {}
+    directive = written_at(patch, DIRECTIVE)
+    if directive == "delete":
+        return None
+    if directive not in ("", "merge", "replace"):
+        raise CannotPatch(f"{directive[:80]!r} is no directive of a patch")
+    found = dict(base) if isinstance(base, dict) and directive != "replace" else {}
     for key, value in patch.items():
-        if key == _DIRECTIVE:
+        if key == DIRECTIVE:
             continue
-        is_null = isinstance(value, NotText) and value.is_null
-        new = None if is_null else merged(found.get(key), value)
+        new = None if _is_null(value) else merged(found.get(key), value)
         if new is None:
             found.pop(key, None)
         else:
             found[key] = new
     return found
+
+
+def _is_null(value: Value) -> bool:
+    return isinstance(value, NotText) and value.is_null
+
+
+def _kind(value: Value) -> str:
+    return "mapping" if isinstance(value, dict) else "list" if isinstance(value, list) else "scalar"
 
 
 def operated(value: Value, operations: Sequence[Value]) -> Value:
@@ -48,32 +61,25 @@ def operated(value: Value, operations: Sequence[Value]) -> Value:
 
 def _operated(value: Value, operation: Value) -> Value:
     path = _tokens(written_at(operation, "path"))
-    new = operation.get("value") if isinstance(operation, dict) else None
+    new = operation.get("value", _NULL) if isinstance(operation, dict) else _NULL
     match written_at(operation, "op"):
         case "add":
-            return _set(value, path, _given(new), is_new=True)
+            return _with(value, path, new, is_new=True)
         case "replace":
-            _found(value, path)
-            return _set(value, path, _given(new), is_new=False)
+            return _with(value, path, new, is_new=False) if path else new
         case "remove":
             return _without(value, path)
         case "test":
             if _found(value, path) != new:
-                raise CannotPatch(f"a test of /{'/'.join(path)} fails")
+                raise CannotPatch(f"a test of /{'/'.join(path)[:200]} fails")
             return value
         case "move":
             source = _tokens(written_at(operation, "from"))
-            return _set(_without(value, source), path, _found(value, source), is_new=True)
+            return _with(_without(value, source), path, _found(value, source), is_new=True)
         case "copy":
-            return _set(value, path, _found(value, _tokens(written_at(operation, "from"))), is_new=True)
+            return _with(value, path, _found(value, _tokens(written_at(operation, "from"))), is_new=True)
         case other:
             raise CannotPatch(f"{other[:80]!r} is no operation of a JSON patch")
-
-
-def _given(value: Value | None) -> Value:
-    if value is None:
-        raise CannotPatch("an operation gives no value")
-    return value
 
 
 def _tokens(path: str) -> list[str]:
@@ -83,51 +89,65 @@ def _tokens(path: str) -> list[str]:
 
 
 def _found(value: Value, path: Sequence[str]) -> Value:
-    for token in path:
-        inside = value.get(token) if isinstance(value, dict) else None
-        if isinstance(value, list):
-            inside = value[_index(token, len(value))]
-        if inside is None:
-            raise CannotPatch(f"nothing stands at /{'/'.join(path)[:200]}")
-        value = inside
-    return value
+    """What stands at a path; null where nothing does, but all above has to be there."""
+    for token in path[:-1]:
+        value = _inside(value, token)
+    if path and isinstance(value, dict):
+        return value.get(path[-1], _NULL)
+    return _inside(value, path[-1]) if path else value
+
+
+def _inside(value: Value, token: str) -> Value:
+    inside = value.get(token) if isinstance(value, dict) else None
+    if isinstance(value, list):
+        inside = value[_index(token, len(value))]
+    if inside is None:
+        raise CannotPatch(f"nothing stands at {token[:200]!r}")
+    return inside
 
 
 def _index(token: str, count: int) -> int:
-    if not token.isdecimal() or int(token[:9]) >= count:
+    """The number of an item; negative ones count from the end."""
+    number = int(token) if _INDEX.fullmatch(token) else count
+    if not -count <= number < count:
         raise CannotPatch(f"a list of {count} has no item {token[:20]!r}")
-    return int(token)
+    return number % count
 
 
-def _set(value: Value, path: Sequence[str], new: Value, *, is_new: bool) -> Value:
-    if not path:
-        return new
-    token, rest = path[0], path[1:]
+def _with(value: Value, path: Sequence[str], new: Value, *, is_new: bool) -> Value:
+    match path:
+        case [token] if is_new and isinstance(value, list):
+            number = len(value) if path[0] == "-" else _index(token, len(value) + 1)
+            return [*value[:number], new, *value[number:]]
+        case [token]:
+            return _with_item(value, token, new)
+        case [token, *rest]:
+            return _with_item(value, token, _with(_inside(value, token), rest, new, is_new=is_new))
+        case _:
+            raise CannotPatch("an object cannot be added to nothing")
+
+
+def _with_item(value: Value, token: str, new: Value) -> Value:
     if isinstance(value, dict):
-        inside = _found(value, [token]) if rest else value.get(token, NotText(""))
-        return {**value, token: _set(inside, rest, new, is_new=is_new)}
+        return {**value, token: new}
     if not isinstance(value, list):
         raise CannotPatch(f"nothing can stand below a scalar: {token[:80]!r}")
-    if rest or not is_new:
-        number = _index(token, len(value))
-        return [*value[:number], _set(value[number], rest, new, is_new=is_new), *value[number + 1 :]]
-    is_behind_all = path[0] == "-"
-    number = len(value) if is_behind_all else _index(token, len(value) + 1)
-    return [*value[:number], new, *value[number:]]
+    number = _index(token, len(value))
+    return [*value[:number], new, *value[number + 1 :]]
 
 
 def _without(value: Value, path: Sequence[str]) -> Value:
-    _found(value, path)
     if not path:
         raise CannotPatch("an object cannot be removed from itself")
     token, rest = path[0], path[1:]
+    inside = _inside(value, token)
+    if rest:
+        return _with_item(value, token, _without(inside, rest))
     if isinstance(value, dict):
-        if rest:
-            return {**value, token: _without(value[token], rest)}
         return {key: one for key, one in value.items() if key != token}
-    items = list(value) if isinstance(value, list) else []
+    items = value if isinstance(value, list) else []
     number = _index(token, len(items))
-    return [*items[:number], *([_without(items[number], rest)] if rest else []), *items[number + 1 :]]
+    return [*items[:number], *items[number + 1 :]]
 
 
 def is_operations(value: Value) -> bool:

@@ -18,14 +18,13 @@ _REQUIREMENT = re.compile(
     r"\s*(?P<absent>!)?\s*(?P<key>[\w./-]+)\s*"
     r"(?:(?P<operator>==|!=|=)\s*(?P<value>[\w.-]*)|(?P<set>\bin|\bnotin)\s*\((?P<values>[^()]*)\))?\s*(?:,|$)"
 )
-_NO_NAMESPACE = "default"
 
 
 class InvalidSelector(Invalid):
-    """A selector of labels is not written as Kubernetes reads it."""
+    """A pattern, or a selector of labels, is not written as kustomize and Kubernetes read it."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{text[:200]!r} is no label selector")
+    def __init__(self, text: str, what: str = "label selector") -> None:
+        super().__init__(f"{text[:200]!r} is no {what}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,32 +46,35 @@ class Target:
         return cls(labels=text("labelSelector"), annotations=text("annotationSelector"), **parts)
 
     def may_fit(self, kinds: Mapping[str, str]) -> bool:
-        """Whether it may be for one of these kinds, which are given with their groups."""
+        """Whether it may be for one of these kinds, given with their groups. Raises InvalidSelector."""
         return any(fits(self.kind, kind) and fits(self.group, group) for kind, group in kinds.items())
 
     def fits(self, one: KubeObject) -> bool:
         """Whether it is for an object. Raises InvalidSelector."""
-        namespaces = {one.first_namespace or _NO_NAMESPACE, one.namespace or _NO_NAMESPACE}
+        called = (one.first, one.identity)
         return (
             fits(self.kind, one.kind)
             and fits(self.group, one.group)
             and fits(self.version, one.version)
-            and any(fits(self.name, name) for name in (one.first_name, one.name))
-            and any(fits(self.namespace, namespace) for namespace in namespaces)
+            and any(fits(self.name, each.name) for each in called)
+            and any(fits(self.namespace, each.namespace) for each in called)
             and selects(self.labels, one.labels)
             and selects(self.annotations, one.annotations)
         )
 
 
+EVERYTHING = Target()
+
+
 @lru_cache(maxsize=10_000)
 def fits(pattern: str, text: str) -> bool:
-    """Whether a pattern matches a text as a whole; an empty one matches every text, an invalid one none."""
+    """Whether a pattern matches a text as a whole; an empty one matches every text. Raises InvalidSelector."""
     if not pattern or pattern == text:
         return True
     try:
         return Pattern.compile(f"^(?:{pattern})$").search(text) is not None
-    except InvalidPolicy:
-        return False
+    except InvalidPolicy as error:
+        raise InvalidSelector(pattern, "pattern") from error
 
 
 def selects(selector: str, labels: Mapping[str, str]) -> bool:

@@ -1,0 +1,161 @@
+"""A build while it is made: the objects by now, each with one identity, and what is wrong."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from posixpath import dirname
+
+from app.core.kustomize.generated import GeneratedConfigMap, data_of
+from app.core.kustomize.objects import Identity, KubeObject
+from app.core.kustomize.patches import Patch
+from app.core.kustomize.patching import CannotPatch
+from app.core.kustomize.selectors import EVERYTHING, InvalidSelector, Target
+from app.core.manifests.documents import Value
+
+MANIFESTS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a folder brings into a cluster.
+
+    `files` are those that it names or reads, `folders` those whose manifests all count, but not those below them;
+    `problems` are files with what is wrong there. With `is_whole` nothing is left out but kinds that are not followed.
+    `not_followed` is what also changes how folders are built that bring this one in.
+    """
+
+    objects: tuple[KubeObject, ...] = ()
+    files: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+    problems: tuple[tuple[str, str], ...] = ()
+    is_whole: bool = True
+    not_followed: str = ""
+
+    def __contains__(self, path: object) -> bool:
+        is_listed = path in self.files
+        return is_listed or (isinstance(path, str) and dirname(path) in self.folders and path.endswith(MANIFESTS))
+
+
+@dataclass
+class Making:
+    """A build while it is made."""
+
+    objects: list[KubeObject] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    is_whole: bool = True
+    not_followed: str = ""
+
+    def take(self, build: Build) -> None:
+        """Add what another folder brings in."""
+        self.objects += build.objects
+        self.files |= build.files
+        self.folders |= build.folders
+        self.problems += build.problems
+        self.is_whole &= build.is_whole
+        self.not_followed = self.not_followed or build.not_followed
+
+    def lack(self, path: str, problem: str) -> None:
+        """Note that something is not read."""
+        self.problems.append((path, problem))
+        self.is_whole = False
+
+    def made(self) -> Build:
+        """What it has become."""
+        problems = tuple(dict.fromkeys(self.problems))
+        files, folders = frozenset(self.files), frozenset(self.folders)
+        return Build(tuple(self.objects), files, folders, problems, self.is_whole, self.not_followed)
+
+    def keep_first(self, path: str) -> None:
+        """Of objects that are called alike keep the first: kustomize builds nothing where there are several."""
+        found: dict[tuple[str, str, Identity], KubeObject] = {}
+        for one in self.objects:
+            key = (one.group, one.version, one.identity)
+            known = found.get(key)
+            if known is not None:
+                files = " and ".join(dict.fromkeys((known.file, one.file)))
+                self.problems.append((path, f"{_called(one)} is there twice, from {files}: kustomize builds nothing"))
+            found.setdefault(key, one)
+        self.objects = list(found.values())
+
+    def doubt(self, what: str, target: Target = EVERYTHING) -> None:
+        """Note for the objects that a target fits what may be done to them that is not followed."""
+        why = f"{what} may change it, which is not followed"
+        self.objects = [one.doubted(why) if target.fits(one) else one for one in self.objects]
+
+    def move(self, namespace: str) -> None:
+        """Put every object into a namespace."""
+        self.objects = [one.remembering().in_metadata(namespace=namespace) for one in self.objects]
+
+    def label(self, labels: dict[str, str]) -> None:
+        """Give every object more labels."""
+        self.objects = [one.in_metadata(labels={**one.labels, **labels}) for one in self.objects]
+
+    def annotate(self, annotations: dict[str, str]) -> None:
+        """Give every object more annotations."""
+        self.objects = [one.in_metadata(annotations={**one.annotations, **annotations}) for one in self.objects]
+
+    def patch(self, patches: Iterable[Patch], path: str) -> None:
+        """Change objects by patches, which stand in a file."""
+        for patch in patches:
+            try:
+                chosen = self._chosen(patch)
+            except (CannotPatch, InvalidSelector) as error:
+                self.problems.append((path, f"{patch.where}: {error}"))
+                continue
+            new: list[KubeObject | None] = list(self.objects)
+            for number in chosen:
+                new[number] = self._changed(self.objects[number], patch, path)
+            self.objects = [one for one in new if one is not None]
+
+    def _chosen(self, patch: Patch) -> list[int]:
+        """The objects that a patch is for, by their numbers. Raises CannotPatch and InvalidSelector."""
+        if patch.target is not None:
+            return [number for number, one in enumerate(self.objects) if patch.target.fits(one)]
+        found = [number for number, one in enumerate(self.objects) if patch.names(one)]
+        if len(found) > 1:
+            raise CannotPatch(f"it may be for several objects, as {_called(patch.named)} is: kustomize builds nothing")
+        # A ConfigMap without anything that may be a variable is not followed.
+        if not found and self.is_whole and patch.named.kind != "ConfigMap":
+            raise CannotPatch(f"there is no {_called(patch.named)} that it is for: kustomize builds nothing")
+        return found
+
+    def _changed(self, one: KubeObject, patch: Patch, path: str) -> KubeObject | None:
+        try:
+            return patch.change(one)
+        except CannotPatch as error:
+            # Of a ConfigMap only what may be a variable is known: a patch may be for the rest of it.
+            if one.kind != "ConfigMap":
+                self.problems.append((path, f"{patch.where}: {error}"))
+            return one.doubted(f"{patch.where} of {path} does not fit it: {error}")
+
+    def join(self, made: GeneratedConfigMap, path: str) -> None:
+        """Add a generated ConfigMap, put it in the place of the one that there is, or merge it into that."""
+        new = made.one
+        if made.repeated is not None:
+            self.problems.append((path, f"{_called(new)} has the key {made.repeated[:80]!r} twice"))
+        found = [number for number, one in enumerate(self.objects) if not one.group and new.identity in one.identities]
+        if not found:
+            # One to be merged with, that is not followed, has nothing that may be a variable.
+            self.objects.append(new)
+            return
+        if made.behavior == "create":
+            self.problems.append((path, f"{_called(new)} is there already: merge or replace it"))
+            return
+        for number in found[:1]:
+            old = self.objects[number]
+            data: dict[str, Value] = {**(data_of(old) if made.behavior == "merge" else {}), **data_of(new)}
+            metadata: dict[str, Value] = {"name": old.name}
+            if old.namespace:
+                metadata["namespace"] = old.namespace
+            for key, own, given in (
+                ("labels", old.labels, new.labels),
+                ("annotations", old.annotations, new.annotations),
+            ):
+                if own or given:
+                    metadata[key] = {**own, **given}
+            self.objects[number] = new.saying({**new.value, "metadata": metadata, "data": data})
+
+
+def _called(one: KubeObject) -> str:
+    return f"{one.kind} {one.identity.namespace}/{one.identity.name}"[:300]
