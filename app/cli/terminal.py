@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.core.unseen import UNSEEN
+from app.core.unseen import printable as printable
 
 
 def section(title: str) -> None:
@@ -13,9 +13,9 @@ def section(title: str) -> None:
     say(title, bold=True)
 
 
-def say(text: str, *, bold: bool = False, colour: str | None = None) -> None:
+def say(text: str, *, bold: bool = False, colour: str | None = None, to_stderr: bool = False) -> None:
     """Write one line; where there is no terminal, without colours."""
-    typer.secho(printable(text), bold=bold or None, fg=colour)
+    typer.secho(printable(text), bold=bold or None, fg=colour, err=to_stderr)
 
 
 def pass_on(text: str) -> None:
@@ -26,20 +26,3 @@ def pass_on(text: str) -> None:
         return
     for line in text.split("\n"):
         say(line)
-
-
-def printable(text: str) -> str:
-    """A text from outside for a terminal, which is not to obey its control characters; tabs only move on.
-
-    What cannot be seen is written out too.
-
-    >>> print(printable("a" + chr(0x9B) + "b" + chr(0x3164)).replace(chr(92), "/"))
-    a/x9bb/u3164
-    """
-    if text.isprintable() and not UNSEEN.search(text):
-        return text
-    return "".join(one if _is_shown(one) else one.encode("unicode_escape").decode() for one in text)
-
-
-def _is_shown(one: str) -> bool:
-    return one == "\t" or (one.isprintable() and not UNSEEN.fullmatch(one))
