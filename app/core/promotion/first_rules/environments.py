@@ -117,7 +117,7 @@ class Environments:
     of_roots: Mapping[str, str]
     _keys: frozenset[str]
     _told_apart: Mapping[_Kind, int]
-    _mixed: frozenset[_Kind]
+    _others: Mapping[_Kind, int]
 
     @classmethod
     def of(cls, roots: Sequence[str], files: Iterable[str]) -> "Environments":
@@ -125,18 +125,18 @@ class Environments:
         of_roots = environments_of_roots(roots)
         keys = frozenset(map(key_of, of_roots.values()))
         names: dict[_Kind, set[str]] = defaultdict(set)
-        mixed: set[_Kind] = set()
+        others: dict[_Kind, set[str]] = defaultdict(set)
         for file in files:
             places = _places(file, keys)
             for place in places:
                 for kind in place.kinds():
                     names[kind].add(place.key)
-            mixed |= _other_kinds(file, places)
-        return cls(of_roots, keys, {kind: len(found) for kind, found in names.items()}, frozenset(mixed))
+            for kind, word in _other_words(file, places):
+                others[kind].add(word)
+        return cls(of_roots, keys, _counted(names), _counted(others))
 
-    def by_name(self, file: str, applied_by: Iterable[str]) -> Place | None:
-        """Where its path names its environment; `applied_by` are the roots that bring the file into their clusters."""
-        applied = self.applying(applied_by)
+    def by_name(self, file: str, applied: frozenset[str]) -> Place | None:
+        """Where its path names its environment; `applied` are those whose clusters have the file."""
         places = [place for place in _places(file, self._keys) if self._counts(place, applied)]
         return max(places, key=lambda one: (self._weight(one), self.is_of_roots(one.key), one.index), default=None)
 
@@ -152,11 +152,20 @@ class Environments:
         return max(self._told_apart[kind] for kind in place.kinds())
 
     def _counts(self, place: Place, applied: frozenset[str]) -> bool:
-        if self._weight(place) > 1 or applied == {place.key}:
+        """Whether the word at a place means an environment there, and not a team or a part of a name."""
+        if applied == {place.key}:
             return True
-        is_alone = self._mixed.isdisjoint(place.kinds())
-        is_confirmed = self.is_of_roots(place.key) and not applied
-        return place.form in ("", _WHOLE) and (is_alone or is_confirmed)
+        kinds = list(place.kinds())
+        is_alone = place.form in ("", _WHOLE) and all(kind not in self._others for kind in kinds)
+        if self.is_of_roots(place.key):
+            return self._weight(place) > 1 or is_alone or (place.form in ("", _WHOLE) and not applied)
+        is_denied = len(applied) > 1 and place.key not in applied and applied <= _RANKS.keys()
+        most = [kind for kind in kinds if place.form or self._told_apart[kind] >= self._others.get(kind, 0)]
+        return (any(self._told_apart[kind] > 1 for kind in most) or is_alone) and not is_denied
+
+
+def _counted(found: Mapping[_Kind, Collection[str]]) -> Mapping[_Kind, int]:
+    return {kind: len(words) for kind, words in found.items()}
 
 
 def _places(file: str, keys: Collection[str]) -> list[Place]:
@@ -177,10 +186,13 @@ def _places(file: str, keys: Collection[str]) -> list[Place]:
     return found
 
 
-def _other_kinds(file: str, places: Sequence[Place]) -> set[_Kind]:
-    """The kinds of places at which a path has a word for something else."""
-    depth = file.count("/")
-    found: set[_Kind] = set() if any(place.form == _WHOLE for place in places) else {("file", _WHOLE)}
-    for index in set(range(depth)) - {place.index for place in places}:
-        found |= {("from the top", index), ("from the file", depth - index)}
-    return found
+def _other_words(file: str, places: Sequence[Place]) -> Iterator[tuple[_Kind, str]]:
+    """The words for something else in a path, with the kinds of places at which they stand."""
+    *folders, name = file.split("/")
+    taken = {place.index for place in places if place.form in ("", _WHOLE)}
+    for index, folder in enumerate(folders):
+        if index not in taken:
+            yield ("from the top", index), folder
+            yield ("from the file", len(folders) - index), folder
+    if len(folders) not in taken:
+        yield ("file", _WHOLE), name

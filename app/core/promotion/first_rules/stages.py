@@ -12,7 +12,7 @@ from app.core.promotion.stage_paths import MOST_PATTERNS, literal_part
 
 _WILDCARDS = frozenset("*?")
 _NOT_KNOWN = "others"
-_MOST_TEXT = 50_000
+_MOST_TEXT = 30_000
 _AROUND = 10
 
 
@@ -34,12 +34,12 @@ class InNoStage:
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedElsewhere:
-    """A file that is called after one environment and applied in clusters of others."""
+class AlsoElsewhere:
+    """A file that its path puts into a stage, and that is for other environments too."""
 
     file: str
     stage: str
-    applied_in: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class FirstStages:
 
     stages: tuple[FirstStage, ...] = ()
     left: tuple[InNoStage, ...] = ()
-    elsewhere: tuple[AppliedElsewhere, ...] = ()
+    elsewhere: tuple[AlsoElsewhere, ...] = ()
 
 
 def propose_stages(
@@ -60,32 +60,34 @@ def propose_stages(
     without any.
     """
     environments = Environments.of(tuple(roots), files)
+    applied = {file: environments.applying(applied_by.get(file, ())) for file in sorted(files)}
     chosen = _Chosen()
-    for file in sorted(files):
-        applied = environments.applying(applied_by.get(file, ()))
-        place = environments.by_name(file, applied_by.get(file, ()))
+    for file, keys in applied.items():
+        place = environments.by_name(file, keys)
         if place is not None:
-            chosen.places.append(place)
-        elif len(applied) == 1 and "" not in applied:
-            chosen.single[file] = next(iter(applied))
+            chosen.places[file] = place
+        elif len(keys) == 1 and "" not in keys:
+            chosen.single[file] = next(iter(keys))
     names = _names(chosen, environments)
-    stages, wrong = _fitting(chosen, names)
+    stages, held = _fitting(chosen, names, applied)
     if not stages:
         return FirstStages()
 
-    def applied_in(file: str) -> tuple[str, ...]:
-        keys = environments.applying(applied_by.get(file, ()))
+    def named(keys: Iterable[str]) -> tuple[str, ...]:
         return tuple(names[key] if key else _NOT_KNOWN for key in sorted(keys, key=rank_of))
 
-    placed = {place.file for place in chosen.places} | chosen.single.keys()
+    keys_of = {name: key for key, name in names.items()}
+    others = {
+        file: chosen.keys_of(file) | (applied[file] if environments.is_of_roots(keys_of[stage]) else set())
+        for file, stage in held.items()
+    }
     return FirstStages(
         stages,
-        tuple(InNoStage(file, applied_in(file)) for file in sorted(files) if file not in placed or file in wrong),
+        tuple(InNoStage(file, named(keys)) for file, keys in applied.items() if file not in held),
         tuple(
-            AppliedElsewhere(place.file, names[place.key], applied_in(place.file))
-            for place in chosen.places
-            if place.file not in wrong and environments.is_of_roots(place.key)
-            if environments.applying(applied_by.get(place.file, ())) - {place.key}
+            AlsoElsewhere(file, held[file], named(others[file] - {keys_of[held[file]]}))
+            for file in applied
+            if file in held and others[file] - {keys_of[held[file]]}
         ),
     )
 
@@ -94,8 +96,13 @@ def propose_stages(
 class _Chosen:
     """The environments of files: by a place in their path, or for single ones."""
 
-    places: list[Place] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
     single: dict[str, str] = field(default_factory=dict)
+
+    def keys_of(self, file: str) -> set[str]:
+        """The environment of a file, where it is known."""
+        found = self.places[file].key if file in self.places else self.single.get(file)
+        return set() if found is None else {found}
 
 
 def _names(chosen: _Chosen, environments: Environments) -> Mapping[str, str]:
@@ -104,7 +111,7 @@ def _names(chosen: _Chosen, environments: Environments) -> Mapping[str, str]:
     for root in sorted(environments.of_roots):
         spelled[key_of(environments.of_roots[root])][stage_name(environments.of_roots[root])] += 1
     in_files: dict[str, Counter[str]] = defaultdict(Counter)
-    for place in chosen.places:
+    for place in chosen.places.values():
         in_files[place.key][stage_name(place.word)] += 1
     return {key: _most(in_files.get(key) or spelled[key]) for key in {*spelled, *in_files}}
 
@@ -113,46 +120,48 @@ def _most(counted: Counter[str]) -> str:
     return min(counted, key=lambda name: (-counted[name], name))
 
 
-def _fitting(chosen: _Chosen, names: Mapping[str, str]) -> tuple[tuple[FirstStage, ...], set[str]]:
-    """The stages, and the files that their paths cannot hold.
+def _fitting(
+    chosen: _Chosen, names: Mapping[str, str], files: Iterable[str]
+) -> tuple[tuple[FirstStage, ...], Mapping[str, str]]:
+    """The stages, and the name of the one that holds each file.
 
     A file that a pattern of another stage claims too is named itself: nothing is nearer to it.
     """
-    wanted = {place.file: names[place.key] for place in chosen.places}
-    paths = _bounded(_patterns(chosen.places, names))
+    wanted = {file: names[place.key] for file, place in chosen.places.items()}
     single = {file: names[key] for file, key in chosen.single.items()}
-    claimed = _misplaced(paths, wanted)
-    named = _bounded((wanted[file], file) for file in sorted(claimed) if _WILDCARDS.isdisjoint(file))
-    alone = _bounded((single[file], file) for file in sorted(single) if _WILDCARDS.isdisjoint(file))
-    wrong = _misplaced([*paths, *named, *alone], wanted | single)
-    found = {name for name, _ in (*paths, *named, *alone)}
-    keys = {name: key for key, name in names.items()}
-    return tuple(
+    paths = _bounded(_patterns(chosen.places.values(), names))
+    held = _held(paths, files)
+    claimed = [file for file in wanted if held.get(file) != wanted[file]]
+    named = _bounded((wanted[file], file) for file in claimed if _WILDCARDS.isdisjoint(file))
+    alone = _bounded((single[file], file) for file in single if _WILDCARDS.isdisjoint(file))
+    held |= {file: name for name, file in (*named, *alone)}
+    ranks = {name: rank_of(key) for key, name in names.items()}
+    stages = [
         FirstStage(
             name,
             tuple(dict.fromkeys(path for owner, path in (*paths, *named) if owner == name)),
             tuple(path for owner, path in alone if owner == name),
         )
-        for name in sorted(found, key=lambda one: rank_of(keys[one]))
-    ), wrong
+        for name in sorted({name for name, _ in (*paths, *named, *alone)}, key=ranks.__getitem__)
+    ]
+    return tuple(stages), held
 
 
-def _misplaced(paths: Iterable[tuple[str, str]], wanted: Mapping[str, str]) -> set[str]:
-    """The files that these paths of stages do not put where they are wanted."""
+def _held(paths: Iterable[tuple[str, str]], files: Iterable[str]) -> dict[str, str]:
+    """The stage of each file that has one, by the rules themselves."""
     by_stage: dict[str, list[str]] = defaultdict(list)
     for name, path in paths:
         by_stage[name].append(path)
     rules = Rules(stages=tuple(Stage(name, tuple(its)) for name, its in by_stage.items()), has_declared_stages=True)
-    found = {file: rules.stage_of(file) for file in wanted}
-    return {file for file, stage in found.items() if stage is None or stage.name != wanted[file]}
+    return {file: stage.name for file in files if (stage := rules.stage_of(file)) is not None}
 
 
 def _patterns(places: Iterable[Place], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """A path for each place, with `*` for the folders above it that differ between places of one shape."""
     shapes: dict[tuple[int, str, str], list[tuple[Place, list[str]]]] = defaultdict(list)
     for place in places:
-        if _WILDCARDS.isdisjoint(place.file):
-            segments = place.file.split("/")
+        segments = place.file.split("/")
+        if _WILDCARDS.isdisjoint("/".join(segments[: place.index + 1])):
             shapes[place.index, segments[0] if place.index else "", place.form].append((place, segments))
     for index, top, form in sorted(shapes):
         alike = shapes[index, top, form]
@@ -169,7 +178,7 @@ def _bounded(paths: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     for name, path in paths:
         if (name, path) in kept or not _is_taken(path):
             continue
-        length += len(quoted(path)) + _AROUND
+        length += len(quoted(path).encode()) + _AROUND
         patterns += literal_part(path) != path
         if length > _MOST_TEXT or patterns > MOST_PATTERNS:
             break
