@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from app.cli.noticing import lines_of, noticed
 from app.clients.deadline import ending_within
 from app.core.errors import Invalid, NotFound
-from app.core.flux.tree import About, FluxTree
-from app.core.flux.warnings import warn_of_tree
+from app.core.flux.tree import About, FluxTree, Report
 from app.services.expect_flux import applying
 from app.services.read_lane import LaneView, view_at
 from app.services.scans import Scans
@@ -68,6 +68,7 @@ class ReadRepos:
 
     hosts: Mapping[str, str]
     scans: Scans
+    is_all: bool = False
     views: dict[str, list[tuple[str, LaneView]]] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
 
@@ -91,7 +92,7 @@ class ReadRepos:
         is_well = all(one.about is not About.STAGE for _, view in views for one in view.reports)
         if wrong or not is_well:
             raise ConfigRepoUnclear(_together(wrong, told))
-        return " ".join(told)
+        return _together((), told)
 
     def check_cluster(self, source: Source, branches: Sequence[tuple[str, LaneView]]) -> str:
         """See that a cluster's root reaches Kustomizations, and tell what keeps Flux from applying or telling."""
@@ -118,24 +119,18 @@ class ReadRepos:
         return view
 
     def _noticed(self, view: LaneView) -> Iterator[str]:
-        for one in view.reports:
-            if one.about in (About.OBJECT, About.STAGE):
-                yield f"{one.file}:{one.line or 1}: {one.what}"
-        yield from self._policy_problems(view.tree)
-        for warning in warn_of_tree(view.tree):
-            yield f"{warning.place}: {warning.message} ({warning.kind})"
+        return lines_of([*noticed(view), *self._unknown_registries(view.tree)], is_all=self.is_all)
 
-    def _policy_problems(self, tree: FluxTree) -> Iterator[str]:
+    def _unknown_registries(self, tree: FluxTree) -> Iterator[Report]:
         for policy in tree.policies:
-            if policy.problem is not None:
-                yield f"{policy.file}: {policy.name}: {policy.problem}"
-            elif policy.image is not None and policy.image.registry not in self.hosts:
-                yield f"{policy.file}: {policy.name}: the registry of {policy.image} is not among `registries`"
+            if policy.problem is None and policy.image is not None and policy.image.registry not in self.hosts:
+                what = f"{policy.name}: the registry of {policy.image} is not among `registries`"
+                yield Report(policy.file, None, what)
 
 
 def _together(wrong: Sequence[str], told: Sequence[str]) -> str:
     """What is wrong first, and what else there is below it."""
     if not wrong:
-        return " ".join(told)
+        return " ".join(told).replace(" \n", "\n")
     first, *others = wrong
     return first + "".join(map(below, others)) + "".join(one if one.startswith("\n") else below(one) for one in told)

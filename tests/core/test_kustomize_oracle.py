@@ -7,6 +7,8 @@ import pytest
 from tests.core.kustomized import World, difference
 from tests.parts import required_kubectl
 
+# Of a file in UTF-16 kubectl reads the first document alone, which is told.
+READ_BY_US_ALONE = {"utf-16-file"}
 ESTATES = Path(__file__).parents[1] / "golden" / "estates"
 
 
@@ -15,7 +17,7 @@ def kubectl() -> Path:
     return required_kubectl()
 
 
-@pytest.mark.parametrize("name", sorted(one.name for one in ESTATES.iterdir()))
+@pytest.mark.parametrize("name", sorted({one.name for one in ESTATES.iterdir()} - READ_BY_US_ALONE))
 def test_golden_estates_are_built_as_kubectl_builds_them(name: str, kubectl: Path, tmp_path: Path) -> None:
     root = ESTATES / name
     files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
