@@ -27,6 +27,7 @@ _NOT_FOLLOWED = ("namePrefix", "nameSuffix", "transformers")
 _NOT_FOLLOWED_ABOVE = ("vars", "configurations", "openapi.path")
 _GENERATING = ("generators", "helmCharts", "helmChartInflationGenerator")
 _MOST_OBJECTS = 50_000
+_DEEPEST = 100
 _LONGEST_PATCH = 256 * 1024
 _REMOTE = ("://", "git@", "github.com/", "gitlab.com/")
 
@@ -151,6 +152,9 @@ class Builder:
         """Add what a kustomization.yaml makes of its resources, and of all there is where it is a component."""
         if path in self._open:
             making.lack(path, "it brings itself in: remove it from its own resources")
+            return
+        if len(self._open) >= _DEEPEST:
+            making.lack(path, f"more than {_DEEPEST} folders bring each other in: it is not read")
             return
         self._open.add(path)
         try:

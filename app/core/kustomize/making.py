@@ -12,6 +12,7 @@ from app.core.kustomize.selectors import EVERYTHING, InvalidSelector, Target
 from app.core.manifests.documents import Value
 
 MANIFESTS = (".yaml", ".yml")
+_MOST_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,16 @@ class Making:
     def keep_first(self, path: str) -> None:
         """Of objects that are called alike keep the first: kustomize builds nothing where there are several."""
         found: dict[tuple[str, str, Identity], KubeObject] = {}
+        told: list[tuple[str, str]] = []
         for one in self.objects:
             key = (one.group, one.version, one.identity)
             known = found.get(key)
             if known is not None:
                 files = " and ".join(dict.fromkeys((known.file, one.file)))
-                self.problems.append((path, f"{_called(one)} is there twice, from {files}: kustomize builds nothing"))
+                told.append((path, f"{_called(one)} is there twice, from {files}: kustomize builds nothing"))
             found.setdefault(key, one)
         self.objects = list(found.values())
+        self.problems += told[:_MOST_TOLD]
 
     def doubt(self, what: str, target: Target = EVERYTHING) -> None:
         """Note for the objects that a target fits what may be done to them that is not followed."""

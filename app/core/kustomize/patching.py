@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from app.core.errors import Invalid
 from app.core.manifests.documents import NotText, Value
-from app.core.manifests.values import at, written_at
+from app.core.manifests.values import at, count_parts, written_at
 
+_MOST_COPIED = 20_000
 _NULL = NotText("null")
 _INDEX = re.compile(r"[+-]?[0-9]{1,9}")
 DIRECTIVE = "$patch"
@@ -54,7 +55,12 @@ def _kind(value: Value) -> str:
 
 def operated(value: Value, operations: Sequence[Value]) -> Value:
     """A value after operations, one after the other. Raises CannotPatch."""
+    left = _MOST_COPIED
     for operation in operations:
+        if written_at(operation, "op") == "copy":
+            left -= count_parts(_found(value, _tokens(written_at(operation, "from"))), left)
+            if left < 0:
+                raise CannotPatch(f"it copies more than {_MOST_COPIED} parts of objects")
         value = _operated(value, operation)
     return value
 

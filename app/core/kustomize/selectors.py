@@ -15,8 +15,8 @@ from app.core.policies.patterns import Pattern
 from app.core.policies.spec import InvalidPolicy
 
 _REQUIREMENT = re.compile(
-    r"\s*(?P<absent>!)?\s*(?P<key>[\w./-]+)\s*"
-    r"(?:(?P<operator>==|!=|=)\s*(?P<value>[\w.-]*)|(?P<set>\bin|\bnotin)\s*\((?P<values>[^()]*)\))?\s*(?:,|$)"
+    r"\s*+(?P<absent>!)?\s*+(?P<key>[\w./-]++)\s*+"
+    r"(?:(?P<operator>==|!=|=)\s*+(?P<value>[\w.-]*+)|(?P<set>\bin|\bnotin)\s*+\((?P<values>[^()]*+)\))?\s*+(?:,|$)"
 )
 
 
@@ -82,8 +82,8 @@ def selects(selector: str, labels: Mapping[str, str]) -> bool:
 
     Raises InvalidSelector.
     """
-    end = 0
-    while end < len(selector.rstrip()):
+    end, whole = 0, len(selector.rstrip())
+    while end < whole:
         found = _REQUIREMENT.match(selector, end)
         if found is None or (found["absent"] and (found["operator"] or found["set"])):
             raise InvalidSelector(selector)

@@ -43,13 +43,18 @@ def texts_of(value: Value, *path: str) -> dict[str, str]:
 
 def is_within(value: Value, most: int) -> bool:
     """Whether a value has no more than so many parts, an alias counted as what it stands for."""
+    return count_parts(value, most) <= most
+
+
+def count_parts(value: Value, most: int) -> int:
+    """How many parts a value has, an alias counted as what it stands for; more than `most` are not counted on."""
     waiting: list[Value] = [value]
-    for _ in range(most):
-        if not waiting:
-            return True
+    count = 0
+    while waiting and count <= most:
         one = waiting.pop()
+        count += 1
         if isinstance(one, dict):
             waiting.extend(one.values())
         elif isinstance(one, list):
             waiting.extend(one)
-    return not waiting
+    return count
