@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from app.cli.noticing import hints, left_out, lines_of
 from app.clients.deadline import ending_within
 from app.core.errors import Invalid, NotFound
-from app.core.flux.tree import About, FluxTree
-from app.core.flux.warnings import warn_of_tree
+from app.core.flux.tree import About, FluxTree, Report
 from app.services.expect_flux import applying
 from app.services.read_lane import LaneView, view_at
 from app.services.scans import Scans
@@ -68,6 +68,7 @@ class ReadRepos:
 
     hosts: Mapping[str, str]
     scans: Scans
+    is_all: bool = False
     views: dict[str, list[tuple[str, LaneView]]] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
 
@@ -118,19 +119,13 @@ class ReadRepos:
         return view
 
     def _noticed(self, view: LaneView) -> Iterator[str]:
-        for one in view.reports:
-            if one.about in (About.OBJECT, About.STAGE):
-                yield f"{one.file}:{one.line or 1}: {one.what}"
-        yield from self._policy_problems(view.tree)
-        for warning in warn_of_tree(view.tree):
-            yield f"{warning.place}: {warning.message} ({warning.kind})"
+        return lines_of([*left_out(view), *hints(view.tree), *self._unknown_registries(view.tree)], is_all=self.is_all)
 
-    def _policy_problems(self, tree: FluxTree) -> Iterator[str]:
+    def _unknown_registries(self, tree: FluxTree) -> Iterator[Report]:
         for policy in tree.policies:
-            if policy.problem is not None:
-                yield f"{policy.file}: {policy.name}: {policy.problem}"
-            elif policy.image is not None and policy.image.registry not in self.hosts:
-                yield f"{policy.file}: {policy.name}: the registry of {policy.image} is not among `registries`"
+            if policy.problem is None and policy.image is not None and policy.image.registry not in self.hosts:
+                what = f"{policy.name}: the registry of {policy.image} is not among `registries`"
+                yield Report(policy.file, None, what)
 
 
 def _together(wrong: Sequence[str], told: Sequence[str]) -> str:

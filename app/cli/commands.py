@@ -46,12 +46,35 @@ def fluxbridge(
 
 @app.command()
 def check(
-    *, database: Annotated[bool, typer.Option("--database", help="Go through the whole database instead.")] = False
+    *,
+    repo_only: Annotated[
+        Path | None,
+        typer.Option(
+            "--repo-only", metavar="DIR", help="Read only this folder, a config repository; needs no settings."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="With --repo-only: tell only what this revision of its git did not have."),
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="Show every place, not only the first three.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --repo-only: print it as one JSON object.")] = False,
+    database: Annotated[bool, typer.Option("--database", help="Go through the whole database instead.")] = False,
 ) -> None:
-    """Check the settings, the secrets, git, and whether every system answers; exit code 1 when something is wrong."""
-    from app.cli.check import check as run
+    """Check the settings, the secrets, git, and whether every system answers; exit code 1 when something is wrong.
 
-    run(database=database)
+    `fluxbridge check --repo-only DIR` tells what Fluxbridge would do in a config repository that is checked out there:
+    clusters, stages, policies, fields, and what is left out. Nothing is written. Exit code 0: nothing is left out; 1:
+    something is, or with --against more than at that revision; 2: it cannot be read.
+    """
+    if repo_only is None:
+        from app.cli.check import check as run
+
+        run(database=database, is_all=is_all)
+    else:
+        from app.cli.check_repo import check_repo
+
+        check_repo(repo_only, against=against, as_json=as_json, is_all=is_all)
 
 
 @app.command()

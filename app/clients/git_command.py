@@ -39,6 +39,8 @@ _SETTINGS = (
     ("http.lowSpeedLimit", "1"),
     ("http.lowSpeedTime", "60"),
 )
+# A clone that lacks objects would fetch them, by what its own settings say.
+_OFFLINE = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"}
 _SHA = re.compile(r"[0-9a-f]{40}")
 _BRANCH = re.compile(r"(?!-)[A-Za-z0-9_+#@=%,.-]+(/[A-Za-z0-9_+#@=%,.-]+)*")
 _NOT_IN_A_BRANCH = re.compile(r"\.\.|@\{|(^|/)\.|\.(/|$)|\.lock(/|$)|^@$")
@@ -130,12 +132,14 @@ _PLAIN = GitSetup()
 class GitCommand:
     """The git program, bound to one bare repository and to a time limit for each command.
 
-    What it makes there is for us alone; where `is_shared`, for those who may read what is there.
+    What it makes there is for us alone; where `is_shared`, for those who may read what is there. Where `is_offline`, it
+    asks no other repository for anything.
     """
 
     path: Path
     timeout_s: float
     is_shared: bool = False
+    is_offline: bool = False
 
     def run(
         self, *arguments: str, stdin: bytes = b"", setup: GitSetup = _PLAIN, accept: Container[int] = (0,)
@@ -172,7 +176,7 @@ class GitCommand:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=self.path if self.path.is_dir() else None,
-                env=_environment(self.path, setup),
+                env={**_environment(self.path, setup), **(_OFFLINE if self.is_offline else {})},
                 start_new_session=True,
                 pass_fds=_held_open.get(),
                 umask=_umask_in(setup.writes_into or (self.path if self.is_shared else None)),

@@ -54,19 +54,25 @@ class WorkingFolder:
 
         Raises NotAFolder.
         """
+        for path, entry in self.entries(report):
+            if entry.is_symlink():
+                self._report_link(path, entry, report)
+            elif self.is_wanted(path):
+                yield from read_entry(path, entry, report)
+
+    def entries(self, report: Callable[[str, str], None]) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+        """All that is no folder, by its path; links too. Raises NotAFolder."""
         if not self.path.is_dir():
             raise NotAFolder(self.path, "it is no folder" if self.path.exists() else "it is not there")
         waiting = [""]
         while waiting:
             folder = waiting.pop()
             below: list[str] = []
-            for path, entry in self._entries(folder, report):
-                if entry.is_symlink():
-                    self._report_link(path, entry, report)
-                elif entry.is_dir(follow_symlinks=False):
+            for path, entry in self._listed(folder, report):
+                if not entry.is_symlink() and entry.is_dir(follow_symlinks=False):
                     below += [path] if entry.name != ".git" else []
-                elif self.is_wanted(path):
-                    yield from _read(path, entry, report)
+                else:
+                    yield path, entry
             waiting += reversed(below)
 
     def replace(self, contents: Mapping[str, bytes]) -> None:
@@ -113,7 +119,7 @@ class WorkingFolder:
         except CannotRead:
             return None
 
-    def _entries(self, folder: str, report: Callable[[str, str], None]) -> list[tuple[str, "os.DirEntry[str]"]]:
+    def _listed(self, folder: str, report: Callable[[str, str], None]) -> list[tuple[str, "os.DirEntry[str]"]]:
         try:
             with os.scandir(self.path / folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
@@ -142,7 +148,8 @@ def read_file(path: Path) -> bytes | None:
     raise CannotRead(path, "it is no regular file")
 
 
-def _read(path: str, entry: "os.DirEntry[str]", report: Callable[[str, str], None]) -> Iterator[tuple[str, bytes]]:
+def read_entry(path: str, entry: "os.DirEntry[str]", report: Callable[[str, str], None]) -> Iterator[tuple[str, bytes]]:
+    """Path and content of a regular file; nothing, but a report, where it is none or cannot be read."""
     if not entry.is_file(follow_symlinks=False):
         report(path, "it is no regular file: neither read nor edited")
         return

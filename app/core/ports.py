@@ -78,7 +78,14 @@ class PushResult:
     reason: str = ""
 
 
-class ConfigRepository(Protocol):
+class Blobs(Protocol):
+    """Where the contents of files are."""
+
+    def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The contents of blobs by id."""
+
+
+class ConfigRepository(Blobs, Protocol):
     """The bare mirror of one config repository. Branch names are short (`main`), commits are 40 hex digits."""
 
     def fetch(self) -> Mapping[str, str]:
@@ -89,9 +96,6 @@ class ConfigRepository(Protocol):
 
     def tree(self, commit: str) -> Mapping[str, TreeEntry]:
         """Every file of a commit by its path."""
-
-    def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
-        """The contents of blobs by id."""
 
     def has_commit(self, sha: str) -> bool:
         """Tell whether the mirror holds this commit."""

@@ -10,7 +10,7 @@ from app.core.flux.declared import Declaration, Declared, DeclaredScan, declared
 from app.core.manifests.charts import without_stale_archives
 from app.core.manifests.declared import FieldScan, Selector
 from app.core.manifests.editing import files_beside, find_declared
-from app.core.ports import ConfigRepository, TreeEntry
+from app.core.ports import Blobs, TreeEntry
 from app.core.promotion.rules import Rules
 
 _MOST_KEPT = 20_000
@@ -27,7 +27,7 @@ class DeclaredScans:
     _known: dict[_Key, tuple[FieldScan, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, repository: ConfigRepository, entries: Mapping[str, TreeEntry], rules: Rules) -> Declared:
+    def of(self, repository: Blobs, entries: Mapping[str, TreeEntry], rules: Rules) -> Declared:
         """What the rules declare, and what that finds in the regular files of a commit."""
         if not rules.declarations:
             return Declared(rules.policies)
@@ -68,7 +68,7 @@ def _batches(missing: Mapping[_Key, str]) -> Iterator[Mapping[_Key, str]]:
 
 
 def _read(
-    repository: ConfigRepository, some: Mapping[_Key, str], wanted: Mapping[str, _Wanted]
+    repository: Blobs, some: Mapping[_Key, str], wanted: Mapping[str, _Wanted]
 ) -> Iterator[tuple[_Key, tuple[FieldScan, ...]]]:
     blobs = {one.blob for path in some.values() for one in wanted[path][0].values() if one.is_regular}
     contents = repository.blobs(blobs)

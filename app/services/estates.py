@@ -7,7 +7,7 @@ from posixpath import dirname
 
 from app.core.flux.estate import Estate, read_estate
 from app.core.flux.written import FluxPart, ScannedFile
-from app.core.ports import ConfigRepository, TreeEntry
+from app.core.ports import Blobs, TreeEntry
 from app.core.promotion.rules import Rules
 
 _MOST_KEPT = 8
@@ -18,7 +18,7 @@ _NOTHING = FluxPart()
 class _Known:
     """An estate with all that it was made of; `read` are blobs of files beside manifests, None where there is none."""
 
-    repository: ConfigRepository
+    repository: Blobs
     parts: Mapping[str, FluxPart]
     folders: frozenset[str]
     rules: Rules
@@ -35,7 +35,7 @@ class Estates:
 
     def of(
         self,
-        repository: ConfigRepository,
+        repository: Blobs,
         entries: Mapping[str, TreeEntry],
         files: Mapping[str, ScannedFile],
         rules: Rules,

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from app.core.flux.reach import folders_above
 from app.core.flux.scanning import is_manifest
 from app.core.flux.tree import About, Field, FluxTree, Refused, Report, assemble
 from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.manifests.links import explain_link
-from app.core.ports import ConfigRepository, TreeEntry
+from app.core.ports import Blobs, Commit, ConfigRepository, TreeEntry
 from app.core.promotion.rules import RULES_FILE, Rules, Stage
 from app.core.promotion.rules_document import InvalidRules
 from app.core.promotion.stage_paths import holds, is_narrow
 from app.services.scans import Scans
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +54,29 @@ def _folder(file: str) -> str:
 
 def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rules_required: bool = False) -> LaneView:
     """Read one commit. Unreadable rules are a problem of the view, not an error."""
-    entries = repository.tree(commit)
-    rules, problem = _rules_at(repository, scans, entries, are_rules_required=are_rules_required)
-    declared = scans.declared.of(repository, entries, rules)
-    files = scans.of(repository, entries)
-    tree = assemble(files, declared=declared, estate=scans.estates.of(repository, entries, files, rules))
+    at = repository.commit(commit)
+    return view_of(repository, scans, repository.tree(commit), at=at, are_rules_required=are_rules_required)
+
+
+def view_of(
+    blobs: Blobs,
+    scans: Scans,
+    entries: Mapping[str, TreeEntry],
+    *,
+    at: Commit | None = None,
+    are_rules_required: bool = False,
+) -> LaneView:
+    """Read files, which are those `at` a commit or, without one, of a folder."""
+    rules, problem = _rules_at(blobs, scans, entries, are_rules_required=are_rules_required)
+    declared = scans.declared.of(blobs, entries, rules)
+    files = scans.of(blobs, entries)
+    tree = assemble(files, declared=declared, estate=scans.estates.of(blobs, entries, files, rules))
     staged, unstaged = _by_stage(rules, tree.fields)
-    reports = [*tree.reports, *_links(repository, entries), *unstaged, *_empty_paths(rules, entries, staged)]
+    reports = [*tree.reports, *_links(blobs, entries), *unstaged, *_empty_paths(rules, entries, staged)]
     refused = ((one, rules.stage_of(one.file)) for one in tree.refused)
     return LaneView(
-        commit=commit,
-        committed_at=repository.commit(commit).committed_at,
+        commit=at.sha if at is not None else "",
+        committed_at=at.committed_at if at is not None else _NEVER,
         entries=entries,
         rules=rules,
         rules_problem=problem,
@@ -114,16 +128,16 @@ def _empty_paths(
                 yield Report(RULES_FILE, None, what, About.STAGE)
 
 
-def _links(repository: ConfigRepository, entries: Mapping[str, TreeEntry]) -> Iterator[Report]:
+def _links(blobs: Blobs, entries: Mapping[str, TreeEntry]) -> Iterator[Report]:
     """Links with a manifest's name: Flux writes through them, we edit what they lead to under its own name only."""
     links = {path: entry.blob for path, entry in entries.items() if entry.is_link and is_manifest(path)}
-    targets = repository.blobs(set(links.values())) if links else {}
+    targets = blobs.blobs(set(links.values())) if links else {}
     for path, blob in links.items():
         yield Report(path, None, explain_link(path, targets[blob].decode("utf-8", "replace")))
 
 
 def _rules_at(
-    repository: ConfigRepository, scans: Scans, entries: Mapping[str, TreeEntry], *, are_rules_required: bool
+    blobs: Blobs, scans: Scans, entries: Mapping[str, TreeEntry], *, are_rules_required: bool
 ) -> tuple[Rules, str | None]:
     entry = entries.get(RULES_FILE)
     if entry is None:
@@ -132,6 +146,6 @@ def _rules_at(
     if not entry.is_regular:
         return Rules(), f"{RULES_FILE} is not a regular file"
     try:
-        return scans.rules(repository, entry.blob), None
+        return scans.rules(blobs, entry.blob), None
     except InvalidRules as error:
         return Rules(), str(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from app.core.flux.scanning import ScannedFile, is_kustomize_file, is_manifest, scan_file
-from app.core.ports import ConfigRepository, TreeEntry
+from app.core.ports import Blobs, TreeEntry
 from app.core.promotion.rules import RULES_FILE, Rules, read_rules
 from app.core.promotion.rules_document import InvalidRules
 from app.services.declared_scans import DeclaredScans
@@ -24,7 +24,7 @@ _READ_AT_ONCE = 1_000
 class _View:
     """The tree of a repository that was looked at last: its files that say something, and one of each folder's rest."""
 
-    repository: ConfigRepository
+    repository: Blobs
     entries: Mapping[str, TreeEntry] = field(default_factory=dict)
     telling: Mapping[str, ScannedFile] = field(default_factory=dict)
     silent: Mapping[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Scans:
         """Scans that survive a restart, in a file of this folder; processes of one version may share it."""
         return cls(KeptScans(folder / "scans", scanner=scanner_version()))
 
-    def of(self, repository: ConfigRepository, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
+    def of(self, repository: Blobs, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
         """Scan the manifests among these files.
 
         Those that say nothing are left out but for one of each folder, so that every folder with manifests is known.
@@ -73,7 +73,7 @@ class Scans:
             self._views = [_View(repository, entries, telling, silent), *views][:_MOST_VIEWS]
         return telling | dict.fromkeys(silent.values(), SILENT)
 
-    def rules(self, repository: ConfigRepository, blob: str) -> Rules:
+    def rules(self, repository: Blobs, blob: str) -> Rules:
         """The rules that a blob holds, read once. Raises InvalidRules."""
         found = self._rules.get(blob)
         if found is None:
@@ -86,7 +86,7 @@ class Scans:
             raise found
         return found
 
-    def _scan(self, repository: ConfigRepository, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
+    def _scan(self, repository: Blobs, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
         """Every one of these manifests; those never seen before are read."""
         known = self._loaded()
         keys = {path: _key(path, entry) for path, entry in entries.items()}
@@ -96,7 +96,7 @@ class Scans:
             self._keep(new, used=frozenset(keys.values()))
         return {path: new[key] if key in new else known[key] for path, key in keys.items()}
 
-    def _read(self, repository: ConfigRepository, wanted: Mapping[str, tuple[str, str]]) -> dict[str, ScannedFile]:
+    def _read(self, repository: Blobs, wanted: Mapping[str, tuple[str, str]]) -> dict[str, ScannedFile]:
         """Scan blobs by their keys, some at a time, for no more than those should be in memory at once."""
         new: dict[str, ScannedFile] = {}
         waiting = iter(wanted.items())

@@ -35,6 +35,8 @@ class Refused:
 class About(StrEnum):
     """What a report is about: a marker that is none, one whose policy is not clear, an overridden field, or other.
 
+    WAITING is a variable that is not known, for which others wait.
+
     What is wrong with the paths of stages is an error, for a file may be in another stage than was meant.
     """
 
@@ -42,6 +44,7 @@ class About(StrEnum):
     POLICY_OF_MARKER = "policy_of_marker"
     OVERRIDDEN = "overridden"
     STAGE = "stage"
+    WAITING = "waiting"
     OBJECT = "object"
 
 

@@ -215,7 +215,7 @@ def _waiting(waiting: Sequence[Waiting]) -> Iterator[Report]:
             f"{', '.join(whats[:_MOST_NAMED])}{more}; give it: roots: [{{path: {roots[0]}, "
             f"variables: {{{variable}: …}}}}]"
         )
-        yield Report(RULES_FILE, None, what)
+        yield Report(RULES_FILE, None, what, About.WAITING)
 
 
 def _and(names: Sequence[str]) -> str:

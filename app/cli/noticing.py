@@ -1,0 +1,82 @@
+"""What a person should look at in a config repository: what is left out, what is odd, and that in few lines."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from app.core.flux.causes import GAP, Cause, cause_of, group_by_cause
+from app.core.flux.tree import About, FluxTree, Report
+from app.core.flux.warnings import warn_of_tree
+from app.core.policies.warning_kinds import WarningKind
+from app.services.read_lane import LaneView
+
+_MOST_PLACES = 3
+_MOST_CAUSES = 20
+_LONGEST_DIFFERENCE = 120
+_POSITION = re.compile(r"\b(?:line|column) \d+")
+_OF_REPORTS = {WarningKind.NEAR_MISS_MARKER, WarningKind.UNKNOWN_POLICY}
+
+
+def left_out(view: LaneView) -> list[Report]:
+    """What is not used or not edited, with the reason: in policies, fields, and files that a cluster gets."""
+    unusable = (
+        Report(one.file, None, f"ImagePolicy {one.name.namespace}/{one.name.name}: {one.problem}")
+        for one in view.tree.policies
+        if one.problem is not None
+    )
+    return [*(one for one in view.reports if one.about is not About.OVERRIDDEN), *unusable]
+
+
+def hints(tree: FluxTree) -> list[Report]:
+    """What Flux is silent about, beside what is left out."""
+    return [
+        Report(one.place, None, f"{one.message} ({one.kind})")
+        for one in warn_of_tree(tree)
+        if one.kind not in _OF_REPORTS
+    ]
+
+
+def new_since(now: Sequence[Report], before: Iterable[Report]) -> list[Report]:
+    """What was not there before in the same file: wherever in it, for lines move."""
+    known = Counter(map(_key, before))
+    lines = {(one.file, one.line, one.what) for one in before}
+    by_key: dict[tuple[str, str], list[Report]] = defaultdict(list)
+    for one in sorted(now, key=lambda one: (one.file, one.line, one.what) not in lines):
+        by_key[_key(one)].append(one)
+    return [one for key, found in by_key.items() for one in found[known[key] :]]
+
+
+def lines_of(reports: Iterable[Report], *, is_all: bool = False) -> Iterator[str]:
+    """A page of it: one line where it is said of one place, else the cause with the first places."""
+    causes = group_by_cause(reports)
+    shown = causes if is_all else causes[:_MOST_CAUSES]
+    for cause in shown:
+        yield from _lines_of_cause(cause, is_all=is_all)
+    if len(shown) < len(causes):
+        yield f"and {len(causes) - len(shown)} more causes: --all shows them"
+
+
+def place_of(report: Report) -> str:
+    """Where it is: the file, and the line where there is one."""
+    return report.file if report.line is None else f"{report.file}:{report.line}"
+
+
+def _lines_of_cause(cause: Cause, *, is_all: bool) -> Iterator[str]:
+    if len(cause.places) == 1:
+        report = cause.places[0].report
+        yield f"{place_of(report)}: {report.what}"
+        return
+    yield f"{len(cause.places)} places: {cause.what}"
+    shown = cause.places if is_all else cause.places[:_MOST_PLACES]
+    for one in shown:
+        differing = ", ".join(one.differing)
+        yield f"    {place_of(one.report)}{f'  ({differing[:_LONGEST_DIFFERENCE]})' if differing else ''}"
+    if len(shown) < len(cause.places):
+        yield f"    and {len(cause.places) - len(shown)} more: --all shows them"
+
+
+def _key(report: Report) -> tuple[str, str]:
+    """What makes it the same in two states of a repository; how much waits for a variable may change."""
+    if report.about is About.WAITING:
+        return report.file, cause_of(report.what).partition(GAP)[0]
+    return report.file, _POSITION.sub("", report.what)

@@ -1,0 +1,70 @@
+"""What is said of many places alike, said once: with what differs from place to place taken out."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.core.flux.fields import Report
+
+GAP = "…"
+_LONGEST = 2_000
+_KINDS = ("Kustomization", "ImagePolicy", "ImageRepository", "ImageUpdateAutomation", "ConfigMap")
+_QUOTED = r"""(?<!\w)(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|\{"\$imagepolicy[^}]*+\})"""
+_ODD_WORD = r"(?<![^\s,;()])(?=[A-Za-z'-]*+(?:[^\sA-Za-z,;()'…:.-]|[.:][\w$]))[^\s,;()]+(?<![:.])"
+_BEHIND_KIND = rf"(?:{'|'.join(f'(?<={kind} )' for kind in _KINDS)})[\w.-]++(?<![.])"
+_NAME = rf"(?<!variable )(?:{_QUOTED}|{_ODD_WORD}|{_BEHIND_KIND})"
+_NAMES = re.compile(rf"({_NAME}(?:(?:,| and|, and) {_NAME})*+(?: more\b)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is, and what is said of this place only."""
+
+    report: Report
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One thing to mend, wherever it is; `what` has `…` for what differs."""
+
+    what: str
+    places: tuple[Place, ...]
+
+
+def group_by_cause(reports: Iterable[Report]) -> tuple[Cause, ...]:
+    """The causes of reports, those with most places first; places are in the order of their files."""
+    found: dict[str, list[tuple[Report, list[str]]]] = defaultdict(list)
+    for one in sorted(set(reports), key=lambda report: (report.file, report.line or 0, report.what)):
+        frame, names = _take_apart(one.what)
+        found[GAP.join(frame)].append((one, names))
+    return tuple(sorted(map(_cause, found.values()), key=lambda cause: (-len(cause.places), cause.what)))
+
+
+def cause_of(what: str) -> str:
+    """What of a text is not about one place: names, numbers and lists of names are taken out, but for variables.
+
+    >>> cause_of("the field names apps/web, but no ImagePolicy of that name is in the repository")
+    'the field names …, but no ImagePolicy of that name is in the repository'
+    >>> cause_of("set by 'a' and 'b' and 3 more: not edited") == cause_of("set by 'c': not edited")
+    True
+    """
+    return GAP.join(_take_apart(what)[0])
+
+
+def _take_apart(what: str) -> tuple[list[str], list[str]]:
+    """The texts around the names, and the names."""
+    parts = _NAMES.split(what[:_LONGEST])
+    return [*parts[:-1:2], parts[-1] + what[_LONGEST:]], parts[1::2]
+
+
+def _cause(same: Sequence[tuple[Report, list[str]]]) -> Cause:
+    is_alike = [len(set(names)) == 1 for names in zip(*(names for _, names in same), strict=True)]
+    frame, first = _take_apart(same[0][0].what)
+    gaps = [name if alike else GAP for name, alike in zip(first, is_alike, strict=True)]
+    what = frame[0] + "".join(gap + text for gap, text in zip(gaps, frame[1:], strict=True))
+    places = (
+        Place(one, tuple(name for name, alike in zip(names, is_alike, strict=True) if not alike)) for one, names in same
+    )
+    return Cause(what, tuple(places))
