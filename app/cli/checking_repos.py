@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from app.cli.noticing import hints, left_out, lines_of
+from app.cli.noticing import lines_of, noticed
 from app.clients.deadline import ending_within
 from app.core.errors import Invalid, NotFound
 from app.core.flux.tree import About, FluxTree, Report
@@ -119,7 +119,7 @@ class ReadRepos:
         return view
 
     def _noticed(self, view: LaneView) -> Iterator[str]:
-        return lines_of([*left_out(view), *hints(view.tree), *self._unknown_registries(view.tree)], is_all=self.is_all)
+        return lines_of([*noticed(view), *self._unknown_registries(view.tree)], is_all=self.is_all)
 
     def _unknown_registries(self, tree: FluxTree) -> Iterator[Report]:
         for policy in tree.policies:

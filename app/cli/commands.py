@@ -68,9 +68,14 @@ def check(
     something is, or with --against more than at that revision; 2: it cannot be read.
     """
     if repo_only is None:
+        if against is not None or as_json:
+            option = "--against" if against is not None else "--json"
+            raise typer.BadParameter("it goes with --repo-only", param_hint=option)
         from app.cli.check import check as run
 
         run(database=database, is_all=is_all)
+    elif database:
+        raise typer.BadParameter("there is no database with --repo-only", param_hint="--database")
     else:
         from app.cli.check_repo import check_repo
 

@@ -4,10 +4,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from app.core.flux.causes import GAP, Cause, cause_of, group_by_cause
+from app.core.flux.causes import GAP, Cause, Place, cause_of, group_by_cause
 from app.core.flux.tree import About, FluxTree, Report
 from app.core.flux.warnings import warn_of_tree
-from app.core.policies.warning_kinds import WarningKind
+from app.core.policies.warning_kinds import PolicyWarning, WarningKind
 from app.services.read_lane import LaneView
 
 _MOST_PLACES = 3
@@ -29,11 +29,13 @@ def left_out(view: LaneView) -> list[Report]:
 
 def hints(tree: FluxTree) -> list[Report]:
     """What Flux is silent about, beside what is left out."""
-    return [
-        Report(one.place, None, f"{one.message} ({one.kind})")
-        for one in warn_of_tree(tree)
-        if one.kind not in _OF_REPORTS
-    ]
+    return [_as_report(one) for one in warn_of_tree(tree) if one.kind not in _OF_REPORTS]
+
+
+def noticed(view: LaneView) -> list[Report]:
+    """All of both, warnings of markers with the names of their kinds."""
+    others = [one for one in left_out(view) if one.about not in (About.MARKER, About.POLICY_OF_MARKER)]
+    return [*others, *map(_as_report, warn_of_tree(view.tree))]
 
 
 def new_since(now: Sequence[Report], before: Iterable[Report]) -> list[Report]:
@@ -61,18 +63,27 @@ def place_of(report: Report) -> str:
     return report.file if report.line is None else f"{report.file}:{report.line}"
 
 
+def _as_report(warning: PolicyWarning) -> Report:
+    return Report(warning.place, None, f"{warning.message} ({warning.kind})")
+
+
 def _lines_of_cause(cause: Cause, *, is_all: bool) -> Iterator[str]:
     if len(cause.places) == 1:
         report = cause.places[0].report
         yield f"{place_of(report)}: {report.what}"
         return
-    yield f"{len(cause.places)} places: {cause.what}"
+    yield f"{len(cause.places)} times: {cause.what}"
     shown = cause.places if is_all else cause.places[:_MOST_PLACES]
     for one in shown:
-        differing = ", ".join(one.differing)
-        yield f"    {place_of(one.report)}{f'  ({differing[:_LONGEST_DIFFERENCE]})' if differing else ''}"
+        yield f"    {place_of(one.report)}{_differing(one)}"
     if len(shown) < len(cause.places):
         yield f"    and {len(cause.places) - len(shown)} more: --all shows them"
+
+
+def _differing(place: Place) -> str:
+    told = ", ".join(place.differing)
+    more = GAP if len(told) > _LONGEST_DIFFERENCE else ""
+    return f": {told[:_LONGEST_DIFFERENCE]}{more}" if told else ""
 
 
 def _key(report: Report) -> tuple[str, str]:

@@ -29,14 +29,14 @@ def page_of(
     yield from _stages(view, is_all=is_all)
     yield ""
     if found:
-        yield f"Left out ({len(found)}):"
+        yield f"Left out ({len(found)}), what holds back most first:"
         yield from _indented(lines_of(found, is_all=is_all))
     else:
         yield "Left out: nothing."
     hinted = hints(view.tree)
     if hinted:
         yield ""
-        yield f"Worth a look ({len(hinted)}), nothing is left out for it:"
+        yield f"Worth a look ({len(hinted)}); none of it keeps a field from being set:"
         yield from _indented(lines_of(hinted, is_all=is_all))
     yield ""
     yield _next_step(view, found)
@@ -68,10 +68,10 @@ def _clusters(view: LaneView, *, is_all: bool) -> Iterator[str]:
 def _policies(view: LaneView) -> Iterator[str]:
     tree = view.tree
     usable = {one.name for one in tree.policies if one.problem is None}
-    yield f"Policies: {len(usable)} of {len(tree.policies)} can be used"
+    yield f"Policies: {len(tree.policies)}; {_share(len(usable), len(tree.policies))} can be used"
     files = len({one.file for one in tree.fields})
-    fields = sum(one.policy in usable for one in tree.fields)
-    yield f"Fields: {fields} of {len(tree.fields)} are of such policies, in {_count(files, 'file')} together"
+    share = _share(sum(one.policy in usable for one in tree.fields), len(tree.fields))
+    yield f"Fields: {len(tree.fields)} in {_count(files, 'file')}; {share} can be set by these policies"
 
 
 def _stages(view: LaneView, *, is_all: bool) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _stages(view: LaneView, *, is_all: bool) -> Iterator[str]:
         return
     proposed = propose_stages(one.file for one in view.tree.fields)
     if proposed is None:
-        yield f"Stages: {RULES_FILE} declares none, and no folder names tell any; all fields are in one stage."
+        yield f"Stages: {RULES_FILE} declares none, and no folders are named like environments; all is one stage."
         return
     yield f"Stages: {RULES_FILE} declares none. By the folders they could be:"
     yield from _indented(_as_rules(proposed.stages, is_all=is_all))
@@ -113,6 +113,8 @@ def _next_step(view: LaneView, found: Sequence[Report]) -> str:
         )
     if not view.tree.fields:
         return "No field is set by a policy: docs/fields.md says how a marker or a declaration makes one."
+    if all(one.problem is not None for one in view.tree.policies):
+        return "No policy can be used yet: mend what is left out from the first on, and run this again."
     if found:
         return "Next: mend what is left out where you want it edited, and run this again; the rest works without it."
     return "Next: docs/get-started.md, which pushes nothing until you say so."
@@ -125,6 +127,12 @@ def _quoted(path: str) -> str:
 
 def _indented(lines: Iterator[str]) -> Iterator[str]:
     return (f"  {line}" for line in lines)
+
+
+def _share(number: int, whole: int) -> str:
+    if number == whole:
+        return "all" if whole != 1 else "it"
+    return f"{number} of them" if number else "none"
 
 
 def _count(number: int, one: str) -> str:

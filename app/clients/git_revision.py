@@ -42,7 +42,7 @@ class Revision:
         git = GitCommand(top / ".git", _TIMEOUT_S, is_offline=True)
         try:
             commit = _commit(git, folder, name)
-            inside = whole.relative_to(top).as_posix().removeprefix(".")
+            inside = "" if whole == top else whole.relative_to(top).as_posix()
             tree = git.run("rev-parse", "--verify", "--quiet", f"{commit}:{inside}", accept=(0, 1)).text
             return cls(read_tree(git, tree) if tree else {}, git, folder, name)
         except GitFailed as error:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.core.flux.fields import Report
+from app.core.flux.fields import About, Report
 
 GAP = "…"
 _LONGEST = 2_000
@@ -34,12 +34,12 @@ class Cause:
 
 
 def group_by_cause(reports: Iterable[Report]) -> tuple[Cause, ...]:
-    """The causes of reports, those with most places first; places are in the order of their files."""
+    """The causes of reports, variables first, for much waits for them, then by the number of their places."""
     found: dict[str, list[tuple[Report, list[str]]]] = defaultdict(list)
     for one in sorted(set(reports), key=lambda report: (report.file, report.line or 0, report.what)):
         frame, names = _take_apart(one.what)
         found[GAP.join(frame)].append((one, names))
-    return tuple(sorted(map(_cause, found.values()), key=lambda cause: (-len(cause.places), cause.what)))
+    return tuple(sorted(map(_cause, found.values()), key=_weight))
 
 
 def cause_of(what: str) -> str:
@@ -51,6 +51,10 @@ def cause_of(what: str) -> str:
     True
     """
     return GAP.join(_take_apart(what)[0])
+
+
+def _weight(cause: Cause) -> tuple[bool, int, str]:
+    return cause.places[0].report.about is not About.WAITING, -len(cause.places), cause.what
 
 
 def _take_apart(what: str) -> tuple[list[str], list[str]]:

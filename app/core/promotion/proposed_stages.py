@@ -1,8 +1,7 @@
-"""Stages for a repository that declares none, proposed from the names of its folders."""
+"""Stages for a repository that declares none, proposed from the names of its folders and files."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.promotion.rules import Rules, Stage
@@ -12,92 +11,73 @@ local sandbox sbox snd playground lab demo ci dev develop development int integr
 perf nonprod acc acceptance staging stage stg pre preprod preproduction prelive canary prd prod production live dr
 """
 _RANK = {name: rank for rank, name in enumerate(_ENVIRONMENTS.split())}
-_STAGE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_WILDCARD = re.compile(r"[*?]")
 _MOST_PATHS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedStages:
-    """Stages in the order in which tags may come to them, and the files that would be in none."""
+    """Stages in the order in which tags mostly come to them, and the files that are in none."""
 
     stages: tuple[Stage, ...]
     outside: tuple[str, ...]
 
 
 def propose_stages(files: Iterable[str]) -> ProposedStages | None:
-    """Stages for the files that hold fields; None where folders tell no two environments apart.
+    """Stages for the files that hold fields; None where no names tell two environments apart.
 
     >>> found = propose_stages(["apps/web/dev/app.yaml", "apps/web/prod/app.yaml", "apps/base/app.yaml"])
     >>> [(stage.name, stage.paths) for stage in found.stages], found.outside
     ([('dev', ('apps/web/dev',)), ('prod', ('apps/web/prod',))], ('apps/base/app.yaml',))
     """
+    places = {file: list(_places(file)) for file in sorted(set(files))}
+    siblings: dict[str, set[str]] = defaultdict(set)
+    for found in places.values():
+        for name, folders in found:
+            siblings["/".join(folders[:-1])].add(name)
+    known = {name for names in siblings.values() if len(names) > 1 for name in names}
+    wanted: dict[str, str] = {}
     paths: dict[str, set[str]] = defaultdict(set)
-    outside = []
-    everything = sorted(set(files))
-    for file in everything:
-        found = _environment(file)
-        if found is None:
-            outside.append(file)
-        else:
-            name, path = found
-            paths[name].add(path)
+    for file, found in places.items():
+        meant = [one for one in found if one[0] in known]
+        if meant:
+            # An app may be called like an environment: what has most others beside it is meant.
+            wanted[file], folders = max(meant, key=lambda one: len(siblings["/".join(one[1][:-1])]))
+            paths[wanted[file]].add("/".join(folders))
     if len(paths) < 2:
         return None
-    short = _stages({name: _shortened(each) for name, each in paths.items()})
-    is_clear = all(_claimed(short, file) == _claimed(_stages(paths), file) for file in everything)
-    return ProposedStages(short if is_clear else _stages(paths), tuple(outside))
+    stages = _stages({name: _shortened(its) for name, its in paths.items()})
+    if not _holds(stages, wanted):
+        stages = _stages(paths)
+    rules = Rules(stages=stages, has_declared_stages=True)
+    return ProposedStages(stages, tuple(file for file in places if rules.stage_of(file) is None))
 
 
-def _environment(file: str) -> tuple[str, str] | None:
-    """The environment that a path names, and the path up to there; a whole name says more than a part of one."""
+def _places(file: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """The environments that a path names, each with the path up to there."""
     segments = file.split("/")
-    names = [*segments[:-1], segments[-1].partition(".")[0]]
-    for rank_of in (_whole, _part):
-        for number, name in enumerate(names):
-            if rank_of(name) is not None and _STAGE.fullmatch(name.lower()):
-                path = "/".join(segments[: number + 1])
-                return None if _WILDCARD.search(path) else (name.lower(), path)
-    return None
-
-
-def _whole(name: str) -> int | None:
-    return _RANK.get(name.lower())
-
-
-def _part(name: str) -> int | None:
-    """A name's rank by its first or last part: `prod-eu`, `c2-production`."""
-    first, *others = re.split(r"[-_]", name.lower())
-    return next((_RANK[one] for one in (*others[-1:], first) if others and one in _RANK), None)
-
-
-def _rank(name: str) -> tuple[int, str]:
-    rank = _whole(name)
-    rank = _part(name) if rank is None else rank
-    return (len(_RANK) if rank is None else rank, name)
+    for number, segment in enumerate(segments, 1):
+        name = (segment.partition(".")[0] if number == len(segments) else segment).lower()
+        if name in _RANK and not any("*" in one or "?" in one for one in segments[:number]):
+            yield name, segments[:number]
 
 
 def _stages(paths: Mapping[str, Iterable[str]]) -> tuple[Stage, ...]:
-    return tuple(Stage(name, tuple(sorted(paths[name]))) for name in sorted(paths, key=_rank))
+    return tuple(Stage(name, tuple(sorted(paths[name]))) for name in sorted(paths, key=lambda one: _RANK[one]))
 
 
-def _shortened(paths: Iterable[str]) -> Sequence[str]:
-    """Many paths as patterns: one for each depth, with `*` for each folder that differs."""
-    alike: dict[tuple[int, str], list[list[str]]] = defaultdict(list)
-    for path in sorted(paths):
-        segments = path.split("/")
-        alike[len(segments), segments[-1]].append(segments)
-    return [
-        pattern
-        for same in alike.values()
-        for pattern in (
-            map("/".join, same)
-            if len(same) <= _MOST_PATHS
-            else ["/".join(names[0] if len(set(names)) == 1 else "*" for names in zip(*same, strict=True))]
-        )
-    ]
+def _shortened(paths: Iterable[str]) -> Iterator[str]:
+    """Many paths of one depth as one, with `*` for each folder that differs."""
+    by_depth: dict[int, list[list[str]]] = defaultdict(list)
+    for path in paths:
+        by_depth[path.count("/")].append(path.split("/"))
+    for alike in by_depth.values():
+        if len(alike) <= _MOST_PATHS:
+            yield from map("/".join, alike)
+        else:
+            yield "/".join(names[0] if len(set(names)) == 1 else "*" for names in zip(*alike, strict=True))
 
 
-def _claimed(stages: tuple[Stage, ...], file: str) -> list[str]:
+def _holds(stages: tuple[Stage, ...], wanted: Mapping[str, str]) -> bool:
     rules = Rules(stages=stages, has_declared_stages=True)
-    return [stage.name for stage in rules.stages_of(file)]
+    found = {file: rules.stage_of(file) for file in wanted}
+    return all(stage is not None and stage.name == wanted[file] for file, stage in found.items())
