@@ -92,7 +92,7 @@ class ReadRepos:
         is_well = all(one.about is not About.STAGE for _, view in views for one in view.reports)
         if wrong or not is_well:
             raise ConfigRepoUnclear(_together(wrong, told))
-        return " ".join(told)
+        return _together((), told)
 
     def check_cluster(self, source: Source, branches: Sequence[tuple[str, LaneView]]) -> str:
         """See that a cluster's root reaches Kustomizations, and tell what keeps Flux from applying or telling."""
@@ -131,6 +131,6 @@ class ReadRepos:
 def _together(wrong: Sequence[str], told: Sequence[str]) -> str:
     """What is wrong first, and what else there is below it."""
     if not wrong:
-        return " ".join(told)
+        return " ".join(told).replace(" \n", "\n")
     first, *others = wrong
     return first + "".join(map(below, others)) + "".join(one if one.startswith("\n") else below(one) for one in told)

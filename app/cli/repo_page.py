@@ -1,18 +1,19 @@
 """What `fluxbridge check --repo-only` tells people: one page, whatever the size of the repository."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from app.cli.noticing import hints, lines_of
 from app.core.flux.tree import Report
-from app.core.promotion.proposed_stages import ProposedStages, propose_stages
-from app.core.promotion.rules import RULES_FILE, Stage
+from app.core.promotion.first_rules.stages import FirstStages, propose_stages
+from app.core.promotion.first_rules.texts import quoted
+from app.core.promotion.rules import RULES_FILE
 from app.services.read_lane import LaneView
 
 _MOST_ROOTS = 20
 _MOST_PATHS = 6
-_MOST_OUTSIDE = 3
+_MOST_LEFT = 3
 
 
 def page_of(
@@ -22,7 +23,7 @@ def page_of(
     if against is not None:
         yield from _page_against(found, against, is_all=is_all)
         return
-    yield f"{folder}, read as it is: nothing was written, no server or setting is needed."
+    yield f"Read {folder.resolve()} as it lies there; nothing was written."
     yield ""
     yield from _clusters(view, is_all=is_all)
     yield from _policies(view)
@@ -68,42 +69,48 @@ def _clusters(view: LaneView, *, is_all: bool) -> Iterator[str]:
 def _policies(view: LaneView) -> Iterator[str]:
     tree = view.tree
     usable = {one.name for one in tree.policies if one.problem is None}
-    yield f"Policies: {len(tree.policies)}; {_share(len(usable), len(tree.policies))} can be used"
+    yield f"Policies: {len(tree.policies)}; can be used: {_share(len(usable), len(tree.policies))}"
     files = len({one.file for one in tree.fields})
     share = _share(sum(one.policy in usable for one in tree.fields), len(tree.fields))
-    yield f"Fields: {len(tree.fields)} in {_count(files, 'file')}; {share} can be set by these policies"
+    yield f"Fields: {len(tree.fields)} in {_count(files, 'file')}; of policies that can be used: {share}"
 
 
 def _stages(view: LaneView, *, is_all: bool) -> Iterator[str]:
     if view.rules.has_declared_stages:
         yield f"Stages, as {RULES_FILE} declares them:"
         held = [stage for _, stage in view.staged]
-        for one in view.rules.stages:
-            yield f"  {one.name}: {_count(held.count(one.name), 'field')} in {', '.join(one.paths)}"
+        for stage in view.rules.stages:
+            yield f"  {stage.name}: {_count(held.count(stage.name), 'field')} in {', '.join(stage.paths)}"
         return
-    proposed = propose_stages(one.file for one in view.tree.fields)
-    if proposed is None:
+    files = Counter([*(one.file for one in view.tree.fields), *(one.file for one in view.tree.refused)])
+    proposed = propose_stages(files, {file: view.tree.roots_of(file) for file in files}, view.tree.roots)
+    if not proposed.stages:
         yield f"Stages: {RULES_FILE} declares none, and no folders are named like environments; all is one stage."
         return
-    yield f"Stages: {RULES_FILE} declares none. By the folders they could be:"
-    yield from _indented(_as_rules(proposed.stages, is_all=is_all))
-    yield from _outside(proposed)
+    yield f"Stages: {RULES_FILE} declares none. By folders and clusters they could be:"
+    yield "  stages:"
+    for one in proposed.stages:
+        yield f"    {quoted(one.name)}: {{paths: [{_paths((*one.paths, *one.single_files), is_all=is_all)}"
+    yield from _left(proposed, files, is_all=is_all)
 
 
-def _as_rules(stages: Sequence[Stage], *, is_all: bool) -> Iterator[str]:
-    yield "stages:"
-    for one in stages:
-        shown = one.paths if is_all else one.paths[:_MOST_PATHS]
-        more = "" if len(shown) == len(one.paths) else f" # and {len(one.paths) - len(shown)} more: --all shows them"
-        yield f"  {one.name}: {{paths: [{', '.join(map(_quoted, shown))}]}}{more}"
+def _paths(paths: Sequence[str], *, is_all: bool) -> str:
+    """Paths as the rules have them, to the end of the line."""
+    shown = paths if is_all else paths[:_MOST_PATHS]
+    more = "" if len(shown) == len(paths) else f" # and {len(paths) - len(shown)} more: --all shows them"
+    return f"{', '.join(map(quoted, shown))}]}}{more}"
 
 
-def _outside(proposed: ProposedStages) -> Iterator[str]:
-    files = proposed.outside
-    if files:
-        more = f" and {len(files) - _MOST_OUTSIDE} more" if len(files) > _MOST_OUTSIDE else ""
-        named = f"{', '.join(files[:_MOST_OUTSIDE])}{more}"
-        yield f"  In none of them, so not edited until a stage has their paths too: {named}"
+def _left(proposed: FirstStages, fields: Mapping[str, int], *, is_all: bool) -> Iterator[str]:
+    left = proposed.left
+    if not left:
+        return
+    number = _count(sum(fields[one.file] for one in left), "field")
+    yield f"  {number} in {_count(len(left), 'file')} are in none of these, and so not edited until a stage has them:"
+    for one in left if is_all else left[:_MOST_LEFT]:
+        yield f"    {one.file}, applied in {', '.join(one.applied_in) or 'no cluster'}"
+    if len(left) > _MOST_LEFT and not is_all:
+        yield f"    and {len(left) - _MOST_LEFT} more: --all shows them"
 
 
 def _next_step(view: LaneView, found: Sequence[Report]) -> str:
@@ -120,19 +127,12 @@ def _next_step(view: LaneView, found: Sequence[Report]) -> str:
     return "Next: docs/get-started.md, which pushes nothing until you say so."
 
 
-def _quoted(path: str) -> str:
-    is_plain = all(one.isalnum() or one in "/._-" for one in path) and path[:1].isalnum() and not path.isdigit()
-    return path if is_plain else json.dumps(path)
-
-
 def _indented(lines: Iterator[str]) -> Iterator[str]:
     return (f"  {line}" for line in lines)
 
 
 def _share(number: int, whole: int) -> str:
-    if number == whole:
-        return "all" if whole != 1 else "it"
-    return f"{number} of them" if number else "none"
+    return "all" if number == whole else str(number or "none")
 
 
 def _count(number: int, one: str) -> str:

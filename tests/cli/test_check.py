@@ -129,6 +129,22 @@ def test_what_is_odd_in_a_config_repository_is_told(around: Surroundings, files:
     assert said in "\n".join(lines)
 
 
+def test_many_places_of_one_cause_are_told_once_and_with_all_each(around: Surroundings) -> None:
+    marker = 'image: x:1 # {"$imagepolicy": "flux-system:NAME"}\n'
+    files = {f"apps/staging/other-{number:02}.yaml": marker.replace("NAME", f"no{number}") for number in range(60)}
+    around.config.commit("main", files)
+    code, lines = around.check()
+    told = lines[lines.index(f"ok    config_repos.fleet ({around.config.path}): main: 1 policies, 2 fields") + 1 :]
+    assert code == 0
+    assert told[0] == (
+        "      60 times: the field names …, but no ImagePolicy of that name is in the repository (unknown_policy)"
+    )
+    assert told[1] == "          apps/staging/other-00.yaml:1: flux-system/no0"
+    assert told[4] == "          and 57 more: --all shows them"
+    everything = around.console.run("check", "--all").out
+    assert "          apps/staging/other-59.yaml:1: flux-system/no59\n" in everything
+
+
 def test_a_database_that_another_process_holds_is_told(around: Surroundings) -> None:
     lock = around.folder / "data" / "fluxbridge.sqlite3.lock"
     lock.parent.mkdir()

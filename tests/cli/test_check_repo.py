@@ -35,8 +35,8 @@ def test_without_any_settings_it_tells_clusters_policies_fields_and_stages(
     for line in (
         "Clusters: 2",
         "  clusters/staging     3 Kustomizations",
-        "Policies: 1; it can be used",
-        "Fields: 2 in 2 files; all can be set by these policies",
+        "Policies: 1; can be used: all",
+        "Fields: 2 in 2 files; of policies that can be used: all",
         "    staging: {paths: [apps/staging]}",
         "Left out: nothing.",
     ):

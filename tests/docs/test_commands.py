@@ -17,6 +17,7 @@ PAGES += sorted((ROOT / "deploy").rglob("*.md"))
 BLOCK = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```", re.DOTALL | re.MULTILINE)
 LANGUAGES = {"console", "sh", "yaml", "json", "groovy", "mermaid", "diff", "text"}
 TYPED = {
+    "docs/check.md": "tests/docs/test_sessions.py",
     "docs/edit.md": "tests/docs/test_sessions.py",
     "docs/flux.md": "tests/test_flux_side.py",
     "docs/from-image-automation.md": "tests/test_flux_side.py",

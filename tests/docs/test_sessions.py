@@ -1,9 +1,11 @@
 """Sessions of pages: the commands print what the page shows."""
 
+import json
 import re
 import textwrap
 from pathlib import Path
 
+from tests.docs.check_example import lay_out
 from tests.docs.pages import block, blocks, fits, page, session
 from tests.docs.shell import Shell
 from tests.end_to_end.bridge import ENVIRONMENT, fleet, running_bridge
@@ -40,6 +42,17 @@ def test_edit_prints_what_its_page_shows(tmp_path: Path) -> None:
     # Its exit code is 1, for one of the two is not there.
     printed = Shell(tmp_path).type(f"{command} || test $? = 1")
     assert printed == shown
+
+
+def test_check_prints_what_its_page_shows(tmp_path: Path) -> None:
+    lay_out(tmp_path / "fleet")
+    [(command, shown)] = session(block(page("check.md"), "console", "--repo-only"))
+    assert fits(shown, Shell(tmp_path).type(f"{command} || test $? = 1"))
+    told = json.loads(Shell(tmp_path).type(f"{command} --json || test $? = 1"))
+    example = json.loads(block(page("check.md"), "json", "left_out"))
+    assert example.keys() == told.keys()
+    assert example["roots"] == told["roots"]
+    assert all(one in told[key] for key in ("policies", "fields", "left_out") for one in example[key])
 
 
 def test_policy_evaluate_prints_what_its_page_shows(tmp_path: Path) -> None:

@@ -76,6 +76,10 @@ class FluxTree:
             and self._estate.policies.roots.may_share(automation.file, policy.file)
         )
 
+    def roots_of(self, file: str) -> frozenset[str]:
+        """The roots that bring a file into their cluster."""
+        return self._estate.policies.roots.reaching(file)
+
     def builds(self) -> Reached:
         """The folders that Kustomizations build, by the files which they reach: for a look at many files."""
         return Reached(self._estate.builds.items())
