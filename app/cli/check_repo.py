@@ -10,6 +10,7 @@ from app.cli.noticing import left_out, new_since
 from app.cli.repo_page import page_of
 from app.cli.terminal import say
 from app.clients.git_revision import Revision
+from app.clients.working_folder import read_file
 from app.clients.working_tree import WorkingTree
 from app.core.errors import Invalid
 from app.core.flux.tree import FluxTree, Report
@@ -29,6 +30,7 @@ def check_repo(folder: Path, *, against: str | None, as_json: bool, is_all: bool
     """Tell what is in a folder and what is left out; with `against` only what is left out there and not yet then."""
     scans = Scans()
     working = WorkingTree.read(folder)
+    read_file(folder / RULES_FILE)  # rules that are there and no file are not to be taken for none
     view = view_of(working, scans, working.entries)
     if view.rules_problem is not None:
         raise FolderRulesUnusable(folder, view.rules_problem.removeprefix(f"{RULES_FILE}: "))

@@ -54,7 +54,7 @@ def _page_against(found: Sequence[Report], against: str, *, is_all: bool) -> Ite
 def _clusters(view: LaneView, *, is_all: bool) -> Iterator[str]:
     tree = view.tree
     if tree.roots == ("",):
-        yield "Clusters: no folder is told as one; the whole repository is taken for one cluster."
+        yield "Clusters: no Kustomization tells where one begins; the whole repository counts as one."
         yield f"  If that is wrong, name their folders in {RULES_FILE}: roots: [clusters/staging, clusters/prod]"
         return
     yield f"Clusters: {len(tree.roots)}"

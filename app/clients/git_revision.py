@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from app.clients.git_command import GitCommand, GitFailed, is_sha
+from app.clients.git_command import GitCommand, GitMissing, is_sha
 from app.clients.git_trees import read_objects, read_tree
-from app.core.errors import Invalid
+from app.core.errors import Invalid, Unavailable
 from app.core.ports import TreeEntry
 
 _TIMEOUT_S = 120
 # No colon: `REV:path` and `:/text` name no revision.
 _REVISION = re.compile(r"(?!-)[A-Za-z0-9_+#@=%,./~^{}-]{1,250}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class RevisionUnreadable(Invalid):
@@ -45,16 +46,16 @@ class Revision:
             inside = "" if whole == top else whole.relative_to(top).as_posix()
             tree = git.run("rev-parse", "--verify", "--quiet", f"{commit}:{inside}", accept=(0, 1)).text
             return cls(read_tree(git, tree) if tree else {}, git, folder, name)
-        except GitFailed as error:
-            raise RevisionUnreadable(folder, name, f"git says: {error.words}") from error
+        except (GitMissing, Unavailable) as error:
+            raise RevisionUnreadable(folder, name, str(error)) from error
 
     def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """Contents by id. Raises RevisionUnreadable."""
         wanted = set(ids)
         try:
             found = read_objects(self._git, wanted)
-        except GitFailed as error:
-            raise RevisionUnreadable(self._folder, self._name, f"git says: {error.words}") from error
+        except (GitMissing, Unavailable) as error:
+            raise RevisionUnreadable(self._folder, self._name, str(error)) from error
         if found.keys() != wanted:
             raise RevisionUnreadable(self._folder, self._name, "the clone lacks files of it: clone without --filter")
         return {one: content for one, (_, content) in found.items()}
@@ -65,6 +66,8 @@ def _commit(git: GitCommand, folder: Path, name: str) -> str:
         raise RevisionUnreadable(folder, name, "that is no revision: name a branch, a tag or a commit")
     # Named on standard input a revision is never an option.
     answer = git.run("cat-file", "--batch-check=%(objectname)", stdin=f"{name}^{{commit}}\n".encode()).text
+    if _SHA256.fullmatch(answer):
+        raise RevisionUnreadable(folder, name, "a repository with SHA-256 ids cannot be read yet")
     if not is_sha(answer):
         hint = "name a branch, a tag or a commit that this clone has (`git fetch` it, or fetch more of its history)"
         raise RevisionUnreadable(folder, name, f"the repository has no such revision; {hint}")

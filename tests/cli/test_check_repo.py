@@ -1,5 +1,6 @@
 """`fluxbridge check --repo-only` tells what Fluxbridge would do in a folder, by itself."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,19 @@ def test_rules_that_are_broken_cannot_be_read(repo: Path, console: Console) -> N
     write(repo, {".fluxbridge.yaml": "stages: {staging: {path: apps}}\n"})
     said = console.refused(2, "check", "--repo-only", str(repo))
     assert f"{repo}/.fluxbridge.yaml cannot be used: " in said
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_rules_that_are_no_file_cannot_be_read(kind: str, repo: Path, console: Console) -> None:
+    rules = repo / ".fluxbridge.yaml"
+    rules.unlink()
+    if kind == "link":
+        rules.symlink_to("rules.yaml")
+    elif kind == "folder":
+        rules.mkdir()
+    else:
+        os.mkfifo(rules)
+    assert "put a regular file there, or nothing" in console.refused(2, "check", "--repo-only", str(repo))
 
 
 def test_a_revision_that_there_is_not_cannot_be_compared_with(repo: Path, console: Console) -> None:

@@ -70,6 +70,14 @@ def test_a_folder_without_git_has_no_revisions(tmp_path: Path) -> None:
         Revision.read(tmp_path, "HEAD")
 
 
+def test_a_repository_with_longer_ids_is_told_as_one(tmp_path: Path) -> None:
+    run_git(tmp_path, "init", "--quiet", "--object-format=sha256")
+    write(tmp_path, FILES)
+    commit_all(tmp_path)
+    with pytest.raises(RevisionUnreadable, match="SHA-256"):
+        Revision.read(tmp_path, "HEAD")
+
+
 def test_a_repository_that_is_none_is_told_in_words_of_git(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     with pytest.raises(RevisionUnreadable, match="not a git repository"):
