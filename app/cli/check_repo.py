@@ -38,6 +38,7 @@ def check_repo(folder: Path, *, against: str | None, as_json: bool, is_all: bool
     if against is not None:
         revision = Revision.read(folder, against)
         found = new_since(found, left_out(view_of(revision, scans, revision.entries)))
+    found = sorted(found, key=lambda one: (one.file, one.line or 0, one.what))
     if as_json:
         typer.echo(json.dumps(_as_json(view.tree, found), indent=2))
     else:

@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from app.core.flux.causes import GAP, Cause, Place, cause_of, group_by_cause
+from app.core.flux.causes import GAP, Cause, Place, beginning_of, group_by_cause
 from app.core.flux.tree import About, FluxTree, Report
 from app.core.flux.warnings import warn_of_tree
 from app.core.policies.warning_kinds import PolicyWarning, WarningKind
@@ -13,6 +13,7 @@ from app.services.read_lane import LaneView
 _MOST_PLACES = 3
 _MOST_CAUSES = 20
 _LONGEST_DIFFERENCE = 120
+_LONGEST_TEXT, _TEXT_BEFORE = 400, 220
 _POSITION = re.compile(r"\b(?:line|column) \d+")
 _OF_REPORTS = {WarningKind.NEAR_MISS_MARKER, WarningKind.UNKNOWN_POLICY}
 
@@ -24,7 +25,8 @@ def left_out(view: LaneView) -> list[Report]:
         for one in view.tree.policies
         if one.problem is not None
     )
-    return [*(one for one in view.reports if one.about is not About.OVERRIDDEN), *unusable]
+    reports = (one for one in view.reports if one.about is not About.OVERRIDDEN)
+    return list(dict.fromkeys([*reports, *unusable]))
 
 
 def hints(tree: FluxTree) -> list[Report]:
@@ -70,14 +72,19 @@ def _as_report(warning: PolicyWarning) -> Report:
 def _lines_of_cause(cause: Cause, *, is_all: bool) -> Iterator[str]:
     if len(cause.places) == 1:
         report = cause.places[0].report
-        yield f"{place_of(report)}: {report.what}"
+        yield f"{place_of(report)}: {report.what if is_all else _shortened(report.what)}"
         return
-    yield f"{len(cause.places)} times: {cause.what}"
+    yield f"{len(cause.places)} times: {cause.what if is_all else _shortened(cause.what)}"
     shown = cause.places if is_all else cause.places[:_MOST_PLACES]
     for one in shown:
         yield f"    {place_of(one.report)}{_differing(one)}"
     if len(shown) < len(cause.places):
         yield f"    and {len(cause.places) - len(shown)} more: --all shows them"
+
+
+def _shortened(what: str) -> str:
+    """A long text without its middle, where names are listed: what to do stands at its end."""
+    return what if len(what) <= _LONGEST_TEXT else f"{what[:_TEXT_BEFORE]} {GAP} {what[_TEXT_BEFORE - _LONGEST_TEXT :]}"
 
 
 def _differing(place: Place) -> str:
@@ -87,7 +94,6 @@ def _differing(place: Place) -> str:
 
 
 def _key(report: Report) -> tuple[str, str]:
-    """What makes it the same in two states of a repository; how much waits for a variable may change."""
-    if report.about is About.WAITING:
-        return report.file, cause_of(report.what).partition(GAP)[0]
-    return report.file, _POSITION.sub("", report.what)
+    """What makes it the same in two states of a repository: what else it names may be more or less by then."""
+    names = 0 if report.about is About.WAITING else 1
+    return report.file, beginning_of(_POSITION.sub("", report.what), names=names)

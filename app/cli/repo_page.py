@@ -69,10 +69,12 @@ def _clusters(view: LaneView, *, is_all: bool) -> Iterator[str]:
 def _policies(view: LaneView) -> Iterator[str]:
     tree = view.tree
     usable = {one.name for one in tree.policies if one.problem is None}
-    yield f"Policies: {len(tree.policies)}; can be used: {_share(len(usable), len(tree.policies))}"
-    files = len({one.file for one in tree.fields})
+    share = f"; can be used: {_share(len(usable), len(tree.policies))}" if tree.policies else ""
+    yield f"Policies: {len(tree.policies)}{share}"
+    files = _count(len({one.file for one in tree.fields}), "file")
     share = _share(sum(one.policy in usable for one in tree.fields), len(tree.fields))
-    yield f"Fields: {len(tree.fields)} in {_count(files, 'file')}; of policies that can be used: {share}"
+    told = f" in {files}; of policies that can be used: {share}" if tree.fields else ""
+    yield f"Fields: {len(tree.fields)}{told}"
 
 
 def _stages(view: LaneView, *, is_all: bool) -> Iterator[str]:
@@ -115,9 +117,7 @@ def _left(proposed: FirstStages, fields: Mapping[str, int], *, is_all: bool) -> 
 
 def _next_step(view: LaneView, found: Sequence[Report]) -> str:
     if not view.tree.policies:
-        return (
-            "No ImagePolicy is here: docs/policies.md has one to begin with, or declare policies in .fluxbridge.yaml."
-        )
+        return "No ImagePolicy is here: name the folder of a config repository with some, or begin by docs/policies.md."
     if not view.tree.fields:
         return "No field is set by a policy: docs/fields.md says how a marker or a declaration makes one."
     if all(one.problem is not None for one in view.tree.policies):

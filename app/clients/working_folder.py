@@ -54,13 +54,13 @@ class WorkingFolder:
 
         Raises NotAFolder.
         """
-        for path, entry in self.entries(report):
+        for path, entry in self.walk(report):
             if entry.is_symlink():
                 self._report_link(path, entry, report)
             elif self.is_wanted(path):
                 yield from read_entry(path, entry, report)
 
-    def entries(self, report: Callable[[str, str], None]) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    def walk(self, report: Callable[[str, str], None]) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
         """All that is no folder, by its path; links too. Raises NotAFolder."""
         if not self.path.is_dir():
             raise NotAFolder(self.path, "it is no folder" if self.path.exists() else "it is not there")
@@ -68,7 +68,7 @@ class WorkingFolder:
         while waiting:
             folder = waiting.pop()
             below: list[str] = []
-            for path, entry in self._listed(folder, report):
+            for path, entry in self._entries(folder, report):
                 if not entry.is_symlink() and entry.is_dir(follow_symlinks=False):
                     below += [path] if entry.name != ".git" else []
                 else:
@@ -119,7 +119,7 @@ class WorkingFolder:
         except CannotRead:
             return None
 
-    def _listed(self, folder: str, report: Callable[[str, str], None]) -> list[tuple[str, "os.DirEntry[str]"]]:
+    def _entries(self, folder: str, report: Callable[[str, str], None]) -> list[tuple[str, "os.DirEntry[str]"]]:
         try:
             with os.scandir(self.path / folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)

@@ -34,7 +34,7 @@ class WorkingTree:
         def report(path: str, why: str) -> None:
             unread.append((path, why))
 
-        for path, entry in WorkingFolder(folder, is_manifest).entries(report):
+        for path, entry in WorkingFolder(folder, is_manifest).walk(report):
             if entry.is_symlink():
                 target = bytes(Path(entry.path).readlink())
                 entries[path] = TreeEntry("120000", blob := _id(target))

@@ -137,11 +137,43 @@ def test_against_a_revision_less_that_waits_for_a_variable_is_not_new(repo: Path
     assert check(console, repo, "--against", "HEAD").code == 0
 
 
+def test_against_a_revision_less_of_a_policy_that_is_written_often_is_not_new(repo: Path, console: Console) -> None:
+    once = fleet()["images/app.yaml"]
+    write(repo, {f"images/again-{number}.yaml": once for number in range(3)})
+    commit_all(repo)
+    assert "is written more than once" in check(console, repo).out
+    (repo / "images" / "again-2.yaml").unlink()
+    assert check(console, repo, "--against", "HEAD").code == 0
+
+
+def test_against_a_revision_another_policy_that_is_unknown_is_new(repo: Path, console: Console) -> None:
+    write(repo, {"apps/staging/old.yaml": BROKEN})
+    commit_all(repo)
+    write(repo, {"apps/staging/old.yaml": BROKEN.replace("gone", "lost")})
+    assert "flux-system/lost" in check(console, repo, "--against", "HEAD").out
+
+
 def test_rules_that_were_broken_then_are_compared_without(repo: Path, console: Console) -> None:
     write(repo, {".fluxbridge.yaml": "stages: 1\n"})
     commit_all(repo)
     write(repo, {".fluxbridge.yaml": RULES})
     assert check(console, repo, "--against", "HEAD").code == 0
+
+
+def test_a_long_list_of_names_is_cut_in_its_middle(repo: Path, console: Console) -> None:
+    once = fleet()["images/app.yaml"]
+    write(repo, {f"images/again-{number:03}.yaml": once for number in range(50)})
+    [line] = [line for line in check(console, repo).out.splitlines() if "is written more than once" in line]
+    assert line.endswith("; remove all but one")
+    assert len(line) < 450
+    assert "images/again-024.yaml" not in line
+    assert "images/again-024.yaml" in check(console, repo, "--all").out
+
+
+def test_a_folder_without_anything_says_what_to_give(tmp_path: Path, console: Console) -> None:
+    ended = check(console, tmp_path)
+    assert ended.code == 0
+    assert ended.out.splitlines()[-1].startswith("No ImagePolicy is here: name the folder of a config repository")
 
 
 def test_a_folder_that_is_not_there_cannot_be_read(tmp_path: Path, console: Console) -> None:

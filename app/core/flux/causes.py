@@ -42,15 +42,13 @@ def group_by_cause(reports: Iterable[Report]) -> tuple[Cause, ...]:
     return tuple(sorted(map(_cause, found.values()), key=_weight))
 
 
-def cause_of(what: str) -> str:
-    """What of a text is not about one place: names, numbers and lists of names are taken out, but for variables.
+def beginning_of(what: str, *, names: int) -> str:
+    """A text up to the name after so many: what it is about, without all that may be listed behind.
 
-    >>> cause_of("the field names apps/web, but no ImagePolicy of that name is in the repository")
-    'the field names …, but no ImagePolicy of that name is in the repository'
-    >>> cause_of("set by 'a' and 'b' and 3 more: not edited") == cause_of("set by 'c': not edited")
-    True
+    >>> beginning_of("two policies are named apps/web for this file: a.yaml and b.yaml", names=1)
+    'two policies are named apps/web for this file: '
     """
-    return GAP.join(_take_apart(what)[0])
+    return "".join(_NAMES.split(what[:_LONGEST])[: 2 * names + 1])
 
 
 def _weight(cause: Cause) -> tuple[bool, int, str]:
