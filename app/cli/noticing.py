@@ -25,19 +25,21 @@ def left_out(view: LaneView) -> list[Report]:
         for one in view.tree.policies
         if one.problem is not None
     )
-    reports = (one for one in view.reports if one.about is not About.OVERRIDDEN)
+    reports = (one for one in view.reports if one.about not in (About.OVERRIDDEN, About.BUILD))
     return list(dict.fromkeys([*reports, *unusable]))
 
 
 def hints(tree: FluxTree) -> list[Report]:
     """What Flux is silent about, beside what is left out."""
-    return [_as_report(one) for one in warn_of_tree(tree) if one.kind not in _OF_REPORTS]
+    refused = [one for one in tree.reports if one.about is About.BUILD]
+    return [*refused, *(_as_report(one) for one in warn_of_tree(tree) if one.kind not in _OF_REPORTS)]
 
 
 def noticed(view: LaneView) -> list[Report]:
     """All of both, warnings of markers with the names of their kinds."""
     others = [one for one in left_out(view) if one.about not in (About.MARKER, About.POLICY_OF_MARKER)]
-    return [*others, *map(_as_report, warn_of_tree(view.tree))]
+    refused = [one for one in view.tree.reports if one.about is About.BUILD]
+    return [*others, *refused, *map(_as_report, warn_of_tree(view.tree))]
 
 
 def new_since(now: Sequence[Report], before: Iterable[Report]) -> list[Report]:

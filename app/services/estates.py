@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from posixpath import dirname
 
 from app.core.flux.estate import Estate, read_estate
 from app.core.flux.written import FluxPart, ScannedFile
@@ -20,7 +20,7 @@ class _Known:
 
     repository: Blobs
     parts: Mapping[str, FluxPart]
-    folders: frozenset[str]
+    paths: AbstractSet[str]
     rules: Rules
     read: Mapping[str, str | None]
     estate: Estate
@@ -42,9 +42,8 @@ class Estates:
     ) -> Estate:
         """The clusters of one head and the policies in them."""
         parts = {path: scanned.flux for path, scanned in files.items() if scanned.flux != _NOTHING}
-        folders = frozenset(map(dirname, files))
         for one in self._known:
-            is_same = one.repository is repository and one.folders == folders and one.parts == parts
+            is_same = one.repository is repository and one.paths == entries.keys() and one.parts == parts
             if is_same and _asks_alike(one.rules, rules) and _are_there(one.read, entries):
                 return one.estate
         blobs: dict[str, str | None] = {}
@@ -57,8 +56,15 @@ class Estates:
             blobs[path] = entry.blob
             return repository.blobs([entry.blob])[entry.blob]
 
-        estate = read_estate(files, roots=rules.roots, variables=rules.variables, declared=rules.policies, read=read)
-        known = _Known(repository, parts, folders, rules, blobs, estate)
+        estate = read_estate(
+            files,
+            roots=rules.roots,
+            variables=rules.variables,
+            declared=rules.policies,
+            paths=entries.keys(),
+            read=read,
+        )
+        known = _Known(repository, parts, entries.keys(), rules, blobs, estate)
         with self._lock:
             self._known = [known, *(one for one in self._known if one.repository is not repository)][:_MOST_KEPT]
         return estate

@@ -1,6 +1,6 @@
 """A config repository's clusters: all that its files say about Flux, put together, whatever its fields are."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -39,20 +39,22 @@ class Estate:
     builder: Builder = field(repr=False, compare=False)
 
 
-def read_estate(
+def read_estate(  # noqa: PLR0913 (all named)
     files: Mapping[str, ScannedFile],
     *,
     roots: Sequence[str] = (),
     variables: Mapping[str, Mapping[str, str]] | None = None,
     declared: Sequence[Policy] = (),
+    paths: Collection[str] = (),
     read: ReadFile = read_nothing,
 ) -> Estate:
     """Follow everything from the roots on: those given, else those that Kustomizations tell, else all that is there.
 
-    `variables` are those that only clusters know, by root. `read` reads a file of the tree that is no manifest.
+    `variables` are those that only clusters know, by root. `paths` are all of the tree, of which `files` may lack those
+    that say nothing; `read` reads one that is no manifest.
     """
     objects = {path: scanned.flux.objects for path, scanned in files.items() if scanned.flux.objects}
-    builder = Builder(_sources(files, objects, read))
+    builder = Builder(_sources(files, objects, paths, read))
     written = [KubeObject.of(value, path) for path in sorted(objects) for value in objects[path]]
     entries = find_entries(builder, (one for one in written if one.kind == "Kustomization"), files, Origins(written))
     chosen = tuple(dict.fromkeys(map(folder_of, roots))) or derive_roots(builder, entries)
@@ -79,17 +81,22 @@ def read_estate(
 
 
 def _sources(
-    files: Mapping[str, ScannedFile], objects: Mapping[str, Sequence[dict[str, Value]]], read: ReadFile
+    files: Mapping[str, ScannedFile],
+    objects: Mapping[str, Sequence[dict[str, Value]]],
+    paths: Collection[str],
+    read: ReadFile,
 ) -> Sources:
+    silent: dict[str, Sequence[Value]] = {path: () for path in paths if path not in files}
+    read_well = {
+        path: (*one.flux.objects, *one.flux.operations)
+        for path, one in files.items()
+        if one.flux.objects or not one.problems
+    }
     return Sources(
         objects=objects,
-        documents={
-            path: (*one.flux.objects, *one.flux.operations)
-            for path, one in files.items()
-            if one.flux.objects or not one.problems
-        },
+        documents={**silent, **read_well},
         kustomizations={path: one.flux.kustomize.content for path, one in files.items() if one.flux.kustomize},
-        paths=tuple(files),
+        paths=(*silent, *files),
         kinds=FOLLOWED,
         read=read,
     )

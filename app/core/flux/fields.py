@@ -35,7 +35,7 @@ class Refused:
 class About(StrEnum):
     """What a report is about: a marker that is none, one whose policy is not clear, an overridden field, or other.
 
-    WAITING is a variable that is not known, for which others wait.
+    WAITING is a variable that is not known, for which others wait; BUILD what Flux reads otherwise than we, or not.
 
     What is wrong with the paths of stages is an error, for a file may be in another stage than was meant.
     """
@@ -45,6 +45,7 @@ class About(StrEnum):
     OVERRIDDEN = "overridden"
     STAGE = "stage"
     WAITING = "waiting"
+    BUILD = "build"
     OBJECT = "object"
 
 

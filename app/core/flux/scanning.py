@@ -84,7 +84,12 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
         operations=tuple(one for one in documents if is_operations(one)),
         kustomize=read_kustomize_file(plain[0]) if is_kustomize and plain else None,
     )
-    return ScannedFile(markers=markers, flux=part, problems=(*_problems(objects), *_problems_of(text, documents)))
+    return ScannedFile(
+        markers=markers,
+        flux=part,
+        problems=tuple(_problems(objects)),
+        noticed=tuple(_noticed(text, documents)),
+    )
 
 
 def _objects(document: Value) -> Iterator[Value]:
@@ -128,7 +133,7 @@ def _may_be_variable(value: Value) -> bool:
     return isinstance(value, str) and len(value) <= _LONGEST_VARIABLE
 
 
-def _problems_of(text: Text, documents: Sequence[Value]) -> Iterator[Problem]:
+def _noticed(text: Text, documents: Sequence[Value]) -> Iterator[Problem]:
     # Source: kyaml's ByteReader splits a file by the bytes of "\n---", and reads one document of each piece.
     count = sum(isinstance(one, dict) for one in documents)
     if text.encoding != UTF_8 and count > 1:

@@ -237,6 +237,10 @@ def _problems(files: Mapping[str, ScannedFile], estate: Estate) -> Iterator[Repo
         if scanned.problems and roots.exact.holding(path):
             for problem in scanned.problems:
                 yield Report(path, problem.line, problem.what)
+        for noticed in scanned.noticed if roots.exact.holding(path) else ():
+            yield Report(path, noticed.line, noticed.what, About.BUILD)
     for cluster in estate.clusters:
         for path, what in cluster.problems:
             yield Report(path, None, what)
+        for path, what in dict.fromkeys(one for build in cluster.builds() for one in build.refused):
+            yield Report(path, None, what, About.BUILD)

@@ -103,8 +103,12 @@ class FluxPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScannedFile:
-    """All that is known from one file's content alone. The same path and content always give an equal one."""
+    """All that is known from one file's content alone. The same path and content always give an equal one.
+
+    `problems` are of what is not used, `noticed` is what Flux reads otherwise.
+    """
 
     markers: MarkerScan = field(default_factory=MarkerScan)
     flux: FluxPart = field(default_factory=FluxPart)
     problems: tuple[Problem, ...] = ()
+    noticed: tuple[Problem, ...] = ()

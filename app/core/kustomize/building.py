@@ -192,12 +192,18 @@ class Builder:
                 return
             making.take(self.build(dirname(top)))
         else:
-            making.files.add(target)
+            self._take_file(path, name, target, making)
+
+    def _take_file(self, path: str, name: str, target: str, making: Making) -> None:
+        making.files.add(target)
+        if target in self._known:
             making.objects += self._objects_in(target)
             making.is_whole &= target in self._sources.documents
-            if target not in self._known:
-                what = "has no kustomization.yaml" if self._below(target) else "is not there, or is no manifest"
-                making.lack(path, f"{name[:200]!r} {what}: it is not read")
+        elif self._below(target):
+            making.take(self.build(target))
+            making.refused.append((path, f"kustomize builds nothing here: {name[:200]!r} has no kustomization.yaml"))
+        else:
+            making.lack(path, f"{name[:200]!r} is not there: kustomize builds nothing here")
 
     def _take_component(self, path: str, name: str, making: Making) -> None:
         target = normpath(join(dirname(path), name))

@@ -20,14 +20,16 @@ class Build:
     """What a folder brings into a cluster.
 
     `files` are those that it names or reads, `folders` those whose manifests all count, but not those below them;
-    `problems` are files with what is wrong there. With `is_whole` nothing is left out but kinds that are not followed.
-    `not_followed` is what also changes how folders are built that bring this one in.
+    `problems` are files with what is wrong there, `refused` what kustomize refuses and is read all the same. With
+    `is_whole` nothing is left out but kinds that are not followed. `not_followed` is what also changes how folders are
+    built that bring this one in.
     """
 
     objects: tuple[KubeObject, ...] = ()
     files: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
     problems: tuple[tuple[str, str], ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
     is_whole: bool = True
     not_followed: str = ""
 
@@ -44,6 +46,7 @@ class Making:
     files: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
     problems: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
     is_whole: bool = True
     not_followed: str = ""
 
@@ -53,6 +56,7 @@ class Making:
         self.files |= build.files
         self.folders |= build.folders
         self.problems += build.problems
+        self.refused += build.refused
         self.is_whole &= build.is_whole
         self.not_followed = self.not_followed or build.not_followed
 
@@ -65,7 +69,8 @@ class Making:
         """What it has become."""
         problems = tuple(dict.fromkeys(self.problems))
         files, folders = frozenset(self.files), frozenset(self.folders)
-        return Build(tuple(self.objects), files, folders, problems, self.is_whole, self.not_followed)
+        refused = tuple(dict.fromkeys(self.refused))
+        return Build(tuple(self.objects), files, folders, problems, refused, self.is_whole, self.not_followed)
 
     def keep_first(self, path: str) -> None:
         """Of objects that are called alike keep the first: kustomize builds nothing where there are several."""
