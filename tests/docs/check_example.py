@@ -19,3 +19,4 @@ def lay_out(folder: Path) -> None:
     for app in ("api", "cron", "mail", "shop"):
         (folder / "clusters" / "staging" / f"{app}.yaml").write_text(_UNKNOWN.format(app=app))
     (folder / "clusters" / "staging" / "web.yaml").write_text(_WAITING)
+    (folder / "clusters" / "prod" / "flux-system" / "kustomization.yaml").write_text("resources: [gotk-sync.yaml]\n")
