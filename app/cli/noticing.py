@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from app.core.flux.causes import GAP, Cause, Place, beginning_of, group_by_cause
+from app.core.flux.naming import WAITS
 from app.core.flux.tree import About, FluxTree, Report
 from app.core.flux.warnings import warn_of_tree
 from app.core.policies.warning_kinds import PolicyWarning, WarningKind
@@ -19,11 +20,14 @@ _OF_REPORTS = {WarningKind.NEAR_MISS_MARKER, WarningKind.UNKNOWN_POLICY}
 
 
 def left_out(view: LaneView) -> list[Report]:
-    """What is not used or not edited, with the reason: in policies, fields, and files that a cluster gets."""
+    """What is not used or not edited, with the reason: in policies, fields, and files that a cluster gets.
+
+    What waits for a variable is told with that.
+    """
     unusable = (
         Report(one.file, None, f"ImagePolicy {one.name.namespace}/{one.name.name}: {one.problem}")
         for one in view.tree.policies
-        if one.problem is not None
+        if one.problem is not None and WAITS not in one.problem
     )
     reports = (one for one in view.reports if one.about not in (About.OVERRIDDEN, About.BUILD))
     return list(dict.fromkeys([*reports, *unusable]))

@@ -15,7 +15,7 @@ from app.core.flux.written import WrittenPolicy, WrittenRepository
 from app.core.images import ImageName, InvalidImage
 from app.core.kustomize.objects import KubeObject
 
-_WAITS = "it waits for the variable"
+WAITS = "it waits for the variable"
 NO_NAMESPACE = (
     "it has no namespace: neither metadata.namespace nor a kustomization.yaml nor a targetNamespace names one; add "
     "metadata.namespace"
@@ -56,10 +56,10 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An object that waits for a variable whose value is not known in some roots."""
+    """An object that waits for a variable whose value is not known in a root; None: no root brings it in."""
 
     variable: str
-    root: str
+    root: str | None
     what: str
 
 
@@ -122,7 +122,7 @@ class PolicyFinder:
         by_place: dict[tuple[str, str, str], dict[Policy, set[str]]] = defaultdict(lambda: defaultdict(set))
         for root, one in self._all("ImagePolicy"):
             policy = self._met(root, one)
-            if root is None and policy.problem is not None and _WAITS not in policy.problem:
+            if root is None and policy.problem is not None and WAITS not in policy.problem:
                 continue  # it is in no cluster, and none could use it
             place = (policy.file, policy.name.namespace, policy.name.name)
             roots = by_place[place][replace(policy, name=PolicyName("", *place[1:]))]
@@ -169,8 +169,8 @@ class PolicyFinder:
     def _problem(self, root: str | None, applied: Applied, problem: str | None) -> str | None:
         """Why an object cannot be used: a variable of it that is not known, or else what is not followed."""
         named = {variable for variable in applied.missing if variable in (problem or "")}
-        for variable in sorted(named) if root is not None else ():
-            self._waiting[Waiting(variable, root or "", f"{applied.one.kind} {applied.one.name}")] = None
+        for variable in sorted(named):
+            self._waiting[Waiting(variable, root, f"{applied.one.kind} {applied.one.name}")] = None
         return waits_for(named) if named else problem or applied.one.doubt
 
     def _met(self, root: str | None, applied: Applied) -> Policy:
@@ -222,7 +222,7 @@ class PolicyFinder:
 def waits_for(missing: Iterable[str]) -> str:
     """That something waits for variables."""
     names = ", ".join(sorted(missing))
-    return f"{_WAITS} {names}, which only the cluster knows: give it under `roots` in .fluxbridge.yaml"
+    return f"{WAITS} {names}, which only the cluster knows: give it under `roots` in .fluxbridge.yaml"
 
 
 def _nearest(file: str, named: Sequence[_Rooted]) -> list[Policy]:

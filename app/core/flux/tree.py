@@ -23,6 +23,7 @@ from app.core.manifests.markers import MarkedField, RefusedMarker
 __all__ = ["About", "Field", "FluxTree", "Refused", "Report", "assemble"]
 
 _MOST_NAMED = 3
+_MOST_WAITING = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,14 +211,16 @@ def _waiting(waiting: Sequence[Waiting]) -> Iterator[Report]:
     for one in waiting:
         by_variable[one.variable].append(one)
     for variable, found in sorted(by_variable.items()):
-        roots = sorted({one.root or "the repository" for one in found})
+        roots = sorted({one.root for one in found if one.root is not None})
         whats = list(dict.fromkeys(one.what for one in found))
-        more = f" and {len(whats) - _MOST_NAMED} more" if len(whats) > _MOST_NAMED else ""
+        where = f" of {_and([root or '.' for root in roots])}" if roots else ", in files that no root brings in,"
+        path = (roots[0] or ".") if roots else "…"
+        count = "1 object waits" if len(whats) == 1 else f"{len(whats)} objects wait"
+        more = f" and {len(whats) - _MOST_WAITING} more" if len(whats) > _MOST_WAITING else ""
         what = (
-            f"the variable {variable} of {_and(roots)} is in no ConfigMap of the repository, and "
-            f"{len(whats)} {'object waits' if len(whats) == 1 else 'objects wait'} for it: "
-            f"{', '.join(whats[:_MOST_NAMED])}{more}; give it: roots: [{{path: {roots[0]}, "
-            f"variables: {{{variable}: …}}}}]"
+            f"the variable {variable}{where} is in no ConfigMap of the repository: give it "
+            f"(roots: [{{path: {path}, variables: {{{variable}: …}}}}]); {count} for it: "
+            f"{', '.join(whats[:_MOST_WAITING])}{more}"
         )
         yield Report(RULES_FILE, None, what, About.WAITING)
 

@@ -100,7 +100,8 @@ def _roots(estate: Estate, variables: Mapping[str, Mapping[str, str]]) -> Iterat
         return
     missing: dict[str, set[str]] = defaultdict(set)
     for one in estate.waiting:
-        missing[one.root].add(one.variable)
+        if one.root is not None:
+            missing[one.root].add(one.variable)
     for root in estate.roots:
         given = variables.get(root, {})
         yield FirstRoot(root, tuple(sorted(given.items())), tuple(sorted(missing[root] - given.keys())))
