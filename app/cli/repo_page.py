@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 from app.cli.noticing import hints, lines_of
 from app.core.flux.tree import Report
 from app.core.promotion.first_rules.stages import FirstStages, propose_stages
+from app.core.promotion.first_rules.telling import counted
 from app.core.promotion.first_rules.texts import quoted
 from app.core.promotion.rules import RULES_FILE
 from app.services.read_lane import LaneView
@@ -27,7 +29,7 @@ def page_of(
     yield ""
     yield from _clusters(view, is_all=is_all)
     yield from _policies(view)
-    yield from _stages(view, is_all=is_all)
+    yield from _stages(folder, view, is_all=is_all)
     yield ""
     if found:
         yield f"Left out ({len(found)}), what holds back most first:"
@@ -61,7 +63,7 @@ def _clusters(view: LaneView, *, is_all: bool) -> Iterator[str]:
     shown = tree.roots if is_all else tree.roots[:_MOST_ROOTS]
     width = max(map(len, shown))
     for root in shown:
-        yield f"  {root:{width}}  {_count(len(tree.brought_in(root)), 'Kustomization')}"
+        yield f"  {root:{width}}  {counted(len(tree.brought_in(root)), 'Kustomization')}"
     if len(shown) < len(tree.roots):
         yield f"  and {len(tree.roots) - len(shown)} more: --all shows them"
 
@@ -71,18 +73,18 @@ def _policies(view: LaneView) -> Iterator[str]:
     usable = {one.name for one in tree.policies if one.problem is None}
     share = f"; can be used: {_share(len(usable), len(tree.policies))}" if tree.policies else ""
     yield f"Policies: {len(tree.policies)}{share}"
-    files = _count(len({one.file for one in tree.fields}), "file")
+    files = counted(len({one.file for one in tree.fields}), "file")
     share = _share(sum(one.policy in usable for one in tree.fields), len(tree.fields))
     told = f" in {files}; of policies that can be used: {share}" if tree.fields else ""
     yield f"Fields: {len(tree.fields)}{told}"
 
 
-def _stages(view: LaneView, *, is_all: bool) -> Iterator[str]:
+def _stages(folder: Path, view: LaneView, *, is_all: bool) -> Iterator[str]:
     if view.rules.has_declared_stages:
         yield f"Stages, as {RULES_FILE} declares them:"
         held = [stage for _, stage in view.staged]
         for stage in view.rules.stages:
-            yield f"  {stage.name}: {_count(held.count(stage.name), 'field')} in {', '.join(stage.paths)}"
+            yield f"  {stage.name}: {counted(held.count(stage.name), 'field')} in {', '.join(stage.paths)}"
         return
     files = Counter([*(one.file for one in view.tree.fields), *(one.file for one in view.tree.refused)])
     proposed = propose_stages(files, {file: view.tree.roots_of(file) for file in files}, view.tree.roots)
@@ -94,6 +96,7 @@ def _stages(view: LaneView, *, is_all: bool) -> Iterator[str]:
     for one in proposed.stages:
         yield f"    {quoted(one.name)}: {{paths: [{_paths((*one.paths, *one.single_files), is_all=is_all)}"
     yield from _left(proposed, files, is_all=is_all)
+    yield f"  `fluxbridge init rules {quote(str(folder))}` writes a first {RULES_FILE} with these."
 
 
 def _paths(paths: Sequence[str], *, is_all: bool) -> str:
@@ -107,8 +110,8 @@ def _left(proposed: FirstStages, fields: Mapping[str, int], *, is_all: bool) -> 
     left = proposed.left
     if not left:
         return
-    number = _count(sum(fields[one.file] for one in left), "field")
-    yield f"  {number} in {_count(len(left), 'file')} are in none of these, and so not edited until a stage has them:"
+    number = counted(sum(fields[one.file] for one in left), "field")
+    yield f"  {number} in {counted(len(left), 'file')} are in none of these, and so not edited until a stage has them:"
     for one in left if is_all else left[:_MOST_LEFT]:
         yield f"    {one.file}, applied in {', '.join(one.applied_in) or 'no cluster'}"
     if len(left) > _MOST_LEFT and not is_all:
@@ -133,7 +136,3 @@ def _indented(lines: Iterator[str]) -> Iterator[str]:
 
 def _share(number: int, whole: int) -> str:
     return "all" if number == whole else str(number or "none")
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number} {one if number == 1 else f'{one}s'}"
