@@ -329,3 +329,16 @@ def test_problems_of_files_become_reports() -> None:
 
 def test_the_order_in_which_files_come_changes_nothing() -> None:
     assert _tree(MONOREPO) == _tree(dict(reversed(MONOREPO.items())))
+
+
+def test_a_patch_of_a_kustomization_that_is_for_nothing_is_told_with_its_kustomization() -> None:
+    patch = _policy("absent").replace("\n", "\n      ")
+    files = _bootstrap("staging")
+    files["clusters/staging/apps.yaml"] = _kustomization(
+        "apps", "./apps/staging", extra=f"  patches:\n  - patch: |\n      {patch}"
+    )
+    (report,) = [one for one in _tree(files).reports if "patches[0]" in one.what]
+    assert report.what == (
+        "patches[0] of Kustomization apps: there is no ImagePolicy flux-system/absent that it is for: "
+        "kustomize builds nothing"
+    )

@@ -60,3 +60,26 @@ def test_long_selectors_take_no_long_time(selector: str) -> None:
     with pytest.raises(InvalidSelector):
         selects(selector, {"a": "b"})
     assert time.process_time() - start < 1
+
+
+def test_many_patches_of_many_objects_take_no_long_time() -> None:
+    named = [{**POLICY, "metadata": {"name": f"app-{number}"}} for number in range(1_500)]
+    merges = [{"patch": json.dumps({**one, "spec": {"a": "b"}}, indent=1)} for one in named]
+    operations = [
+        {
+            "target": {"kind": "ImagePolicy", "name": f"app-{number}"},
+            "patch": '[{"op": "add", "path": "/spec/c", "value": "d"}]',
+        }
+        for number in range(1_500)
+    ]
+    files: dict[str, object] = {
+        "base/kustomization.yaml": {"resources": ["apps.yaml"], "namespace": "apps"},
+        "base/apps.yaml": {"apiVersion": "v1", "kind": "List", "items": named},
+        "top/kustomization.yaml": {"resources": ["../base"], "patches": [*merges, *operations]},
+    }
+    read = builder(files)
+    start = time.process_time()
+    build = read.build("top")
+    assert time.process_time() - start < 5
+    assert build.problems == ()
+    assert {json.dumps(one.value["spec"]) for one in build.objects} == {'{"a": "b", "c": "d"}'}

@@ -6,7 +6,7 @@ components, labels), fills variables in after the build, and finds further Kusto
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname
 
 from app.core.flux.kustomize_objects import read_kustomization
@@ -142,7 +142,11 @@ class Walk:
         named = [key for key in _NOT_FOLLOWED if written_at(spec, key)]
         additions = Additions(
             namespace=written_at(spec, "targetNamespace"),
-            patches=tuple(patch for patches, _ in found for patch in patches),
+            patches=tuple(
+                replace(patch, where=f"{patch.where} of {one.kind} {one.name}")
+                for patches, _ in found
+                for patch in patches
+            ),
             components=tuple(written_at({"": name}, "") for name in items_at(spec, "components")),
             labels=tuple(texts_of(spec, "commonMetadata", "labels").items()),
             annotations=tuple(texts_of(spec, "commonMetadata", "annotations").items()),

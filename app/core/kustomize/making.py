@@ -1,6 +1,7 @@
 """A build while it is made: the objects by now, each with one identity, and what is wrong."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from posixpath import dirname
 
@@ -103,30 +104,20 @@ class Making:
         """Give every object more annotations."""
         self.objects = [one.in_metadata(annotations={**one.annotations, **annotations}) for one in self.objects]
 
-    def patch(self, patches: Iterable[Patch], path: str) -> None:
+    def patch(self, patches: Sequence[Patch], path: str) -> None:
         """Change objects by patches, which stand in a file."""
+        if not patches:
+            return
+        places = _Places(self.objects)
         for patch in patches:
             try:
-                chosen = self._chosen(patch)
+                chosen = places.chosen(patch, is_whole=self.is_whole)
             except (CannotPatch, InvalidSelector) as error:
                 self.problems.append((path, f"{patch.where}: {error}"))
                 continue
-            new: list[KubeObject | None] = list(self.objects)
-            for number in chosen:
-                new[number] = self._changed(self.objects[number], patch, path)
-            self.objects = [one for one in new if one is not None]
-
-    def _chosen(self, patch: Patch) -> list[int]:
-        """The objects that a patch is for, by their numbers. Raises CannotPatch and InvalidSelector."""
-        if patch.target is not None:
-            return [number for number, one in enumerate(self.objects) if patch.target.fits(one)]
-        found = [number for number, one in enumerate(self.objects) if patch.names(one)]
-        if len(found) > 1:
-            raise CannotPatch(f"it may be for several objects, as {_called(patch.named)} is: kustomize builds nothing")
-        # A ConfigMap without anything that may be a variable is not followed.
-        if not found and self.is_whole and patch.named.kind != "ConfigMap":
-            raise CannotPatch(f"there is no {_called(patch.named)} that it is for: kustomize builds nothing")
-        return found
+            for number, one in chosen:
+                places.put(number, self._changed(one, patch, path))
+        self.objects = places.left()
 
     def _changed(self, one: KubeObject, patch: Patch, path: str) -> KubeObject | None:
         try:
@@ -163,6 +154,47 @@ class Making:
                 if own or given:
                     metadata[key] = {**own, **given}
             self.objects[number] = new.saying({**new.value, "metadata": metadata, "data": data})
+
+
+class _Places:
+    """Objects while they are patched, found by what they are called or were called before."""
+
+    def __init__(self, objects: Iterable[KubeObject]) -> None:
+        self._objects: dict[int, KubeObject] = {}
+        self._by_name: dict[str, dict[int, None]] = defaultdict(dict)
+        for number, one in enumerate(objects):
+            self.put(number, one)
+
+    def put(self, number: int, one: KubeObject | None) -> None:
+        """Have another object, or none, in a place."""
+        if one is None:
+            self._objects.pop(number, None)
+            return
+        self._objects[number] = one
+        for each in (*one.earlier, one.identity):
+            self._by_name[each.name][number] = None
+
+    def left(self) -> list[KubeObject]:
+        """All objects that there are by now."""
+        return list(self._objects.values())
+
+    def chosen(self, patch: Patch, *, is_whole: bool) -> list[tuple[int, KubeObject]]:
+        """The objects that a patch is for, with their places. Raises CannotPatch and InvalidSelector."""
+        if patch.target is not None:
+            name = patch.target.plain_name
+            return [(number, one) for number, one in self._called(name) if patch.target.fits(one)]
+        found = [(number, one) for number, one in self._called(patch.named.name) if patch.names(one)]
+        if len(found) > 1:
+            raise CannotPatch(f"it may be for several objects, as {_called(patch.named)} is: kustomize builds nothing")
+        # A ConfigMap without anything that may be a variable is not followed.
+        if not found and is_whole and patch.named.kind != "ConfigMap":
+            raise CannotPatch(f"there is no {_called(patch.named)} that it is for: kustomize builds nothing")
+        return found
+
+    def _called(self, name: str | None) -> list[tuple[int, KubeObject]]:
+        if name is None:
+            return list(self._objects.items())
+        return [(number, self._objects[number]) for number in self._by_name.get(name, ()) if number in self._objects]
 
 
 def _called(one: KubeObject) -> str:

@@ -103,8 +103,8 @@ def _patches(item: Value, where: str, path: str, find: FindDocuments, kinds: Map
             raise CannotPatch("a patch of operations has no target: kustomize builds nothing")
         if documents is None:
             raise CannotPatch("its file is not there, or is not read")
-        named = [one for one in documents if written_at(one, "kind") in kinds]
-        yield from (Patch(where, one, None, may_rename, may_change_kind) for one in named)
+        found = [Patch(where, one, None, may_rename, may_change_kind) for one in documents]
+        yield from (patch for patch in found if kinds.get(patch.named.kind) == patch.named.group)
     elif documents is None:
         yield Patch(where, None, target)
     elif len(documents) > 1:

@@ -18,6 +18,7 @@ _REQUIREMENT = re.compile(
     r"\s*+(?P<absent>!)?\s*+(?P<key>[\w./-]++)\s*+"
     r"(?:(?P<operator>==|!=|=)\s*+(?P<value>[\w.-]*+)|(?P<set>\bin|\bnotin)\s*+\((?P<values>[^()]*+)\))?\s*+(?:,|$)"
 )
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class InvalidSelector(Invalid):
@@ -45,6 +46,11 @@ class Target:
         parts = {key: text(key) for key in ("group", "version", "kind", "namespace", "name")}
         return cls(labels=text("labelSelector"), annotations=text("annotationSelector"), **parts)
 
+    @property
+    def plain_name(self) -> str | None:
+        """The name where it is no pattern that may match others."""
+        return self.name if _PLAIN.fullmatch(self.name) else None
+
     def may_fit(self, kinds: Mapping[str, str]) -> bool:
         """Whether it may be for one of these kinds, given with their groups. Raises InvalidSelector."""
         return any(fits(self.kind, kind) and fits(self.group, group) for kind, group in kinds.items())
@@ -71,6 +77,8 @@ def fits(pattern: str, text: str) -> bool:
     """Whether a pattern matches a text as a whole; an empty one matches every text. Raises InvalidSelector."""
     if not pattern or pattern == text:
         return True
+    if _PLAIN.fullmatch(pattern):
+        return False
     try:
         return Pattern.compile(f"^(?:{pattern})$").search(text) is not None
     except InvalidPolicy as error:
