@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from app.core.kustomize.selectors import InvalidSelector, fits
 from app.core.manifests.nodes import MappingNode, Node, SequenceNode, mappings_in
 from app.core.manifests.overriding import Step
 from app.core.manifests.scalars import Scalar
-from app.core.policies.patterns import Pattern
-from app.core.policies.spec import InvalidPolicy
 
 _SELECTORS = ("labelSelector", "annotationSelector")
 
@@ -97,19 +96,12 @@ def _item_name(step: Step) -> str:
 
 def _is_target(target: MappingNode, spot: Spot) -> bool:
     group, slash, version = spot.api_version.rpartition("/")
-    return (
-        target.text("group") in ("", group if slash else "")
-        and target.text("version") in ("", version)
-        and _fits(target.text("kind"), spot.kind)
-        and _fits(target.text("name"), spot.name)
-        and (not spot.namespace or _fits(target.text("namespace"), spot.namespace))
-    )
-
-
-def _fits(pattern: str, text: str) -> bool:
+    parts = {"group": group if slash else "", "version": version, "kind": spot.kind, "name": spot.name}
+    if spot.namespace:
+        parts["namespace"] = spot.namespace
     try:
-        return not pattern or Pattern.compile(f"^(?:{pattern})$").search(text) is not None
-    except InvalidPolicy:
+        return all(fits(target.text(key), text) for key, text in parts.items())
+    except InvalidSelector:
         return False
 
 
