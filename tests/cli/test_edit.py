@@ -110,9 +110,6 @@ def test_a_named_policy_without_a_field_is_told_by_the_exit_code(folder: Folder)
     ("name", "text", "line"),
     [
         pytest.param("broken.yaml", f"a: [\nimage: web:1 {WEB}\n", 2, id="broken with a marker"),
-        pytest.param(
-            "chart/templates/a.yaml", f"a: b\n{{{{- if .x }}}}\nc: d {WEB}\n{{{{ end }}}}\n", 3, id="template"
-        ),
         pytest.param("near.yaml", f"a: b\n{WEB}\nimage: web:1\n", 2, id="marker above an entry"),
         pytest.param("near.yaml", "image: web:1 # {'$imagepolicy': 'flux-system:web'}\n", 1, id="single quotes"),
     ],
