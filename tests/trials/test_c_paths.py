@@ -163,7 +163,7 @@ def test_a_path_that_holds_nothing_is_an_error(
     console.use(settings)
     ended = console.run("check")
     assert ended.code == 1
-    assert f"\n      .fluxbridge.yaml:1: {told.what}" in ended.out
+    assert f"\n      .fluxbridge.yaml: {told.what}" in ended.out
     assert "\nWRONG config_repos.fleet (" in ended.out
     assert "): main: 1 policies" in ended.out
 

@@ -90,7 +90,7 @@ class Builder:
             top = self._tops.get(folder)
             if top is None:
                 self._take_all_below(folder, making)
-                making.keep_first(join(folder, KUSTOMIZE_FILES[0]))
+                making.note_twins(join(folder, KUSTOMIZE_FILES[0]))
                 self._change(making, {}, join(folder, KUSTOMIZE_FILES[0]), additions)
             else:
                 self._take_kustomization(top, making, additions)
@@ -163,7 +163,7 @@ class Builder:
             making.files |= {target for name in _read_names(content) for target in self._targets(path, name)}
             for name in (*items_at(content, "resources"), *items_at(content, "bases")):
                 self._take_resource(path, _text(name), making)
-            making.keep_first(path)
+            making.note_twins(path)
             for made in config_maps(content, path, self._sources.read):
                 making.join(made, path)
             for key in _GENERATING:
@@ -172,7 +172,7 @@ class Builder:
             components = [_text(name) for name in items_at(content, "components")]
             for name in (*components, *(additions.components if additions else ())):
                 self._take_component(path, name, making)
-            making.keep_first(path)
+            making.note_twins(path)
             self._change(making, content, path, additions or Additions())
         finally:
             self._open.discard(path)
@@ -223,7 +223,7 @@ class Builder:
         making.patch(additions.patches, path)
         if namespace := additions.namespace or written_at(content, "namespace"):
             making.move(namespace)
-            making.keep_first(path)
+            making.note_twins(path)
         self._doubt(making, content, path, additions)
         self._label(making, content, additions)
         self._patch(making, content, path, ("patchesJson6902",))

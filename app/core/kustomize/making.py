@@ -13,6 +13,7 @@ from app.core.kustomize.selectors import EVERYTHING, InvalidSelector, Target
 from app.core.manifests.documents import Value
 
 MANIFESTS = (".yaml", ".yml")
+_MOST_NAMED = 5
 _MOST_TOLD = 10
 
 
@@ -73,19 +74,20 @@ class Making:
         refused = tuple(dict.fromkeys(self.refused))
         return Build(tuple(self.objects), files, folders, problems, refused, self.is_whole, self.not_followed)
 
-    def keep_first(self, path: str) -> None:
-        """Of objects that are called alike keep the first: kustomize builds nothing where there are several."""
-        found: dict[tuple[str, str, Identity], KubeObject] = {}
-        told: list[tuple[str, str]] = []
+    def note_twins(self, path: str) -> None:
+        """Tell of objects that are called alike, for kustomize builds nothing then; one of a file is kept once."""
+        found: dict[tuple[str, str, Identity], dict[str, KubeObject]] = {}
+        twins: set[tuple[str, str, Identity]] = set()
         for one in self.objects:
             key = (one.group, one.version, one.identity)
-            known = found.get(key)
-            if known is not None:
-                files = " and ".join(dict.fromkeys((known.file, one.file)))
-                told.append((path, f"{_called(one)} is there twice, from {files}: kustomize builds nothing"))
-            found.setdefault(key, one)
-        self.objects = list(found.values())
-        self.problems += told[:_MOST_TOLD]
+            if key in found:
+                twins.add(key)
+            found.setdefault(key, {}).setdefault(one.file, one)
+        for key, by_file in found.items():
+            if key in twins:
+                called, files = _called(next(iter(by_file.values()))), " and ".join([*by_file][:_MOST_NAMED])
+                self.problems.append((path, f"{called} is there twice, from {files}: kustomize builds nothing"))
+        self.objects = [one for by_file in found.values() for one in by_file.values()]
 
     def doubt(self, what: str, target: Target = EVERYTHING) -> None:
         """Note for the objects that a target fits what may be done to them that is not followed."""
