@@ -95,7 +95,8 @@ def _told(
         yield "Next: fill the variables in. They are kept when what they lead to is read as well:"
         yield f"{again} --force"
     else:
-        yield "Next: correct the rules, commit them to the base branch, and run:"
+        yield "Next: correct the rules, see what comes of them, commit them to the base branch, and ask the whole:"
+        yield f"  fluxbridge check --repo-only {quote(str(folder))}"
         yield "  fluxbridge check"
 
 

@@ -35,15 +35,18 @@ def left_out(view: LaneView) -> list[Report]:
 
 def hints(tree: FluxTree) -> list[Report]:
     """What Flux is silent about, beside what is left out."""
-    refused = [one for one in tree.reports if one.about is About.BUILD]
-    return [*refused, *(_as_report(one) for one in warn_of_tree(tree) if one.kind not in _OF_REPORTS)]
+    return [*_read_otherwise(tree), *(_as_report(one) for one in warn_of_tree(tree) if one.kind not in _OF_REPORTS)]
 
 
 def noticed(view: LaneView) -> list[Report]:
     """All of both, warnings of markers with the names of their kinds."""
     others = [one for one in left_out(view) if one.about not in (About.MARKER, About.POLICY_OF_MARKER)]
-    refused = [one for one in view.tree.reports if one.about is About.BUILD]
-    return [*others, *refused, *map(_as_report, warn_of_tree(view.tree))]
+    return [*others, *_read_otherwise(view.tree), *map(_as_report, warn_of_tree(view.tree))]
+
+
+def _read_otherwise(tree: FluxTree) -> list[Report]:
+    """What Flux reads otherwise than we, or not at all."""
+    return [one for one in tree.reports if one.about is About.BUILD]
 
 
 def new_since(now: Sequence[Report], before: Iterable[Report]) -> list[Report]:

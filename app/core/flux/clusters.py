@@ -18,10 +18,9 @@ from app.core.kustomize.generated import data_of, is_config_map
 from app.core.kustomize.making import Build
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patches import read_patches
-from app.core.manifests.values import at, items_at, texts_of, written_at
+from app.core.manifests.values import at, items_at, text_of, texts_of, written_at
 
-FLUX_GROUP = "kustomize.toolkit.fluxcd.io"
-_SUBSTITUTE = f"{FLUX_GROUP}/substitute"
+_SUBSTITUTE = "kustomize.toolkit.fluxcd.io/substitute"
 _MOST_KUSTOMIZATIONS = 10_000
 _NOT_FOLLOWED = ("namePrefix", "nameSuffix")
 
@@ -105,7 +104,11 @@ class Walk:
         if plain is not None:
             self._problems |= dict.fromkeys(plain.problems)
             self._apply(plain, Substitution(Variables({})), is_on=False)
-        while self._steps and len(self._met) <= _MOST_KUSTOMIZATIONS:
+        while self._steps:
+            if len(self._met) > _MOST_KUSTOMIZATIONS:
+                what = f"more than {_MOST_KUSTOMIZATIONS} Kustomizations bring each other in: the rest is not read"
+                self._problems[self._steps[0].one.file, what] = None
+                break
             ready = [step for step in self._steps if not self._lacks(step)] or self._steps[:1]
             self._steps = [step for step in self._steps if step not in ready]
             for step in ready:
@@ -147,7 +150,7 @@ class Walk:
                 for patches, _ in found
                 for patch in patches
             ),
-            components=tuple(written_at({"": name}, "") for name in items_at(spec, "components")),
+            components=tuple(text_of(name) for name in items_at(spec, "components")),
             labels=tuple(texts_of(spec, "commonMetadata", "labels").items()),
             annotations=tuple(texts_of(spec, "commonMetadata", "annotations").items()),
             not_followed=f"spec.{named[0]} of {one.kind} {one.name}" if named else "",
@@ -248,9 +251,3 @@ def _maps_of(one: KubeObject) -> list[tuple[str, str]]:
         for source in items_at(one.value, "spec", "postBuild", "substituteFrom")
         if written_at(source, "kind") == "ConfigMap"
     ]
-
-
-def stands_in(one: KubeObject, folder: str) -> bool:
-    """Whether an object is written in a folder or below it."""
-    inside = dirname(one.file)
-    return not folder or inside == folder or inside.startswith(f"{folder}/")

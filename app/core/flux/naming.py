@@ -8,7 +8,7 @@ from posixpath import commonpath, dirname
 from app.core.flux.clusters import Applied, Cluster
 from app.core.flux.image_objects import read_policy, read_repository
 from app.core.flux.objects import Policy, PolicyName
-from app.core.flux.reach import Area, Holders, Reached
+from app.core.flux.reach import Below, Reached
 from app.core.flux.reading import Unreadable
 from app.core.flux.substitution import variables_in
 from app.core.flux.written import WrittenPolicy, WrittenRepository
@@ -30,14 +30,13 @@ class Roots:
     """
 
     exact: Reached
-    loose: Holders
+    loose: Below
 
     @classmethod
     def of(cls, clusters: Sequence[Cluster]) -> "Roots":
         """Index what each root builds."""
         exact = Reached((cluster.root, build) for cluster in clusters for build in cluster.builds())
-        areas = {cluster.root: Area(frozenset(cluster.folders()), frozenset()) for cluster in clusters}
-        return cls(exact, Holders.of(areas))
+        return cls(exact, Below({cluster.root: cluster.folders() for cluster in clusters}))
 
     def reaching(self, file: str) -> frozenset[str]:
         """The roots that bring a file into their cluster."""

@@ -2,9 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from posixpath import dirname, join, normpath
-from typing import Self
 
 from app.core.flux.written import KustomizeFile
 from app.core.kustomize.building import rank
@@ -25,46 +23,24 @@ def is_below(path: str, folder: str) -> bool:
     return not folder or path == folder or path.startswith(f"{folder}/")
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
-    """What is reached: everything below some folders, and single files."""
+class Below:
+    """Who holds folders with all below them, by the files there; folders that were met are remembered."""
 
-    folders: frozenset[str]
-    files: frozenset[str]
-
-    def __contains__(self, path: str) -> bool:
-        return path in self.files or any(folder in self.folders for folder in folders_above(path))
-
-
-@dataclass(frozen=True, slots=True)
-class Holders:
-    """Areas turned round: the names of those that hold a file, without a look at each. Folders met are remembered."""
-
-    _of_folder: Mapping[str, frozenset[str]]
-    _of_file: Mapping[str, frozenset[str]]
-    _met: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
-
-    @classmethod
-    def of(cls, areas: Mapping[str, Area]) -> Self:
-        """Index areas by name."""
+    def __init__(self, folders: Mapping[str, Iterable[str]]) -> None:
         of_folder: dict[str, set[str]] = defaultdict(set)
-        of_file: dict[str, set[str]] = defaultdict(set)
-        for name, area in areas.items():
-            for folder in area.folders:
+        for name, held in folders.items():
+            for folder in held:
                 of_folder[folder].add(name)
-            for file in area.files:
-                of_file[file].add(name)
-        return cls(_frozen(of_folder), _frozen(of_file))
+        self._of_folder = _frozen(of_folder)
+        self._met: dict[str, frozenset[str]] = {}
 
     def holding(self, file: str) -> frozenset[str]:
-        """The names of the areas that a file is in."""
-        folder = file[: max(file.rfind("/"), 0)]
-        names = self._met.get(folder)
-        if names is None:
-            nothing: frozenset[str] = frozenset()
-            names = nothing.union(*(self._of_folder.get(above, nothing) for above in folders_above(f"{folder}/")))
-            self._met[folder] = names
-        return names | self._of_file[file] if file in self._of_file else names
+        """The names of those that hold a folder above a file."""
+        folder = dirname(file)
+        if folder not in self._met:
+            above = (self._of_folder.get(one, frozenset[str]()) for one in folders_above(f"{folder}/"))
+            self._met[folder] = frozenset[str]().union(*above)
+        return self._met[folder]
 
 
 def _frozen(sets: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:

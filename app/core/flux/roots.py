@@ -4,15 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import dirname
 
-from app.core.flux.clusters import stands_in
 from app.core.flux.kustomize_objects import read_kustomization
 from app.core.flux.origins import Origins
-from app.core.flux.reach import Reached, folder_of, folders_above
+from app.core.flux.reach import Reached, folder_of, folders_above, is_below
 from app.core.kustomize.building import Builder
 from app.core.kustomize.objects import KubeObject
 
 _SUBSTITUTION = "${"
-_PATCHES = ("patches", "patchesStrategicMerge", "patchesJson6902")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Entry:
     @property
     def stands_in_itself(self) -> bool:
         """Whether it is written below its own folder, as `flux bootstrap` leaves it."""
-        return stands_in(self.one, self.folder)
+        return is_below(self.one.file, self.folder)
 
 
 @dataclass(frozen=True, slots=True)

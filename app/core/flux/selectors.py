@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.core.manifests.documents import Value
-from app.core.manifests.values import at, written_at
+from app.core.manifests.values import at, text_of, written_at
 
 _SUBSTITUTION = "${"
 
@@ -62,7 +62,7 @@ def read_selector(written: Value) -> Iterator[LabelRequirement]:
     expressions = at(written, "matchExpressions")
     for one in expressions if isinstance(expressions, list) else []:
         values = at(one, "values")
-        texts = tuple(written_at({"": item}, "") for item in values) if isinstance(values, list) else ()
+        texts = tuple(text_of(item) for item in values) if isinstance(values, list) else ()
         yield LabelRequirement(written_at(one, "key"), written_at(one, "operator"), texts)
 
 

@@ -20,7 +20,7 @@ from app.core.kustomize.patches import Patch, read_patch, read_patches
 from app.core.kustomize.selectors import InvalidSelector, Target
 from app.core.manifests.documents import Value
 from app.core.manifests.parsing import Unparsable, decode
-from app.core.manifests.values import at, items_at, texts_of, written_at
+from app.core.manifests.values import at, items_at, text_of, texts_of, written_at
 
 KUSTOMIZE_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _NOT_FOLLOWED = ("namePrefix", "nameSuffix", "transformers")
@@ -118,7 +118,7 @@ class Builder:
         content = self._sources.kustomizations[path]
         for key in ("resources", "bases", "components"):
             for name in items_at(content, key):
-                yield from self._targets(path, _text(name))
+                yield from self._targets(path, text_of(name))
 
     def _take_all_below(self, folder: str, making: Making) -> None:
         below = self._below(folder)
@@ -162,14 +162,14 @@ class Builder:
             making.files.add(path)
             making.files |= {target for name in _read_names(content) for target in self._targets(path, name)}
             for name in (*items_at(content, "resources"), *items_at(content, "bases")):
-                self._take_resource(path, _text(name), making)
+                self._take_resource(path, text_of(name), making)
             making.note_twins(path)
             for made in config_maps(content, path, self._sources.read):
                 making.join(made, path)
             for key in _GENERATING:
                 if items_at(content, key):
                     making.lack(path, f"its {key} are not followed: what they make is not known")
-            components = [_text(name) for name in items_at(content, "components")]
+            components = [text_of(name) for name in items_at(content, "components")]
             for name in (*components, *(additions.components if additions else ())):
                 self._take_component(path, name, making)
             making.note_twins(path)
@@ -282,20 +282,16 @@ def rank(path: str) -> int:
     return KUSTOMIZE_FILES.index(basename(path))
 
 
-def _text(value: Value) -> str:
-    return written_at({"": value}, "")
-
-
 def _read_names(content: Value) -> Iterator[str]:
     """The files that a kustomization.yaml reads beside its resources and components."""
     for key in ("crds", "configurations", "generators", "transformers", "validators", "patchesStrategicMerge"):
-        yield from (text for one in items_at(content, key) if (text := _text(one)) and "\n" not in text)
+        yield from (text for one in items_at(content, key) if (text := text_of(one)) and "\n" not in text)
     for key in ("patches", "patchesJson6902", "replacements"):
         yield from filter(None, (written_at(one, "path") for one in items_at(content, key)))
     for key in ("configMapGenerator", "secretGenerator"):
         for one in items_at(content, key):
             for part in ("files", "envs", "env"):
-                yield from (_text(name).rpartition("=")[2] for name in items_at(one, part))
+                yield from (text_of(name).rpartition("=")[2] for name in items_at(one, part))
     for one in items_at(content, "helmCharts"):
-        yield from filter(None, [written_at(one, "valuesFile"), *map(_text, items_at(one, "additionalValuesFiles"))])
+        yield from filter(None, [written_at(one, "valuesFile"), *map(text_of, items_at(one, "additionalValuesFiles"))])
     yield from filter(None, [written_at(content, "openapi", "path")])

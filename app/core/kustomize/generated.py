@@ -8,7 +8,7 @@ from posixpath import basename, dirname, join, normpath
 
 from app.core.kustomize.objects import KubeObject
 from app.core.manifests.documents import Value
-from app.core.manifests.values import at, items_at, texts_of, written_at
+from app.core.manifests.values import at, items_at, text_of, texts_of, written_at
 
 _QUOTES = ("'", '"')
 _LONGEST = 65_536
@@ -61,7 +61,7 @@ def _has_plain_name(kustomization: Value, generator: Value) -> bool:
 
 def _entries(generator: Value, folder: str, read: Callable[[str], bytes | None]) -> Iterator[tuple[str, str | None]]:
     """What it says; None for what stands in a file that cannot be read."""
-    for name in map(_text, (*items_at(generator, "envs"), *items_at(generator, "env"))):
+    for name in map(text_of, (*items_at(generator, "envs"), *items_at(generator, "env"))):
         content = _content(normpath(join(folder, name)), read)
         if content is None:
             yield name, None
@@ -69,12 +69,12 @@ def _entries(generator: Value, folder: str, read: Callable[[str], bytes | None])
             key, equals, value = line.lstrip().partition("=")
             if equals and not key.startswith("#"):
                 yield key, value
-    for named in map(_text, items_at(generator, "files")):
+    for named in map(text_of, items_at(generator, "files")):
         key, equals, name = named.rpartition("=")
         key = key if equals else basename(name)
         if VARIABLE.fullmatch(key):
             yield key, _content(normpath(join(folder, name)), read)
-    for literal in map(_text, items_at(generator, "literals")):
+    for literal in map(text_of, items_at(generator, "literals")):
         key, _, value = literal.partition("=")
         is_quoted = len(value) > 1 and value[0] in _QUOTES and value[-1] == value[0]
         yield key, value[1:-1] if is_quoted else value
@@ -83,10 +83,6 @@ def _entries(generator: Value, folder: str, read: Callable[[str], bytes | None])
 def _content(path: str, read: Callable[[str], bytes | None]) -> str | None:
     found = read(path)
     return None if found is None or len(found) > _LONGEST else found.decode("utf-8", "replace")
-
-
-def _text(value: Value) -> str:
-    return written_at({"": value}, "")
 
 
 def is_config_map(one: KubeObject) -> bool:

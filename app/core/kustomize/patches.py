@@ -10,7 +10,7 @@ from app.core.kustomize.patching import DIRECTIVE, CannotPatch, is_operations, m
 from app.core.kustomize.selectors import InvalidSelector, Target
 from app.core.manifests.documents import Value, read_documents
 from app.core.manifests.parsing import Unparsable
-from app.core.manifests.values import at, is_within, items_at, written_at
+from app.core.manifests.values import at, is_within, items_at, text_of, written_at
 
 _MOST_PARTS = 20_000
 _BY_OPERATIONS = "patchesJson6902"
@@ -117,7 +117,7 @@ def _patches(item: Value, where: str, path: str, find: FindDocuments, kinds: Map
 
 def _documents(item: Value, path: str, find: FindDocuments) -> Sequence[Value] | None:
     """What an item says: in a file that it names, as a text, or as it stands there. Raises Unparsable."""
-    text = written_at({"": item}, "")
+    text = text_of(item)
     name, inline = (text, "") if "\n" not in text else ("", text)
     if isinstance(item, dict):
         name = written_at(item, "path")

@@ -24,6 +24,11 @@ def written_at(value: Value, *path: str) -> str:
             return ""
 
 
+def text_of(value: Value) -> str:
+    """A value's text whatever its type; empty for a collection."""
+    return written_at({"": value}, "")
+
+
 def items_at(value: Value, *path: str) -> list[Value]:
     """A list's items; a lone value counts as a list of one."""
     match at(value, *path):
