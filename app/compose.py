@@ -7,23 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from app.clients.forges.github import GitHub
-from app.clients.forges.github_webhooks import GitHubWebhooks
-from app.clients.forges.local import LocalForge
-from app.clients.git import Mirror
-from app.clients.git_command import GitCommand
-from app.clients.git_remote import Remote
-from app.clients.jenkins import Jenkins
-from app.clients.kubectl import Kubectl, KustomizeBuilds
-from app.clients.receivers import FluxReceiver
-from app.clients.registry import OCIRegistry
+from app.clients.flux.kubectl import Kubectl, KustomizeBuilds
+from app.clients.flux.receivers import FluxReceiver
+from app.clients.forges.github.forge import GitHub
+from app.clients.forges.github.webhooks import GitHubWebhooks
+from app.clients.forges.local.forge import LocalForge
+from app.clients.git.command import GitCommand
+from app.clients.git.mirror import Mirror
+from app.clients.git.remote import Remote
+from app.clients.jenkins.controller import Jenkins
+from app.clients.registry.oci import OCIRegistry
 from app.core.errors import Refused
 from app.core.ports import Forge, ManifestBuilder, WebhookSender
 from app.senders import SENDERS
 from app.senders.sender import Keys, Origin
-from app.services.call_receivers import ReceiverCalls
-from app.services.check_builds import CheckedBuilds
+from app.services.lane.check_builds import CheckedBuilds
 from app.services.systems import ConfigRepo, Source, SweepRules, Systems, Timing, tell_nobody
+from app.services.telling.call_receivers import ReceiverCalls
 from app.settings import config_repos
 from app.settings.config_repos import GitHubForge
 from app.settings.exposure import is_open_to_others, take_from_others

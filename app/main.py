@@ -17,16 +17,16 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from app.clients.git_command import check_git
+from app.clients.git.command import check_git
 from app.compose import compose_systems, exposed_data_folder, make_data_folder, utc_now
 from app.core.errors import Refused
 from app.db.clock import SharedClock
 from app.db.database import Database
 from app.db.inbox import Inbox
 from app.db.wakes import Listener
-from app.services.scans import Scans
-from app.services.spend import spend
+from app.services.heads.scans import Scans
 from app.services.systems import Systems
+from app.services.work.spend import spend
 from app.settings.models import Settings
 from app.settings.secrets import SecretTooShort, SecretUnreadable, require_long_secrets
 from app.settings.server import Limits, is_loopback

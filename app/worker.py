@@ -21,18 +21,18 @@ from app.db.database import Database
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
 from app.db.owed_looks import OwedLook
-from app.services.bell import Bell, Lookout
-from app.services.interpret import Interpreter
-from app.services.lane_run import LaneRun, LostLane
-from app.services.leases import Leases
-from app.services.put_off import put_off_lane
-from app.services.ready_policies import ReadyPolicies
-from app.services.reconcile import reconcile
-from app.services.run_sweeps import Sweeps
-from app.services.scans import Scans
-from app.services.sweep import Sweeper
+from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.heads.scans import Scans
+from app.services.intake.interpret import Interpreter
+from app.services.lane.reconcile import reconcile
+from app.services.lane.run import LaneRun, LostLane
+from app.services.sweeps.schedule import Sweeps
+from app.services.sweeps.watch import Sweeper
 from app.services.systems import Clock, ConfigRepo, Systems
-from app.services.troubles import Troubles
+from app.services.work.bell import Bell, Lookout
+from app.services.work.leases import Leases
+from app.services.work.put_off import put_off_lane
+from app.services.work.troubles import Troubles
 
 _POLL_S = 1.0
 _LONGEST_LOOK = timedelta(minutes=1)

@@ -16,7 +16,7 @@ import pytest
 
 from app.core.ports import PullRequest, PullRequestState
 from app.demo.registry import DemoRegistry
-from app.services.call_receivers import ReceiverCalls
+from app.services.telling.call_receivers import ReceiverCalls
 from app.settings.loading import load
 from app.settings.models import Settings
 from app.settings.sources import FluxSource

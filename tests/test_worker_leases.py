@@ -18,8 +18,8 @@ from app.db import deliveries, forge_budgets, lanes, measures
 from app.db.database import Database
 from app.db.deliveries import NewDelivery
 from app.senders.sender import Keys, Origin
-from app.services.bell import Bell
 from app.services.systems import Source, Systems, Timing
+from app.services.work.bell import Bell
 from app.worker import Workers
 from tests.services.broken_database import BrokenDatabase
 from tests.services.lanes import LANE, Lane

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from app.clients.jenkins import Jenkins
+from app.clients.jenkins.controller import Jenkins
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.demo.registry import DemoRegistry
 from app.services.systems import Timing
 from app.worker import Workers
 from tests.servers.jenkins import JenkinsServer
-from tests.services.webhooks import Site, envelope, notification, open_site, push_event
+from tests.services.intake.webhooks import Site, envelope, notification, open_site, push_event
 from tests.workers import MINUTE, now, wait_for
 
 HINTS, THREADS = 60, 2

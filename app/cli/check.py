@@ -17,7 +17,7 @@ from app.cli.settings import read_settings
 from app.cli.sweep import held_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
-from app.clients.git_command import check_git
+from app.clients.git.command import check_git
 from app.clients.tls import CertificatesUnusable, trusting
 from app.compose import (
     compose_config_repo,
@@ -31,12 +31,12 @@ from app.compose import (
 from app.core.errors import FluxbridgeError, NotFound, Unavailable
 from app.core.facts import BuildFinished
 from app.core.ports import RateLimited
-from app.db import held_back, policies
+from app.db import policies, storms
 from app.db.database import DatabaseLocked
 from app.main import open_database
-from app.services.read_status import read_untold
-from app.services.read_sweeps import HeldView
-from app.services.scans import Scans
+from app.services.heads.scans import Scans
+from app.services.reading.status import read_untold
+from app.services.reading.sweeps import HeldView
 from app.services.systems import ConfigRepo
 from app.settings import config_repos
 from app.settings.exposure import exposed_secrets
@@ -280,7 +280,7 @@ def _check_database(settings: Settings) -> str:
     try:
         with closing(open_database(settings)) as database:
             with database.transaction() as connection:
-                held = [(one.sweep, HeldView.of(one).model_dump()) for one in held_back.every(connection)]
+                held = [(one.sweep, HeldView.of(one).model_dump()) for one in storms.every(connection)]
                 barred = policies.page(connection, limit=_MOST_BARRED, status=_BARRED).items
                 status = read_untold(connection, utc_now()).model_dump(mode="json")
             told = [f"{one.file}: {one.namespace}/{one.name}: {one.status}" for one in barred]

@@ -9,14 +9,14 @@ import typer
 from app.cli.noticing import left_out, new_since
 from app.cli.repo_page import page_of
 from app.cli.terminal import say
-from app.clients.git_revision import Revision
-from app.clients.working_folder import read_file
-from app.clients.working_tree import WorkingTree
+from app.clients.git.revision import Revision
+from app.clients.git.working_folder import read_file
+from app.clients.git.working_tree import WorkingTree
 from app.core.errors import Invalid
 from app.core.flux.tree import FluxTree, Report
 from app.core.promotion.rules import RULES_FILE
-from app.services.read_lane import view_of
-from app.services.scans import Scans
+from app.services.heads.scans import Scans
+from app.services.heads.view import view_of
 
 
 class FolderRulesUnusable(Invalid):

@@ -8,9 +8,9 @@ from app.cli.noticing import lines_of, noticed
 from app.clients.deadline import ending_within
 from app.core.errors import Invalid, NotFound
 from app.core.flux.tree import About, FluxTree, Report
-from app.services.expect_flux import applying
-from app.services.read_lane import LaneView, view_at
-from app.services.scans import Scans
+from app.services.heads.scans import Scans
+from app.services.heads.view import LaneView, view_at
+from app.services.lane.expect_flux import applying
 from app.services.systems import ConfigRepo, Source
 
 _FIRST_ANSWER = timedelta(seconds=30)

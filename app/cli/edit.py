@@ -8,17 +8,17 @@ from pathlib import Path
 import typer
 
 from app.cli.terminal import pass_on, printable, say
-from app.clients.working_folder import CannotReplace, WorkingFolder, read_file
+from app.clients.git.working_folder import CannotReplace, WorkingFolder, read_file
 from app.core.errors import Invalid
 from app.core.flux.globs import compile_globs
 from app.core.flux.scanning import is_manifest
 from app.core.flux.tree import Report
-from app.core.manifests.charts import is_lock_file
-from app.core.manifests.diffs import unified_diff
+from app.core.manifests.kinds.charts import is_lock_file
+from app.core.manifests.text.diffs import unified_diff
 from app.core.promotion.edit_plans import EditPlan, plan_edits
+from app.core.promotion.given_images import InvalidSelections, Selected, read_selections
 from app.core.promotion.rules import RULES_FILE, Rules, read_rules
 from app.core.promotion.rules_document import InvalidRules
-from app.core.promotion.selections import InvalidSelections, Selected, read_selections
 
 
 class UnreadableSelections(Invalid):

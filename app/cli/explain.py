@@ -7,15 +7,21 @@ from pathlib import Path
 
 import typer
 
-from app.cli.explaining_tags import print_story
+from app.cli.explain_tag import print_story
 from app.cli.names import names_tag, policy_path, told_by_name
 from app.cli.reach import Api, reach
 from app.cli.terminal import printable, say, section
 from app.core.errors import Invalid, NotFound
-from app.services.explain_policy import explain_tags
-from app.services.explain_tag import TagStory
-from app.services.explanations import LeftOut, PolicyExplanation, StageExplanation, TagExplanation, TagsExplanation
-from app.services.views import PolicyDetails
+from app.services.reading.explanations import (
+    LeftOut,
+    PolicyExplanation,
+    StageExplanation,
+    TagExplanation,
+    TagsExplanation,
+)
+from app.services.reading.policy_explained import explain_tags
+from app.services.reading.tag_explained import TagStory
+from app.services.reading.views import PolicyDetails
 
 _LARGEST_FILE = 64 * 1024 * 1024
 _COLOURS = {"chosen": typer.colors.GREEN, "lost": None}

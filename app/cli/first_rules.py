@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from app.cli.terminal import pass_on, say
-from app.clients.working_folder import WorkingFolder, read_file
+from app.clients.git.working_folder import WorkingFolder, read_file
 from app.core.errors import Conflict
 from app.core.flux.estate import read_estate
 from app.core.flux.scanning import is_manifest, scan_file

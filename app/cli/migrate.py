@@ -10,7 +10,7 @@ from app.cli.settings import read_settings
 from app.core.errors import NotFound
 from app.db.database import Database
 from app.main import open_database
-from app.services.copy_database import copy_database
+from app.services.upkeep.copy_database import copy_database
 
 
 class NoSuchFile(NotFound):

@@ -8,8 +8,8 @@ from app.core.flux.causes import GAP, Cause, Place, beginning_of, group_by_cause
 from app.core.flux.naming import WAITS
 from app.core.flux.tree import About, FluxTree, Report
 from app.core.flux.warnings import warn_of_tree
-from app.core.policies.warning_kinds import PolicyWarning, WarningKind
-from app.services.read_lane import LaneView
+from app.core.policies.telling.warning_kinds import PolicyWarning, WarningKind
+from app.services.heads.view import LaneView
 
 _MOST_PLACES = 3
 _MOST_CAUSES = 20

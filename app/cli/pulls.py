@@ -6,7 +6,7 @@ import typer
 
 from app.cli.settings import read_settings
 from app.cli.terminal import pass_on, say
-from app.clients.forges.local import LocalForge
+from app.clients.forges.local.forge import LocalForge
 from app.compose import local_forge
 from app.core.errors import Invalid
 from app.core.nearest import among

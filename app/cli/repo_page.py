@@ -11,7 +11,7 @@ from app.core.promotion.first_rules.stages import FirstStages, propose_stages
 from app.core.promotion.first_rules.telling import counted
 from app.core.promotion.first_rules.texts import quoted
 from app.core.promotion.rules import RULES_FILE
-from app.services.read_lane import LaneView
+from app.services.heads.view import LaneView
 
 _MOST_ROOTS = 20
 _MOST_PATHS = 6

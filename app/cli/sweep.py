@@ -10,7 +10,7 @@ from app.cli.names import refuse_unknown
 from app.cli.reach import Api, reach
 from app.cli.terminal import say
 from app.core.errors import Invalid
-from app.db.held_back import accepting
+from app.db.storms import accepting
 from app.services.sweeps import SWEEPS
 
 _LONGEST_S = 3600.0

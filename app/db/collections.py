@@ -7,7 +7,6 @@ from app.db import (
     deliveries,
     fields,
     forge_budgets,
-    held_back,
     holds,
     kept_bodies,
     lanes,
@@ -22,6 +21,7 @@ from app.db import (
     schedules,
     selections,
     standings,
+    storms,
     sweep_marks,
 )
 from app.db.tables import metadata
@@ -33,7 +33,7 @@ COLLECTIONS = (
     deliveries,
     fields,
     forge_budgets,
-    held_back,
+    storms,
     holds,
     kept_bodies,
     lanes,

@@ -16,8 +16,8 @@ from typing import TypeVar
 import httpx
 import typer
 
-from app.clients.forges.local import LocalForge
-from app.clients.git_command import check_git
+from app.clients.forges.local.forge import LocalForge
+from app.clients.git.command import check_git
 from app.compose import local_forge, utc_now
 from app.core.errors import FluxbridgeError, Refused
 from app.core.images import ImageReference

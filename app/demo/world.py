@@ -11,7 +11,7 @@ from pathlib import Path
 
 from git import Repo
 
-from app.clients.git_command import GitCommand
+from app.clients.git.command import GitCommand
 from app.demo.registry import DemoRegistry
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

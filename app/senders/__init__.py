@@ -1,10 +1,10 @@
 """Inbound webhooks, one sender a file: verify a request and parse its body into facts, without I/O."""
 
-from app.senders.distribution import DISTRIBUTION
 from app.senders.flux import FLUX
-from app.senders.github import GITHUB
-from app.senders.jenkins import JENKINS
-from app.senders.jenkins_notification import JENKINS_NOTIFICATION
+from app.senders.forges.github import GITHUB
+from app.senders.jenkins.notification import JENKINS_NOTIFICATION
+from app.senders.jenkins.report import JENKINS
+from app.senders.registries.distribution import DISTRIBUTION
 from app.senders.sender import Sender
 
 SENDERS: dict[str, Sender] = {

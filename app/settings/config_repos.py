@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from app.settings.fields import (
+from app.settings.secrets import Secret
+from app.settings.values import (
     Branch,
     Called,
     Count,
@@ -21,7 +22,6 @@ from app.settings.fields import (
     WebUrl,
     wrong,
 )
-from app.settings.secrets import Secret
 
 GITHUB_TOKEN_USER = "x-access-token"  # noqa: S105 - a user name, not a token
 """The user name under which GitHub takes any kind of token as the password of git over HTTPS."""

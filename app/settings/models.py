@@ -6,10 +6,10 @@ from typing import Annotated
 from pydantic import Field
 
 from app.settings.config_repos import ConfigRepo
-from app.settings.fields import Called, FilePath, Name, RootPath, Seconds, Section
 from app.settings.server import Api, Database, Limits, Listen, Log, Retention, Sweeps, Work
 from app.settings.sources import Source
 from app.settings.systems import ImageRegistry, JenkinsController
+from app.settings.values import Called, FilePath, Name, RootPath, Seconds, Section
 
 
 class Settings(Section):

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from app.core.errors import Refused
-from app.settings.fields import ONE_OR_MANY, Called, FilePath, Section, Text, wrong
+from app.settings.values import ONE_OR_MANY, Called, FilePath, Section, Text, wrong
 
 SHORTEST = 16
 """The fewest characters of a secret by which others prove themselves to us."""

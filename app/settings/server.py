@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.settings.fields import Called, Count, Name, Schedule, Seconds, Section, Text, wrong
 from app.settings.secrets import Secret, Secrets
+from app.settings.values import Called, Count, Name, Schedule, Seconds, Section, Text, wrong
 
 _SQLITE_FILE = "fluxbridge.sqlite3"
 _POSTGRESQL = "postgresql+psycopg"

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from app.settings.fields import HeaderName, LoginName, Name, Patterns, RepoFolder, Section, wrong
 from app.settings.secrets import Secrets
+from app.settings.values import HeaderName, LoginName, Name, Patterns, RepoFolder, Section, wrong
 
 
 class JenkinsSource(Section):

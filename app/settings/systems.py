@@ -4,7 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from app.settings.fields import (
+from app.settings.secrets import Secret
+from app.settings.values import (
     Called,
     FilePath,
     Flag,
@@ -16,7 +17,6 @@ from app.settings.fields import (
     WebUrl,
     wrong,
 )
-from app.settings.secrets import Secret
 
 
 class JenkinsController(Section):

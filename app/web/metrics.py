@@ -15,9 +15,9 @@ from prometheus_client.registry import Collector
 
 from app.core.errors import Unavailable
 from app.db.database import Database
-from app.services.read_status import PullRequestLatency, Status, read_status
+from app.services.reading.status import PullRequestLatency, Status, read_status
 from app.services.systems import Clock
-from app.services.troubles import Troubles
+from app.services.work.troubles import Troubles
 from app.web.errors import status_of
 from app.web.fresh import Fresh
 from app.web.intake import Intake

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from app.db.database import Database
 from app.db.inbox import Inbox
 from app.senders.sender import MOST_BYTES
-from app.services.scans import Scans
+from app.services.heads.scans import Scans
 from app.services.systems import Clock, Systems
 from app.web.intake import IntakeLimits
 

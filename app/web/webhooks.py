@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from app.core.errors import Refused
 from app.db.deliveries import NewDelivery
 from app.senders.sender import Sender, WebhookRequest
-from app.services.accept import UnknownSource, accept, find_source, oversized
+from app.services.intake.accept import UnknownSource, accept, find_source, oversized
 from app.services.systems import Source
 from app.web.errors import BodyTooLarge, KeysUnreadable
 from app.web.intake import Intake, Place

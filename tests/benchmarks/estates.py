@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from app.clients.git import Mirror
-from app.clients.git_command import GitCommand
-from app.clients.git_remote import Remote
-from app.services.read_lane import LaneView, view_at
-from app.services.scans import Scans
+from app.clients.git.command import GitCommand
+from app.clients.git.mirror import Mirror
+from app.clients.git.remote import Remote
+from app.services.heads.scans import Scans
+from app.services.heads.view import LaneView, view_at
 from tests.parts import require_program
 
 _MOST_OF_KUBECTL, _NEXT_HEAD_BAR_MS = 3.0, 50.0

@@ -21,14 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from app.clients.git import Mirror
-from app.clients.git_command import GitCommand
-from app.clients.git_remote import Remote
+from app.clients.git.command import GitCommand
+from app.clients.git.mirror import Mirror
+from app.clients.git.remote import Remote
 from app.core.flux.tree import Field, assemble
-from app.core.manifests.markers import set_fields
+from app.core.manifests.kinds.markers import set_fields
 from app.core.ports import BranchUpdate, CommitDraft, PushOutcome
-from app.services.read_lane import LaneView, view_at
-from app.services.scans import Scans
+from app.services.heads.scans import Scans
+from app.services.heads.view import LaneView, view_at
 from tests.benchmarks import monorepo
 from tests.benchmarks.monorepo import Shape
 from tests.servers.bare_repository import BareRepository

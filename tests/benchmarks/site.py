@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import httpx
 from sqlalchemy import make_url
 
-from app.clients.forges.local import LocalForge
+from app.clients.forges.local.forge import LocalForge
 from app.compose import utc_now
 from app.core.ports import PullRequest, PullRequestState
 from app.db.database import Database

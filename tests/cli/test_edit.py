@@ -10,11 +10,11 @@ import pytest
 
 from app.cli.commands import edit
 from app.cli.edit import write
-from app.clients.working_folder import WorkingFolder
+from app.clients.git.working_folder import WorkingFolder
 from app.core.errors import Refused
-from app.core.manifests.markers import find_markers
+from app.core.manifests.kinds.markers import find_markers
 from app.core.promotion.edit_plans import plan_edits
-from app.core.promotion.selections import InvalidSelections, Selected, read_selections
+from app.core.promotion.given_images import InvalidSelections, Selected, read_selections
 from tests.cli.console import Console
 from tests.cli.folders import DIGEST, TAG, WEB, Folder
 

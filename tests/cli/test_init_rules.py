@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.working_folder import CannotReplace, WorkingFolder
+from app.clients.git.working_folder import CannotReplace, WorkingFolder
 from app.core.promotion.rules import RULES_FILE, read_rules
 from tests.cli.console import Console
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.db import held_back
+from app.db import storms
 from app.db.database import Database
-from app.db.held_back import HeldBack
+from app.db.storms import HeldBack
 from app.demo.registry import DemoRegistry
 from app.services.sweeps import SWEEPS
 from tests.cli.console import Console
@@ -96,7 +96,7 @@ def test_check_without_a_server_tells_what_waits(tmp_path: Path, console: Consol
         closing(Database(f"sqlite:///{tmp_path}/data/fluxbridge.sqlite3")) as database,
         database.transaction() as connection,
     ):
-        held_back.hold(connection, held)
+        storms.hold(connection, held)
     ended = console.run("check")
     assert ended.code == 0
     command = "`fluxbridge sweep accept tags acme.example/app`"
@@ -113,7 +113,7 @@ def test_nothing_held_back_is_told_alike(asking: Console) -> None:
 def hold(bridge: Bridge, *keys: str) -> None:
     with bridge.server.database.transaction() as connection:
         for key in keys:
-            held_back.hold(connection, HeldBack(sweep="tags", key=key, found=6, sample="6 new: 1.0", held_at=NOW))
+            storms.hold(connection, HeldBack(sweep="tags", key=key, found=6, sample="6 new: 1.0", held_at=NOW))
 
 
 def test_the_only_thing_that_is_held_back_needs_no_name(proposed: Bridge, console: Console) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.git_remote import Remote
-from tests.clients.git_worlds import TOKEN, USER, GitWorld, http_remote
+from app.clients.git.remote import Remote
+from tests.clients.git.git_worlds import TOKEN, USER, GitWorld, http_remote
 from tests.servers.bare_repository import BareRepository
 from tests.servers.git_http import GitServer, git_server, protect_main
 

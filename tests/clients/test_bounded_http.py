@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from app.clients.deadline import ending_within
-from app.clients.forges.github import GitHub
-from app.clients.forges.github_errors import GitHubUnavailable
-from app.clients.jenkins import Jenkins, JenkinsUnavailable
-from app.clients.registry import OCIRegistry, RegistryUnavailable
+from app.clients.forges.github.errors import GitHubUnavailable
+from app.clients.forges.github.forge import GitHub
+from app.clients.jenkins.controller import Jenkins, JenkinsUnavailable
+from app.clients.registry.oci import OCIRegistry, RegistryUnavailable
 from app.core.errors import Unavailable
 from tests.servers.dripping import BODY, CHUNKS, HEAD, DrippingServer
 

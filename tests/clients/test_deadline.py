@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from app.clients.deadline import ending_within, seconds_left
-from app.clients.git_command import GitCommand, GitSetup, GitTimedOut
-from tests.clients.git_worlds import GitWorld
+from app.clients.git.command import GitCommand, GitSetup, GitTimedOut
+from tests.clients.git.git_worlds import GitWorld
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 

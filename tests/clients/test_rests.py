@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from app.clients.deadline import ending_within
-from app.clients.jenkins import Jenkins, JenkinsSilent, JenkinsUnavailable
-from app.clients.registry import OCIRegistry, RegistrySilent, RegistryUnavailable
+from app.clients.jenkins.controller import Jenkins, JenkinsSilent, JenkinsUnavailable
+from app.clients.registry.oci import OCIRegistry, RegistrySilent, RegistryUnavailable
 from app.clients.rests import Rests
 from app.core.errors import Refused, Unavailable
-from tests.clients.scripted_registry import HOST
+from tests.clients.registry.scripted_registry import HOST
 from tests.db.threads import at_once
 from tests.servers.dripping import DrippingServer
 from tests.servers.jenkins import JenkinsServer, Odd, build_body

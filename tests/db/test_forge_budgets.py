@@ -6,7 +6,7 @@ import pytest
 
 from app.db import forge_budgets
 from app.db.database import Database
-from app.services.spend import BudgetSpent, spend
+from app.services.work.spend import BudgetSpent, spend
 from tests.db.facts import MINUTE, NOW, SECOND
 
 FORGE = "https://api.acme.example with the file /run/token"

@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
-from app.db import held_back, measures, schedules, sweep_marks
+from app.db import measures, schedules, storms, sweep_marks
 from app.db.database import Database
-from app.db.held_back import HeldBack
 from app.db.schedules import ScheduleRow, SweepClaim
+from app.db.storms import HeldBack
 from tests.db.facts import LEASE, MINUTE, NOW, SECOND
 from tests.db.threads import at_once
 
@@ -159,17 +159,17 @@ def test_what_is_held_back_keeps_the_time_since_when(database: Database) -> None
     held = HeldBack(sweep="tags", key="acme.example/app", found=240, sample="240 new: a", held_at=NOW)
     more = HeldBack(sweep="tags", key="acme.example/app", found=300, sample="300 new: a", held_at=LATER)
     with database.transaction() as connection:
-        held_back.hold(connection, held)
-        held_back.hold(connection, more)
-        [known] = held_back.every(connection)
-        assert (known.found, known.sample, known.held_at, len(held_back.every(connection))) == (
+        storms.hold(connection, held)
+        storms.hold(connection, more)
+        [known] = storms.every(connection)
+        assert (known.found, known.sample, known.held_at, len(storms.every(connection))) == (
             300,
             more.sample,
             NOW,
             1,
         )
-        held_back.let_go(connection, "tags", "acme.example/app")
-        assert len(held_back.every(connection)) == 0
+        storms.let_go(connection, "tags", "acme.example/app")
+        assert len(storms.every(connection)) == 0
 
 
 def test_marks_are_kept_by_sweep_and_key_and_forgotten_by_age(database: Database) -> None:

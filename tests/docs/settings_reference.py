@@ -13,9 +13,9 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.settings.fields import Called
 from app.settings.models import Settings
 from app.settings.secrets import Secret
+from app.settings.values import Called
 
 MARKED = re.compile(r"(<!-- settings: (?P<places>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _HEAD = "| key | type | default | meaning |\n|---|---|---|---|\n"

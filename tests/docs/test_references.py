@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from app.cli.failures import exit_code
-from app.core.manifests.declared import Selector
+from app.core.manifests.kinds.declared import Selector
 from app.core.promotion import rules
-from app.core.promotion.declared_fields import WrittenField
 from app.core.promotion.rules import read_rules
+from app.core.promotion.rules_fields import WrittenField
 from app.senders import SENDERS
 from app.settings.config_repos import ConfigRepo
 from tests.docs.command_reference import commands, named, with_commands

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
-from app.settings.fields import Section
+from app.settings.values import Section
 from tests.docs.pages import page
 from tests.docs.settings_reference import Row, rows, with_tables
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from app.clients.forges.local import LocalForge
+from app.clients.forges.local.forge import LocalForge
 from app.clients.tls import trusting
 from app.compose import utc_now
 from app.core.ports import PullRequest, PullRequestState

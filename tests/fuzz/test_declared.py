@@ -8,8 +8,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.manifests.charts import LOCK_FILES
-from app.core.manifests.declared import (
+from app.core.manifests.editing import edit_file, find_declared
+from app.core.manifests.kinds.charts import LOCK_FILES
+from app.core.manifests.kinds.declared import (
     ChartDependency,
     Containers,
     DeclaredField,
@@ -20,11 +21,10 @@ from app.core.manifests.declared import (
     SourceRef,
     YamlPath,
 )
-from app.core.manifests.editing import edit_file, find_declared
-from app.core.manifests.field_paths import FieldPath
+from app.core.manifests.kinds.field_paths import FieldPath
 from app.core.manifests.places import Part
-from app.core.manifests.setting import CannotSet
-from tests.core.declared import rules_with
+from app.core.manifests.text.setting import CannotSet
+from tests.core.manifests.declared import rules_with
 from tests.fuzz.contents import NEW_TEXTS, TOKENS, fuzz, mutated, pieces, timeout
 
 GOLDEN = Path(__file__).parents[1] / "golden"

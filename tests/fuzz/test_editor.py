@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.flux.scanning import scan_file
-from app.core.manifests.markers import MarkedField, find_markers, set_fields
-from app.core.manifests.setting import CannotSet
+from app.core.manifests.kinds.markers import MarkedField, find_markers, set_fields
+from app.core.manifests.text.setting import CannotSet
 from app.core.promotion.edit_plans import plan_edits
-from app.core.promotion.selections import InvalidSelections, Selected, read_selections
+from app.core.promotion.given_images import InvalidSelections, Selected, read_selections
 from tests.fuzz.contents import NEW_TEXTS, fuzz, mutated, pieces, timeout
 
 GOLDEN = sorted(Path(__file__).parents[1].glob("golden/markers/*/before.yaml"))

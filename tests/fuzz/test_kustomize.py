@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from tests.core.kustomized import World, difference
+from tests.core.kustomize.kustomized import World, difference
 from tests.fuzz.contents import EXAMPLES, fuzz, timeout
 from tests.parts import required_kubectl
 

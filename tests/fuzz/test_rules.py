@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.flux.declared import declared_files
+from app.core.flux.from_rules import declared_files
 from app.core.manifests.editing import find_declared
 from app.core.promotion.rules import Rules, read_rules
 from app.core.promotion.rules_document import InvalidRules

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.core.facts import BuildFinished
-from app.senders.jenkins import JENKINS
+from app.senders.jenkins.report import JENKINS
 from app.senders.sender import Keys, Origin, WebhookRequest
 from tests.jenkins.groovy_runs import (
     COMMIT,

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.facts import Artifact, BuildFinished, BuildResult, TestCounts
 from app.core.images import ImageName
-from app.senders.jenkins import JENKINS
+from app.senders.jenkins.report import JENKINS
 from app.senders.sender import Keys, Origin, Parsed, WebhookRequest
 from tests.jenkins.groovy_runs import COMMIT, DIGEST, KEPT, SECRET, Answer, Case, Ran, Request, case, run_cases
 

@@ -13,15 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
-from app.clients.git import Mirror
-from app.clients.git_remote import Remote
+from app.clients.git.mirror import Mirror
+from app.clients.git.remote import Remote
 from app.core.facts import BranchMoved, PullRequestChanged
 from app.core.ports import BranchUpdate, CommitDraft, PushOutcome
-from app.senders.github import GITHUB
+from app.senders.forges.github import GITHUB
 from app.senders.sender import Keys, Origin, WebhookRequest
-from tests.clients.forge_contract import HEAD, opened
-from tests.clients.git_worlds import open_mirror
-from tests.clients.github_worlds import BOT, BOT_TOKEN, MIRA, GitHubWorld, github_world
+from tests.clients.forges.forge_contract import HEAD, opened
+from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, GitHubWorld, github_world
+from tests.clients.git.git_worlds import open_mirror
 from tests.parts import require_package
 from tests.servers.github_api import Asked
 from tests.servers.github_pulls import Rejected

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.db.database import Database
-from tests.services.webhooks import Site, running_site
+from tests.services.intake.webhooks import Site, running_site
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from app.db.policies import PolicyRow
 from app.db.promotions import NewPromotion, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.standings import Place
-from app.services.describe_plan import PlanDescription, PlannedOutcome
+from app.services.reading.plans import PlanDescription, PlannedOutcome
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

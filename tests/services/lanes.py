@@ -8,20 +8,20 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from app.clients.forges.local import LocalForge
-from app.clients.git import Mirror
-from app.clients.git_command import GitCommand
-from app.clients.git_remote import Remote
+from app.clients.forges.local.forge import LocalForge
+from app.clients.git.command import GitCommand
+from app.clients.git.mirror import Mirror
+from app.clients.git.remote import Remote
 from app.core.images import ImageName
 from app.core.ports import ConfigRepository, Forge, PullRequest, PullRequestState
 from app.db import catalogue, lanes, promotions
 from app.db.database import Database
 from app.db.promotions import PromotionFilters, PromotionRow
-from app.services.keep_selections import keep_selections
-from app.services.lane_run import LaneRun
-from app.services.ready_policies import ReadyPolicies
-from app.services.reconcile import reconcile
-from app.services.scans import Scans
+from app.services.catalogue.keep_selections import keep_selections
+from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.heads.scans import Scans
+from app.services.lane.reconcile import reconcile
+from app.services.lane.run import LaneRun
 from app.services.systems import ConfigRepo, Systems
 from tests.db.facts import record_listing
 from tests.servers.bare_repository import BareRepository

@@ -9,7 +9,7 @@ import pytest
 from app.db.database import Database
 from tests.cli.console import Console
 from tests.cli.folders import Folder
-from tests.services.webhooks import Site, running_site
+from tests.services.intake.webhooks import Site, running_site
 from tests.trials.crews import Open, crews
 
 # Each kind once: no trial looks at how a forge and a database go together.

@@ -7,17 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from app.clients.forges.local import LocalForge
-from app.clients.git import Mirror
-from app.clients.git_command import GitCommand
-from app.clients.git_remote import Remote
+from app.clients.forges.local.forge import LocalForge
+from app.clients.git.command import GitCommand
+from app.clients.git.mirror import Mirror
+from app.clients.git.remote import Remote
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.db import builds, catalogue, holds, lanes, promotion_events
 from app.db.collections import METADATA
 from app.db.database import Database
 from app.db.promotions import PromotionRow, PromotionState
-from app.services.describe_plan import PlanDescription
-from tests.clients.github_worlds import BOT_TOKEN, connect
+from app.services.reading.plans import PlanDescription
+from tests.clients.forges.github_worlds import BOT_TOKEN, connect
 from tests.end_to_end.bridge import deployment, policy
 from tests.servers.bare_repository import BareRepository
 from tests.servers.github import GitHubServer, github_server

@@ -14,13 +14,13 @@ from app.db.database import Database
 from app.db.deliveries import DeliveryRow, NewDelivery
 from app.db.promotions import PromotionRow
 from app.senders.sender import Keys, Origin
-from app.services.filters import PromotionFilters, StageFilters
-from app.services.interpret import Interpreter
-from app.services.read_history import list_promotions, list_stages
-from app.services.read_status import Status, read_status
-from app.services.ready_policies import ReadyPolicies
+from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.intake.interpret import Interpreter
+from app.services.reading.filters import PromotionFilters, StageFilters
+from app.services.reading.history import list_promotions, list_stages
+from app.services.reading.status import Status, read_status
+from app.services.reading.views import StageView, StandingView
 from app.services.systems import Source, Systems
-from app.services.views import StageView, StandingView
 from tests.db.facts import claim_next
 from tests.end_to_end.bridge import fleet
 from tests.services.lanes import LEASE, Lane

@@ -10,7 +10,7 @@ from app.core.errors import Conflict, Unavailable
 from app.core.facts import BuildResult
 from app.core.ports import PullRequestState
 from app.db.promotions import PromotionState
-from app.services.reconcile import reconcile
+from app.services.lane.reconcile import reconcile
 from tests.trials.crews import MIRA, Crew
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from app.core.facts import BuildResult
 from app.core.promotion.gates import GateAnswer, build_gate
 from app.db.builds import BuildRow
-from app.services.keep_selections import states_of_tags
-from tests.services.webhooks import Site, build_report
+from app.services.catalogue.keep_selections import states_of_tags
+from tests.services.intake.webhooks import Site, build_report
 
 FIRST, SECOND = "1" * 40, "2" * 40
 NINE, ELEVEN = "2026-11-21T09:00:00Z", "2026-11-21T11:00:00Z"

@@ -7,11 +7,11 @@ from datetime import timedelta
 from app.db import owed_looks
 from app.db.database import Database
 from app.db.owed_looks import OwedLook
-from app.services.ready_policies import ReadyPolicies
-from app.services.sweep import Sweeper
+from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.sweeps.watch import Sweeper
 from app.services.systems import Systems
+from tests.services.intake.webhooks import Site
 from tests.services.lanes import IMAGE, NOW, Lane
-from tests.services.webhooks import Site
 
 
 @dataclass

@@ -18,7 +18,7 @@ from app.db import builds
 from app.db.database import Database
 from app.db.migrations import configuration
 from tests.db.facts import reports_of
-from tests.services.webhooks import NOW, Site
+from tests.services.intake.webhooks import NOW, Site
 from tests.trials.reports import ELEVEN, FIRST, NINE, SECOND, gate, known, report, told
 
 IMAGE = ImageName("registry.acme.example", "team/app")

@@ -7,9 +7,9 @@ import pytest
 from app.core.builds.change_requests import Cause, find_change_request
 from app.core.promotion.consent import is_candidate
 from app.core.promotion.gates import Verdict
-from app.services.keep_selections import states_of_tags
+from app.services.catalogue.keep_selections import states_of_tags
 from tests.servers.jenkins import build_body
-from tests.services.webhooks import Site, notification
+from tests.services.intake.webhooks import Site, notification
 from tests.trials.reports import gate, report
 
 GERRIT = {"GERRIT_CHANGE_NUMBER": "1234", "GERRIT_REFSPEC": "refs/changes/34/1234/5"}

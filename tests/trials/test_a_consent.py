@@ -11,7 +11,7 @@ from app.core.promotion.rules_document import InvalidRules
 from app.db import builds, deliveries, delivery_claims, policies
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.services.explain_policy import Question, explain_policy
+from app.services.reading.policy_explained import Question, explain_policy
 from tests.db.facts import claim_next, delivery
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LEASE, Lane, digest

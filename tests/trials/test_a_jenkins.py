@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from app.clients.jenkins import Jenkins, JenkinsUnavailable
+from app.clients.jenkins.controller import Jenkins, JenkinsUnavailable
 from app.core.facts import BuildResult
 from app.db.deliveries import DeliveryState
 from tests.servers.jenkins import JenkinsServer, Odd, build_body
-from tests.services.sweeping import sweep
-from tests.services.webhooks import NOW, Site, notification
+from tests.services.intake.webhooks import NOW, Site, notification
+from tests.services.sweeps.sweeping import sweep
 from tests.trials.reports import ELEVEN, gate, report
 
 JOB = "team/app/main"

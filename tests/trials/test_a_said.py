@@ -2,15 +2,15 @@
 
 import pytest
 
-from app.clients.jenkins_paths import InvalidJobName, job_path
+from app.clients.jenkins.paths import InvalidJobName, job_path
 from app.core.builds.job_names import job_name_problem
-from app.senders.jenkins import JENKINS
-from app.senders.jenkins_notification import JENKINS_NOTIFICATION
+from app.senders.jenkins.notification import JENKINS_NOTIFICATION
+from app.senders.jenkins.report import JENKINS
 from app.senders.sender import Origin, Unusable, WebhookRequest
-from app.services.read_status import read_status
+from app.services.reading.status import read_status
 from tests.servers.jenkins import build_body
-from tests.services.sweeping import schedule, sweep
-from tests.services.webhooks import Site, build_report, envelope, notification, push_event
+from tests.services.intake.webhooks import Site, build_report, envelope, notification, push_event
+from tests.services.sweeps.sweeping import schedule, sweep
 from tests.trials.reports import report
 
 ORIGIN = Origin("ci", jenkins="main")

@@ -13,13 +13,13 @@ from app.core.images import ImageName
 from app.core.policies.selection import compile_policy
 from app.core.policies.spec import PolicySpec, SemVer
 from app.core.policies.stored import read_spec
-from app.db import catalogue, held_back, lanes, owed_looks, selections
+from app.db import catalogue, lanes, owed_looks, selections, storms
 from app.db.database import Database, DatabaseUnavailable
-from app.db.held_back import HeldBack
-from app.services.gone_storms import watch_gone
-from app.services.read_status import read_status
-from app.services.run_sweeps import Sweeps
-from app.services.sweep import Sweeper
+from app.db.storms import HeldBack
+from app.services.catalogue.gone_storms import watch_gone
+from app.services.reading.status import read_status
+from app.services.sweeps.schedule import Sweeps
+from app.services.sweeps.watch import Sweeper
 from tests.db.facts import record_listing
 from tests.db.threads import at_once
 from tests.end_to_end.bridge import deployment, policy
@@ -161,7 +161,7 @@ def test_many_tags_that_turn_gone_at_once_move_nothing_before_a_person_accepts_i
     sweeps_without(made, APPS).run_now(["tags"], is_dry=False, is_confirmed=True)
     assert len(titles(made)) == len(APPS)
     with made.database.transaction() as connection:
-        assert list(held_back.every(connection)) == []
+        assert list(storms.every(connection)) == []
 
 
 def deny(connection: Connection, name: str, at: datetime) -> None:
@@ -189,7 +189,7 @@ def test_tags_that_turn_gone_at_the_same_moment_are_counted_one_after_the_other(
                 at_once(deny_at_once)
     with database.transaction() as connection:
         deny(connection, "app1", at)
-        assert [one.found for one in held_back.every(connection)] == [2]
+        assert [one.found for one in storms.every(connection)] == [2]
 
 
 def test_who_accepts_something_else_does_not_accept_that_many_tags_are_gone(tmp_path: Path, database: Database) -> None:
@@ -198,7 +198,7 @@ def test_who_accepts_something_else_does_not_accept_that_many_tags_are_gone(tmp_
     other = f"{IMAGE.registry}/team/{APPS[0]}"
     with database.transaction() as connection:
         held = HeldBack(sweep="tags", key=other, found=240, sample="240 new: 1.0", held_at=made.now)
-        held_back.hold(connection, held)
+        storms.hold(connection, held)
     sweeps = sweeps_without(made, APPS)
     sweeps.run_now(["tags"], accepted=[other])
     assert titles(made) == []

@@ -10,12 +10,10 @@ from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
 from app.db import catalogue, owed_looks
 from app.db.deliveries import DeliveryState
-from app.services.read_facts import build as build_details
-from app.services.read_status import read_status
-from app.services.sweep import Sweeper
-from tests.services.lanes import IMAGE, Lane
-from tests.services.sweeping import BuiltJenkins, built, sweep
-from tests.services.webhooks import (
+from app.services.reading.facts import build as build_details
+from app.services.reading.status import read_status
+from app.services.sweeps.watch import Sweeper
+from tests.services.intake.webhooks import (
     MAIN,
     Site,
     build_report,
@@ -23,6 +21,8 @@ from tests.services.webhooks import (
     envelope,
     push_event,
 )
+from tests.services.lanes import IMAGE, Lane
+from tests.services.sweeps.sweeping import BuiltJenkins, built, sweep
 from tests.trials.crews import GATED, Open
 from tests.trials.scripted_registries import Scripted, owed, sweeper_of
 

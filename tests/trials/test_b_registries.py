@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.clients.registry import RegistryUnavailable
+from app.clients.registry.oci import RegistryUnavailable
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, ImageReference, InvalidImage
 from app.core.sightings import Sighting
@@ -21,14 +21,12 @@ from app.db import catalogue, lanes
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.migrations import configuration
-from app.services.read_status import read_status
-from app.services.sweep import Sweeper
-from tests.clients.scripted_registry import HOST, asking
+from app.services.reading.status import read_status
+from app.services.sweeps.watch import Sweeper
+from tests.clients.registry.scripted_registry import HOST, asking
 from tests.db.facts import record_listing
 from tests.end_to_end.bridge import deployment, policy
-from tests.services.lanes import IMAGE, LANE, NOW, Lane, digest
-from tests.services.sweeping import BuiltJenkins, built, sweep
-from tests.services.webhooks import (
+from tests.services.intake.webhooks import (
     MAIN,
     Site,
     delete_event,
@@ -36,6 +34,8 @@ from tests.services.webhooks import (
     envelope,
     push_event,
 )
+from tests.services.lanes import IMAGE, LANE, NOW, Lane, digest
+from tests.services.sweeps.sweeping import BuiltJenkins, built, sweep
 from tests.trials.scripted_registries import Scripted, over, sweeper_of
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

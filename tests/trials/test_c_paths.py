@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.manifests.markers import find_markers
+from app.core.manifests.kinds.markers import find_markers
 from app.core.promotion.rules import read_rules
 from app.db.database import Database
-from app.services.read_lanes import list_lanes
+from app.services.reading.lanes import list_lanes
 from tests.cli.console import Console
 from tests.end_to_end.bridge import deployment
 from tests.services.lanes import Lane

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 import app.demo
-from app.clients.forges.local import LocalForge
+from app.clients.forges.local.forge import LocalForge
 from app.core.images import ImageName
 from app.core.policies.patterns import Pattern
 from app.core.policies.selection import InvalidPolicy, compile_policy
 from app.core.policies.spec import Alphabetical, PolicySpec, SemVer, TagFilter
-from app.core.policies.warnings import warn
+from app.core.policies.telling.warnings import warn
 from app.db.database import Database
-from app.services.describe_plan import PlanDescription
-from app.services.filters import StageFilters
-from app.services.read_history import list_stages
-from app.services.read_lane import LaneView, view_at
+from app.services.heads.view import LaneView, view_at
+from app.services.reading.filters import StageFilters
+from app.services.reading.history import list_stages
+from app.services.reading.plans import PlanDescription
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, Lane
 from tests.trials.lane_plans import APP, STAGING, explained, listed, one_app, outcome, planned

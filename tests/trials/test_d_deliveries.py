@@ -3,8 +3,8 @@
 import pytest
 
 from app.db.deliveries import DeliveryState
-from app.services.replay import replay
-from tests.services.webhooks import (
+from app.services.intake.replay import replay
+from tests.services.intake.webhooks import (
     MAIN,
     NEXT,
     OTHER,

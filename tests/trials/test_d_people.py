@@ -8,7 +8,7 @@ import pytest
 
 from app.core.promotion.leaving import MOVED, PUSHED
 from app.db.promotions import PromotionState
-from app.services.reconcile import NoBaseBranch
+from app.services.lane.reconcile import NoBaseBranch
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.interruptions import Interrupted
 from tests.trials.crews import ADA, MIRA, Crew, GitHubHost, GitMergeKind, Open, Shown

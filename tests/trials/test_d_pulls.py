@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.forges.local import LocalForge
+from app.clients.forges.local.forge import LocalForge
 from app.core.ports import PullRequestDraft, PullRequestState
 from tests.servers.bare_repository import BareRepository
 

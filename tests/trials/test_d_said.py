@@ -9,10 +9,10 @@ from app.core.promotion.gates import TagState
 from app.core.promotion.holds import Hold
 from app.core.promotion.plans import Closure
 from app.db.promotions import PromotionState
-from tests.core.lanes import Lane as PlannedLane
-from tests.core.lanes import app_lane, hold, policy_file, report, tag_state
-from tests.core.lanes import deployment as core_deployment
-from tests.core.lanes import pull as open_one
+from tests.core.promotion.lanes import Lane as PlannedLane
+from tests.core.promotion.lanes import app_lane, hold, policy_file, report, tag_state
+from tests.core.promotion.lanes import deployment as core_deployment
+from tests.core.promotion.lanes import pull as open_one
 from tests.end_to_end.bridge import deployment
 from tests.trials.crews import FILES, GATED, MIRA, Open
 

@@ -10,7 +10,7 @@ from app.db.database import Database
 from app.services.systems import Systems
 from app.worker import Workers
 from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, claim_next, delivery
-from tests.services.webhooks import digest_of
+from tests.services.intake.webhooks import digest_of
 
 AHEAD = timedelta(hours=2)
 

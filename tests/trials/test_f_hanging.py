@@ -13,7 +13,7 @@ from sqlalchemy import update
 from app.db import lanes, measures
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.services.read_status import read_status
+from app.services.reading.status import read_status
 from app.services.systems import Systems, Timing
 from app.worker import Workers
 from tests.services.lanes import LANE, Lane
@@ -61,7 +61,7 @@ def test_a_lane_that_hangs_is_given_up_and_the_deliveries_go_on(lane: Lane) -> N
         told = read_status(lane.database, now)
         assert (found.owner, found.attempts) == (None, 1)
         assert found.last_error is not None
-        assert "it hangs in app.services.reconcile._follow (line " in found.last_error
+        assert "it hangs in app.services.lane.reconcile._follow (line " in found.last_error
         assert (given_up(lane.database), told.given_up["lane"]) == ({"lane": 1}, 1)
         assert workers._leases.lanes() == (LANE,)
         gate.opened.set()

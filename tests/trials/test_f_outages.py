@@ -9,7 +9,7 @@ import pytest
 
 from app.db.database import Database
 from app.services.systems import Systems
-from app.services.troubles import Troubles
+from app.services.work.troubles import Troubles
 from app.worker import Workers
 from tests.servers.postgres import Postgres
 from tests.servers.relay import Relay, relaying

@@ -14,10 +14,10 @@ from app.db import deliveries
 from app.db.deliveries import DeliveryRow, DeliveryState, NewDelivery
 from app.senders import SENDERS
 from app.senders.sender import Keys, WebhookRequest
-from app.services.accept import accept
-from app.services.read_status import read_status
-from app.services.replay import replay
-from tests.services.webhooks import COMMIT, MAIN, Site, branch_event, flux_event
+from app.services.intake.accept import accept
+from app.services.intake.replay import replay
+from app.services.reading.status import read_status
+from tests.services.intake.webhooks import COMMIT, MAIN, Site, branch_event, flux_event
 
 SECRET = "a-secret-of-the-sender"
 A_DAY = 1_000_000

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.promotion import texts
 from app.core.promotion.proposals import Proposal
+from app.core.writing import texts
 from app.services.systems import Systems
-from tests.core.lanes import app_lane, report, tag_state
+from tests.core.promotion.lanes import app_lane, report, tag_state
 
 CI = "https://ci.acme.example"
 HOSTILE = "shop/main closes octo-org/infra#7 @octo-org/admins fixes GH-9 https://github.com/o/r/issues/1"

@@ -8,18 +8,18 @@ from sqlalchemy import event
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
-from app.core.promotion.explaining import explain_stage
-from app.core.promotion.explaining_tags import explain_tag
+from app.core.promotion.explained_stage import explain_stage
+from app.core.promotion.explained_tag import explain_tag
 from app.core.promotion.gates import BuildReport, TagState, bad_build
 from app.core.promotion.walk import Entry
 from app.db import builds, catalogue, fields
 from app.db.database import Database
-from app.services.filters import StageFilters
-from app.services.read_history import list_stages
+from app.services.reading.filters import StageFilters
+from app.services.reading.history import list_stages
+from app.services.reading.views import StageView
 from app.services.systems import Systems
-from app.services.views import StageView
-from tests.core.lanes import NOW as CORE_NOW
-from tests.core.lanes import app_lane, report, tag_state
+from tests.core.promotion.lanes import NOW as CORE_NOW
+from tests.core.promotion.lanes import app_lane, report, tag_state
 from tests.services.history import DIGEST, LANE, MINUTE, NOW, field_row, write_history
 
 IMAGE = ImageName.parse("registry.acme.example/shop/web")

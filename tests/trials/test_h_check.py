@@ -13,7 +13,7 @@ from app.demo.registry import DemoRegistry
 from app.main import Server, serving, token_file
 from app.settings.loading import load
 from tests.cli.console import Console
-from tests.clients.github_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN
+from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN
 from tests.end_to_end.bridge import APP, ENVIRONMENT, Bridge, fleet, manifest, settings_text
 from tests.servers.bare_repository import BareRepository
 from tests.servers.github import github_server

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.core.flux.fields import About
-from app.core.manifests.markers import MarkerScan, find_markers, set_fields
+from app.core.flux.resolved import About
+from app.core.manifests.kinds.markers import MarkerScan, find_markers, set_fields
 from app.db.database import Database
 from tests.cli.console import Console
 from tests.cli.folders import TAG, Folder
-from tests.core.declared import edit, read_tree, rules_with
+from tests.core.manifests.declared import edit, read_tree, rules_with
 from tests.end_to_end.bridge import fleet
 from tests.services.lanes import digest
 from tests.trials.marked_fields import APP, applied, lane_of, staging

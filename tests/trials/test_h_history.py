@@ -1,6 +1,6 @@
 """What people did to a tag on its way is in its history: opened, updated, closed, reopened, set by hand."""
 
-from app.services.read_timeline import HappeningView, timeline_of_tag
+from app.services.reading.timeline import HappeningView, timeline_of_tag
 from tests.end_to_end.bridge import deployment
 from tests.services.lanes import IMAGE
 from tests.trials.crews import ADA, MIRA, Crew, Open

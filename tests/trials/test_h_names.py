@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.console import Console
-from tests.clients.github_worlds import BOT_TOKEN
+from tests.clients.forges.github_worlds import BOT_TOKEN
 from tests.end_to_end.bridge import ENVIRONMENT, Bridge, fleet, running_bridge
 
 

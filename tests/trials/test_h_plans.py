@@ -12,12 +12,12 @@ from app.core.ports import PushOutcome, PushResult
 from app.core.promotion.leaving import PUSHED
 from app.core.promotion.plans import Plan, Standing
 from app.db import lanes
-from app.services.describe_plan import PlannedOutcome
-from app.services.explain_tag import explain_tag_everywhere
-from app.services.read_lanes import lane_plan
-from app.services.reconcile import reconcile
-from app.services.spend import BudgetSpent
-from tests.core.lanes import app_lane, hold, pull, report, tag_state
+from app.services.lane.reconcile import reconcile
+from app.services.reading.lanes import lane_plan
+from app.services.reading.plans import PlannedOutcome
+from app.services.reading.tag_explained import explain_tag_everywhere
+from app.services.work.spend import BudgetSpent
+from tests.core.promotion.lanes import app_lane, hold, pull, report, tag_state
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.interruptions import Interrupted
 from tests.services.lanes import IMAGE

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.core.flux.declared import RULES_FILE
+from app.core.flux.from_rules import RULES_FILE
 from app.core.flux.scanning import scan_file
 from app.core.flux.tree import assemble
 from app.core.flux.warnings import warn_of_tree
-from app.core.policies.warnings import WarningKind
+from app.core.policies.telling.warnings import WarningKind
 from tests.cli.console import Console
 from tests.end_to_end.bridge import deployment, policy
 from tests.servers.bare_repository import BareRepository

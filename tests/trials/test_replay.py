@@ -15,21 +15,20 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.clients.forges.local import LocalForge
+from app.clients.forges.local.forge import LocalForge
 from app.core.ports import PullRequestState
 from app.db import builds, lanes, promotions
 from app.db.database import Database
 from app.db.promotions import PromotionFilters
 from app.demo.registry import DemoRegistry
-from app.services.lane_run import LaneRun
-from app.services.list_repository import list_repository
-from app.services.look import Look
+from app.services.lane.run import LaneRun
+from app.services.sweeps.list_repository import list_repository
+from app.services.sweeps.sweep_run import Look
 from app.services.systems import Systems
 from tests.end_to_end.bridge import deployment, kustomization, policy
 from tests.fuzz.contents import EXAMPLES
 from tests.servers.jenkins import JenkinsServer
-from tests.services.lanes import LANE, Lane
-from tests.services.webhooks import (
+from tests.services.intake.webhooks import (
     ALIAS,
     JSON,
     Site,
@@ -41,6 +40,7 @@ from tests.services.webhooks import (
     open_site,
     push_event,
 )
+from tests.services.lanes import LANE, Lane
 from tests.trials.reports import ELEVEN, FIRST, NINE, SECOND
 
 NewDatabase = Callable[[], str]

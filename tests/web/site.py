@@ -13,7 +13,7 @@ from app.clients.tls import trusting
 from app.db.database import Database
 from app.db.inbox import Inbox
 from app.senders.sender import Keys, Origin
-from app.services.scans import Scans
+from app.services.heads.scans import Scans
 from app.services.systems import Source, Systems
 from app.web.application import create_web
 from app.web.connections import Connections

@@ -9,11 +9,11 @@ import pytest
 from ruamel.yaml import YAML
 from sqlalchemy import text
 
-from app.db import deliveries, delivery_claims, held_back, lanes, measures
+from app.db import deliveries, delivery_claims, lanes, measures, storms
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.db.held_back import HeldBack
-from app.services.put_off import put_off_lane
+from app.db.storms import HeldBack
+from app.services.work.put_off import put_off_lane
 from tests.db.facts import claim_next, delivery
 from tests.docs.pages import block, page
 from tests.web.alerting import Scrape, fires, read
@@ -156,7 +156,7 @@ def fails_sweep(there: Watched) -> None:
 
 def holds_back(there: Watched) -> None:
     with there.site.database.transaction() as connection:
-        held_back.hold(connection, HeldBack(sweep="tags", key="k", found=900, sample="1.0.0", held_at=now()))
+        storms.hold(connection, HeldBack(sweep="tags", key="k", found=900, sample="1.0.0", held_at=now()))
 
 
 OUTAGES: Mapping[str, Callable[[Watched], None]] = {

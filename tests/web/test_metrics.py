@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.db import held_back, lanes, latencies, measures
+from app.db import lanes, latencies, measures, storms
 from app.db.database import Database
-from app.db.held_back import HeldBack
 from app.db.kept_bodies import kept_bodies
+from app.db.storms import HeldBack
 from tests.services.history import LANE, NOW, write_history
 from tests.web.site import Site, running_site
 
@@ -40,7 +40,7 @@ def test_metrics_and_status_tell_the_same(site: Site) -> None:
     with site.database.transaction() as connection:
         write_history(connection)
         lanes.claim_due(connection, owner="w", now=NOW, lease=timedelta(seconds=30))
-        held_back.hold(connection, HeldBack(sweep="tags", key="k", found=900, sample="1.0.0", held_at=NOW))
+        storms.hold(connection, HeldBack(sweep="tags", key="k", found=900, sample="1.0.0", held_at=NOW))
         measures.add(connection, "retries", "lane", 3)
         measures.add(connection, "sweeps", "tags:ok", 2)
         measures.add(connection, "sweep_found", "tags", 7)

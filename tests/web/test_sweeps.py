@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from app.db import held_back, schedules
+from app.db import schedules, storms
 from app.db.database import Database
-from app.db.held_back import HeldBack
+from app.db.storms import HeldBack
 from app.services.systems import ConfigRepo, SweepRules, Systems
 from app.web.parts import WebParts
 from tests.services.history import NOW
-from tests.services.sweeping import Packed
+from tests.services.sweeps.sweeping import Packed
 from tests.web.site import OPERATE, READ, Site, running_site
 
 CRON = {"mirrors": "0 4 * * 0", "bodies": "30 3 * * *"}
@@ -64,7 +64,7 @@ def test_every_sweep_is_shown_before_any_has_run(swept: Site) -> None:
 
 def test_what_is_held_back_is_shown_with_its_sweep(swept: Site) -> None:
     with swept.database.transaction() as connection:
-        held_back.hold(connection, HELD)
+        storms.hold(connection, HELD)
     held = {one["name"]: one["held"] for one in swept.get("/sweeps").json()["items"]}
     assert held.pop("tags") == [
         {"key": HELD.key, "found": 240, "sample": "240 new: 1.0", "held_at": "2026-11-21T08:00:00Z"}

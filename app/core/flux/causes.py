@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.core.flux.fields import About, Report
+from app.core.flux.resolved import About, Report
 
 GAP = "…"
 _LONGEST = 2_000

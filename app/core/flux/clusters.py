@@ -18,7 +18,7 @@ from app.core.kustomize.generated import data_of, is_config_map
 from app.core.kustomize.making import Build
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patches import read_patches
-from app.core.manifests.values import at, items_at, text_of, texts_of, written_at
+from app.core.manifests.text.values import at, items_at, text_of, texts_of, written_at
 
 _SUBSTITUTE = "kustomize.toolkit.fluxcd.io/substitute"
 _MOST_KUSTOMIZATIONS = 10_000

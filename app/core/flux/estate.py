@@ -16,7 +16,7 @@ from app.core.flux.written import ScannedFile, WrittenSource
 from app.core.kustomize.building import Builder, Sources
 from app.core.kustomize.making import Build
 from app.core.kustomize.objects import KubeObject
-from app.core.manifests.documents import Value
+from app.core.manifests.text.documents import Value
 
 ReadFile = Callable[[str], bytes | None]
 

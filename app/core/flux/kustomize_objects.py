@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from app.core.flux.written import KustomizeFile, WrittenKustomization, WrittenSource
-from app.core.manifests.documents import NotText, Value
-from app.core.manifests.overriding import REF_KEYS
-from app.core.manifests.values import at, written_at
+from app.core.manifests.kinds.overriding import REF_KEYS
+from app.core.manifests.text.documents import NotText, Value
+from app.core.manifests.text.values import at, written_at
 
 _HEADS = "refs/heads/"
 _LISTS_OF_PATHS = (

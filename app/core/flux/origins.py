@@ -14,8 +14,8 @@ from app.core.flux.kustomize_objects import read_source
 from app.core.flux.reach import folder_of, is_below
 from app.core.flux.written import WrittenKustomization
 from app.core.kustomize.objects import KubeObject
-from app.core.manifests.documents import Value
-from app.core.manifests.values import items_at, written_at
+from app.core.manifests.text.documents import Value
+from app.core.manifests.text.values import items_at, written_at
 
 SOURCES = ("GitRepository", "OCIRepository", "Bucket")
 _ARTIFACT = "@artifact/"

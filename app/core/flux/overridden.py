@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from app.core.flux.fields import About, Field, Report
 from app.core.flux.objects import PolicyName
-from app.core.manifests.declared import DeclaredField
+from app.core.flux.resolved import About, Field, Report
+from app.core.manifests.kinds.declared import DeclaredField
 from app.core.manifests.places import Neighbour
 
 

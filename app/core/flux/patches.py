@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.core.kustomize.selectors import InvalidSelector, fits
-from app.core.manifests.nodes import MappingNode, Node, SequenceNode, mappings_in
-from app.core.manifests.overriding import Step
-from app.core.manifests.scalars import Scalar
+from app.core.manifests.kinds.overriding import Step
+from app.core.manifests.text.nodes import MappingNode, Node, SequenceNode, mappings_in
+from app.core.manifests.text.scalars import Scalar
 
 _SELECTORS = ("labelSelector", "annotationSelector")
 

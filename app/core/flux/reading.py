@@ -1,8 +1,8 @@
 """Takes texts out of the spec of an object, saying precisely what is wrong with one that cannot be used."""
 
 from app.core.errors import Invalid
-from app.core.manifests.documents import NotText, Value
-from app.core.manifests.values import at
+from app.core.manifests.text.documents import NotText, Value
+from app.core.manifests.text.values import at
 
 _SUBSTITUTION = "${"
 

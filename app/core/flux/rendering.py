@@ -11,15 +11,15 @@ from functools import cached_property
 from posixpath import basename, dirname, join, normpath
 from typing import TypeAlias
 
-from app.core.flux.fields import Field
 from app.core.flux.objects import FluxKustomization
 from app.core.flux.patches import Patch, Spot, images_in, settings_of, spot_of
+from app.core.flux.resolved import Field
 from app.core.kustomize.building import KUSTOMIZE_FILES
-from app.core.manifests.nodes import MappingNode, SequenceNode
-from app.core.manifests.overriding import Step, way_to
-from app.core.manifests.parsing import Unparsable
-from app.core.manifests.scalars import Scalar
-from app.core.manifests.yaml_files import YamlFile, read_yaml
+from app.core.manifests.kinds.overriding import Step, way_to
+from app.core.manifests.text.nodes import MappingNode, SequenceNode
+from app.core.manifests.text.parsing import Unparsable
+from app.core.manifests.text.scalars import Scalar
+from app.core.manifests.text.yaml_files import YamlFile, read_yaml
 
 _MOST_STEPS = 100
 _PATCH_LISTS = ("patchesStrategicMerge", "patches", "patchesJson6902")

@@ -10,12 +10,12 @@ from app.core.flux.written import FluxPart, ScannedFile
 from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.kustomize.generated import VARIABLE
 from app.core.kustomize.patching import is_operations
-from app.core.manifests.documents import NotText, Value, read_documents
-from app.core.manifests.markers import find_markers
-from app.core.manifests.parsing import UTF_8, Text, Unparsable, decode, searchable
+from app.core.manifests.kinds.markers import find_markers
 from app.core.manifests.places import Problem
-from app.core.manifests.stand_ins import explain_stand_in
-from app.core.manifests.values import at, is_within, written_at
+from app.core.manifests.text.documents import NotText, Value, read_documents
+from app.core.manifests.text.parsing import UTF_8, Text, Unparsable, decode, searchable
+from app.core.manifests.text.stand_ins import explain_stand_in
+from app.core.manifests.text.values import at, is_within, written_at
 
 __all__ = ["ScannedFile", "is_kustomize_file", "is_manifest", "scan_file"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from app.core.manifests.documents import Value
-from app.core.manifests.values import at, text_of, written_at
+from app.core.manifests.text.documents import Value
+from app.core.manifests.text.values import at, text_of, written_at
 
 _SUBSTITUTION = "${"
 

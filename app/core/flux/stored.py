@@ -6,9 +6,9 @@ from dataclasses import fields
 
 from app.core.errors import Invalid
 from app.core.flux.written import FluxPart, KustomizeFile, ScannedFile
-from app.core.manifests.documents import NotText
-from app.core.manifests.markers import MarkedField, Marker, MarkerScan, RefusedMarker
+from app.core.manifests.kinds.markers import MarkedField, Marker, MarkerScan, RefusedMarker
 from app.core.manifests.places import Neighbour, Part, Problem
+from app.core.manifests.text.documents import NotText
 
 _RECORDS: Mapping[str, type] = {
     kind.__name__: kind

@@ -13,9 +13,9 @@ from functools import lru_cache
 import re2
 
 from app.core.errors import Invalid
-from app.core.manifests.documents import NotText, Value, read_documents
-from app.core.manifests.parsing import Unparsable
-from app.core.manifests.quoting import reads_as_text, write_double_quoted, write_single_quoted
+from app.core.manifests.text.documents import NotText, Value, read_documents
+from app.core.manifests.text.parsing import Unparsable
+from app.core.manifests.text.quoting import reads_as_text, write_double_quoted, write_single_quoted
 
 _VARIABLE = re.compile(r"\$\{#?(\w+)")
 _NAME = re.compile(r"\w+")

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from app.core.flux.clusters import AppliedKustomization
-from app.core.flux.declared import RULES_FILE, Declared, join_declared
 from app.core.flux.estate import Estate, read_estate
-from app.core.flux.fields import About, Field, Refused, Report
+from app.core.flux.from_rules import RULES_FILE, Declared, join_declared
 from app.core.flux.image_objects import read_automation
 from app.core.flux.naming import NO_NAMESPACE, Policies, Waiting
 from app.core.flux.objects import Automation, FluxKustomization, Policy
@@ -16,9 +15,10 @@ from app.core.flux.overridden import report_overridden
 from app.core.flux.reach import Reached, folder_of
 from app.core.flux.reading import Unreadable
 from app.core.flux.rendering import Read, Rendering
+from app.core.flux.resolved import About, Field, Refused, Report
 from app.core.flux.written import ScannedFile, WrittenSource
 from app.core.kustomize.making import Build
-from app.core.manifests.markers import MarkedField, RefusedMarker
+from app.core.manifests.kinds.markers import MarkedField, RefusedMarker
 
 __all__ = ["About", "Field", "FluxTree", "Refused", "Report", "assemble"]
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
 from app.core.flux.selectors import LabelRequirement
-from app.core.manifests.documents import Value
-from app.core.manifests.markers import MarkerScan
+from app.core.manifests.kinds.markers import MarkerScan
 from app.core.manifests.places import Problem
+from app.core.manifests.text.documents import Value
 from app.core.policies.spec import PolicySpec
 
 

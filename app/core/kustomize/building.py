@@ -18,9 +18,9 @@ from app.core.kustomize.making import MANIFESTS, Build, Making
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patches import Patch, read_patch, read_patches
 from app.core.kustomize.selectors import InvalidSelector, Target
-from app.core.manifests.documents import Value
-from app.core.manifests.parsing import Unparsable, decode
-from app.core.manifests.values import at, items_at, text_of, texts_of, written_at
+from app.core.manifests.text.documents import Value
+from app.core.manifests.text.parsing import Unparsable, decode
+from app.core.manifests.text.values import at, items_at, text_of, texts_of, written_at
 
 KUSTOMIZE_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _NOT_FOLLOWED = ("namePrefix", "nameSuffix", "transformers")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from posixpath import basename, dirname, join, normpath
 
 from app.core.kustomize.objects import KubeObject
-from app.core.manifests.documents import Value
-from app.core.manifests.values import at, items_at, text_of, texts_of, written_at
+from app.core.manifests.text.documents import Value
+from app.core.manifests.text.values import at, items_at, text_of, texts_of, written_at
 
 _QUOTES = ("'", '"')
 _LONGEST = 65_536

@@ -10,7 +10,7 @@ from app.core.kustomize.objects import Identity, KubeObject
 from app.core.kustomize.patches import Patch
 from app.core.kustomize.patching import CannotPatch
 from app.core.kustomize.selectors import EVERYTHING, InvalidSelector, Target
-from app.core.manifests.documents import Value
+from app.core.manifests.text.documents import Value
 
 MANIFESTS = (".yaml", ".yml")
 _MOST_NAMED = 5

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from app.core.manifests.documents import Value
-from app.core.manifests.values import texts_of, written_at
+from app.core.manifests.text.documents import Value
+from app.core.manifests.text.values import texts_of, written_at
 
 _NO_NAMESPACE = "default"
 

@@ -8,9 +8,9 @@ from posixpath import dirname, join, normpath
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patching import DIRECTIVE, CannotPatch, is_operations, merged, operated
 from app.core.kustomize.selectors import InvalidSelector, Target
-from app.core.manifests.documents import Value, read_documents
-from app.core.manifests.parsing import Unparsable
-from app.core.manifests.values import at, is_within, items_at, text_of, written_at
+from app.core.manifests.text.documents import Value, read_documents
+from app.core.manifests.text.parsing import Unparsable
+from app.core.manifests.text.values import at, is_within, items_at, text_of, written_at
 
 _MOST_PARTS = 20_000
 _BY_OPERATIONS = "patchesJson6902"

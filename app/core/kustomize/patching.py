@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 
 from app.core.errors import Invalid
-from app.core.manifests.documents import NotText, Value
-from app.core.manifests.values import at, count_parts, written_at
+from app.core.manifests.text.documents import NotText, Value
+from app.core.manifests.text.values import at, count_parts, written_at
 
 _MOST_COPIED = 20_000
 _NULL = NotText("null")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from posixpath import basename
 from typing import TypeAlias
 
-from app.core.manifests.charts import (
+from app.core.manifests.kinds.charts import (
     Chart,
     find_dependencies,
     is_lock_file,
@@ -15,16 +15,24 @@ from app.core.manifests.charts import (
     lock_path,
     set_dependencies,
 )
-from app.core.manifests.declared import AnyField, ChartDependency, DeclaredField, EnvKey, FieldScan, JsonPath, Selector
-from app.core.manifests.env_fields import find_env_fields, set_env_fields
-from app.core.manifests.json_fields import find_json_fields, set_json_fields
-from app.core.manifests.markers import MarkedField
-from app.core.manifests.parsing import Unparsable, encoding_of
+from app.core.manifests.kinds.declared import (
+    AnyField,
+    ChartDependency,
+    DeclaredField,
+    EnvKey,
+    FieldScan,
+    JsonPath,
+    Selector,
+)
+from app.core.manifests.kinds.env_fields import find_env_fields, set_env_fields
+from app.core.manifests.kinds.json_fields import find_json_fields, set_json_fields
+from app.core.manifests.kinds.markers import MarkedField
+from app.core.manifests.kinds.yaml_fields import find_in_yaml, set_in_yaml
 from app.core.manifests.places import Neighbour, Part, Problem
-from app.core.manifests.setting import CannotSet
-from app.core.manifests.stand_ins import explain_stand_in
-from app.core.manifests.yaml_fields import find_in_yaml, set_in_yaml
-from app.core.manifests.yaml_files import YamlFile, read_yaml
+from app.core.manifests.text.parsing import Unparsable, encoding_of
+from app.core.manifests.text.setting import CannotSet
+from app.core.manifests.text.stand_ins import explain_stand_in
+from app.core.manifests.text.yaml_files import YamlFile, read_yaml
 
 Settings: TypeAlias = Sequence[tuple[AnyField, str]]
 Contents: TypeAlias = Mapping[str, bytes]

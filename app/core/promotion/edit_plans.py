@@ -6,23 +6,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import Invalid
-from app.core.flux.declared import Declared, DeclaredScan, Joined, declared_files, join_declared
-from app.core.flux.fields import Field, Refused, Report
+from app.core.flux.from_rules import Declared, DeclaredScan, Joined, declared_files, join_declared
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.overridden import report_overridden
+from app.core.flux.resolved import Field, Refused, Report
 from app.core.flux.scanning import is_manifest
 from app.core.images import ImageName
-from app.core.manifests.charts import without_stale_archives
-from app.core.manifests.declared import AnyField, DeclaredField
 from app.core.manifests.editing import edit_file, files_beside, find_declared
-from app.core.manifests.markers import Marker, MarkerScan, find_markers
-from app.core.manifests.parsing import searchable
+from app.core.manifests.kinds.charts import without_stale_archives
+from app.core.manifests.kinds.declared import AnyField, DeclaredField
+from app.core.manifests.kinds.markers import Marker, MarkerScan, find_markers
 from app.core.manifests.places import Problem
-from app.core.manifests.setting import CannotSet
-from app.core.manifests.stand_ins import explain_stand_in
+from app.core.manifests.text.parsing import searchable
+from app.core.manifests.text.setting import CannotSet
+from app.core.manifests.text.stand_ins import explain_stand_in
 from app.core.nearest import did_you_mean
+from app.core.promotion.given_images import Selected
 from app.core.promotion.rules import Rules
-from app.core.promotion.selections import Selected
 from app.core.promotion.state import digest_in, tag_in, text_of
 
 # A marker is JSON, which may write any character as an escape.

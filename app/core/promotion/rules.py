@@ -7,17 +7,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
-from app.core.flux.declared import RULES_FILE as RULES_FILE
-from app.core.flux.declared import Declaration
+from app.core.flux.from_rules import RULES_FILE as RULES_FILE
+from app.core.flux.from_rules import Declaration
 from app.core.flux.objects import Policy, PolicyName
-from app.core.promotion.declared_fields import (
+from app.core.promotion.rules_document import InvalidRules, read_document
+from app.core.promotion.rules_fields import (
     MOST_WILDCARDS,
     StrictModel,
     WrittenField,
     WrittenPolicy,
     has_too_many_wildcards,
 )
-from app.core.promotion.rules_document import InvalidRules, read_document
 from app.core.promotion.rules_mistakes import explain_mistakes
 from app.core.promotion.stage_paths import MOST_PATTERNS, holds, literal_part
 

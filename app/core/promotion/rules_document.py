@@ -8,9 +8,9 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, Event, NodeEvent, ScalarEvent
 
 from app.core.errors import Invalid
-from app.core.flux.declared import RULES_FILE
-from app.core.manifests.parsing import Unparsable, bounded_events, decode, read_events
-from app.core.manifests.stand_ins import explain_stand_in
+from app.core.flux.from_rules import RULES_FILE
+from app.core.manifests.text.parsing import Unparsable, bounded_events, decode, read_events
+from app.core.manifests.text.stand_ins import explain_stand_in
 
 _LARGEST = 256 * 1024
 # About 2,500 stages with their gates; reading so many takes two seconds, once for each version of the file.

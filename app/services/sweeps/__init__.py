@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from app.services.look import Look
 from app.services.sweeps.bodies import drop_bodies
 from app.services.sweeps.builds import sweep_builds
 from app.services.sweeps.mirrors import pack_mirrors
 from app.services.sweeps.pull_requests import sweep_pull_requests
+from app.services.sweeps.sweep_run import Look
 from app.services.sweeps.tags import sweep_tags
 from app.services.sweeps.webhooks import ask_for_webhooks
 

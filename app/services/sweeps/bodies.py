@@ -1,7 +1,7 @@
 """Drop the bodies of deliveries that ended long ago; what they said was written down."""
 
 from app.db import kept_bodies
-from app.services.look import Look
+from app.services.sweeps.sweep_run import Look
 
 _AT_ONCE = 100
 

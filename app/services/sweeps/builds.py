@@ -10,13 +10,13 @@ from app.core.errors import NotFound
 from app.core.facts import BuildFinished, BuildResult
 from app.core.ports import BuildSeen, Jenkins
 from app.core.receipt import no_later_than
-from app.db import builds, held_back, sweep_marks
+from app.db import builds, storms, sweep_marks
 from app.senders.sender import Keys, Origin
-from app.services.gather import Gathered, settle_build, with_named_image
-from app.services.look import Look
-from app.services.owed_looks import OwedLooks
+from app.services.intake.gather import Gathered, settle_build, with_named_image
+from app.services.intake.owed_looks import OwedLooks
+from app.services.intake.write_facts import FactWriter
+from app.services.sweeps.sweep_run import Look
 from app.services.systems import Source, Systems
-from app.services.write_facts import FactWriter
 
 _SWEEP = "builds"
 _PATTERNS = "builds.patterns"
@@ -170,7 +170,7 @@ def _take_in_or_hold(look: Look, jobs: _Jobs, waiting: Sequence[_News]) -> None:
             _take_in(look, jobs, news)
     if not look.is_dry:
         with look.database.transaction() as connection:
-            held_back.let_go(connection, _SWEEP, jobs.key)
+            storms.let_go(connection, _SWEEP, jobs.key)
 
 
 def _news(look: Look, jobs: _Jobs, job: str) -> _News | None:

@@ -1,6 +1,6 @@
 """Pack the mirrors of the config repositories."""
 
-from app.services.look import Look
+from app.services.sweeps.sweep_run import Look
 
 
 def pack_mirrors(look: Look) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.core.ports import PullRequestSeen, PullRequestState
 from app.db import lanes, pull_requests, pushed_heads, sweep_marks
 from app.db.pull_requests import PullRequestRow
-from app.services.look import Look
+from app.services.sweeps.sweep_run import Look
 from app.services.systems import ConfigRepo
 
 _SWEEP = "pull_requests"

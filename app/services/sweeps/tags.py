@@ -5,11 +5,11 @@ from functools import partial
 
 from app.core.images import ImageName
 from app.db import catalogue, policies, selections
-from app.services.gone_storms import accept_gone, key_of, let_go_of_returned
-from app.services.judge_policies import Judge
-from app.services.list_repository import list_repository
-from app.services.look import Look
-from app.services.note_digest import note_digest
+from app.services.catalogue.gone_storms import accept_gone, key_of, let_go_of_returned
+from app.services.catalogue.note_digest import note_digest
+from app.services.heads.judge import Judge
+from app.services.sweeps.list_repository import list_repository
+from app.services.sweeps.sweep_run import Look
 
 
 def sweep_tags(look: Look) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.core.ports import FailedWebhook, RateLimited, WebhookSender
 from app.db import forge_budgets, sweep_marks
 from app.db.tables import milliseconds
-from app.services.look import Look
+from app.services.sweeps.sweep_run import Look
 from app.services.systems import ConfigRepo
 
 _SWEEP = "webhooks"

@@ -5,10 +5,10 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Query
 
-from app.services import read_facts
-from app.services.filters import DeliveryFilters, Id
-from app.services.replay import replay
-from app.services.views import DeliveryView, Listing
+from app.services.intake.replay import replay
+from app.services.reading import facts
+from app.services.reading.filters import DeliveryFilters, Id
+from app.services.reading.views import DeliveryView, Listing
 from app.web.api.answers import CONFLICT, INVALID, NOT_FOUND, REFUSED
 from app.web.authentication import Operator
 from app.web.parts import Parts
@@ -21,14 +21,14 @@ _log = structlog.get_logger("fluxbridge.web")
 def list_deliveries(parts: Parts, filters: Annotated[DeliveryFilters, Query()]) -> Listing[DeliveryView]:
     """Webhooks as they were kept, newest first."""
     with parts.database.transaction() as connection:
-        return read_facts.list_deliveries(connection, filters)
+        return facts.list_deliveries(connection, filters)
 
 
 @router.get("/{delivery_id}", responses=NOT_FOUND)
 def show_delivery(parts: Parts, delivery_id: Id) -> DeliveryView:
     """One delivery and what became of it."""
     with parts.database.transaction() as connection:
-        return read_facts.delivery(connection, delivery_id)
+        return facts.delivery(connection, delivery_id)
 
 
 @router.post("/{delivery_id}/replay", responses=REFUSED | NOT_FOUND | CONFLICT)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.services.check_database import IntegrityPaging, ViolationView, check_page
-from app.services.views import Listing
+from app.services.reading.views import Listing
+from app.services.upkeep.check_database import IntegrityPaging, ViolationView, check_page
 from app.web.api.answers import INVALID, REFUSED
 from app.web.authentication import Operator
 from app.web.parts import Parts

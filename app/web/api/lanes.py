@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from app.services import read_lanes
-from app.services.describe_plan import PlanDescription
-from app.services.filters import Line
-from app.services.read_status import Status, read_status
-from app.services.views import LaneView, Listing
+from app.services.reading import lanes
+from app.services.reading.filters import Line
+from app.services.reading.plans import PlanDescription
+from app.services.reading.status import Status, read_status
+from app.services.reading.views import LaneView, Listing
 from app.web.api.answers import NOT_FOUND
 from app.web.parts import Parts
 
@@ -17,21 +17,21 @@ router = APIRouter(tags=["lanes"])
 def list_lanes(parts: Parts) -> Listing[LaneView]:
     """Every base branch with its queue, on one page."""
     with parts.database.transaction() as connection:
-        return read_lanes.list_lanes(connection)
+        return lanes.list_lanes(connection)
 
 
 @router.get("/lanes/{repo}", responses=NOT_FOUND)
 def show_lane(parts: Parts, repo: Line, branch: Line) -> LaneView:
     """One lane; a branch may hold slashes and so is a parameter."""
     with parts.database.transaction() as connection:
-        return read_lanes.lane(connection, repo, branch)
+        return lanes.lane(connection, repo, branch)
 
 
 @router.get("/lanes/{repo}/plan", responses=NOT_FOUND)
 def show_plan(parts: Parts, repo: Line, branch: Line) -> PlanDescription:
     """What the lane's last run found should be proposed, waits or is refused, and why."""
     with parts.database.transaction() as connection:
-        return read_lanes.lane_plan(connection, repo, branch)
+        return lanes.lane_plan(connection, repo, branch)
 
 
 @router.get("/status")

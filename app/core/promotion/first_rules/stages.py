@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from app.core.promotion.declared_fields import has_too_many_wildcards
 from app.core.promotion.first_rules.environments import Environments, Place, key_of, rank_of, stage_name
 from app.core.promotion.first_rules.texts import LONGEST_PATH, can_be_written, quoted
 from app.core.promotion.rules import Rules, Stage
+from app.core.promotion.rules_fields import has_too_many_wildcards
 from app.core.promotion.stage_paths import MOST_PATTERNS, literal_part
 
 _WILDCARDS = frozenset("*?")

@@ -1,6 +1,6 @@
 """Texts of a config repository in a file of rules, where they can be nothing but text."""
 
-from app.core.manifests.quoting import write_double_quoted, write_plain
+from app.core.manifests.text.quoting import write_double_quoted, write_plain
 from app.core.unseen import printable
 
 LONGEST_PATH = 1000

@@ -1,0 +1,1 @@
+"""What Flux has beside the cluster: its Receivers, and kubectl for what it builds."""

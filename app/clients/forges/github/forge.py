@@ -1,0 +1,307 @@
+"""The pull requests of a repository on GitHub, by its REST API."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import github
+from github.PullRequest import PullRequest as Pull
+from github.Repository import Repository
+from pydantic import TypeAdapter
+
+from app.clients import bounded_http
+from app.clients.forges.github.answers import (
+    AccountAnswer,
+    CommentAnswer,
+    IssueAnswer,
+    ListedPull,
+    PullAnswer,
+    ReviewAnswer,
+    is_approved,
+    is_same_repository,
+    to_pull_request,
+    to_seen,
+)
+from app.clients.forges.github.errors import (
+    TROUBLE,
+    GitHubRefused,
+    GitHubUnavailable,
+    RepositoryMoved,
+    RepositoryNotVisible,
+    TokenNotAccepted,
+    UnknownPullRequest,
+    explain,
+    is_already_open,
+    is_missing,
+)
+from app.clients.forges.github.identity import identify
+from app.clients.forges.github.limits import Limits
+from app.clients.forges.github.pages import PAGE, read_pages
+from app.core.errors import FluxbridgeError
+from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+
+_API_VERSION = "2022-11-28"
+_PULLS = TypeAdapter(list[ListedPull])
+# Each one found costs up to two more requests. Whoever looks wants the open one, or one that was closed at a head
+# that our deterministic commits would give again: after this many others the base, and so that head, is another.
+_MOST_ENDED = 10
+_MOST_PAGES = 20
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_PULL_REQUESTS = "Pull requests: read and write"
+
+
+def _without_budget(count: int) -> None:
+    """Every write is free."""
+    del count
+
+
+class GitHub:
+    """The pull requests of one GitHub repository, with a personal access token that is read at each request.
+
+    One request at a time and with pauses, as GitHub asks; PyGithub's connection is not made for threads either.
+    Nothing is retried here. Only the configured host is contacted, and the environment (proxies, .netrc) is not read.
+    Before anything else it is asked once whether it is GitHub at all (NotGitHub).
+    `spend` is given the number of requests that write before the first of them, and may raise Unavailable. While less
+    than a tenth of the token's hourly requests is left, everything raises GitHubRateLimited and nothing is asked.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument a setting, two for budget and tests
+        self,
+        repository: str,
+        *,
+        token: Callable[[], str],
+        base_url: str = "https://api.github.com",
+        timeout_s: int = 15,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+        seconds_between_requests: float | None = 0.25,
+        seconds_between_writes: float | None = 1.0,
+        spend: Callable[[int], None] = _without_budget,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name, self._timeout_s = repository, timeout_s
+        self._url = base_url.rstrip("/")
+        self._product: str | None = None
+        self._lock = threading.Lock()
+        self._client = github.Github(
+            base_url=self._url,
+            auth=_CurrentToken(repository, token),
+            timeout=timeout_s,
+            user_agent="fluxbridge",
+            per_page=PAGE,
+            verify=str(ca_file) if ca_file else True,
+            retry=None,
+            seconds_between_requests=seconds_between_requests,
+            seconds_between_writes=seconds_between_writes,
+            lazy=True,
+            api_version=_API_VERSION,
+        )
+        self._limits = Limits(repository, spend=spend, clock=clock)
+        _keep_to_settings(self._client, proxy, timeout_s, self._limits)
+
+    def product(self) -> str:
+        """GitHub with its version and its API's, as it says itself. Raises NotGitHub."""
+        with self.asking():
+            return self._identified()
+
+    def account(self) -> str:
+        """The login that the token belongs to."""
+        with self.asking():
+            return AccountAnswer.model_validate(self._client.get_user().raw_data).login
+
+    def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
+        """Pull requests from this branch of the repository, newest first: those open and the last ten that ended."""
+        with self.asking() as repository:
+            # Without the filter on what comes back, a redirect that drops the query would give those of all branches.
+            pulls = repository.get_pulls(state="all", sort="created", direction="desc", head=self._from(head))
+            ours = [pull for pull in pulls.get_page(0) if pull.head.ref == head]
+            ended = [pull.number for pull in ours if pull.state != "open"][:_MOST_ENDED]
+            wanted = [pull for pull in ours if pull.state == "open" or pull.number in ended]
+            shown = [self._shown(repository, pull.number) for pull in wanted]
+            return [pull for pull in shown if not pull.is_from_fork]
+
+    def recent_pull_requests(self, *, prefix: str, limit: int) -> Sequence[PullRequestSeen]:
+        """Those from branches of the repository below `prefix`/, in any state, that changed last, newest first.
+
+        At most `limit` pull requests are looked at, whosever they are; each hundred costs one request.
+        """
+        newest = {"state": "all", "sort": "updated", "direction": "desc"}
+        with self.asking() as repository:
+            pages = read_pages(repository, "/pulls", newest, _PULLS)
+            return self._ours(islice((pull for page, _ in pages for pull in page), limit), prefix)
+
+    def open_pull_requests(self, *, prefix: str) -> Sequence[PullRequestSeen]:
+        """Those that are open from branches of the repository below `prefix`/, of the oldest two thousand."""
+        with self.asking() as repository:
+            pages = read_pages(repository, "/pulls", {"state": "open", "sort": "created", "direction": "asc"}, _PULLS)
+            return self._ours((pull for page, _ in islice(pages, _MOST_PAGES) for pull in page), prefix)
+
+    def pull_request(self, number: int) -> PullRequest:
+        """One pull request. Raises UnknownPullRequest."""
+        with self.asking(number) as repository:
+            return self._shown(repository, number)
+
+    def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
+        """Open it and label it; one that is already open from that head into that base is returned instead.
+
+        One is looked for first: to ask for what is there already would cost a write and give nothing.
+        """
+        with self.asking() as repository:
+            pull = self._already_open(repository, draft)
+            if pull is not None:
+                self._label(pull, draft)
+            else:
+                with self._limits.spending(2 if draft.labels else 1):
+                    pull = self._create(repository, draft)
+                    self._label(pull, draft)
+            return self._shown(repository, pull.number)
+
+    def edit_pull_request(self, number: int, *, title: str, body: str) -> None:
+        """Replace title and body. Raises UnknownPullRequest."""
+        with self.asking(number) as repository:
+            repository.get_pull(number).edit(title=title, body=body)
+
+    def comment(self, number: int, text: str) -> None:
+        """Say something in the pull request. Raises UnknownPullRequest."""
+        with self.asking(number) as repository:
+            CommentAnswer.model_validate(repository.get_issue(number).create_comment(text).raw_data)
+
+    def close_pull_request(self, number: int) -> PullRequest:
+        """Close it; one that is closed or merged stays as it is. Raises UnknownPullRequest."""
+        with self.asking(number) as repository:
+            pull = repository.get_pull(number)
+            if self._read(pull).outcome is PullRequestState.OPEN:
+                pull.edit(state="closed")
+            return self._shown(repository, number)
+
+    def notice_merge(self, number: int, merge: GitMerge) -> PullRequest:
+        """Show it as it is: GitHub sees by itself, a moment later, that its head came into its base."""
+        del merge
+        return self.pull_request(number)
+
+    @contextmanager
+    def asking(self, number: int | None = None, *, permission: str = _PULL_REQUESTS) -> Iterator[Repository]:
+        """Give the repository to one caller at a time, and say its errors by who must act.
+
+        `number` is the pull request that is asked for, `permission` what the token needs, in GitHub's words.
+        """
+        with self._lock:
+            try:
+                self._identified()
+                yield self._client.get_repo(self.name)
+            except FluxbridgeError:
+                raise
+            except TROUBLE as error:
+                raise self._explain(error, number, permission) from error
+
+    def _identified(self) -> str:
+        """What it is, asked once."""
+        if self._product is None:
+            self._product = identify(self._client.requester, self._url)
+        return self._product
+
+    def _explain(self, error: Exception, number: int | None, permission: str) -> FluxbridgeError:
+        if not is_missing(error):
+            return explain(error, self.name, timeout_s=self._timeout_s, permission=permission)
+        try:
+            self._client.get_repo(self.name).complete()
+        except TROUBLE as why:
+            if is_missing(why):
+                return RepositoryNotVisible(self.name)
+            return explain(why, self.name, timeout_s=self._timeout_s, permission=permission)
+        if number is not None:
+            return UnknownPullRequest(self.name, number)
+        return GitHubRefused(
+            self.name, f"the token may read the repository, but not this; give it the permission '{permission}'"
+        )
+
+    def _from(self, head: str) -> str:
+        return f"{self.name.partition('/')[0]}:{head}"
+
+    def _create(self, repository: Repository, draft: PullRequestDraft) -> Pull:
+        try:
+            return repository.create_pull(draft.base, draft.head, title=draft.title, body=draft.body)
+        except github.GithubException as error:
+            if not is_already_open(error):
+                raise
+            # Somebody opened it since it was looked for.
+            pull = self._already_open(repository, draft)
+            if pull is None:
+                problem = f"says that {draft.head} has an open pull request, but does not show it"
+                raise GitHubUnavailable(self.name, problem) from error
+            return pull
+
+    def _label(self, pull: Pull, draft: PullRequestDraft) -> None:
+        if lacking := [label for label in draft.labels if label not in {known.name for known in pull.labels}]:
+            pull.add_to_labels(*lacking)
+
+    def _already_open(self, repository: Repository, draft: PullRequestDraft) -> Pull | None:
+        pulls = repository.get_pulls(state="open", base=draft.base, head=self._from(draft.head)).get_page(0)
+        for pull in pulls:
+            if (pull.head.ref, pull.base.ref) == (draft.head, draft.base) and not self._read(pull).is_from_fork:
+                return pull
+        return None
+
+    def _ours(self, listed: Iterable[ListedPull], prefix: str) -> Sequence[PullRequestSeen]:
+        """Those from our branches in the repository itself. One that changes between two pages stands on both."""
+        found: dict[int, PullRequestSeen] = {}
+        for pull in listed:
+            self._require_own(pull)
+            if pull.head.ref.startswith(f"{prefix}/") and not pull.is_from_fork:
+                found[pull.number] = to_seen(pull)
+        return list(found.values())
+
+    def _read(self, pull: Pull) -> PullAnswer:
+        answer = PullAnswer.model_validate(pull.raw_data)
+        self._require_own(answer)
+        return answer
+
+    def _require_own(self, pull: ListedPull) -> None:
+        if not is_same_repository(pull.base.repo.full_name, self.name):
+            raise RepositoryMoved(self.name, pull.base.repo.full_name)
+
+    def _shown(self, repository: Repository, number: int) -> PullRequest:
+        """A pull request as it is now, with what only its reviews and its issue tell."""
+        pull = repository.get_pull(number)
+        answer, state = self._read(pull), PullRequestState
+        closed_by, is_approved_now = None, False
+        if answer.outcome is state.OPEN:
+            reviews = (ReviewAnswer.model_validate(review.raw_data) for review in pull.get_reviews())
+            is_approved_now = is_approved(reviews, answer.head.sha)
+        elif answer.outcome is state.CLOSED:
+            issue = IssueAnswer.model_validate(repository.get_issue(number).raw_data)
+            closed_by = issue.closed_by.login if issue.closed_by else None
+        return to_pull_request(answer, closed_by=closed_by, is_approved=is_approved_now)
+
+
+class _CurrentToken(github.Auth.Auth):
+    """The token as it stands now: PyGithub's own keeps the one that it was made with."""
+
+    def __init__(self, repository: str, read: Callable[[], str]) -> None:
+        self._repository, self._read = repository, read
+
+    @property
+    def token_type(self) -> str:
+        """The scheme in the Authorization header."""
+        return "Bearer"
+
+    @property
+    def token(self) -> str:
+        """The token. Raises TokenNotAccepted where it cannot stand in a header: requests would quote it."""
+        token = self._read()
+        if not _TOKEN.fullmatch(token):
+            raise TokenNotAccepted(self._repository, "is empty or holds spaces or other odd characters")
+        return token
+
+
+def _keep_to_settings(client: github.Github, proxy: str | None, timeout_s: int, limits: Limits) -> None:
+    """Take proxies from our settings alone, as PyGithub knows only those of the environment, and keep the limits."""
+    connection = client.requester._Requester__createConnection()  # type: ignore[attr-defined]  # noqa: SLF001
+    connection.session.trust_env = False
+    connection.session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+    bounded_http.bound(connection.session, timeout_s=timeout_s)
+    limits.watch(connection.session)

@@ -1,0 +1,1 @@
+"""The local forge: pull requests in a bare repository on this machine."""

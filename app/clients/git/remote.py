@@ -1,0 +1,177 @@
+"""How the remote repository is reached: its URL, credentials that only the environment carries, and its refusals."""
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.clients.git.command import DiskUnwritable, GitCommand, GitFailed, GitRun, GitSetup
+from app.core.errors import Refused, Unavailable
+
+_SCHEMES = frozenset({"http", "https", "ssh", "file"})
+_SCP_LIKE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@-]*:(?!:)[^:].*")
+_HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/?/|[A-Za-z0-9+.-]+::")
+_USER_VARIABLE = "FLUXBRIDGE_GIT_USER"
+_PASSWORD_VARIABLE = "FLUXBRIDGE_GIT_PASSWORD"  # noqa: S105 - a variable's name
+# A helper in git's own protocol. The text is fixed and names variables; their values never meet a shell's parser.
+_CREDENTIAL_HELPER = (
+    f"!f() {{ test \"$1\" = get && printf 'username=%s\\npassword=%s\\n' "
+    f'"${_USER_VARIABLE}" "${_PASSWORD_VARIABLE}"; }}; f'
+)
+_ACCESS_REFUSED = re.compile(
+    r"Authentication failed|could not read (Username|Password)|Permission denied|Host key verification failed"
+    r"|returned error: 4(?!08|29)\d\d|(?i:repository .*not found)|does not appear to be a git repository"
+    r"|certificate|dubious ownership|transport '.*' not allowed|unable to update url base from redirection"
+    r"|returned error: 3\d\d|aborted by hook"
+)
+_CREDENTIALS = "check the URL, the credentials and their rights"
+_ADVICE = (
+    (
+        re.compile("dubious ownership"),
+        "it belongs to another account: give it to the one that runs Fluxbridge, or run Fluxbridge as its owner",
+    ),
+    (re.compile("aborted by hook"), "a hook of that repository decides so"),
+    (
+        re.compile(r"returned error: 3\d\d|from redirection"),
+        "it redirects elsewhere, which is not followed: set the url to where it really is",
+    ),
+)
+# Advice for who runs git by hand: the settings that it names do not reach ours.
+_FOR_OTHERS = re.compile(r"To add an exception|git config|Please make sure you have|and the repository exists")
+
+
+class BadRemoteUrl(Refused):
+    """The configured URL of a config repository cannot be used."""
+
+    def __init__(self, shown: str, why: str) -> None:
+        super().__init__(f"the config repository's URL {shown} {why}")
+
+
+class RemoteRefused(Refused):
+    """The remote does not let us in, or has no such repository."""
+
+    def __init__(self, url: str, words: str) -> None:
+        what_to_do = next((advice for seen, advice in _ADVICE if seen.search(words)), _CREDENTIALS)
+        super().__init__(f"{url} refused: {_cause(words)}; {what_to_do}")
+        self.url, self.words = url, words
+
+
+class RemoteUnavailable(Unavailable):
+    """The remote cannot be reached just now, or broke off."""
+
+    def __init__(self, url: str, words: str) -> None:
+        super().__init__(f"{url} cannot be reached: {_cause(words)}; it is tried again later")
+        self.url, self.words = url, words
+
+
+@dataclass(frozen=True, slots=True)
+class SshKey:
+    """The key that we show over SSH and the file of host keys that we believe."""
+
+    private_key: Path
+    known_hosts: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """One remote repository: a URL without credentials, or a path on this machine.
+
+    `credentials` is asked anew for each command and gives (user, password or token), used over HTTP only.
+    Raises BadRemoteUrl.
+    """
+
+    url: str
+    credentials: Callable[[], tuple[str, str] | None] = lambda: None
+    ca_file: Path | None = None
+    proxy: str | None = None
+    ssh: SshKey | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", _checked_url(self.url))
+
+    def ask(self, git: GitCommand, *arguments: str, accept: tuple[int, ...] = (0,)) -> GitRun:
+        """Run a command that talks to the remote; raises RemoteRefused, RemoteUnavailable or DiskUnwritable."""
+        is_push = arguments[0] == "push"
+        try:
+            return git.run(*arguments, setup=self._setup(is_push=is_push), accept=accept)
+        except GitFailed as error:
+            raise self.failure(error) from error
+        except DiskUnwritable as error:
+            if not is_push or self._path is None:
+                raise
+            # A push into a folder runs its own git here, whose words do not begin with "remote:".
+            raise DiskUnwritable(f"{git.path} or {self.url}", error.words) from error
+
+    def failure(self, error: GitFailed) -> RemoteRefused | RemoteUnavailable:
+        """What a failed command means: an operator must act, or it may pass."""
+        kind = RemoteRefused if _ACCESS_REFUSED.search(error.words) else RemoteUnavailable
+        return kind(self.url, error.words)
+
+    @property
+    def _path(self) -> Path | None:
+        """Where it is, if it is a folder of this machine."""
+        path = Path(self.url.removeprefix("file://"))
+        return path if path.is_absolute() else None
+
+    def _setup(self, *, is_push: bool) -> GitSetup:
+        settings: list[tuple[str, str]] = []
+        variables: dict[str, str] = {}
+        secrets: list[str] = []
+        given = self.credentials() if self.url.startswith(("http://", "https://")) else None
+        if given is not None:
+            # Scoped to the origin: a redirect to another host gets no password.
+            settings.append((f"credential.{_origin(self.url)}.helper", _CREDENTIAL_HELPER))
+            variables |= dict(zip((_USER_VARIABLE, _PASSWORD_VARIABLE), given, strict=True))
+            secrets.append(given[1])
+        if self.ca_file is not None:
+            settings.append(("http.sslCAInfo", str(self.ca_file)))
+        if self.proxy is not None:
+            settings.append(("http.proxy", self.proxy))
+            secrets.append(urlsplit(self.proxy).password or "")
+        if self.ssh is not None:
+            variables["GIT_SSH_COMMAND"] = _ssh_command(self.ssh)
+        return GitSetup(settings, variables, secrets, writes_into=self._path if is_push else None)
+
+
+def _checked_url(url: str) -> str:
+    if _HAS_SCHEME.match(url):
+        return _checked_parts(url)
+    if _SCP_LIKE.fullmatch(url):
+        return url
+    if not url or ":" in url.split("/", maxsplit=1)[0]:
+        raise BadRemoteUrl(repr(url), "is neither a path nor http, https, ssh or file; write it out in full")
+    return str(Path(url).absolute())
+
+
+def _checked_parts(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is not None or (parts.username and parts.scheme in {"http", "https"}):
+        raise BadRemoteUrl(f"for {parts.hostname}", "holds credentials; configure them beside it, never inside")
+    if parts.scheme not in _SCHEMES or "::" in url.split("/", maxsplit=1)[0]:
+        raise BadRemoteUrl(repr(url), "has a scheme other than http, https, ssh and file")
+    if (parts.hostname or "").startswith("-"):
+        raise BadRemoteUrl(repr(url), "has a host that begins with a dash")
+    return url
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _ssh_command(ssh: SshKey) -> str:
+    options = (
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        "StrictHostKeyChecking=yes",
+        f"UserKnownHostsFile={ssh.known_hosts}",
+    )
+    return shlex.join(["ssh", "-F", "none", "-i", str(ssh.private_key), *(each for o in options for each in ("-o", o))])
+
+
+def _cause(words: str) -> str:
+    """Git says the cause first and advice after it; three lines hold it."""
+    lines = [line.strip() for line in words.splitlines() if line.strip() and not _FOR_OTHERS.search(line)]
+    return "; ".join(lines[:3]) or "git gave no reason"

@@ -1,0 +1,1 @@
+"""Jenkins controllers, over their REST API."""

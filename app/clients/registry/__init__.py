@@ -1,0 +1,1 @@
+"""OCI registries, by the distribution specification."""

@@ -1,0 +1,1 @@
+"""The text of files: where values stand in it, and new bytes in place of some."""

@@ -1,0 +1,1 @@
+"""Why a policy chooses what it chooses, and what Flux is silent about."""

@@ -1,0 +1,1 @@
+"""The words of a promotion: titles, bodies, commit messages, trailers."""

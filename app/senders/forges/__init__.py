@@ -1,0 +1,1 @@
+"""Forges that tell of branches and pull requests, one a file."""

@@ -1,0 +1,1 @@
+"""What Jenkins tells of its builds, one way a file."""

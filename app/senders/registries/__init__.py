@@ -1,0 +1,1 @@
+"""Registries that tell of pushes, one a file."""

@@ -1,0 +1,151 @@
+"""Keep selections: every fact about a tag moves the stored choices along, without a look at the other tags."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from app.core.images import ImageName
+from app.core.policies.advance import Standing, advance, retract
+from app.core.policies.spec import InvalidPolicy, PolicySpec
+from app.core.policies.stored import read_spec
+from app.core.promotion.consent import is_candidate
+from app.core.promotion.gates import BuildReport, TagState
+from app.db import build_reports, catalogue, owed_looks, selections
+from app.db.catalogue import KnownTag
+from app.db.database import Database
+from app.db.owed_looks import OwedLook
+from app.services.catalogue.ready_policies import ReadyPolicies
+
+_MOST_AT_ONCE = 200
+_PAGE = 2_000
+_UNSHOWN = "the registry has not shown it yet"
+
+
+def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageName, tags: Iterable[str]) -> None:
+    """Bring an image's stored choices up to date with what is now known of these tags, and say so of no others.
+
+    It does not matter what was known of them before. The caller has locked the image (`catalogue.lock`) in the same
+    transaction, before anything was written about its tags. Many tags at once: the choices are worked out when wanted.
+    """
+    stored, touched = selections.of_image(connection, image), set(tags)
+    if any(one.is_foreign for one in stored):
+        # Another version of the program that runs beside this one works its own out again.
+        selections.drop_foreign(connection, image)
+    if not stored or not touched:
+        return
+    if len(touched) > _MOST_AT_ONCE:
+        selections.forget(connection, image)
+        return
+    states = states_of_tags(connection, image, touched, is_history_wanted=False)
+    for row in stored:
+        spec = read_spec(json.loads(row.spec))
+        if spec is None or row.standing is None:
+            continue
+        standing = _advanced(ready, spec, row.standing, {tag: states.get(tag) for tag in touched})
+        if standing != row.standing:
+            selections.store(connection, image, spec, standing)
+
+
+def states_of_tags(
+    connection: Connection, image: ImageName, tags: Iterable[str], *, is_history_wanted: bool = True
+) -> dict[str, TagState]:
+    """What is known of these tags; those that nobody has told of are left out.
+
+    Without history what builds said of digests that the tags named before is left out: no candidate depends on it.
+    """
+    known = catalogue.tags_named(connection, image, tags)
+    digests = {one.tag: one.digest for one in known}
+    reports = build_reports.reports_on(connection, image, digests, is_history_wanted=is_history_wanted)
+    owed = owed_looks.of_image(connection, image, digests) if is_history_wanted else ()
+    return _join(known, reports, owed)
+
+
+def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:
+    """What is known of every tag of an image, read in many short transactions: each keeps webhooks waiting."""
+    known: list[KnownTag] = []
+    while True:
+        with database.transaction() as connection:
+            some = catalogue.tags_after(connection, image, known[-1].tag if known else "", limit=_PAGE)
+        known += some
+        if len(some) < _PAGE:
+            break
+    reports: list[BuildReport] = []
+    after, are_more = 0, True
+    while are_more:
+        with database.transaction() as connection:
+            told, after = build_reports.reports_after(connection, image, after, limit=_PAGE)
+        reports += told
+        are_more = len(told) == _PAGE
+    with database.transaction() as connection:
+        owed = owed_looks.of_image(connection, image)
+    return _join(known, reports, owed)
+
+
+def _join(
+    known_tags: Sequence[KnownTag], reports: Sequence[BuildReport], owed: Iterable[OwedLook]
+) -> dict[str, TagState]:
+    """Tags with the builds that named them or their digest, and what the registry has still to say of them."""
+    owed_of = {one.reference: one for one in owed}
+    by_tag: dict[str, list[BuildReport]] = defaultdict(list)
+    by_digest: dict[str, list[BuildReport]] = defaultdict(list)
+    for report in sorted(reports, key=lambda one: (one.build_id, one.tag, one.digest or "")):
+        by_tag[report.tag].append(report)
+        if report.digest is not None:
+            by_digest[report.digest].append(report)
+    states: dict[str, TagState] = {}
+    for known in known_tags:
+        its = {
+            (one.build_id, one.tag, one.digest): one
+            for one in [*by_tag.get(known.tag, []), *by_digest.get(known.digest or "", [])]
+        }
+        states[known.tag] = TagState(
+            tag=known.tag,
+            digest=known.digest,
+            first_seen_at=known.first_seen_at,
+            is_gone=known.is_gone,
+            reports=tuple(its.values()),
+            looked_at=known.sighting.digest_at or known.looked_at,
+            is_unlisted=known.sighting.is_unlisted,
+            unshown=why_unshown(known, owed_of.get(known.tag)),
+            doubt=_doubt(known),
+        )
+    return states
+
+
+def _doubt(known: KnownTag) -> str | None:
+    """What is missing for a tag that seems to be gone to be so where it is in Git."""
+    if not known.is_gone or known.sighting.is_proven_gone:
+        return None
+    if known.sighting.is_unlisted:
+        return "lists of its repository lack it, and whether its manifest is there is still to be asked"
+    return "the registry did not have it when it was asked, but nothing tells of its deletion"
+
+
+def why_unshown(known: KnownTag, owed: OwedLook | None) -> str | None:
+    """Why nothing that was told of a tag counts yet, also of one that was shown before and may be another since.
+
+    None: the registry has said all that it was asked.
+    """
+    if owed is None:
+        return None if known.sighting.is_shown or known.is_gone else _UNSHOWN
+    if owed.error is None:
+        return f"{_UNSHOWN}; it is being asked"
+    return f"{_UNSHOWN}: {owed.error}; asked again at {owed.due_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _advanced(
+    ready: ReadyPolicies, spec: PolicySpec, standing: Standing, tags: Mapping[str, TagState | None]
+) -> Standing | None:
+    """What a spec chooses now; None where only a full evaluation tells."""
+    try:
+        compiled = ready.of(spec)
+    except InvalidPolicy:
+        return None  # an older version took it
+    now: Standing | None = standing
+    for tag, state in tags.items():
+        if now is not None:
+            step = advance if state is not None and is_candidate(state) else retract
+            now = step(compiled, now, tag)
+    return now

@@ -1,0 +1,337 @@
+"""Judge a lane's policies: what each chooses, from what the database knows of its tags."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from app.core.flux.objects import Policy
+from app.core.flux.tree import About, Field, Report
+from app.core.images import ImageName
+from app.core.policies.advance import Standing, advance, chosen_only, standing_among
+from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
+from app.core.policies.spec import PolicySpec
+from app.core.policies.stored import read_spec
+from app.core.promotion.consent import MOST_NAMED, barred_by_changes, is_candidate
+from app.core.promotion.downward import is_gone_from_git
+from app.core.promotion.gates import TagState
+from app.core.promotion.state import FieldState, PolicyState, tag_in
+from app.core.promotion.text_images import other_images
+from app.db import build_reports, catalogue, selections, storms
+from app.db.database import Database
+from app.services.catalogue.gone_storms import SWEEP, doubted_registries, key_of
+from app.services.catalogue.keep_selections import states_of_all, states_of_tags
+from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.heads.came_under import Texts, came_under, image_of, read_texts, reading_of, spec_hash
+from app.services.heads.view import LaneView
+from app.services.systems import Clock, Systems
+
+_MOST_EVALUATIONS = 3
+_NOT_LISTED = "catalogue not listed"
+_UNKNOWN = Selection(
+    tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageKnowledge:
+    """What the database knows of one repository; None instead of it: it was never listed in full.
+
+    `standings` are the stored choices by the hash of their spec, and `tags` then those that matter to them: what they
+    choose and what is in Git. With None, `tags` are all that are known.
+    """
+
+    tags: Mapping[str, TagState]
+    standings: Mapping[str, Standing] | None = None
+
+
+Knowledge = Mapping[ImageName, ImageKnowledge | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Judges the policies of lanes."""
+
+    database: Database
+    systems: Systems
+    ready: ReadyPolicies
+    clock: Clock
+
+    def by_stored_choice(self, view: LaneView, lane: str) -> tuple[PolicyState, ...]:
+        """Every policy of a view with the tag that it chooses, which costs no look at the others.
+
+        Rows are read in short transactions, and judged outside of them: on SQLite a transaction keeps webhooks
+        waiting. What changes between two of them makes the lane due again.
+        """
+        knowledge = {
+            image: self._chosen_of(image, named, view) for image, named in _by_image(view, self.systems).items()
+        }
+        with self.database.transaction() as connection:
+            texts = read_texts(connection, lane)
+            doubts = read_doubts(connection, self.systems, knowledge)
+        states = judge(view, self.systems, knowledge, texts, self.ready, doubts)
+        unknown = {str(one.name) for one in states if one.selection == _UNKNOWN or _consents(one, view)}
+        unknown |= self._seemingly_empty(states, knowledge)
+        in_full = {one.name: one for one in (self.in_full(view, lane, unknown) if unknown else ())}
+        return tuple(in_full.get(one.name, one) for one in states)
+
+    def _seemingly_empty(self, states: Sequence[PolicyState], knowledge: Knowledge) -> set[str]:
+        """The policies that choose nothing from an image of which change requests were built: is that why?"""
+        found: set[str] = set()
+        for one in states:
+            image = self.systems.known_as(one.policy.image) if one.policy.image is not None else None
+            known = knowledge.get(image) if image is not None else None
+            if image is None or known is None or known.standings is None or one.policy.spec is None:
+                continue
+            standing = known.standings.get(one.policy.spec.fingerprint())
+            if standing is not None and standing.tag is None:
+                with self.database.transaction() as connection:
+                    if build_reports.are_of_change_requests(connection, image):
+                        found.add(str(one.name))
+        return found
+
+    def in_full(self, view: LaneView, lane: str, names: Collection[str]) -> tuple[PolicyState, ...]:
+        """These policies of a view with all their tags."""
+        policies = tuple(one for one in view.tree.policies if str(one.name) in names)
+        narrowed = replace(view, tree=replace(view.tree, policies=policies))
+        knowledge = {image: self._all_of(image) for image in _by_image(narrowed, self.systems)}
+        with self.database.transaction() as connection:
+            texts = read_texts(connection, lane)
+            doubts = read_doubts(connection, self.systems, knowledge)
+        return judge(narrowed, self.systems, knowledge, texts, self.ready, doubts)
+
+    def _all_of(self, image: ImageName) -> ImageKnowledge | None:
+        with self.database.transaction() as connection:
+            is_listed = catalogue.is_listed(connection, image)
+        return ImageKnowledge(states_of_all(self.database, image)) if is_listed else None
+
+    def _chosen_of(self, image: ImageName, named: Sequence[Policy], view: LaneView) -> ImageKnowledge | None:
+        specs = {one.spec.fingerprint(): one.spec for one in named if one.spec is not None and self._is_usable(one)}
+        with self.database.transaction() as connection:
+            if not catalogue.is_listed(connection, image):
+                return None
+            stored = _standings(connection, image)
+            if specs.keys() <= stored.keys():
+                return _knowledge(connection, image, stored, _in_git(view, named))
+        self.evaluate(image, [spec for fingerprint, spec in specs.items() if fingerprint not in stored])
+        with self.database.transaction() as connection:
+            return _knowledge(connection, image, _standings(connection, image), _in_git(view, named))
+
+    def work_out(self, image: ImageName) -> None:
+        """Work out those stored choices from an image that are to be worked out, as where the chosen tag is gone."""
+        with self.database.transaction() as connection:
+            stored = [row.spec for row in selections.of_image(connection, image) if row.standing is None]
+        specs = [spec for text in stored if (spec := read_spec(json.loads(text))) is not None and self._is_ready(spec)]
+        if specs:
+            self.evaluate(image, specs)
+
+    def _is_ready(self, spec: PolicySpec) -> bool:
+        try:
+            self.ready.of(spec)
+        except InvalidPolicy:
+            return False  # an older version took it
+        return True
+
+    def evaluate(self, image: ImageName, specs: Sequence[PolicySpec]) -> None:
+        """Work out in full what specs choose, and keep it if nothing was told of the image's tags meanwhile.
+
+        Where that happens again and again nothing is kept, and the run looks at all tags by itself.
+        """
+        for _ in range(_MOST_EVALUATIONS):
+            with self.database.transaction() as connection:
+                version = catalogue.version_of(connection, image)
+            candidates = [tag for tag, state in states_of_all(self.database, image).items() if is_candidate(state)]
+            standings = [(spec, standing_among(self.ready.of(spec), candidates)) for spec in specs]
+            with self.database.transaction() as connection:
+                catalogue.lock(connection, [image], self.clock())
+                if catalogue.version_of(connection, image) == version + 1:
+                    selections.drop_foreign(connection, image)
+                    for spec, standing in standings:
+                        selections.store(connection, image, spec, standing)
+                    return
+
+    def _is_usable(self, policy: Policy) -> bool:
+        return _compile(policy, self.ready)[0] is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What stands in the way of the registries' word: those that are doubted, and why a repository is not listed."""
+
+    registries: AbstractSet[str]
+    problems: Mapping[ImageName, str]
+
+
+def read_doubts(connection: Connection, systems: Systems, knowledge: Knowledge) -> Doubts:
+    """Read them for the repositories that a view names."""
+    unlisted = [image for image, known in knowledge.items() if known is None]
+    rows = {image: catalogue.find_repository(connection, image) for image in unlisted}
+    problems = {image: row.problem for image, row in rows.items() if row is not None and row.problem is not None}
+    return Doubts(doubted_registries(connection, systems.registries), problems)
+
+
+def judge(  # noqa: PLR0913, PLR0917 (all that decides)
+    view: LaneView, systems: Systems, knowledge: Knowledge, texts: Texts, ready: ReadyPolicies, doubts: Doubts
+) -> tuple[PolicyState, ...]:
+    """Every policy of a view with its fields, its tags and its selection."""
+    by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
+    for one, stage in view.staged:
+        by_policy[str(one.policy)].append((one, stage))
+    refused: dict[str, dict[str, str]] = defaultdict(dict)
+    for kept_back, stage in view.refused:
+        refused[str(kept_back.policy)].setdefault(stage, str(kept_back))
+    known = _Known(systems, knowledge, ready, doubts, reading_of(view.rules))
+    near = _near_misses(view)
+    states: list[PolicyState] = []
+    for policy in view.tree.policies:
+        name = str(policy.name)
+        staged = by_policy.get(name, [])
+        files = dict.fromkeys(one.file for one, _ in staged)
+        states.append(
+            replace(
+                _judge_policy(policy, staged, view, texts, known),
+                refused=refused.get(name, {}),
+                near_misses=tuple(report for file in files for report in near.get(file, ())),
+            )
+        )
+    return tuple(states)
+
+
+def _near_misses(view: LaneView) -> Mapping[str, Sequence[Report]]:
+    """What looks like a marker and sets nothing, by file."""
+    found: dict[str, list[Report]] = defaultdict(list)
+    for report in view.tree.reports:
+        if report.about in (About.MARKER, About.POLICY_OF_MARKER):
+            found[report.file].append(report)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of images; nothing that is in Git counts as gone from the registries that are doubted."""
+
+    systems: Systems
+    images: Knowledge
+    ready: ReadyPolicies
+    doubts: Doubts
+    reading: str
+
+    def doubt_of(self, image: ImageName) -> str | None:
+        """Why tags in Git count as there although they are gone; None: they are gone."""
+        if image.registry not in self.doubts.registries:
+            return None
+        command = storms.accepting(SWEEP, key_of(image.registry))
+        return f"many tags are gone from {image.registry} at once: `{command}` says that they are"
+
+    def unlisted(self, image: ImageName) -> str:
+        """That a repository was never listed in full, and what stood in the way the last time."""
+        problem = self.doubts.problems.get(image)
+        return f"{_NOT_LISTED}: {problem}" if problem else _NOT_LISTED
+
+
+def _by_image(view: LaneView, systems: Systems) -> Mapping[ImageName, Sequence[Policy]]:
+    """The policies of a view by the repository that they choose from, where its registry is configured."""
+    found: dict[ImageName, list[Policy]] = defaultdict(list)
+    for policy in view.tree.policies:
+        if policy.image is not None and systems.registry_of(systems.known_as(policy.image)) is not None:
+            found[systems.known_as(policy.image)].append(policy)
+    return dict(sorted(found.items()))
+
+
+def _standings(connection: Connection, image: ImageName) -> dict[str, Standing]:
+    return {row.spec_hash: row.standing for row in selections.of_image(connection, image) if row.standing is not None}
+
+
+def _in_git(view: LaneView, named: Sequence[Policy]) -> set[str]:
+    names = {one.name for one in named}
+    marked = [one.marked for one, _ in view.staged if one.policy in names]
+    return {tag for one in marked if (tag := tag_in(one.part, one.text)) is not None}
+
+
+def _knowledge(
+    connection: Connection, image: ImageName, standings: Mapping[str, Standing], in_git: set[str]
+) -> ImageKnowledge:
+    chosen = {one.tag for one in standings.values() if one.tag is not None}
+    return ImageKnowledge(states_of_tags(connection, image, chosen | in_git), standings)
+
+
+def _judge_policy(
+    policy: Policy, staged: Sequence[tuple[Field, str]], view: LaneView, texts: Texts, known: _Known
+) -> PolicyState:
+    compiled, problem = _compile(policy, known.ready)
+    states = _field_states(policy, staged, texts, known, is_usable=compiled is not None)
+    if compiled is None or policy.image is None or policy.spec is None:
+        return PolicyState(policy=policy, problem=problem, fields=states)
+    image = known.systems.known_as(policy.image)
+    if known.systems.registry_of(image) is None:
+        return PolicyState(policy=policy, compiled=compiled, waits_for="registry not configured", fields=states)
+    knowledge = known.images[image]
+    if knowledge is None:
+        waits = known.unlisted(image)
+        return PolicyState(policy=policy, compiled=compiled, waits_for=waits, is_unlisted=True, fields=states)
+    tags = dict(knowledge.tags)
+    in_git = {one.own_tag for one in states if one.own_tag is not None}
+    for tag in in_git - tags.keys():
+        tags[tag] = TagState(tag=tag, digest=None, first_seen_at=view.committed_at)
+    for tag in in_git:
+        if is_gone_from_git(tag, tags):
+            tags[tag] = replace(tags[tag], doubt=known.doubt_of(image))
+    # What is in Git is a candidate whoever built it.
+    present = {tag for tag in in_git if not is_gone_from_git(tag, tags)}
+    state = PolicyState(policy=policy, compiled=compiled, tags=tags, fields=states)
+    if knowledge.standings is not None:
+        return replace(state, selection=_choice(compiled, knowledge.standings.get(policy.spec.fingerprint()), present))
+    return _select_among_all(state, compiled, present, view)
+
+
+def _select_among_all(state: PolicyState, compiled: CompiledPolicy, present: set[str], view: LaneView) -> PolicyState:
+    """What a policy selects, with and without the tags of change requests, and whether it matches these only."""
+    candidates = {tag for tag, one in state.tags.items() if is_candidate(one)}
+    barred = barred_by_changes(state.tags)
+    is_empty = bool(barred) and compiled.select(candidates).tag is None
+    return replace(
+        state,
+        selection=compiled.select(candidates | present),
+        with_changes=compiled.select(candidates | barred | present) if _consents(state, view) else None,
+        barred_tags=compiled.select(barred).ranked[: MOST_NAMED + 1] if is_empty else (),
+    )
+
+
+def _consents(state: PolicyState, view: LaneView) -> bool:
+    """Whether tags of change requests may enter one of the stages of a policy."""
+    stages = {one.stage for one in state.fields}
+    return any(view.rules.takes_change_requests(one, state.name) for one in view.rules.stages if one.name in stages)
+
+
+def _choice(compiled: CompiledPolicy, standing: Standing | None, present: Collection[str]) -> Selection:
+    """The stored choice, with the tags in Git among the candidates."""
+    for tag in sorted(present):
+        standing = None if standing is None else advance(compiled, standing, tag)
+    return _UNKNOWN if standing is None else chosen_only(compiled, standing)
+
+
+def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | None, str | None]:
+    if policy.problem is not None or policy.spec is None:
+        return None, policy.problem or "the policy says nothing to choose by"
+    try:
+        return ready.of(policy.spec), None
+    except InvalidPolicy as error:
+        return None, str(error)
+
+
+def _field_states(
+    policy: Policy, staged: Sequence[tuple[Field, str]], texts: Texts, known: _Known, *, is_usable: bool
+) -> tuple[FieldState, ...]:
+    present = spec_hash(policy, known.reading)
+    came = {one: came_under(present, one, texts, is_usable=is_usable) for one, _ in staged}
+    before = {one: image_of(spec) for one, spec in came.items() if spec is not None}
+    others = other_images(list(came), policy, came_under=before, known_as=known.systems.known_as)
+    return tuple(
+        FieldState(
+            one, stage, is_same_spec=came[one] in {None, present}, came_under=came[one], other_image=others.get(one)
+        )
+        for one, stage in staged
+    )

@@ -1,0 +1,194 @@
+"""Ask the registries what they owe, each thing by itself: one that cannot be asked keeps nothing else waiting."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from app.core.errors import FluxbridgeError, Refused, Unavailable
+from app.core.images import ImageName, is_tag
+from app.core.ports import Registry
+from app.db import catalogue, lanes, owed_looks, selections
+from app.db.database import Database, DatabaseUnavailable
+from app.db.owed_looks import OwedLook
+from app.services.catalogue.gone_storms import watch_gone
+from app.services.catalogue.keep_selections import keep_selections
+from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.catalogue.tags_in_use import tags_in_use
+from app.services.systems import Clock, Systems
+from app.services.work.backoff import backoff
+
+_AT_ONCE = 20
+_REFUSED_AGAIN = timedelta(minutes=5)
+_LONGEST_WISH = timedelta(hours=1)
+_log = structlog.get_logger("fluxbridge.registries")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a registry said when it was asked; `digest` is "" where it has a whole repository, or an error instead."""
+
+    owed: OwedLook
+    asked_at: datetime
+    digest: str | None = None
+    error: Exception | None = None
+
+    @property
+    def wish(self) -> timedelta | None:
+        """How long its registry wants to be left alone: not at all where it answered; None where it did not say."""
+        if self.error is None:
+            return timedelta(0)
+        return self.error.retry_after if isinstance(self.error, Unavailable) else None
+
+
+@dataclass(frozen=True, slots=True)
+class OwedLooks:
+    """Asks what is owed and writes the answers down; what cannot be asked is asked again later."""
+
+    database: Database
+    systems: Systems
+    clock: Clock
+    on_lanes_due: Callable[[], None]
+    ready: ReadyPolicies
+
+    def ask(self, owed: Iterable[OwedLook]) -> Mapping[str, timedelta]:
+        """Ask all of it, and what follows; returns how long each registry that was heard wants to be left alone.
+
+        When the database is away, what was not written down stays owed.
+        """
+        left = list(owed)
+        wishes: dict[str, timedelta] = {}
+        while left:
+            some, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            answers = [self._ask(one) for one in some]
+            for one in answers:
+                if one.wish is not None:
+                    host = one.owed.image.registry
+                    wishes[host] = max(one.wish, wishes.get(host, one.wish))
+            try:
+                left += self._write(answers)
+            except DatabaseUnavailable as error:
+                _log.warning("what a registry answered could not be written down", why=str(error))
+                return wishes
+        return wishes
+
+    def _ask(self, owed: OwedLook) -> _Answer:
+        asked_at, registry = self.clock(), self.systems.registry_of(owed.image)
+        if registry is None:
+            return _Answer(owed, asked_at)
+        try:
+            return _Answer(owed, asked_at, _answered(registry, owed))
+        except FluxbridgeError as error:
+            _log.warning("a registry could not be asked", about=str(owed), why=str(error))
+            return _Answer(owed, asked_at, error=error)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the others are asked, and the log has it)
+            _log.exception("a registry could not be asked", about=str(owed))
+            return _Answer(owed, asked_at, error=error)
+
+    def _write(self, answers: Sequence[_Answer]) -> Sequence[OwedLook]:
+        """Write answers down together; returns what is owed now because of them."""
+        now = self.clock()
+        images = {one.owed.image for one in answers}
+        with self.database.transaction() as connection:
+            catalogue.lock(connection, images, now)
+            notes = _Notes(connection, self, now)
+            for one in answers:
+                notes.take(one)
+            for registry in sorted(notes.deniers):
+                watch_gone(connection, registry, now)
+            keys = sorted({key for image in notes.told for key in lanes.lanes_of_image(connection, image)})
+            lanes.raise_wanted(connection, keys, now=now)
+        if keys:
+            self.on_lanes_due()
+        return notes.follows
+
+
+def _answered(registry: Registry, owed: OwedLook) -> str | None:
+    """The digest of a tag or digest, or "" for a repository that has tags; None: it is not there."""
+    if owed.reference:
+        return registry.digest(owed.image.path, owed.reference)
+    return "" if registry.tags(owed.image.path) else None
+
+
+class _Notes:
+    """Answers as they are written down within one transaction.
+
+    `told` are the images of whose lanes a run is wanted, `follows` is what is owed because of them. `deniers` are the
+    registries that have a tag no more of which a deletion was told.
+    """
+
+    def __init__(self, connection: Connection, looks: OwedLooks, now: datetime) -> None:
+        self._connection, self._looks, self._now = connection, looks, now
+        self.told: set[ImageName] = set()
+        self.follows: list[OwedLook] = []
+        self.deniers: set[str] = set()
+
+    def take(self, answer: _Answer) -> None:
+        """Write one answer down, or that there was none."""
+        owed = answer.owed
+        if self._looks.systems.registry_of(owed.image) is None:
+            owed_looks.drop(self._connection, owed)
+            self.told.add(owed.image)
+            return
+        if answer.error is not None:
+            self._put_off(answer, answer.error)
+            return
+        owed_looks.settle(self._connection, owed.image, owed.reference, asked_at=answer.asked_at)
+        if is_tag(owed.reference):
+            self._note_tag(answer)
+        elif answer.digest is None:
+            self._note_deletion(answer)
+
+    def _put_off(self, answer: _Answer, error: Exception) -> None:
+        """Ask again soon, and ever more slowly; who refuses is asked again every five minutes."""
+        owed = answer.owed
+        wait = _REFUSED_AGAIN if isinstance(error, Refused) else backoff(owed.tries)
+        if answer.wish is not None:
+            wait = max(wait, min(answer.wish, _LONGEST_WISH))
+        told = str(error) if isinstance(error, FluxbridgeError) else f"{type(error).__name__}; see the log"
+        owed_looks.put_off(self._connection, owed, due_at=self._now + wait, error=told)
+        if owed.error is None:
+            # Their plans say what they wait for; how often it was asked in vain is no news.
+            self.told.add(owed.image)
+
+    def _note_tag(self, answer: _Answer) -> None:
+        image, tag = answer.owed.image, answer.owed.reference
+        if answer.digest is not None:
+            catalogue.set_digest(self._connection, image, tag, answer.digest, looked_at=answer.asked_at)
+        else:
+            is_deletion = answer.owed.is_deletion
+            catalogue.note_missing(self._connection, image, tag, is_deleted=is_deletion, looked_at=answer.asked_at)
+            if is_deletion:
+                self.deniers.add(image.registry)
+        keep_selections(self._connection, self._looks.ready, image, [tag])
+        self.told.add(image)
+
+    def _note_deletion(self, answer: _Answer) -> None:
+        """A digest or a repository is gone: the manifests of the tags that it had are asked for one by one."""
+        image, digest = answer.owed.image, answer.owed.reference
+        if digest:
+            asked_about = set(catalogue.tags_with(self._connection, image, [digest]))
+            catalogue.doubt(self._connection, image, answer.asked_at)
+        else:
+            asked_about = set(tags_in_use(self._connection, image))
+            catalogue.unlist(self._connection, image, answer.asked_at, keeping=asked_about)
+            selections.forget(self._connection, image)
+        catalogue.want_listing(self._connection, image, self._now)
+        known = [one.tag for one in catalogue.tags_named(self._connection, image, asked_about) if not one.is_gone]
+        follows = [self._owe_deletion(answer.owed, tag) for tag in known]
+        if not digest and not follows:
+            self.told.add(image)
+        self.follows += follows
+
+    def _owe_deletion(self, owed: OwedLook, tag: str) -> OwedLook:
+        return owed_looks.owe(
+            self._connection,
+            owed.image,
+            tag,
+            is_deletion=True,
+            source=owed.source,
+            delivery_id=owed.delivery_id,
+            now=self._now,
+        )

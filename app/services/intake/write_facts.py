@@ -1,0 +1,218 @@
+"""Write facts down: builds, pushes, moved branches, pull requests and applied revisions; and what is owed to them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+from urllib.parse import unquote
+
+from sqlalchemy import Connection
+
+from app.core.builds.change_requests import change_request_of
+from app.core.facts import (
+    Artifact,
+    BranchMoved,
+    BuildFinished,
+    ImagePushed,
+    PullRequestChanged,
+    RevisionApplied,
+    RevisionUnderway,
+)
+from app.core.images import ImageName, is_tag
+from app.core.promotion.branches import is_of_base, is_under
+from app.db import builds, catalogue, lanes, owed_looks, pushed_heads, revisions
+from app.db.owed_looks import OwedLook
+from app.services.catalogue.keep_selections import keep_selections
+from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.intake.gather import Gathered, Question
+from app.services.systems import ConfigRepo, Source, Systems
+
+_GRACE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of writing facts: the lanes that they concern, those of them that are due now, and what is owed.
+
+    The others are due once a registry has answered, or could not.
+    """
+
+    lanes: frozenset[str]
+    due: frozenset[str]
+    owed: tuple[OwedLook, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FactWriter:
+    """Writes facts of one source down within one transaction; collects the lanes and the tags that they concern.
+
+    `delivery_id` is None where no delivery brought them. `received_at` is when they were heard of, or asked for.
+    `ignored` tells what is written down and counts for nothing.
+    """
+
+    connection: Connection
+    systems: Systems
+    source: Source
+    delivery_id: str | None
+    now: datetime
+    received_at: datetime
+    touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
+    ignored: list[str] = field(default_factory=list)
+
+    def write(self, gathered: Gathered, ready: ReadyPolicies) -> Written:
+        """Write everything down, move the stored choices along and mark lanes due. Idempotent."""
+        keys = self._write(gathered)
+        for image, tags in sorted(self.touched.items()):
+            keep_selections(self.connection, ready, image, tags)
+        owed = tuple(self._owe(question) for question in sorted(gathered.questions, key=_place))
+        asked = {question.image for question in gathered.questions}
+        due = keys.union(*(self._lanes_of(image) for image in self.touched if image not in asked))
+        concerned = due.union(*map(self._lanes_of, asked))
+        lanes.raise_wanted(self.connection, sorted(due), now=self.now)
+        return Written(frozenset(concerned), frozenset(due), owed)
+
+    def _write(self, gathered: Gathered) -> set[str]:
+        keys: set[str] = set()
+        named = [*self._builds(fact for fact in gathered.facts if isinstance(fact, BuildFinished))]
+        images = {fact.image for fact in gathered.facts if isinstance(fact, ImagePushed)}
+        images |= {question.image for question in gathered.questions} | {artifact.image for artifact in named}
+        catalogue.lock(self.connection, images, self.now)
+        for artifact in named:
+            self._touch_build(artifact)
+        for fact in gathered.facts:
+            match fact:
+                case BuildFinished():
+                    self._build(fact)
+                case ImagePushed():
+                    self._push(fact)
+                case BranchMoved():
+                    keys |= self._branch(fact)
+                case PullRequestChanged():
+                    keys |= self._pull_request(fact)
+                case RevisionApplied() | RevisionUnderway():
+                    keys |= self._told_by_flux(fact)
+                case _:
+                    assert_never(fact)
+        return keys
+
+    def _owe(self, question: Question) -> OwedLook:
+        return owed_looks.owe(
+            self.connection,
+            question.image,
+            question.reference,
+            is_deletion=question.is_deletion,
+            source=self.source.name,
+            delivery_id=self.delivery_id,
+            now=self.now,
+            grace=_GRACE,
+        )
+
+    def _builds(self, told: Iterable[BuildFinished]) -> Iterator[Artifact]:
+        """Record builds, in an order that two transactions share; gives all that they named, now or before."""
+        for one in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
+            build = replace(one, change_id=change_request_of(one))
+            recorded = builds.record(
+                self.connection,
+                build,
+                is_ours=self._is_ours(build),
+                source=self.source.name,
+                delivery_id=self.delivery_id,
+                now=self.now,
+                received_at=self.received_at,
+            )
+            yield from builds.artifacts_of(self.connection, recorded.build_id)
+
+    def _touch_build(self, artifact: Artifact) -> None:
+        """What a build says counts for the tag that it named and for every tag of that digest."""
+        self.touched[artifact.image].add(artifact.tag)
+        if artifact.digest is not None:
+            self.touched[artifact.image] |= set(catalogue.tags_with(self.connection, artifact.image, [artifact.digest]))
+
+    def _build(self, build: BuildFinished) -> None:
+        for artifact in build.artifacts:
+            self._record_push(artifact.image, artifact.tag, artifact.digest, at=build.finished_at)
+
+    def _push(self, push: ImagePushed) -> None:
+        self._record_push(push.image, push.tag, push.digest, at=push.at)
+
+    def _record_push(self, image: ImageName, tag: str, digest: str | None, *, at: datetime | None) -> None:
+        if is_tag(tag):
+            self.touched[image].add(tag)
+            catalogue.record_push(
+                self.connection,
+                image,
+                tag,
+                digest,
+                at=at,
+                now=self.now,
+                source=self.source.name,
+                delivery_id=self.delivery_id,
+                received_at=self.received_at,
+            )
+
+    def _branch(self, moved: BranchMoved) -> set[str]:
+        keys: set[str] = set()
+        for repo in self._repos_at(moved.repository):
+            if moved.branch in repo.branches:
+                keys.add(lanes.key_of(repo.name, moved.branch))
+            elif is_under(repo.prefix, moved.branch):
+                keys |= {lanes.key_of(repo.name, branch) for branch in repo.branches}
+        return keys
+
+    def _pull_request(self, changed: PullRequestChanged) -> set[str]:
+        """The lane that it goes into, and the one that it is of, whatever base a person gave it."""
+        is_own = (changed.head_repository or "").casefold() == changed.repository.casefold()
+        return {
+            lanes.key_of(repo.name, branch)
+            for repo in self._repos_at(changed.repository)
+            for branch in repo.branches
+            if branch == changed.base_branch or (is_own and is_of_base(repo.prefix, branch, changed.head_branch))
+        }
+
+    def _told_by_flux(self, told: RevisionApplied | RevisionUnderway) -> set[str]:
+        repo = self.systems.config_repos.get(self.source.config_repo or "")
+        if repo is None:
+            self.ignored.append(f"source {self.source.name} names no config repository of this server")
+            return set()
+        match told:
+            case RevisionApplied():
+                return self._revision(told, repo)
+            case RevisionUnderway():
+                at, root = self.received_at, self.source.root
+                revisions.note_underway(self.connection, told, repo=repo.name, root=root, received_at=at)
+                return set()
+
+    def _revision(self, applied: RevisionApplied, repo: ConfigRepo) -> set[str]:
+        is_new = revisions.note(
+            self.connection,
+            applied,
+            repo=repo.name,
+            root=self.source.root,
+            received_at=self.received_at,
+            delivery_id=self.delivery_id,
+        )
+        if is_new:
+            return {lanes.key_of(repo.name, branch) for branch in repo.branches}
+        known = revisions.find(self.connection, applied)
+        if known is not None and known.unused is not None:
+            self.ignored.append(known.unused)
+        return set()
+
+    def _repos_at(self, forge_repository: str) -> Iterable[ConfigRepo]:
+        return filter(self.source.may_report_on, self.systems.config_repos_at(forge_repository))
+
+    def _lanes_of(self, image: ImageName) -> set[str]:
+        return set(lanes.lanes_of_image(self.connection, image))
+
+    def _is_ours(self, build: BuildFinished) -> bool:
+        """Tell a build of our own branch or commit: Jenkins and we must not feed each other."""
+        branches = {build.branch or "", unquote(build.job.rsplit("/", 1)[-1])}
+        prefixes = [repo.prefix for repo in self.systems.config_repos.values()]
+        if any(is_under(prefix, branch) for prefix in prefixes for branch in branches):
+            return True
+        return build.commit is not None and pushed_heads.is_known(self.connection, build.commit)
+
+
+def _place(question: Question) -> tuple[ImageName, str]:
+    return question.image, question.reference

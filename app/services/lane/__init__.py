@@ -1,0 +1,1 @@
+"""One run of a lane: from the whole present state to the pull requests that should exist."""

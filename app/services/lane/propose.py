@@ -1,0 +1,378 @@
+"""Propose: commits in the mirror, one push of many branches, and a pull request for each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+
+from sqlalchemy import Connection
+
+from app.core.images import ImageName
+from app.core.ports import (
+    BranchUpdate,
+    BuildCheck,
+    CommitDraft,
+    PullRequest,
+    PullRequestDraft,
+    PullRequestSeen,
+    PullRequestState,
+    PushOutcome,
+    PushResult,
+)
+from app.core.promotion.plans import Closure, KeptBack, Plan, Standing
+from app.core.promotion.proposals import Move, Proposal
+from app.core.writing import texts
+from app.db import builds, latencies, promotions, pull_requests, pushed_heads
+from app.db.promotions import PromotionState
+from app.db.pull_requests import PullRequestRow
+from app.db.pushed_heads import PushedHead
+from app.services.heads.view import LaneView
+from app.services.lane.check_builds import paths_that_build
+from app.services.lane.hold import hold_closed
+from app.services.lane.proposal_commits import CannotEdit, ProposalCommits
+from app.services.lane.run import US, LaneRun
+
+_BASE_MOVED = "the base branch moved meanwhile; planned again at once"
+_MAYBE_MERGED = "it may have been merged, which its forge is about to tell; looked at again"
+_QUICKER = "somebody merged or closed it meanwhile; looked at again"
+_REOPEN = "reopen it, or push a higher tag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A proposal with the commit that carries it and where its branch and pull request are now."""
+
+    proposal: Proposal
+    promotion_id: str
+    commit: str
+    parent: str
+    remote_head: str | None
+    pull: PullRequestSeen | None
+
+    @property
+    def needs_push(self) -> bool:
+        """Whether the branch is not at this commit yet."""
+        return self.remote_head != self.commit
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A proposal whose commit is to be written. `ended` are the pull requests of its branch that are open no more."""
+
+    proposal: Proposal
+    promotion_id: str
+    remote_head: str | None
+    pull: PullRequestSeen | None
+    ended: Sequence[PullRequest]
+    commit: CommitDraft
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A pull request that says what it should; `text_hash` stands for that."""
+
+    number: int
+    url: str
+    title: str
+    text_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposer:
+    """Makes branches and pull requests agree with a plan."""
+
+    run: LaneRun
+    view: LaneView
+    heads: Mapping[str, str]
+    open_pulls: Mapping[int, PullRequestSeen]
+    kept_back: dict[str, KeptBack] = field(default_factory=dict)
+    """Why what was planned could not be done, by the promotion's id."""
+    kept_open: dict[int, str] = field(default_factory=dict)
+    """Why pull requests could not be closed yet, by their numbers."""
+
+    @property
+    def commits(self) -> ProposalCommits:
+        """How proposals become commits."""
+        return ProposalCommits(self.run, self.view)
+
+    def carry_out(self, planned: Plan, ids: Mapping[tuple[str, str], str]) -> bool:
+        """Push and open what should exist, close what should not; false when something must be looked at again."""
+        drafts = self._drafts(planned.proposals, ids)
+        results = self._push([draft for draft in drafts if draft.needs_push])
+        is_settled = True
+        for draft in drafts:
+            result = results.get(draft.proposal.branch, PushResult(PushOutcome.DONE))
+            is_settled &= self._open(draft, result)
+        has_moved = bool(planned.closures) and self._has_base_moved()
+        for closure in planned.closures:
+            why = _BASE_MOVED if has_moved else self._close(closure)
+            if why is not None:
+                self.kept_open[closure.number] = why
+        return is_settled and not self.kept_open
+
+    def _has_base_moved(self) -> bool:
+        """Whether somebody merged meanwhile, perhaps what is to be closed: a forge may tell that later than git."""
+        present = self.run.repo.repository.remote_branches()
+        return present.get(self.run.claim.branch) != self.view.commit
+
+    def _drafts(self, proposals: Sequence[Proposal], ids: Mapping[tuple[str, str], str]) -> list[Draft]:
+        """The commits of all proposals, written at once."""
+        contents = self.commits.contents_of(proposals)
+        wanted = [
+            one
+            for proposal in proposals
+            if (one := self._want(proposal, ids[proposal.stage, proposal.group], contents)) is not None
+        ]
+        commits = self.run.repo.repository.write_commits([one.commit for one in wanted])
+        drafts = (self._draft(one, commit) for one, commit in zip(wanted, commits, strict=True))
+        return [draft for draft in drafts if draft is not None and self._still_builds(draft)]
+
+    def _want(self, proposal: Proposal, promotion_id: str, contents: Mapping[str, bytes]) -> _Wanted | None:
+        pull, ended = self._pulls_from(proposal.branch)
+        remote_head = self.heads.get(proposal.branch)
+        parent = self.commits.parent_of(proposal, pull, remote_head)
+        try:
+            commit = self.commits.draft(proposal, promotion_id, parent, contents)
+        except CannotEdit as error:
+            self._keep_back(promotion_id, str(error))
+            return None
+        return _Wanted(proposal, promotion_id, remote_head, pull, ended, commit)
+
+    def _draft(self, wanted: _Wanted, commit: str) -> Draft | None:
+        proposal, remote_head = wanted.proposal, wanted.remote_head
+        if remote_head is not None and self.commits.is_same(commit, remote_head, wanted.commit.parent):
+            commit = remote_head
+        if wanted.pull is None and self._was_refused_by_people(wanted, commit):
+            return None
+        return Draft(
+            proposal=proposal,
+            promotion_id=wanted.promotion_id,
+            commit=commit,
+            parent=wanted.commit.parent,
+            remote_head=remote_head,
+            pull=wanted.pull,
+        )
+
+    def _builds(self, draft: Draft) -> tuple[BuildCheck, ...] | None:
+        """How the builds of the edited files end; None where nobody asked for it."""
+        builder = self.run.repo.builder
+        if builder is None:
+            return None
+        return builder.check_builds(draft.parent, draft.commit, paths_that_build(self.view, draft.proposal))
+
+    def _still_builds(self, draft: Draft) -> bool:
+        """What built before builds with the edits too; if not, they are kept back."""
+        broken = [one for one in self._builds(draft) or () if one.is_broken_by_edit]
+        for one in broken:
+            problem = f"{texts.folder(one.path)} would no longer build: {one.problem_after}"
+            self._keep_back(draft.promotion_id, texts.one_line(problem)[:1000])
+        return not broken
+
+    def _pulls_from(self, branch: str) -> tuple[PullRequestSeen | None, Sequence[PullRequest]]:
+        """The pull request that is open from a branch, or else those that there were, newest first."""
+        known = next((pull for pull in self.open_pulls.values() if pull.head == branch), None)
+        if known is not None:
+            return known, ()
+        found = [pull for pull in self.run.repo.forge.find_pull_requests(head=branch) if not pull.is_from_fork]
+        into_base = (pull for pull in found if pull.base == self.run.claim.branch)
+        open_one = next((pull.seen for pull in into_base if pull.state is PullRequestState.OPEN), None)
+        return open_one, found
+
+    def _keep_back(self, promotion_id: str, reason: str) -> None:
+        """A proposal that cannot be made waits, and says why; the others go on."""
+        with self.run.writing() as connection:
+            row = promotions.find(connection, promotion_id)
+            if row is None or row.reason != reason:
+                promotions.move(
+                    connection, promotion_id, PromotionState.WAITING, reason=reason, who=US, at=self.run.now()
+                )
+        self.kept_back[promotion_id] = KeptBack(reason)
+        self.run.notes.append(reason)
+
+    def _was_refused_by_people(self, wanted: _Wanted, commit: str) -> bool:
+        """One that another account closed at the head that we would propose is a no that we missed."""
+        for pull in wanted.ended:
+            if pull.state is not PullRequestState.CLOSED or pull.head_sha != commit:
+                continue
+            who = pull.closed_by or "unknown"
+            if who == self.run.repo.forge.account():
+                continue
+            reason = f"pull request {pull.number} was closed by {who}"
+            self.kept_back[wanted.promotion_id] = KeptBack(reason, Standing.HELD, is_trouble=False, next_step=_REOPEN)
+            with self.run.writing() as connection:
+                promotion = promotions.find(connection, wanted.promotion_id)
+                if promotion is not None:
+                    hold_closed(
+                        self.run,
+                        connection,
+                        stage=promotion.stage,
+                        policy=promotion.policy,
+                        tag=promotion.tag,
+                        number=pull.number,
+                        who=who,
+                    )
+                    promotions.move(
+                        connection, promotion.id, PromotionState.CLOSED, reason=reason, who=who, at=self.run.now()
+                    )
+            return True
+        return False
+
+    def _push(self, drafts: Sequence[Draft]) -> Mapping[str, PushResult]:
+        if not drafts:
+            return {}
+        with self.run.writing() as connection:
+            for draft in drafts:
+                head = PushedHead(
+                    lane=self.run.lane,
+                    branch=draft.proposal.branch,
+                    sha=draft.commit,
+                    base_sha=draft.parent,
+                    tags={draft.proposal.group: draft.proposal.move.tag},
+                    recorded_at=self.run.now(),
+                )
+                pushed_heads.record(connection, head)
+        updates = [BranchUpdate(draft.proposal.branch, draft.commit, draft.remote_head) for draft in drafts]
+        return self.run.repo.repository.push(updates)
+
+    def _open(self, draft: Draft, result: PushResult) -> bool:
+        if result.outcome is PushOutcome.STALE:
+            if self.run.claim.attempts > 0:
+                reason = f"{draft.proposal.branch} is moved by others whenever it is pushed: {result.reason[:300]}"
+                self._keep_back(draft.promotion_id, texts.one_line(reason))
+            else:
+                reason = f"{draft.proposal.branch} was moved by others while it was pushed; planned again at once"
+                self.kept_back[draft.promotion_id] = KeptBack(reason, is_trouble=False)
+            return False
+        if result.outcome is PushOutcome.REFUSED:
+            reason = f"the push of {draft.proposal.branch} was refused: {texts.one_line(result.reason)[:300]}"
+            self._keep_back(draft.promotion_id, reason)
+            return False
+        self._record(draft, self._write_pull_request(draft))
+        return True
+
+    def _write_pull_request(self, draft: Draft) -> _Written:
+        """Open it, or say in it what has changed since we last said something."""
+        forge, proposal = self.run.repo.forge, draft.proposal
+        title = texts.title(proposal)
+        body = texts.body(
+            proposal,
+            build_url=self._build_url(proposal),
+            builds=self._builds(draft),
+            noticed=self.view.noticed_beside(proposal.files),
+        )
+        text_hash = sha256(f"{title}\n\n{body}".encode()).hexdigest()
+        known = self._recorded(draft.pull)
+        if known is None:
+            # Also one that is there although its answer was lost: it is open, but nobody gave it its labels.
+            wanted = PullRequestDraft(
+                head=proposal.branch, base=self.run.claim.branch, title=title, body=body, labels=proposal.labels
+            )
+            pull = forge.open_pull_request(wanted)
+            if (pull.title, pull.body.strip()) != (title, body.strip()):
+                forge.edit_pull_request(pull.number, title=title, body=body)
+            return _Written(pull.number, pull.url, title, text_hash)
+        if known.text_hash != text_hash:
+            forge.edit_pull_request(known.number, title=title, body=body)
+        return _Written(known.number, known.url, title, text_hash)
+
+    def _recorded(self, pull: PullRequestSeen | None) -> PullRequestRow | None:
+        """What is written down of a pull request in full."""
+        if pull is None:
+            return None
+        with self.run.database.transaction() as connection:
+            row = pull_requests.find(connection, self.run.lane, pull.number)
+        return row if row is not None and row.head_sha else None
+
+    def _build_url(self, proposal: Proposal) -> str | None:
+        """Where the build is seen; a report may name any address, so only one of its own controller counts."""
+        if proposal.move.build is None:
+            return None
+        with self.run.database.transaction() as connection:
+            row = builds.find(connection, proposal.move.build.build_id)
+        if row is None or row.url is None or not self.run.systems.is_of_controller(row.url, row.controller):
+            return None
+        return row.url
+
+    def _record(self, draft: Draft, pull: _Written) -> None:
+        proposal, now = draft.proposal, self.run.now()
+        with self.run.writing() as connection:
+            known = pull_requests.find(connection, self.run.lane, pull.number)
+            pull_requests.upsert(
+                connection,
+                PullRequestRow(
+                    lane=self.run.lane,
+                    number=pull.number,
+                    branch=proposal.branch,
+                    stage=proposal.stage,
+                    group=proposal.group,
+                    url=pull.url,
+                    title=pull.title,
+                    state=PullRequestState.OPEN,
+                    head_sha=draft.commit,
+                    tags={proposal.group: proposal.move.tag},
+                    opened_at=known.opened_at if known is not None else now,
+                    text_hash=pull.text_hash,
+                ),
+            )
+            row = promotions.find(connection, draft.promotion_id)
+            is_new = row is None or (row.state, row.pull_request, row.head_sha, row.digest, row.from_tag) != (
+                PromotionState.PROPOSED,
+                pull.number,
+                draft.commit,
+                proposal.move.digest or row.digest,
+                proposal.move.from_tag or row.from_tag,
+            )
+            if is_new:
+                promotions.move(
+                    connection,
+                    draft.promotion_id,
+                    PromotionState.PROPOSED,
+                    reason="; ".join(proposal.move.reasons),
+                    who=US,
+                    at=now,
+                    learned={
+                        "pull_request": pull.number,
+                        "branch": proposal.branch,
+                        "head_sha": draft.commit,
+                        "digest": proposal.move.digest,
+                        "from_tag": proposal.move.from_tag,
+                        "build_id": proposal.move.build.build_id if proposal.move.build else None,
+                    },
+                )
+            if known is None or not known.head_sha:
+                self._note_latency(connection, proposal.move, now)
+
+    def _note_latency(self, connection: Connection, move: Move, now: datetime) -> None:
+        """Count how long it took since the newest webhook that led to a new pull request; the sweep's have none."""
+        build_id = move.build.build_id if move.build is not None else None
+        image = self.run.systems.known_as(ImageName.parse(move.image))
+        came = latencies.told_at(connection, image, move.tag, build_id=build_id, until=now)
+        if came is not None:
+            latencies.note(connection, now - came)
+
+    def _close(self, closure: Closure) -> str | None:
+        """Close one of ours; why not, when somebody was quicker, or may have been.
+
+        The base branch may have its tag because it was just merged, squashed or rebased, and the forge is about to
+        tell: whether it is so shows at the next look.
+        """
+        if closure.number not in self.open_pulls:
+            return None
+        if closure.is_in_base and self.run.claim.last_head != self.view.commit:
+            return _MAYBE_MERGED
+        pull = self.run.repo.forge.pull_request(closure.number)
+        if pull.state is not PullRequestState.OPEN:
+            return _QUICKER
+        closed = self.run.repo.forge.close_pull_request(closure.number)
+        if closed.state is PullRequestState.MERGED:
+            return _QUICKER
+        if self.heads.get(pull.head) == pull.head_sha:
+            self.run.repo.repository.push([BranchUpdate(pull.head, None, pull.head_sha)])
+        with self.run.writing() as connection:
+            row = pull_requests.find(connection, self.run.lane, closure.number)
+            if row is not None:
+                state = PullRequestState.CLOSED
+                pull_requests.upsert(connection, replace(row, state=state, ended_at=self.run.now(), ended_by=US))
+        # Last of all: a run that is broken off before it leaves a pull request without the comment, never with two.
+        self.run.repo.forge.comment(closure.number, f"Closed by Fluxbridge: {texts.code(closure.reason)}.")
+        return None

@@ -1,0 +1,255 @@
+"""Read the history: what is where now, and how each promotion came about, from build to cluster."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.core.images import ImageName, InvalidImage, is_digest
+from app.core.promotion.gates import TagState, bad_build, present_build
+from app.db import (
+    applications,
+    build_reports,
+    builds,
+    fields,
+    lanes,
+    promotion_events,
+    promotions,
+    pull_requests,
+)
+from app.db.lanes import LaneRow
+from app.db.pages import cut, decode_cursor, encode_cursor
+from app.db.promotions import PromotionRow
+from app.services.catalogue.keep_selections import states_of_tags
+from app.services.reading.facts import UnknownId
+from app.services.reading.filters import ApplicationFilters, PromotionFilters, StageFilters
+from app.services.reading.standings import StandingReader, application_views
+from app.services.reading.views import (
+    ApplicationView,
+    BuildLink,
+    EventView,
+    Listing,
+    PromotionDetails,
+    PromotionView,
+    PullRequestLink,
+    StageView,
+)
+from app.services.systems import Systems
+
+
+def list_promotions(
+    connection: Connection, systems: Systems, filters: PromotionFilters, *, now: datetime
+) -> Listing[PromotionView]:
+    """Promotions, newest first. Raises InvalidCursor."""
+    wanted = promotions.PromotionFilters(
+        repo=filters.repo,
+        stage=filters.stage,
+        policy=filters.policy,
+        image=filters.image,
+        state=filters.state,
+        since=filters.since,
+        until=filters.until,
+    )
+    page = promotions.page(connection, wanted, limit=filters.limit, after=filters.after)
+    clusters = StandingReader(connection, now, systems.timing.applied_within)
+    return Listing(items=[_promotion(connection, row, clusters) for row in page.items], next=page.next)
+
+
+def promotion(connection: Connection, systems: Systems, promotion_id: str, *, now: datetime) -> PromotionDetails:
+    """One promotion with its history and where it was applied. Raises UnknownId."""
+    row = promotions.find(connection, promotion_id)
+    if row is None:
+        raise UnknownId("promotion", promotion_id)
+    events = promotion_events.of_promotion(connection, promotion_id)
+    clusters = StandingReader(connection, now, systems.timing.applied_within)
+    return PromotionDetails(
+        **_promotion(connection, row, clusters).model_dump(),
+        events=[EventView(at=one.at, who=one.who, what=one.what, reason=one.reason) for one in events],
+        applications=application_views(applications.of_promotion(connection, promotion_id)),
+    )
+
+
+def list_applications(connection: Connection, filters: ApplicationFilters) -> Listing[ApplicationView]:
+    """What became of promotions in clusters, newest first. Raises InvalidCursor."""
+    page = applications.page(connection, limit=filters.limit, after=filters.after, cluster=filters.cluster)
+    return Listing(items=application_views(page.items), next=page.next)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Place:
+    """One policy's tag in one stage; `tag` is empty where the text in Git names none, `pinned` where no digest."""
+
+    lane: str
+    stage: str
+    policy: str
+    tag: str
+    image: str = field(default="", compare=False)
+    pinned: str = field(default="", compare=False)
+
+    @property
+    def runs(self) -> tuple[str, str, str]:
+        """What is there, whichever place it is."""
+        return self.image, self.tag, self.pinned
+
+
+def list_stages(
+    connection: Connection, systems: Systems, filters: StageFilters, *, now: datetime
+) -> Listing[StageView]:
+    """What is where now, by repo, branch, stage and policy. Raises InvalidCursor.
+
+    Fields of one policy in one stage that hold different tags are shown one by one.
+    """
+    after = _Place(*map(str, decode_cursor(filters.after, str, str, str, str))) if filters.after else None
+    known = {lane.key: lane for lane in lanes.every(connection) if filters.repo in {None, lane.repo}}
+    places = [
+        place
+        for key in known
+        for place in _places(connection, key)
+        if (after is None or place > after) and _is_wanted(place, filters)
+    ]
+    page = cut(sorted(places), filters.limit, lambda one: encode_cursor(one.lane, one.stage, one.policy, one.tag))
+    clusters = StandingReader(connection, now, systems.timing.applied_within)
+    reader = _StageReader(connection, clusters, _tag_states(connection, systems, page.items))
+    views = [reader.read(known[one.lane], one) for one in page.items]
+    return Listing(items=views, next=page.next)
+
+
+def _places(connection: Connection, lane: str) -> Iterable[_Place]:
+    pinned: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in fields.of(connection, lane):
+        found = pinned.setdefault((row.stage, row.policy, row.image), {})
+        if row.tag is not None:
+            digest = row.text.rpartition("@")[2]
+            found[row.tag] = found.get(row.tag) or (digest if is_digest(digest) else "")
+    return (
+        _Place(lane, stage, policy, tag, image, digest)
+        for (stage, policy, image), found in pinned.items()
+        for tag, digest in (found or {"": ""}).items()
+    )
+
+
+def _tag_states(
+    connection: Connection, systems: Systems, places: Iterable[_Place]
+) -> Mapping[tuple[str, str, str], TagState]:
+    """What is known of what is at some places, read for all of an image at once."""
+    of_image: dict[ImageName, list[_Place]] = defaultdict(list)
+    for place in places:
+        with suppress(InvalidImage):
+            of_image[systems.known_as(ImageName.parse(place.image))].append(place)
+    found: dict[tuple[str, str, str], TagState] = {}
+    for image, its in of_image.items():
+        states = states_of_tags(connection, image, {one.tag for one in its}, is_history_wanted=False)
+        moved = {one.pinned for one in its if one.tag in states} - {"", *(one.digest for one in states.values())}
+        reports = build_reports.reports_of_digests(connection, image, moved)
+        for one in (one for one in its if one.tag in states):
+            state = states[one.tag]
+            if one.pinned in moved:
+                its_own = tuple(report for report in reports if report.digest == one.pinned)
+                state = replace(state, digest=one.pinned, reports=its_own)
+            found[one.runs] = state
+    return found
+
+
+def _is_wanted(place: _Place, filters: StageFilters) -> bool:
+    return (
+        filters.stage in {None, place.stage}
+        and (filters.policy is None or is_named(place.policy, filters.policy))
+        and filters.image in {None, place.image}
+    )
+
+
+def is_named(policy: str, text: str) -> bool:
+    """Tell whether a text names this policy: in full, as `namespace/name`, or by its name alone."""
+    return policy == text or policy.endswith((f":{text}", f"/{text}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _StageReader:
+    """Finds how what is in a stage came there."""
+
+    connection: Connection
+    clusters: StandingReader
+    states: Mapping[tuple[str, str, str], TagState]
+
+    def read(self, lane: LaneRow, place: _Place) -> StageView:
+        newest = promotions.latest_merged(self.connection, place.lane, stage=place.stage, policy=place.policy)
+        came = newest if newest is not None and newest.tag == place.tag else None
+        present = self.states.get(place.runs)
+        digest = place.pinned or (came.digest if came else None) or (present.digest if present else None)
+        return StageView(
+            repo=lane.repo,
+            branch=lane.branch,
+            stage=place.stage,
+            policy=place.policy,
+            image=place.image,
+            tag=place.tag or None,
+            digest=digest,
+            build=self._build(came, present),
+            pull_request=_pull_request(self.connection, came) if came else None,
+            merged_by=came.merged_by if came else None,
+            merged_at=came.merged_at if came else None,
+            merge_commit=came.merge_commit if came else None,
+            origin=came.origin if came else None,
+            promotion=came.id if came else None,
+            doubtful=_doubt(present),
+            applied=self.clusters.of_stage(place.lane, stage=place.stage, policy=place.policy, came=came),
+        )
+
+    def _build(self, came: PromotionRow | None, present: TagState | None) -> BuildLink | None:
+        """The build that let it in; where no gate asked for one, the build that reported what it is."""
+        if came is not None and came.build_id is not None:
+            return _build_link(self.connection, came.build_id)
+        build = present_build(present) if present is not None else None
+        return _build_link(self.connection, build.build_id) if build is not None else None
+
+
+def _doubt(present: TagState | None) -> str | None:
+    """What speaks against a tag that is in Git already; None where nothing does, or nothing is known of it."""
+    if present is None:
+        return None
+    if present.is_gone:
+        return "its registry has this tag no more"
+    return bad_build(present)
+
+
+def _promotion(connection: Connection, row: PromotionRow, clusters: StandingReader) -> PromotionView:
+    repo, _, branch = row.lane.partition(":")
+    return PromotionView(
+        id=row.id,
+        repo=repo,
+        branch=branch,
+        stage=row.stage,
+        policy=row.policy,
+        image=row.image,
+        from_tag=row.from_tag,
+        tag=row.tag,
+        digest=row.digest,
+        state=row.state,
+        reason=row.reason,
+        origin=row.origin,
+        build=_build_link(connection, row.build_id) if row.build_id is not None else None,
+        pull_request=_pull_request(connection, row),
+        merged_by=row.merged_by,
+        merged_at=row.merged_at,
+        merge_commit=row.merge_commit,
+        began_at=row.began_at,
+        updated_at=row.updated_at,
+        applied=clusters.of_promotion(row),
+    )
+
+
+def _build_link(connection: Connection, build_id: str) -> BuildLink | None:
+    row = builds.find(connection, build_id)
+    if row is None:
+        return None
+    return BuildLink(id=row.id, job=row.job, number=row.number, run=row.told_run, url=row.url, result=row.result)
+
+
+def _pull_request(connection: Connection, row: PromotionRow) -> PullRequestLink | None:
+    if row.pull_request is None:
+        return None
+    known = pull_requests.find(connection, row.lane, row.pull_request)
+    return PullRequestLink(number=row.pull_request, url=known.url if known is not None else None)

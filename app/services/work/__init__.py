@@ -1,0 +1,1 @@
+"""How work goes on: who holds it, who is woken, and what is put off."""

@@ -1,0 +1,1 @@
+"""Forges, each by the same contract."""

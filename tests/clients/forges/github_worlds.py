@@ -1,0 +1,80 @@
+"""A GitHub with a config repository, the bot's view of it, and people who use it."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.clients.forges.github.forge import GitHub
+from tests.servers.github import GitHubServer, github_server
+from tests.servers.github_api import ENTERPRISE_VERSION
+
+BOT, BOT_TOKEN = "fluxbridge-bot", "ghp_never-to-be-seen"
+MIRA, MIRA_TOKEN = "mira", "ghp_mira"
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubWorld:
+    """The server, and the forge as the bot."""
+
+    server: GitHubServer
+    forge: GitHub
+
+    def push(self, branch: str, files: Mapping[str, str]) -> str:
+        return self.server.push(branch, files, by=MIRA)
+
+    def head(self, branch: str) -> str | None:
+        return self.server.repository.head(branch)
+
+    def delete_branch(self, branch: str) -> None:
+        self.server.delete_branch(branch, by=MIRA)
+
+    def merge_as(self, account: str, number: int) -> None:
+        self.server.merge(number, by=account)
+
+    def close_as(self, account: str, number: int) -> None:
+        self.server.close(number, by=account)
+
+    def reopen_as(self, account: str, number: int) -> None:
+        self.server.reopen(number, by=account)
+
+
+@contextmanager
+def github_world(folder: Path) -> Iterator[GitHubWorld]:
+    """Run a GitHub whose main holds `app.yaml`; at the end every exchange must be as GitHub describes it."""
+    with github_server(folder, {BOT: BOT_TOKEN, MIRA: MIRA_TOKEN}) as server:
+        server.push("main", {"app.yaml": "tag: 1.0.0\n"}, by=MIRA)
+        yield GitHubWorld(server, acquainted(server))
+        server.check_exchanges()
+
+
+def acquainted(server: GitHubServer) -> GitHub:
+    """The bot's view of a server of which it knows which GitHub it is."""
+    forge = connect(server.api_url)
+    assert forge.product() == f"GitHub Enterprise Server {ENTERPRISE_VERSION}, API 2022-11-28"
+    return forge
+
+
+def connect(
+    url: str,
+    *,
+    repository: str = "acme/fleet",
+    token: Callable[[], str] = lambda: BOT_TOKEN,
+    timeout_s: int = 10,
+    proxy: str | None = None,
+    spend: Callable[[int], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> GitHub:
+    """Make a client without the pauses that GitHub itself asks for."""
+    return GitHub(
+        repository,
+        token=token,
+        base_url=url,
+        timeout_s=timeout_s,
+        proxy=proxy,
+        seconds_between_requests=None,
+        seconds_between_writes=None,
+        spend=spend,
+        clock=clock,
+    )

@@ -1,0 +1,1 @@
+"""Git, against real repositories."""

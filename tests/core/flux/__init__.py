@@ -1,0 +1,1 @@
+"""Flux's objects and who reaches what."""

@@ -1,0 +1,1 @@
+"""Kustomizations as the cluster gets them."""

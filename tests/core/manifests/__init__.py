@@ -1,0 +1,1 @@
+"""Fields found and set."""

@@ -1,0 +1,1 @@
+"""From webhooks to facts."""

@@ -1,0 +1,183 @@
+"""The history answers: what is where, which build is it, who let it in, and where was it applied."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.core.errors import Invalid, NotFound
+from app.core.images import ImageName
+from app.db import catalogue, fields
+from app.db.database import Database
+from app.services.reading.filters import ApplicationFilters, PromotionFilters, StageFilters
+from app.services.reading.history import (
+    is_named,
+    list_applications,
+    list_promotions,
+    list_stages,
+    promotion,
+)
+from app.services.systems import Systems
+from tests.services.history import COMMIT, DIGEST, LANE, MINUTE, NOW, POLICY, field_row, write_history
+
+SYSTEMS = Systems()
+LATER = NOW + 10 * MINUTE
+
+
+def test_a_stage_shows_what_is_there_and_how_it_came(database: Database) -> None:
+    with database.transaction() as connection:
+        written = write_history(connection)
+        page = list_stages(connection, SYSTEMS, StageFilters(stage="production"), now=LATER)
+    [one] = page.items
+    assert (one.repo, one.branch, one.policy, one.tag, one.digest) == ("fleet", "release/2026", POLICY, "1.1.0", DIGEST)
+    assert one.build is not None
+    assert (one.build.id, one.build.job, one.build.number) == (written.build, "acme/shop/main", 7)
+    assert one.pull_request is not None
+    assert (one.pull_request.number, one.pull_request.url) == (4, "https://github.com/acme/fleet/pull/4")
+    assert (one.merged_by, one.merged_at, one.merge_commit) == ("mia", NOW + MINUTE, COMMIT)
+    assert (one.origin, one.promotion) == ("fluxbridge", written.merged)
+    assert [(a.cluster, a.kustomization, a.state) for a in one.applied] == [("prod-eu", "flux-system/apps", "applied")]
+
+
+def test_a_stage_that_nobody_saw_filled_still_names_its_build(database: Database) -> None:
+    with database.transaction() as connection:
+        written = write_history(connection)
+        [one] = list_stages(connection, SYSTEMS, StageFilters(stage="staging"), now=LATER).items
+    assert (one.tag, one.digest, one.promotion, one.merged_by, one.applied) == ("1.1.0", DIGEST, None, None, [])
+    assert one.build is not None
+    assert one.build.id == written.build
+
+
+def test_a_build_of_an_alias_of_the_registry_is_found(database: Database) -> None:
+    systems = Systems(aliases={"mirror.acme.example": "registry.acme.example"})
+    with database.transaction() as connection:
+        write_history(connection)
+        aliased = field_row("staging", "1.1.0")
+        image = "mirror.acme.example/shop/web"
+        fields.replace_all(connection, LANE, [replace(aliased, image=image)])
+        [one] = list_stages(connection, systems, StageFilters(), now=LATER).items
+    assert one.image == image
+    assert one.build is not None
+
+
+def test_another_tag_in_git_than_was_merged_last_is_not_said_to_come_from_there(database: Database) -> None:
+    with database.transaction() as connection:
+        write_history(connection)
+        fields.replace_all(connection, LANE, [field_row("production", "0.9.0")])
+        [one] = list_stages(connection, SYSTEMS, StageFilters(), now=LATER).items
+    assert (one.tag, one.promotion, one.build, one.digest) == ("0.9.0", None, None, None)
+
+
+def test_fields_of_one_policy_that_disagree_are_shown_one_by_one(database: Database) -> None:
+    with database.transaction() as connection:
+        write_history(connection)
+        rows = [field_row("production", tag) for tag in ("1.1.0", "1.0.0", None)]
+        fields.replace_all(connection, LANE, rows)
+        page = list_stages(connection, SYSTEMS, StageFilters(), now=LATER)
+    assert [one.tag for one in page.items] == ["1.0.0", "1.1.0"]
+
+
+def test_an_image_that_is_none_and_a_text_without_a_tag_are_shown_as_they_are(database: Database) -> None:
+    with database.transaction() as connection:
+        write_history(connection)
+        odd = field_row("production", None)
+        fields.replace_all(connection, LANE, [replace(odd, image="${IMAGE}")])
+        [one] = list_stages(connection, SYSTEMS, StageFilters(), now=LATER).items
+    assert (one.image, one.tag, one.build) == ("${IMAGE}", None, None)
+
+
+def test_pages_of_stages_join_to_the_whole(database: Database) -> None:
+    with database.transaction() as connection:
+        write_history(connection)
+        names = [f"flux-system/app-{number}" for number in range(5)]
+        fields.replace_all(connection, LANE, [field_row("production", "1.1.0", name) for name in names])
+        found, after = [], None
+        for _ in range(3):
+            page = list_stages(connection, SYSTEMS, StageFilters(limit=2, after=after), now=LATER)
+            found += [one.policy for one in page.items]
+            after = page.next
+    assert (found, after) == (names, None)
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        pytest.param(StageFilters(), 2, id="all"),
+        pytest.param(StageFilters(repo="fleet"), 2, id="repo"),
+        pytest.param(StageFilters(repo="other"), 0, id="another repo"),
+        pytest.param(StageFilters(policy="web"), 2, id="policy by name"),
+        pytest.param(StageFilters(policy="eb"), 0, id="part of a name"),
+        pytest.param(StageFilters(policy="flux-system/web"), 2, id="policy with namespace"),
+        pytest.param(StageFilters(image="registry.acme.example/shop/web"), 2, id="image"),
+        pytest.param(StageFilters(image="registry.acme.example/shop/api"), 0, id="another image"),
+    ],
+)
+def test_stages_are_narrowed(database: Database, filters: StageFilters, count: int) -> None:
+    with database.transaction() as connection:
+        write_history(connection)
+        assert len(list_stages(connection, SYSTEMS, filters, now=LATER).items) == count
+
+
+@pytest.mark.parametrize(
+    ("filters", "tags"),
+    [
+        pytest.param(PromotionFilters(), ["1.2.0", "1.1.0"], id="newest first"),
+        pytest.param(PromotionFilters.model_validate({"state": "merged"}), ["1.1.0"], id="state"),
+        pytest.param(PromotionFilters(since=NOW + 5 * MINUTE), ["1.2.0"], id="since"),
+        pytest.param(PromotionFilters(until=NOW + 5 * MINUTE), ["1.1.0"], id="until"),
+        pytest.param(PromotionFilters(policy="web", stage="production"), ["1.2.0", "1.1.0"], id="policy and stage"),
+        pytest.param(PromotionFilters(stage="staging"), [], id="another stage"),
+        pytest.param(PromotionFilters(policy="%"), [], id="a wildcard is no wildcard"),
+    ],
+)
+def test_promotions_are_narrowed(database: Database, filters: PromotionFilters, tags: list[str]) -> None:
+    with database.transaction() as connection:
+        write_history(connection)
+        assert [one.tag for one in list_promotions(connection, SYSTEMS, filters, now=LATER).items] == tags
+
+
+def test_one_promotion_is_told_from_build_to_cluster(database: Database) -> None:
+    with database.transaction() as connection:
+        written = write_history(connection)
+        told = promotion(connection, SYSTEMS, written.merged, now=LATER)
+    assert (told.from_tag, told.tag, told.state, told.merged_by) == ("1.0.0", "1.1.0", "merged", "mia")
+    assert told.build is not None
+    assert told.build.number == 7
+    assert [(event.what, event.who) for event in told.events] == [("waiting", "fluxbridge"), ("merged", "mia")]
+    assert [one.state for one in told.applications] == ["failed", "applied"]
+
+
+def test_a_promotion_that_is_not_there_is_not_found(database: Database) -> None:
+    with database.transaction() as connection, pytest.raises(NotFound):
+        promotion(connection, SYSTEMS, "nothing", now=LATER)
+
+
+def test_applications_are_listed_newest_first_and_by_cluster(database: Database) -> None:
+    with database.transaction() as connection:
+        write_history(connection)
+        states = [one.state for one in list_applications(connection, ApplicationFilters()).items]
+        others = list_applications(connection, ApplicationFilters(cluster="prod-us")).items
+    assert (states, others) == (["applied", "failed"], [])
+
+
+def test_a_cursor_that_nobody_gave_is_invalid(database: Database) -> None:
+    with database.transaction() as connection, pytest.raises(Invalid):
+        list_stages(connection, SYSTEMS, StageFilters(after="bm90IG9uZQ"), now=LATER)
+
+
+def test_a_policy_is_named_in_full_or_by_its_last_parts() -> None:
+    assert [is_named(POLICY, text) for text in (POLICY, "flux-system/web", "web", "prod:flux-system/web")] == [
+        True,
+        True,
+        True,
+        True,
+    ]
+    assert not is_named(POLICY, "b")
+
+
+def test_the_digest_is_that_of_the_promotion_also_after_the_tag_was_moved(database: Database) -> None:
+    image = ImageName.parse("registry.acme.example/shop/web")
+    with database.transaction() as connection:
+        write_history(connection)
+        catalogue.set_digest(connection, image, "1.1.0", f"sha256:{'b' * 64}", looked_at=NOW)
+        [one] = list_stages(connection, SYSTEMS, StageFilters(stage="production"), now=LATER).items
+    assert one.digest == DIGEST

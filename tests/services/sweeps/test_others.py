@@ -1,0 +1,348 @@
+"""A look at forges, webhooks that failed, old bodies and mirrors."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.core.errors import Conflict, Refused, Unavailable
+from app.core.ports import FailedWebhook, PullRequestSeen, PullRequestState, RateLimited
+from app.db import deliveries, pull_requests, pushed_heads
+from app.db.pull_requests import PullRequestRow
+from app.db.pushed_heads import PushedHead
+from app.services.intake.replay import replay
+from app.services.work.spend import spend
+from tests.services.intake.webhooks import MAIN, NEXT, NOW, OTHER, Site, branch_event, github
+from tests.services.sweeps.sweeping import FailingSender, Packed, ShownForge, change_repo, everything, sweep
+
+OPEN, CLOSED, MERGED = PullRequestState.OPEN, PullRequestState.CLOSED, PullRequestState.MERGED
+HEAD, OTHER_HEAD = "1" * 40, "2" * 40
+BRANCH = "fluxbridge/main/all/app"
+
+
+@pytest.fixture
+def forge(site: Site) -> ShownForge:
+    """A forge that shows our open pull request 4 of `main` as we know it; the other repository has a local one."""
+    forge = ShownForge([seen(4)])
+    change_repo(site, forge=forge)
+    change_repo(site, "other", forge=ShownForge(Unavailable("asked")), is_local=True)
+    remember(site, 4)
+    return forge
+
+
+def seen(number: int, state: PullRequestState = OPEN, *, head_sha: str = HEAD, base: str = "main") -> PullRequestSeen:
+    return PullRequestSeen(number, state, BRANCH, head_sha, base)
+
+
+def remember(site: Site, number: int, state: PullRequestState = OPEN) -> None:
+    """Our pull request as we know it."""
+    row = PullRequestRow(
+        lane=MAIN,
+        number=number,
+        branch=BRANCH,
+        stage="all",
+        group="app",
+        url="",
+        title="",
+        state=state,
+        head_sha=HEAD,
+        tags={},
+        opened_at=NOW,
+    )
+    head = PushedHead(lane=MAIN, branch=BRANCH, sha=HEAD, base_sha=OTHER_HEAD, tags={}, recorded_at=NOW)
+    with site.database.transaction() as connection:
+        pull_requests.upsert(connection, row)
+        pushed_heads.record(connection, head)
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        pytest.param(seen(4, MERGED), "#4 is merged, not open", id="merged"),
+        pytest.param(seen(4, CLOSED), "#4 is closed, not open", id="closed"),
+        pytest.param(seen(4, head_sha=OTHER_HEAD), "#4 has the commit 222222222222, not 111111111111", id="pushed to"),
+        pytest.param(seen(4, base="next"), "#4 goes into next, not main", id="another base"),
+        pytest.param(seen(5), "#5 is open and of our commit 111111111111", id="one that no row knows"),
+    ],
+)
+def test_where_a_forge_shows_one_of_ours_otherwise_its_lane_is_due_once(
+    site: Site, forge: ShownForge, shown: PullRequestSeen, told: str
+) -> None:
+    forge.seen = [shown]
+    look = sweep(site, "pull_requests")
+    assert (look.told, look.found, look.failures) == ([f"{MAIN}: {told}"], 1, [])
+    assert site.wanted() == {MAIN: 1, NEXT: 0, OTHER: 0}
+    assert (sweep(site, "pull_requests").found, site.wanted()[MAIN]) == (0, 1)
+    assert forge.asked == [("fluxbridge", 100)] * 2
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param(seen(4), id="as we know it"),
+        pytest.param(seen(5, head_sha=OTHER_HEAD), id="a person's on a branch of our name"),
+        pytest.param(seen(5, CLOSED), id="a closed one that no row knows"),
+        pytest.param(seen(5, base="elsewhere"), id="into a branch that is not ours"),
+    ],
+)
+def test_where_nothing_of_ours_differs_no_lane_is_due(site: Site, forge: ShownForge, shown: PullRequestSeen) -> None:
+    forge.seen = [shown]
+    assert sweep(site, "pull_requests").found == 0
+    assert site.wanted() == {MAIN: 0, NEXT: 0, OTHER: 0}
+
+
+def test_one_that_a_person_reopened_and_closed_again_makes_its_lane_due_each_time(
+    site: Site, forge: ShownForge
+) -> None:
+    remember(site, 4, CLOSED)
+    for state in (OPEN, CLOSED, OPEN):
+        forge.seen = [seen(4, state)]
+        sweep(site, "pull_requests")
+    assert site.wanted()[MAIN] == 2
+
+
+def test_a_forge_that_does_not_answer_is_told(site: Site, forge: ShownForge) -> None:
+    forge.seen = Unavailable("no route")
+    assert sweep(site, "pull_requests").failures == ["fleet: no route"]
+
+
+def test_a_dry_look_at_a_forge_writes_nothing(site: Site, forge: ShownForge) -> None:
+    forge.seen = [seen(4, MERGED)]
+    before = everything(site)
+    assert sweep(site, "pull_requests", is_dry=True).found == 1
+    assert everything(site) == before
+    assert sweep(site, "pull_requests").found == 1
+
+
+@pytest.fixture
+def sender(site: Site) -> FailingSender:
+    """GitHub failed to deliver one webhook an hour ago."""
+    sender = FailingSender([failed(1)])
+    change_repo(site, sender=sender)
+    return sender
+
+
+def failed(number: int, *, at: datetime = NOW - timedelta(hours=1)) -> FailedWebhook:
+    return FailedWebhook(hook=7, delivery=number, guid=f"guid-{number}", event="push", at=at)
+
+
+def test_a_webhook_that_failed_is_asked_for_once_more(site: Site, sender: FailingSender) -> None:
+    look = sweep(site, "webhooks")
+    assert (look.found, sender.sent) == (1, ["guid-1"])
+    assert sender.asked == [("/webhooks/github", NOW - timedelta(days=3))]
+
+
+def test_it_is_not_asked_for_again_within_ten_minutes_and_then_until_it_comes(
+    site: Site, sender: FailingSender
+) -> None:
+    sweep(site, "webhooks")
+    sender.failed = [failed(1, at=site.now)]
+    for minutes in (5, 9):
+        site.now = NOW + timedelta(minutes=minutes)
+        sweep(site, "webhooks")
+    assert sender.sent == ["guid-1"]
+    site.now = NOW + timedelta(minutes=15)
+    sweep(site, "webhooks")
+    assert sender.sent == ["guid-1"] * 2
+    sender.failed = []
+    site.now = NOW + timedelta(minutes=30)
+    assert sweep(site, "webhooks").found == 0
+
+
+def test_a_later_look_goes_back_to_the_one_before_and_a_little_further(site: Site, sender: FailingSender) -> None:
+    sender.failed = []
+    sweep(site, "webhooks")
+    site.now = NOW + timedelta(hours=2)
+    sweep(site, "webhooks")
+    assert sender.asked[-1][1] == NOW - timedelta(minutes=10)
+    site.now = NOW + timedelta(days=9)
+    sweep(site, "webhooks")
+    assert sender.asked[-1][1] == site.now - timedelta(days=3)
+
+
+def test_one_that_cannot_be_asked_for_stops_no_other_and_is_found_by_the_next_look(
+    site: Site, sender: FailingSender
+) -> None:
+    sender.failed = [failed(1), failed(2)]
+    sender.refuses["guid-1"] = Refused("no permission")
+    assert sweep(site, "webhooks").failures == ["fleet guid-1: no permission"]
+    assert sender.sent == ["guid-2"]
+    sender.refuses.clear()
+    sender.failed = [failed(1)]
+    site.now = NOW + timedelta(minutes=15)
+    sweep(site, "webhooks")
+    assert sender.sent == ["guid-2", "guid-1"]
+
+
+def test_what_two_config_repos_of_one_repository_find_is_asked_for_once(site: Site, sender: FailingSender) -> None:
+    change_repo(site, "other", sender=sender, forge_repository="acme/fleet")
+    sweep(site, "webhooks")
+    assert sender.sent == ["guid-1"]
+
+
+def test_one_that_fails_each_time_is_asked_for_three_times(site: Site, sender: FailingSender) -> None:
+    for _ in range(10 * 8):
+        site.now += timedelta(hours=3)
+        sender.failed = [failed(1, at=site.now - timedelta(minutes=1))]
+        assert sweep(site, "webhooks").failures == []
+    assert sender.sent == ["guid-1"] * 3
+    assert sender.asked[-1][1] == site.now - timedelta(hours=3, minutes=10)
+
+
+def test_one_is_asked_for_no_more_three_days_after_it_failed_first(site: Site, sender: FailingSender) -> None:
+    sender.failed = [failed(1, at=NOW)]
+    sweep(site, "webhooks")
+    site.now = NOW + timedelta(days=2, hours=23)
+    sender.failed = [failed(1, at=site.now - timedelta(minutes=1))]
+    sweep(site, "webhooks")
+    assert sender.sent == ["guid-1"] * 2
+    site.now = NOW + timedelta(days=3, minutes=1)
+    sender.failed = [failed(1, at=site.now - timedelta(minutes=1)), failed(2, at=site.now)]
+    look = sweep(site, "webhooks")
+    assert (look.found, sender.sent) == (1, ["guid-1", "guid-1", "guid-2"])
+
+
+def test_what_could_not_be_sent_for_want_of_budget_does_not_count(site: Site, sender: FailingSender) -> None:
+    for _ in range(5):
+        sender.refuses["guid-1"] = RateLimited("enough", retry_after=timedelta(seconds=9))
+        sweep(site, "webhooks")
+        site.now += timedelta(minutes=15)
+    sender.refuses.clear()
+    for _ in range(5):
+        sender.failed = [failed(1, at=site.now)]
+        sweep(site, "webhooks")
+        site.now += timedelta(minutes=15)
+    assert sender.sent == ["guid-1"] * 3
+
+
+def test_webhooks_leave_pull_requests_half_of_the_writes_in_a_row(site: Site, sender: FailingSender) -> None:
+    def take() -> None:
+        spend(site.database, lambda: site.now, "github", 400)
+
+    sender.failed = [failed(number) for number in range(100)]
+    sender.spend = take
+    change_repo(site, forge_budget="github", writes_per_hour=400)
+    assert sweep(site, "webhooks").failures == []
+    assert len(sender.sent) == 30
+    for _ in range(30):
+        take()
+    site.now += timedelta(minutes=15)
+    sender.failed = sender.failed[30:]
+    sweep(site, "webhooks")
+    assert len(sender.sent) == 60
+    assert sender.asked[-1][1] == site.now - timedelta(days=3)
+
+
+def test_pull_requests_are_never_refused_while_many_webhooks_fail_for_good(site: Site, sender: FailingSender) -> None:
+    def take() -> None:
+        spend(site.database, lambda: site.now, "github", 400)
+
+    sender.spend = take
+    change_repo(site, forge_budget="github", writes_per_hour=400)
+    start = site.now
+    while site.now < start + timedelta(hours=3):
+        sender.failed = [failed(number, at=site.now) for number in range(40)]
+        sweep(site, "webhooks")
+        # Two writes for a pull request every two minutes; who is refused raises.
+        for _ in range(8):
+            take()
+            take()
+            site.now += timedelta(minutes=2)
+    assert len(sender.sent) == 40 * 3
+
+
+def test_only_sources_that_speak_for_a_repository_are_asked_about(site: Site, sender: FailingSender) -> None:
+    site.change_source("github", config_repo="other")
+    sweep(site, "webhooks")
+    assert sender.asked == []
+
+
+def test_a_dry_look_for_webhooks_asks_for_none(site: Site, sender: FailingSender) -> None:
+    before = everything(site)
+    assert sweep(site, "webhooks", is_dry=True).found == 1
+    assert (sender.sent, everything(site)) == ([], before)
+
+
+DAY = timedelta(days=1)
+
+
+def end_many(site: Site, count: int) -> list[str]:
+    ids = []
+    for number in range(count):
+        site.keep("github", branch_event("main"), github("push"), external_id=f"old {number}")
+        ids.append(site.interpret().id)
+    return ids
+
+
+def body(site: Site, delivery: str) -> bytes:
+    with site.database.transaction() as connection:
+        found = deliveries.content(connection, delivery)
+    assert found is not None
+    return found.body
+
+
+def test_bodies_are_dropped_some_days_after_the_end_and_nothing_else_is(site: Site) -> None:
+    [old] = end_many(site, 1)
+    waiting = site.keep("github", branch_event("main"), github("push"))
+    site.now = NOW + 29 * DAY
+    [recent] = end_many(site, 1)
+    before, facts = site.delivery(old), site.facts()
+    assert sweep(site, "bodies").found == 0
+    site.now = NOW + 30 * DAY + timedelta(milliseconds=1)
+    assert sweep(site, "bodies").found == 1
+    assert (body(site, old), len(body(site, waiting)) > 0, len(body(site, recent)) > 0) == (b"", True, True)
+    assert (replace(site.delivery(old), dropped_at=None), site.facts()) == (before, facts)
+    assert sweep(site, "bodies").found == 0
+
+
+def test_a_repeat_of_what_was_dropped_is_still_known(site: Site) -> None:
+    [old] = end_many(site, 1)
+    site.now = NOW + 31 * DAY
+    sweep(site, "bodies")
+    assert site.keep("github", branch_event("main"), github("push"), external_id="old 0") == old
+
+
+def test_many_bodies_are_dropped_in_steps(site: Site) -> None:
+    with site.database.transaction() as connection:
+        template = deliveries.NewDelivery(
+            source="github", kind="github", external_id="", headers={}, body=b"{}", received_at=NOW
+        )
+        deliveries.keep_all(connection, [replace(template, external_id=str(number)) for number in range(250)])
+        connection.execute(deliveries.deliveries.update().values(state="done", outcome="", ended_at=NOW))
+    site.now = NOW + 31 * DAY
+    assert sweep(site, "bodies", is_dry=True).found == 250
+    assert sweep(site, "bodies").found == 250
+    assert sweep(site, "bodies", is_dry=True).found == 0
+
+
+def test_a_delivery_without_its_body_is_not_replayed_and_it_is_said_why(site: Site) -> None:
+    [old] = end_many(site, 1)
+    site.now = NOW + 31 * DAY
+    sweep(site, "bodies")
+    before = site.delivery(old)
+    with (
+        pytest.raises(Conflict, match=r"was dropped on 2026-12-22 \(retention.bodies_days\)"),
+        site.database.transaction() as connection,
+    ):
+        replay(connection, old, site.now)
+    assert site.delivery(old) == before
+
+
+def test_a_dry_look_at_bodies_drops_none(site: Site) -> None:
+    end_many(site, 1)
+    site.now = NOW + 31 * DAY
+    before = everything(site)
+    assert sweep(site, "bodies", is_dry=True).told == ["1 bodies"]
+    assert everything(site) == before
+
+
+def test_every_mirror_is_packed_whatever_becomes_of_the_others(site: Site) -> None:
+    broken: Any = Packed(error=Unavailable("locked"))
+    well: Any = Packed()
+    change_repo(site, "fleet", repository=broken)
+    change_repo(site, "other", repository=well)
+    look = sweep(site, "mirrors")
+    assert (look.failures, well.times) == (["fleet: locked"], 1)
+    sweep(site, "mirrors", is_dry=True)
+    assert well.times == 1
