@@ -7,7 +7,7 @@ from sqlalchemy.engine import Row
 
 from app.core.facts import BuildResult
 from app.core.images import ImageName
-from app.core.promotion.gates import BuildReport
+from app.core.promotion.tags import BuildReport
 from app.db.builds import artifacts, builds, has_twins
 from app.db.tables import lists_of
 

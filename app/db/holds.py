@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import JSON, Column, Connection, Index, Integer, Table, insert, select, update
+from sqlalchemy import JSON, Column, Connection, Index, Integer, Table, insert, or_, select, update
 from sqlalchemy.engine import Row
 
 from app.core.promotion.holds import Hold, HoldKind
@@ -14,13 +14,14 @@ holds = Table(
     metadata,
     Column("id", SafeString(32), primary_key=True),
     Column("lane", SafeString(400), nullable=False),
-    Column("stage", SafeString(64), nullable=False),
-    Column("policy", SafeText, nullable=False),
-    Column("tags", JSON, nullable=False),
+    Column("stage", SafeString(64)),
+    Column("policy", SafeText),
+    Column("tags", JSON(none_as_null=True)),
     Column("kind", SafeString(16), nullable=False),
     Column("who", SafeText, nullable=False),
     Column("why", SafeText, nullable=False),
     Column("since", Instant, nullable=False),
+    Column("until", Instant),
     Column("pull_request", Integer),
     Column("lifted_at", Instant),
     Index("ix_holds_lane_lifted_at", "lane", "lifted_at"),
@@ -40,25 +41,27 @@ def add(connection: Connection, lane: str, hold: Hold, *, pull_request: int | No
                 lane=lane,
                 stage=hold.stage,
                 policy=hold.policy,
-                tags=list(hold.tags),
+                tags=None if hold.tags is None else list(hold.tags),
                 kind=hold.kind,
                 who=hold.who,
                 why=hold.why,
                 since=hold.since,
+                until=hold.until,
                 pull_request=pull_request,
             )
         )
 
 
 def active(connection: Connection, lane: str) -> Sequence[Hold]:
-    """The holds of a lane that nobody has lifted."""
+    """The holds of a lane that nobody has lifted, also those that ended by themselves."""
     wanted = select(holds).where(holds.c.lane == lane, holds.c.lifted_at.is_(None)).order_by(holds.c.id)
     return [_hold(row) for row in connection.execute(wanted)]
 
 
 def of_policy(connection: Connection, lane: str, policy: str) -> Sequence[tuple[Hold, datetime | None]]:
-    """Every hold that a policy ever had, oldest first, and when it was lifted; None: it holds."""
-    wanted = select(holds).where(holds.c.lane == lane, holds.c.policy == policy).order_by(holds.c.id)
+    """Every hold that ever reached a policy, oldest first, and when it was lifted; None: nobody did."""
+    reaches = or_(holds.c.policy == policy, holds.c.policy.is_(None))
+    wanted = select(holds).where(holds.c.lane == lane, reaches).order_by(holds.c.id)
     return [(_hold(row), row.lifted_at) for row in connection.execute(wanted)]
 
 
@@ -67,11 +70,12 @@ def _hold(row: Row[tuple[object, ...]]) -> Hold:
         id=row.id,
         stage=row.stage,
         policy=row.policy,
-        tags=tuple(row.tags),
+        tags=None if row.tags is None else tuple(row.tags),
         kind=HoldKind(row.kind),
         who=row.who,
         why=row.why,
         since=row.since,
+        until=row.until,
     )
 
 

@@ -87,10 +87,15 @@ def merged_untold(connection: Connection, lane: str) -> Sequence[PullRequestRow]
 
 def rename(connection: Connection, lane: str, old: tuple[str, str], new: tuple[str, str]) -> int:
     """Move what is known of a place, a stage and a policy, to the names that it has now; returns how much that is."""
-    its = (pull_requests.c.lane == lane, pull_requests.c.stage == old[0], pull_requests.c.group == old[1])
-    rows = connection.execute(select(pull_requests).where(*its)).all()
+    its = (pull_requests.c.lane == lane, pull_requests.c.stage == old[0])
+    rows = [
+        row
+        for row in connection.execute(select(pull_requests).where(*its)).all()
+        if row.group == old[1] or old[1] in row.tags
+    ]
     for row in rows:
-        changes = {"stage": new[0], "group": new[1], "tags": renamed(row.tags, old[1], new[1])}
+        group = new[1] if row.group == old[1] else row.group
+        changes = {"stage": new[0], "group": group, "tags": renamed(row.tags, old[1], new[1])}
         connection.execute(_CHANGE, {**changes, "its_lane": lane, "its_number": row.number})
     pushed_heads.rename(connection, lane, {row.branch for row in rows}, old[1], new[1])
     return len(rows)

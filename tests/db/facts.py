@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
-from app.core.promotion.gates import BuildReport
+from app.core.promotion.tags import BuildReport
 from app.db import build_reports, catalogue, delivery_claims, listed_tags
 from app.db.deliveries import NewDelivery
 from app.db.delivery_claims import ClaimedDelivery

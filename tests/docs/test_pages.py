@@ -84,7 +84,10 @@ def test_the_settings_to_start_with_are_read_and_observe_first(tmp_path: Path) -
 
 def test_the_rules_to_start_with_are_read() -> None:
     rules = read_rules(block(START, "yaml", "# .fluxbridge.yaml").encode())
-    assert [(stage.name, stage.requires_build) for stage in rules.stages] == [("staging", False), ("production", True)]
+    assert [(stage.name, [key for key, _ in stage.requires]) for stage in rules.stages] == [
+        ("staging", []),
+        ("production", ["build"]),
+    ]
 
 
 def test_the_examples_to_start_with_are_yaml_and_post_to_its_sources() -> None:

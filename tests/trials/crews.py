@@ -237,7 +237,7 @@ class Crew:
             found = promotion_events.of_promotion(connection, promotion.id)
         return [(one.what, one.who) for one in found]
 
-    def held(self) -> list[tuple[str, str, tuple[str, ...]]]:
+    def held(self) -> list[tuple[str, str | None, tuple[str, ...] | None]]:
         """What is held: by whom, where, which tags."""
         with self.lane.database.transaction() as connection:
             return [(hold.who, hold.stage, hold.tags) for hold in holds.active(connection, LANE)]

@@ -167,7 +167,7 @@ class Life:
 
     def _wanted(self) -> list[str]:
         present = _number(self.here.tag_on("main"))
-        refused = {tag for _, _, tags in self.here.held() for tag in tags}
+        refused = {tag for _, _, tags in self.here.held() for tag in tags or ()}
         for tag in map(_tag, range(self.newest, present, -1)):
             if tag in refused:
                 return []
@@ -184,7 +184,7 @@ class Life:
 
     def _may_not_enter(self, tag: str) -> bool:
         return self.built.get(tag) is not BuildResult.SUCCESS or tag in {
-            t for _, _, tags in self.here.held() for t in tags
+            t for _, _, tags in self.here.held() for t in tags or ()
         }
 
     def _on_branch(self) -> str | None:

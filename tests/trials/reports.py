@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from app.core.facts import BuildResult
-from app.core.promotion.gates import GateAnswer, build_gate
+from app.core.promotion.gates.answers import GateAnswer
+from app.core.promotion.gates.build import BuildGate
+from app.core.promotion.gates.gate import Evidence
 from app.db.builds import BuildRow
 from app.services.catalogue.keep_selections import states_of_tags
 from tests.services.intake.webhooks import Site, build_report
@@ -22,7 +24,7 @@ def gate(site: Site, tag: str) -> GateAnswer:
     """What `build: success` says of a tag of the app now."""
     with site.database.transaction() as connection:
         state = states_of_tags(connection, site.image, [tag])[tag]
-    return build_gate(state, now=site.now, build_within=timedelta(hours=1))
+    return BuildGate().ask(Evidence(tag=state, build_within=timedelta(hours=1)), site.now)
 
 
 def told(row: BuildRow) -> tuple[int, int, int, BuildResult, str | None]:

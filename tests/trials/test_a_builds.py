@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.core.builds.runs import KnownRun, NumberedRun, find_run, life_at, lives_begin, merge, moved_runs
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
-from app.core.promotion.gates import Verdict
+from app.core.promotion.gates.answers import Verdict
 from app.db import builds
 from app.db.database import Database
 from app.db.migrations import configuration

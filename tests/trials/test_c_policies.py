@@ -85,7 +85,7 @@ def test_the_title_and_body_say_that_the_repository_changes(lane: Lane) -> None:
     assert pull.title == f"Promote new: {was} to {wanted}"
     assert f"`{was}`" in pull.body
     assert "| Version |" not in pull.body, "another image has no jump of versions"
-    assert [(one.title, one.from_image) for one in found.proposals] == [(pull.title, was.rpartition(":")[0])]
+    assert [(one.title, one.moves[0].from_image) for one in found.proposals] == [(pull.title, was.rpartition(":")[0])]
     assert was in outcome(found).reason
 
 
@@ -105,7 +105,7 @@ def test_a_tag_alone_is_of_the_image_whose_name_stands_beside_it(lane: Lane) -> 
     moved = policy(choice="semver: {range: '*'}", path="team/new")
     found = planned(lane, {APP: moved, STAGING: chart()})
     assert texts(found) == ["new", "0.9.0"]
-    assert [one.from_image for one in found.proposals] == [str(IMAGE)]
+    assert [one.moves[0].from_image for one in found.proposals] == [str(IMAGE)]
 
 
 def test_a_tag_alone_is_of_the_image_under_which_it_came(lane: Lane) -> None:
@@ -147,7 +147,7 @@ def test_a_move_does_not_count_the_digest_of_the_old_image(lane: Lane) -> None:
     listed(lane, NEW, "1.0.0")
     found = planned(lane, {APP: written, STAGING: deployment(f"1.0.0@{digest}")})
     assert len(found.proposals) == 1
-    assert found.proposals[0].digest != digest
+    assert found.proposals[0].moves[0].digest != digest
 
 
 def test_moving_by_hand_to_another_image_is_no_revert(lane: Lane) -> None:
@@ -179,7 +179,7 @@ def test_each_tag_is_of_the_name_that_stands_next_to_it(lane: Lane) -> None:
     both = chart(tag="1.2.0", path="team/new") + chart(tag="1.1.0").replace("image:", "sidecar:")
     found = planned(lane, {APP: MOVED, STAGING: both})
     [proposal] = found.proposals
-    assert proposal.tag == "1.2.0", "what stands beside the new name in Git is a candidate"
+    assert proposal.moves[0].tag == "1.2.0", "what stands beside the new name in Git is a candidate"
     assert [change.line for change in proposal.changes] == [5, 6]
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from app.core.facts import BuildResult
-from app.core.promotion.gates import TagState
 from app.core.promotion.holds import Hold
 from app.core.promotion.plans import Closure
+from app.core.promotion.tags import TagState
 from app.db.promotions import PromotionState
 from tests.core.promotion.lanes import Lane as PlannedLane
 from tests.core.promotion.lanes import app_lane, hold, policy_file, report, tag_state
@@ -25,7 +25,7 @@ def test_a_pull_request_that_is_being_closed_makes_room_for_another_in_the_same_
     rules = b"limits: {open: 1}\n"
     planned = PlannedLane(files, (tag_state("1.1.0"),), rules=rules, pulls=(open_one(7, "all", "1.1.0"),)).plan()
     assert [one.number for one in planned.closures] == [7]
-    assert [str(one.move.policy) for one in planned.proposals] == ["flux-system/web"]
+    assert [str(one.moves[0].policy) for one in planned.proposals] == ["flux-system/web"]
 
 
 @pytest.mark.parametrize(("held", "proposed"), [("staging", ["production"]), ("production", ["staging"])])

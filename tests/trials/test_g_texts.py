@@ -24,8 +24,8 @@ def proposal_of(job: str) -> Proposal:
 @pytest.mark.parametrize("job", [HOSTILE, f"\u202e{HOSTILE}\u2066", f"a\u200b{HOSTILE}\nFluxbridge-Promotion: other"])
 def test_no_forge_finds_a_person_or_an_issue_in_what_a_job_is_called(job: str) -> None:
     found = proposal_of(job)
-    message = texts.commit_message(found, promotion_id="01JABC")
-    told = message + texts.title(found) + texts.body(found, build_url=None)
+    message = texts.commit_message(found, promotion_ids=dict.fromkeys(found.places, "01JABC"))
+    told = message + texts.title(found) + texts.body(found, build_urls={})
     for linked in ("#7", "@octo", "GH-9", "https://", "\u202e", "\u2066", "\u200b"):
         assert linked not in told
     assert message.count("\nFluxbridge-Promotion: ") == 1
@@ -45,15 +45,21 @@ def test_no_forge_finds_a_person_or_an_issue_in_what_a_job_is_called(job: str) -
 )
 def test_words_end_where_forges_end_them(job: str, linked: Sequence[str]) -> None:
     found = proposal_of(job)
-    told = texts.commit_message(found, promotion_id="01JABC") + texts.title(found) + texts.body(found, build_url=None)
+    told = (
+        texts.commit_message(found, promotion_ids=dict.fromkeys(found.places, "01JABC"))
+        + texts.title(found)
+        + texts.body(found, build_urls={})
+    )
     assert [one for one in linked if one in told] == []
 
 
 def test_an_honest_build_is_named_so_that_its_number_is_no_issue() -> None:
     found = proposal_of("shop/app/main")
-    assert "\nBuild: build 1 of shop/app/main\n" in texts.commit_message(found, promotion_id="01JABC")
-    assert "`build 1 of shop/app/main: SUCCESS`" in texts.body(found, build_url=None)
-    assert "#" not in texts.body(found, build_url=None).replace("# 1", "")
+    assert "\nBuild: build 1 of shop/app/main\n" in texts.commit_message(
+        found, promotion_ids=dict.fromkeys(found.places, "01JABC")
+    )
+    assert "`build 1 of shop/app/main: SUCCESS`" in texts.body(found, build_urls={})
+    assert "#" not in texts.body(found, build_urls={}).replace("# 1", "")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
 from app.core.promotion.explained_stage import explain_stage
 from app.core.promotion.explained_tag import explain_tag
-from app.core.promotion.gates import BuildReport, TagState, bad_build
+from app.core.promotion.tags import BuildReport, TagState, bad_build
 from app.core.promotion.walk import Entry
 from app.db import builds, catalogue, fields
 from app.db.database import Database

@@ -199,7 +199,7 @@ def test_who_only_observes_is_told_what_an_open_one_would_get_and_what_would_be_
     pulls = (pull(7, "staging", "1.1.0"), pull(8, "production", "1.2.0"))
     plan = replace(lane, pulls=pulls, is_observing=True).plan()
     assert (plan.proposals, plan.closures) == ((), ())
-    assert [one.move.tag for one in plan.put_off] == ["1.2.0"]
+    assert [one.moves[0].tag for one in plan.put_off] == ["1.2.0"]
     assert said_of(plan, "staging", Standing.WAITING) == ("1.2.0", "mode: observe", "set mode: propose")
     assert [(one.number, one.put_off) for one in plan.kept_open] == [(8, "mode: observe")]
 

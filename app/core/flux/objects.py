@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
 from app.core.flux.selectors import LabelRequirement
 from app.core.images import ImageName
@@ -30,6 +30,17 @@ class PolicyName:
 
     def __str__(self) -> str:
         return f"{self.root}:{self.namespace}/{self.name}" if self.root else f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read back what `str` wrote; namespaces and names have neither `:` nor `/` in them.
+
+        >>> PolicyName.parse("clusters/prod:flux-system/app")
+        PolicyName(root='clusters/prod', namespace='flux-system', name='app')
+        """
+        root, _, short = text.rpartition(":")
+        namespace, _, name = short.partition("/")
+        return cls(root, namespace, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from app.core.flux.objects import PolicyName
-from app.core.promotion.gates import TagState, is_admissible, with_consent
 from app.core.promotion.rules import Rules, Stage
 from app.core.promotion.state import PolicyState
+from app.core.promotion.tags import TagState, is_admissible, with_consent
 
 MOST_NAMED = 3
 

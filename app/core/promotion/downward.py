@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy
-from app.core.promotion.gates import TagState
 from app.core.promotion.state import FieldState
+from app.core.promotion.tags import TagState
 
 
 @dataclass(frozen=True, slots=True)

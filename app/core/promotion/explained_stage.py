@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from app.core.promotion.gates import GateAnswer, TagState
+from app.core.promotion.gates.answers import Asked, GateAnswers
 from app.core.promotion.present import why_moved, why_no_tag
 from app.core.promotion.state import FieldState, PolicyState
-from app.core.promotion.walk import Entry, Walk, candidates_for, doubt_of, walk
+from app.core.promotion.tags import TagState
+from app.core.promotion.walk import Entry, Walk, doubt_of, walk
 
 MOST_STEPS = 20
 
@@ -24,11 +25,15 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One tag that the walk looked at, with the reason that a gate or a person gave."""
+    """One tag that the walk looked at, with the reason that gates or a person gave, and what each gate answered.
+
+    A freeze is met before any tag: its step has none.
+    """
 
     tag: str
     kind: StepKind
     reason: str
+    answers: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,7 @@ def explain_stage(state: PolicyState, fields: Sequence[FieldState], entry: Entry
         return replace(told, summary=stuck)
     found = walk(state, fields, entry)
     failed = [_step(tag, StepKind.FAIL, answer) for tag, answer in found.failed]
-    end = _end(state, fields, found)
+    end = _end(found)
     summary, moved = _summary(state, found, end), why_moved(state, fields)
     is_there = bool(end) and end[0].kind is StepKind.THERE
     return replace(
@@ -82,24 +87,20 @@ def _doubt(state: PolicyState, fields: Sequence[FieldState]) -> str | None:
     return "; ".join(filter(None, (doubt_of(state, fields, tag) for tag in present))) or None
 
 
-def _step(tag: TagState, kind: StepKind, answer: GateAnswer) -> Step:
-    return Step(tag.tag, kind, answer.reason)
+def _step(tag: TagState, kind: StepKind, answers: GateAnswers) -> Step:
+    return Step(tag.tag, kind, answers.reason, answers.every)
 
 
-def _end(state: PolicyState, fields: Sequence[FieldState], found: Walk) -> tuple[Step, ...]:
+def _end(found: Walk) -> tuple[Step, ...]:
     """The tag at which the walk ended; none where every candidate failed."""
     if found.passed is not None:
         kind = StepKind.PASS if found.passed.changes else StepKind.THERE
-        return (_step(found.passed.tag, kind, found.passed.answer),)
+        return (_step(found.passed.tag, kind, found.passed.answers),)
     if found.waiting is not None:
         return (_step(found.waiting[0], StepKind.WAIT, found.waiting[1]),)
     if found.held is not None:
         reason = f"held since {found.held.since:%Y-%m-%d %H:%M} UTC by {found.held.who}: {found.held.why}"
-        failed = {tag.tag for tag, _ in found.failed}
-        tag = next(
-            (one for one in candidates_for(state, fields).tags if one in found.held.tags and one not in failed), ""
-        )
-        return (Step(tag, StepKind.HELD, reason),)
+        return (Step(found.held_tag or "", StepKind.HELD, reason),)
     return ()
 
 
@@ -121,4 +122,5 @@ def _summary(state: PolicyState, found: Walk, end: Sequence[Step]) -> str:
         case StepKind.WAIT:
             return f"{step.tag} waits"
         case _:
-            return f"{step.tag} is held, and nothing below it is proposed"
+            held = f"{step.tag} is held, and nothing below it is proposed"
+            return held if step.tag else "nothing is proposed while this is held"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.core.promotion.gates import GateAnswer, TagState, Verdict, is_admissible
 from app.core.promotion.state import FieldState, PolicyState
-from app.core.promotion.walk import Entry, Walk, as_written, ask_gates, candidates_for, doubt_of, have_it, walk
+from app.core.promotion.tags import TagState, is_admissible
+from app.core.promotion.walk import Entry, Walk, ask_gates, candidates_for, doubt_of, have_it, walk
 
 _MOST_BUILDS = 3
 
@@ -70,14 +70,14 @@ def explain_tag(state: PolicyState, fields: Sequence[FieldState], entry: Entry, 
 def _met(found: Walk, tag: str) -> tuple[TagPlace, str] | None:
     """What became of a tag that the walk came to."""
     if found.passed is not None and found.passed.tag.tag == tag:
-        return (TagPlace.ENTERS if found.passed.changes else TagPlace.THERE), found.passed.answer.reason
+        return (TagPlace.ENTERS if found.passed.changes else TagPlace.THERE), found.passed.answers.reason
     if found.waiting is not None and found.waiting[0].tag == tag:
         return TagPlace.WAITS, found.waiting[1].reason
-    failed: GateAnswer | None = next((answer for known, answer in found.failed if known.tag == tag), None)
+    failed = next((answers for known, answers in found.failed if known.tag == tag), None)
     if failed is not None:
         return TagPlace.REFUSED, failed.reason
-    if found.held is not None and tag in found.held.tags:
-        return TagPlace.HELD, f"{found.held.why}, by {found.held.who}"
+    if found.held is not None and (found.held.tags is None or tag in found.held.tags):
+        return TagPlace.HELD, found.held.words
     return None
 
 
@@ -91,8 +91,7 @@ def _not_met(state: PolicyState, fields: Sequence[FieldState], found: Walk, tag:
     if found.waiting is not None:
         return TagPlace.BEHIND, f"{found.waiting[0].tag} comes first, and it waits: {found.waiting[1].reason}"
     if found.held is not None:
-        held = ", ".join(found.held.tags)
-        return TagPlace.BEHIND, f"{held} comes first and is held ({found.held.why}, by {found.held.who})"
+        return TagPlace.BEHIND, f"{found.held_tag} comes first and is held ({found.held.words})"
     return TagPlace.BEHIND, f"it is beyond the first {len(found.failed)} candidates, all of which were refused"
 
 
@@ -100,9 +99,10 @@ def _gates(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: 
     known = state.tags.get(tag)
     if known is None:
         return None
-    answer = ask_gates(as_written(state, fields, known), entry)
-    word = {Verdict.PASS: "pass", Verdict.WAIT: "wait", Verdict.FAIL: "fail"}[answer.verdict]
-    return f"{word}: {answer.reason}"
+    answers = ask_gates(state, fields, entry, known)
+    if len(answers.every) > 1:
+        return "; ".join(f"{one.gate} {one.answer.verdict}: {one.answer.reason}" for one in answers.every)
+    return f"{answers.verdict}: {answers.reason}"
 
 
 def _builds_of(tag: TagState) -> str:

@@ -15,14 +15,13 @@ def way_back(why: str, *, branch: str, number: int | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A pull request that is left to people, who are told so once; `wanted` is what would be proposed there.
+    """A pull request that is left to people, who are told so once; `wanted` are images that would be proposed there.
 
-    `next_step` is what they can do about it.
+    `places` are what it is of: each a stage and a policy; `next_step` is what people can do about it.
     """
 
     number: int
-    stage: str
-    group: str
+    places: tuple[tuple[str, str], ...]
     why: str
     next_step: str
-    wanted: str | None = None
+    wanted: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from app.core.promotion.gates.answers import GateAnswers
 from app.core.promotion.leaving import Left
 from app.core.promotion.proposals import Proposal
 
@@ -26,7 +27,7 @@ class Outcome:
     """What the plan says of one policy in one stage, about one tag where there is one.
 
     `is_blind` tells that nothing could be decided, so that what is open stays as it is. `next_step` is what a person
-    can do where only a person can.
+    can do where only a person can. `answers` is what each gate said of the tag.
     """
 
     stage: str
@@ -40,6 +41,7 @@ class Outcome:
     build_id: str | None = None
     is_blind: bool = False
     next_step: str | None = None
+    answers: GateAnswers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,17 @@ class Plan:
     def without(
         self, kept_back: Mapping[tuple[str, str], KeptBack], kept_open: Mapping[int, str] | None = None
     ) -> "Plan":
-        """What is left of it once some proposals, by stage and group, and closures could not be carried out."""
+        """What is left of it once some proposals, by the places of their moves, and closures could not be done."""
         reasons = kept_open or {}
-        undone = [one for one in self.proposals if (one.stage, one.group) in kept_back]
-        waiting = [one for one in undone if kept_back[one.stage, one.group].standing is Standing.WAITING]
+        undone = [one for one in self.proposals if kept_back.keys() & set(one.places)]
+        waiting = [
+            one
+            for one in undone
+            if any(kept_back[at].standing is Standing.WAITING for at in one.places if at in kept_back)
+        ]
         return replace(
             self,
-            proposals=tuple(one for one in self.proposals if (one.stage, one.group) not in kept_back),
+            proposals=tuple(one for one in self.proposals if one not in undone),
             put_off=(*self.put_off, *waiting),
             closures=tuple(one for one in self.closures if one.number not in reasons),
             kept_open=(
@@ -101,7 +107,7 @@ class Plan:
                 *(replace(one, put_off=reasons[one.number]) for one in self.closures if one.number in reasons),
             ),
             outcomes=tuple(_kept(one, kept_back.get((one.stage, one.policy))) for one in self.outcomes),
-            kept_back=tuple(one.reason for one in kept_back.values() if one.is_trouble),
+            kept_back=tuple(dict.fromkeys(one.reason for one in kept_back.values() if one.is_trouble)),
         )
 
 

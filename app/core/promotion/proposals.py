@@ -1,7 +1,7 @@
 """What belongs in one pull request: the changes of fields that one promotion makes."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +9,12 @@ from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
 from app.core.manifests.places import Part
 from app.core.promotion.downward import Downward
-from app.core.promotion.gates import BuildReport, TagState
+from app.core.promotion.gates.answers import GateAnswers
 from app.core.promotion.state import FieldState, PolicyState, text_of
+from app.core.promotion.tags import BuildReport, TagState, deciding_build
+
+Place = tuple[str, str]
+"""A stage and a policy, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +27,38 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One policy moving to a tag in one stage, with the reasons for it.
+    """One policy moving to a tag in one stage, with the reasons for it and what every gate answered.
 
-    `build` is the build that counts for the tag, where one is known; it decided only if `is_gated_on_build`.
-    `decided_at` is the newest fact that decided it: when we first saw the push, or recorded the gate's build.
-    `from_image` is the image that it moves away from, where that is another; `downward` says that, and why, it goes
-    below what is in Git.
+    `known` is what is known of the tag, with the digest that is written. `decided_at` is the newest fact that decided
+    it: when we first saw the push, or learned what a gate rests on. `from_image` is the image that it moves away from,
+    where that is another; `downward` says that, and why, it goes below what is in Git.
     """
 
     policy: PolicyName
     image: str
     from_tag: str | None
-    tag: str
-    digest: str | None
+    known: TagState
     reasons: tuple[str, ...]
-    build: BuildReport | None
-    is_gated_on_build: bool
+    answers: GateAnswers
     decided_at: datetime
+    changes: tuple[Change, ...]
     from_image: str | None = None
     downward: Downward | None = None
+
+    @property
+    def tag(self) -> str:
+        """The tag that it moves to."""
+        return self.known.tag
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of that tag which is written, or is known of it."""
+        return self.known.digest
+
+    @property
+    def build(self) -> BuildReport | None:
+        """The build that counts for the tag, whether a gate asked for it or not; None where none is known."""
+        return deciding_build(self.known)
 
     @property
     def was(self) -> str | None:
@@ -53,19 +70,39 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """The pull request that should exist: its branch, the move that it makes and the changes that make it."""
+    """The pull request that should exist: its branch, and the moves that it makes, in the order of their policies."""
 
     stage: str
     group: str
     branch: str
-    move: Move
-    changes: tuple[Change, ...]
+    moves: tuple[Move, ...]
     labels: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes of all moves, in the order of files."""
+        every = (change for move in self.moves for change in move.changes)
+        return tuple(sorted(every, key=lambda change: (change.field.file, change.field.marked.start)))
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files that it edits, in order."""
-        return tuple(sorted({change.field.file for change in self.changes}))
+        return tuple(sorted({change.field.file for move in self.moves for change in move.changes}))
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tag that it brings for each policy."""
+        return {str(move.policy): move.tag for move in self.moves}
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The stage and policy of each move."""
+        return tuple((self.stage, str(move.policy)) for move in self.moves)
+
+    @property
+    def decided_at(self) -> datetime:
+        """The newest fact that decided any of it."""
+        return max(move.decided_at for move in self.moves)
 
 
 @dataclass(frozen=True, slots=True)

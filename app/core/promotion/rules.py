@@ -5,20 +5,30 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 
 from app.core.flux.from_rules import RULES_FILE as RULES_FILE
 from app.core.flux.from_rules import Declaration
 from app.core.flux.objects import Policy, PolicyName
+from app.core.promotion.gates import GATES
+from app.core.promotion.gates.gate import Gate
 from app.core.promotion.rules_document import InvalidRules, read_document
 from app.core.promotion.rules_fields import (
     MOST_WILDCARDS,
-    StrictModel,
     WrittenField,
     WrittenPolicy,
     has_too_many_wildcards,
 )
 from app.core.promotion.rules_mistakes import explain_mistakes
+from app.core.promotion.rules_model import StrictModel
 from app.core.promotion.stage_paths import MOST_PATTERNS, holds, literal_part
 
 ONLY_STAGE = "all"
@@ -29,14 +39,19 @@ _DEFAULT_OPEN_LIMIT = 10
 class Stage:
     """An environment: the paths (folders, files or patterns) that belong to it and what a tag needs to enter.
 
-    `takes_change_requests` is what it says of tags that only builds of change requests made; None: nothing.
+    `requires` are its gates, each with its key, in the order of `GATES`.
     """
 
     name: str
     paths: tuple[str, ...] = ()
-    requires_build: bool = False
+    requires: tuple[tuple[str, Gate], ...] = ()
     labels: tuple[str, ...] = ()
-    takes_change_requests: bool | None = None
+
+    @property
+    def takes_change_requests(self) -> bool | None:
+        """What its gates say of tags that only builds of change requests made; None: nothing."""
+        said = (gate.consents_to_changes() for _, gate in self.requires)
+        return next((one for one in said if one is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class Rules:
 
     `declarations` are fields without markers, `policies` those that stand here instead of in objects of Flux.
     `change_requests_for` are patterns of policies that may take tags which only builds of change requests made.
+    `groups` are patterns of the policies that move together, by the group's name.
     """
 
     roots: tuple[str, ...] = ()
@@ -55,13 +71,22 @@ class Rules:
     declarations: tuple[Declaration, ...] = ()
     policies: tuple[Policy, ...] = ()
     change_requests_for: tuple[str, ...] = ()
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def takes_change_requests(self, stage: Stage, policy: PolicyName) -> bool:
         """Tell whether a policy may take tags of change requests in a stage: a stage's own word beats any pattern."""
         if stage.takes_change_requests is not None:
             return stage.takes_change_requests
-        names = (str(policy), f"{policy.namespace}/{policy.name}")
-        return any(fnmatchcase(name, pattern) for name in names for pattern in self.change_requests_for)
+        return _matches(policy, self.change_requests_for)
+
+    def groups_of(self, policy: PolicyName) -> tuple[str, ...]:
+        """The groups that claim a policy; more than one is a mistake of the rules."""
+        return tuple(name for name, patterns in self.groups if _matches(policy, patterns))
+
+    def group_of(self, policy: PolicyName) -> str:
+        """What a policy moves with: the group that claims it, else the policy itself, by its whole name."""
+        claims = self.groups_of(policy)
+        return claims[0] if len(claims) == 1 else str(policy)
 
     def stages_of(self, file: str) -> tuple[Stage, ...]:
         """The stages with the longest path that holds this file: none, one, or several that have equal claims to it."""
@@ -77,6 +102,11 @@ class Rules:
         """The one stage that holds this file; None where none does, or several alike."""
         held = self.stages_of(file)
         return held[0] if len(held) == 1 else None
+
+
+def _matches(policy: PolicyName, patterns: Sequence[str]) -> bool:
+    names = (str(policy), f"{policy.namespace}/{policy.name}")
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def read_rules(content: bytes | None) -> Rules:
@@ -98,41 +128,26 @@ _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
 _Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:*?\[\]!-]+$", max_length=520)]
-_NOT_YET = ("jobs", "branches", "tests", "parameters")
-
-
-def _long_form(written: object) -> object:
-    """`build: success` is short for a mapping that asks for nothing else."""
-    if written == "success":
-        return {}
-    if not isinstance(written, dict):
-        raise ValueError("must be 'success', or a mapping with result and change_requests")  # noqa: TRY004 - pydantic takes a ValueError for a mistake
-    early = [key for key in _NOT_YET if key in written]
-    if early:
-        raise ValueError(f"{', '.join(early)} cannot be asked for yet: leave them out, so that nothing seems gated")
-    return written
-
-
-class _Build(StrictModel):
-    result: list[Literal["SUCCESS"]] = Field(default=["SUCCESS"], min_length=1, max_length=1)
-    change_requests: Literal["allow", "bar"] | None = None
-
-
-class _Requires(StrictModel):
-    build: Annotated[_Build, BeforeValidator(_long_form)] | None = None
-
-    def takes_change_requests(self) -> bool | None:
-        said = self.build.change_requests if self.build is not None else None
-        return None if said is None else said == "allow"
 
 
 class _ChangeRequests(StrictModel):
     allow: list[_Pattern] = Field(default_factory=list, max_length=1000)
 
 
+# mypy takes the names of the fields for those of its own parameters.
+_REQUIRES: type[StrictModel] = create_model(  # type: ignore[call-overload]
+    "_Requires", __base__=StrictModel, **{key: (gate | None, None) for key, gate in GATES.items()}
+)
+
+
+def _gates(written: object) -> tuple[tuple[str, Gate], ...]:
+    found = _REQUIRES.model_validate(written)
+    return tuple((key, gate) for key in GATES if isinstance(gate := getattr(found, key), Gate))
+
+
 class _WrittenStage(StrictModel):
     paths: list[_Path] = Field(min_length=1)
-    requires: _Requires = _Requires()
+    requires: Annotated[tuple[tuple[str, Gate], ...], PlainValidator(_gates)] = ()
     labels: list[str] = Field(default_factory=list, max_length=20)
 
 
@@ -150,12 +165,28 @@ class _WrittenRoot(StrictModel):
     variables: dict[_Variable, _VariableText] = Field(default_factory=dict, max_length=1000)
 
 
+_TOGETHER_LATER = ("same-tag", "same-build")
+
+
+class _WrittenGroup(StrictModel):
+    policies: list[_Pattern] = Field(min_length=1, max_length=1000)
+    together: Literal["any"] = "any"
+
+    @field_validator("together", mode="before")
+    @classmethod
+    def _is_there_yet(cls, written: object) -> object:
+        if written in _TOGETHER_LATER:
+            raise ValueError(f"{written} cannot be asked for yet: write any, or leave the group out")
+        return written
+
+
 class _WrittenRules(StrictModel):
     roots: list[Annotated[_WrittenRoot, BeforeValidator(_root_alone)]] = Field(default_factory=list, max_length=1000)
     stages: dict[_Name, _WrittenStage] = Field(default_factory=dict)
     limits: _Limits = _Limits()
     update: Literal["always"] = "always"
     change_requests: _ChangeRequests = _ChangeRequests()
+    groups: dict[_Name, _WrittenGroup] = Field(default_factory=dict, max_length=1000)
     fields: list[WrittenField] = Field(default_factory=list, max_length=1000)
     policies: list[WrittenPolicy] = Field(default_factory=list, max_length=10_000)
 
@@ -165,9 +196,8 @@ def _rules(written: _WrittenRules) -> Rules:
         Stage(
             name,
             paths=tuple(_clean_glob(path) for path in stage.paths),
-            requires_build=stage.requires.build is not None,
+            requires=stage.requires,
             labels=tuple(stage.labels),
-            takes_change_requests=stage.requires.takes_change_requests(),
         )
         for name, stage in written.stages.items()
     )
@@ -183,6 +213,7 @@ def _rules(written: _WrittenRules) -> Rules:
         declarations=tuple(one.declaration(number) for number, one in enumerate(written.fields)),
         policies=tuple(one.as_policy() for one in written.policies),
         change_requests_for=tuple(written.change_requests.allow),
+        groups=tuple((name, tuple(group.policies)) for name, group in written.groups.items()),
     )
 
 
@@ -209,5 +240,9 @@ def _clean_glob(path: str) -> str:
 
 def _keys() -> set[str]:
     """Every key that the rules know, wherever it stands."""
-    fields = (field for model in StrictModel.__subclasses__() for field in model.model_fields.items())
-    return {one.alias or name for name, one in fields}
+    models, found = [StrictModel], set[str]()
+    while models:
+        model = models.pop()
+        models += model.__subclasses__()
+        found |= {one.alias or name for name, one in model.model_fields.items()}
+    return found

@@ -5,9 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     StringConstraints,
@@ -34,18 +32,13 @@ from app.core.manifests.places import Part
 from app.core.policies.patterns import Pattern
 from app.core.policies.selection import compile_policy
 from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, SemVer, TagFilter
+from app.core.promotion.rules_model import StrictModel
 
 _CHART_SCHEME = "oci://"
 _CHART_VERSION = FieldPath.parse("spec.chart.spec.version")
 _VALUES = FieldPath.parse("spec.values")
 MOST_WILDCARDS = 20
 _KUSTOMIZE_PARTS = {"newTag": Part.TAG, "newName": Part.NAME, "digest": Part.DIGEST}
-
-
-class StrictModel(BaseModel):
-    """A mapping in `.fluxbridge.yaml`: no key that is not known, no value of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def _path(written: object) -> FieldPath:

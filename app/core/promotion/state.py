@@ -11,9 +11,9 @@ from app.core.flux.tree import Field, Report
 from app.core.images import ImageReference, is_digest, is_tag, version_of_tag
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy, Selection
-from app.core.promotion.gates import TagState
 from app.core.promotion.holds import Hold
 from app.core.promotion.rules import Rules
+from app.core.promotion.tags import TagState
 
 _OF_TAG = (Part.TAG, Part.VERSION)
 _SILENT_ON_TAGS = (Part.NAME, Part.DIGEST)
@@ -134,6 +134,11 @@ class LaneState:
     lent: Mapping[str, int] = field(default_factory=dict)
     is_observing: bool = False
     update_every: timedelta = timedelta(0)
+
+    def open_pull_request(self, *, stage: str, group: str) -> OpenPullRequest | None:
+        """The one that is open for a place; one that is ours before one that people took over."""
+        found = [pull for pull in self.open_pull_requests if (pull.stage, pull.group) == (stage, group)]
+        return min(found, key=lambda pull: (pull.left_because is not None, pull.number), default=None)
 
 
 def tag_in(part: Part, text: str) -> str | None:

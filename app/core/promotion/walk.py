@@ -7,14 +7,17 @@ from itertools import islice
 
 from app.core.policies.selection import CompiledPolicy
 from app.core.promotion.downward import Downward, downward_to, is_gone_from_git, order_for
-from app.core.promotion.gates import GateAnswer, TagState, Verdict, bad_build, build_gate
-from app.core.promotion.holds import Hold
+from app.core.promotion.gates.answers import GateAnswer, GateAnswers, Verdict, alone
+from app.core.promotion.gates.gate import Evidence, ask_all
+from app.core.promotion.holds import Hold, Stops
 from app.core.promotion.proposals import CannotWrite, Change, changes_for, digest_for
 from app.core.promotion.rules import Stage
 from app.core.promotion.state import FieldState, PolicyState
+from app.core.promotion.tags import TagState, bad_build
 
 MOST_CANDIDATES = 100
 _LOOK_FOR_DIGEST = timedelta(minutes=1)
+_REGISTRY, _FIELDS = "registry", "fields"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Passed:
     """A tag that may enter; `changes` is empty where every field has it already."""
 
     tag: TagState
-    answer: GateAnswer
+    answers: GateAnswers
     changes: tuple[Change, ...]
     downward: Downward | None = None
 
@@ -31,13 +34,15 @@ class Passed:
 class Walk:
     """What the walk met: the tag that passed, if any, and before it those that failed, waited or are held.
 
-    `needs_all` tells that it went through the chosen tag and has to know the others to go on.
+    A freeze is met before any tag. `needs_all` tells that it went through the chosen tag and has to know the others to
+    go on.
     """
 
     passed: Passed | None = None
-    waiting: tuple[TagState, GateAnswer] | None = None
-    failed: tuple[tuple[TagState, GateAnswer], ...] = ()
+    waiting: tuple[TagState, GateAnswers] | None = None
+    failed: tuple[tuple[TagState, GateAnswers], ...] = ()
     held: Hold | None = None
+    held_tag: str | None = None
     skipped: int = 0
     needs_all: bool = False
     look_at: datetime | None = field(default=None)
@@ -52,19 +57,26 @@ class Entry:
     now: datetime
     build_within: timedelta
 
+    def stops(self, state: PolicyState) -> Stops:
+        """What people hold of a policy here."""
+        return Stops.on(self.holds, stage=self.stage.name, policy=str(state.name), now=self.now)
+
 
 def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk:
     """Walk one policy's candidates for one stage, best first; never below the tag that is there now."""
+    stops = entry.stops(state)
+    if stops.freeze is not None:
+        return Walk(held=stops.freeze, look_at=stops.freeze.until)
     candidates = candidates_for(state, fields)
-    failed: list[tuple[TagState, GateAnswer]] = []
+    failed: list[tuple[TagState, GateAnswers]] = []
     for tag in islice(candidates.tags, MOST_CANDIDATES):
         known = state.tags[tag]
         if is_there(state, fields, tag):
             answer = GateAnswer(Verdict.PASS, known.doubt or "it is there already")
-            return Walk(passed=Passed(known, answer, ()), failed=tuple(failed))
-        hold = _hold_on(tag, state, entry)
+            return Walk(passed=Passed(known, alone(_FIELDS, answer), ()), failed=tuple(failed))
+        hold = stops.of(tag)
         if hold is not None:
-            return Walk(held=hold, failed=tuple(failed))
+            return Walk(held=hold, held_tag=tag, failed=tuple(failed), look_at=hold.until)
         asked = _ask(state, fields, entry, known)
         if isinstance(asked, Passed):
             return Walk(passed=asked, failed=tuple(failed))
@@ -77,40 +89,43 @@ def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk
 
 def ask_one(
     state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str
-) -> Passed | GateAnswer | Hold | None:
+) -> Passed | GateAnswers | Hold | None:
     """How one tag fares by itself, as the walk would ask; None where it is unknown or every field has it.
 
     One that passes and cannot be written for now, or waits for its registry's word, has no changes.
     """
-    hold = _hold_on(tag, state, entry)
+    hold = entry.stops(state).of(tag)
     if hold is not None:
         return hold
     known = state.tags.get(tag)
     changes = changes_for(state, fields, known) if known is not None else ()
     if known is None or changes == ():
         return None
-    answer = ask_gates(as_written(state, fields, known), entry)
-    if known.unshown is not None and answer.verdict is not Verdict.FAIL:
-        return Passed(known, GateAnswer(Verdict.WAIT, known.unshown), ())
+    answers = ask_gates(state, fields, entry, known)
+    if known.unshown is not None and answers.verdict is not Verdict.FAIL:
+        return Passed(known, alone(_REGISTRY, GateAnswer(Verdict.WAIT, known.unshown)), ())
     if isinstance(changes, CannotWrite) and changes.is_for_now:
-        return Passed(known, replace(answer, reason=changes.reason), ()) if answer.verdict is Verdict.PASS else answer
+        if answers.verdict is not Verdict.PASS:
+            return answers
+        return Passed(known, alone(_FIELDS, GateAnswer(Verdict.WAIT, changes.reason)), ())
     return _ask(state, fields, entry, known)
 
 
-def _ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: TagState) -> Passed | GateAnswer:
+def _ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: TagState) -> Passed | GateAnswers:
     """A tag passes with the registry's word, a text that can be written, and its gates.
 
     What its builds say against it counts without the registry's word: a registry may be away for long.
     """
-    answer = ask_gates(as_written(state, fields, known), entry)
+    answers = ask_gates(state, fields, entry, known)
     if known.unshown is not None:
-        return answer if answer.verdict is Verdict.FAIL else GateAnswer(Verdict.WAIT, known.unshown)
+        is_refused = answers.verdict is Verdict.FAIL
+        return answers if is_refused else alone(_REGISTRY, GateAnswer(Verdict.WAIT, known.unshown))
     changes = changes_for(state, fields, known)
     if isinstance(changes, CannotWrite):
-        return _cannot(changes, entry)
-    if answer.verdict is not Verdict.PASS:
-        return answer
-    return Passed(known, answer, changes, downward_to(known.tag, fields, compiled=state.compiled, tags=state.tags))
+        return alone(_FIELDS, _cannot(changes, entry))
+    if answers.verdict is not Verdict.PASS:
+        return answers
+    return Passed(known, answers, changes, downward_to(known.tag, fields, compiled=state.compiled, tags=state.tags))
 
 
 def is_there(state: PolicyState, fields: Sequence[FieldState], tag: str) -> bool:
@@ -186,16 +201,7 @@ def as_written(state: PolicyState, fields: Sequence[FieldState], tag: TagState) 
     return replace(tag, digest=digest_for(state, fields, tag) or tag.digest)
 
 
-def ask_gates(tag: TagState, entry: Entry) -> GateAnswer:
-    """What the stage's gates say of a tag."""
-    if entry.stage.requires_build:
-        return build_gate(tag, now=entry.now, build_within=entry.build_within)
-    return GateAnswer(Verdict.PASS, "the stage asks for nothing")
-
-
-def _hold_on(tag: str, state: PolicyState, entry: Entry) -> Hold | None:
-    name = str(state.name)
-    return next(
-        (hold for hold in entry.holds if hold.stage == entry.stage.name and hold.policy == name and tag in hold.tags),
-        None,
-    )
+def ask_gates(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: TagState) -> GateAnswers:
+    """What the stage's gates say of a tag, as it would be written into these fields."""
+    evidence = Evidence(tag=as_written(state, fields, tag), build_within=entry.build_within)
+    return ask_all(entry.stage.requires, evidence, entry.now)

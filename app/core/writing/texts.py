@@ -1,7 +1,7 @@
 """The words of a promotion: pull request title and body, commit message. Text from outside is quoted, never markup."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from semver import Version
 
@@ -11,9 +11,9 @@ from app.core.manifests.kinds.declared import DeclaredField
 from app.core.manifests.places import Part
 from app.core.ports import BuildCheck
 from app.core.promotion.downward import Downward
-from app.core.promotion.gates import BuildReport
-from app.core.promotion.proposals import Change, Proposal
+from app.core.promotion.proposals import Change, Move, Proposal
 from app.core.promotion.rules import ONLY_STAGE
+from app.core.promotion.tags import BuildReport
 from app.core.unseen import UNSEEN
 
 # What forges make links and notices of, also in commit messages and between backticks that end up in one.
@@ -26,71 +26,104 @@ _LINKED = re.compile(
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%\[\]-]+")
 _MOST_LINES = 50
 _LONGEST_TEXT = 500
+_LONGEST_TITLE = 250
 _LONGEST_BODY = 60_000  # GitHub takes 65,536 characters
 
 
 def title(proposal: Proposal) -> str:
     """The title of the pull request and the subject of its commit."""
-    move = proposal.move
-    app = move.image.rsplit("/", 1)[-1]
     where = "" if proposal.stage == ONLY_STAGE else f" in {proposal.stage}"
+    if len(proposal.moves) == 1:
+        return unlinked(_title_of_one(proposal.moves[0], where))[:_LONGEST_TITLE]
+    verb = "Move" if any(move.downward is not None for move in proposal.moves) else "Promote"
+    each = ", ".join(_short(move) for move in proposal.moves)
+    told = unlinked(f"{verb} {proposal.group}{where}: {each}")
+    return told if len(told) <= _LONGEST_TITLE else f"{told[: _LONGEST_TITLE - 1]}…"
+
+
+def _title_of_one(move: Move, where: str) -> str:
+    app = _app(move)
     if move.from_image is not None:
-        return unlinked(f"Promote {app}: {move.was} to {move.image}:{move.tag}{where}")[:250]
+        return f"Promote {app}: {move.was} to {move.image}:{move.tag}{where}"
     if move.downward is not None:
-        moved = f"{move.downward.from_tag} to {move.tag}"
-        return unlinked(f"Move {app} down, {moved}{where}: {move.downward.cause}")[:250]
+        return f"Move {app} down, {move.downward.from_tag} to {move.tag}{where}: {move.downward.cause}"
     came = f"{move.from_tag} to " if move.from_tag and move.from_tag != move.tag else "to "
-    return unlinked(f"Promote {app} {came}{move.tag}{where}")[:250]
+    return f"Promote {app} {came}{move.tag}{where}"
 
 
-def commit_message(proposal: Proposal, *, promotion_id: str) -> str:
-    """The message of the commit: the title and the trail back to here, from stored values only."""
-    move = proposal.move
-    trailers = [
-        f"Fluxbridge-Promotion: {promotion_id}",
-        f"Image: {move.image}:{move.tag}" + (f"@{move.digest}" if move.digest else ""),
-        f"Policy: {move.policy}",
-    ]
-    if move.is_gated_on_build and move.build is not None:
-        trailers.insert(2, f"Build: {_build_line(move.build)}")
+def _short(move: Move) -> str:
+    return f"{_app(move)} down to {move.tag}" if move.downward is not None else f"{_app(move)} {move.tag}"
+
+
+def _app(move: Move) -> str:
+    return move.image.rsplit("/", 1)[-1]
+
+
+def commit_message(proposal: Proposal, *, promotion_ids: Mapping[tuple[str, str], str]) -> str:
+    """The message of the commit: the title and each move's trail back to here, from stored values only.
+
+    `promotion_ids` are by stage and policy.
+    """
+    trailers: list[str] = []
+    for move in proposal.moves:
+        trailers += [
+            f"Fluxbridge-Promotion: {promotion_ids[proposal.stage, str(move.policy)]}",
+            f"Image: {move.image}:{move.tag}" + (f"@{move.digest}" if move.digest else ""),
+            *(f"{key}: {text}" for key, text in _trailers(move)),
+            f"Policy: {move.policy}",
+        ]
     return "\n".join([title(proposal), "", *(unlinked(trailer) for trailer in trailers)]) + "\n"
+
+
+def _trailers(move: Move) -> Sequence[tuple[str, str]]:
+    return [one.answer.trailer for one in move.answers.every if one.answer.trailer is not None]
 
 
 def body(
     proposal: Proposal,
     *,
-    build_url: str | None,
+    build_urls: Mapping[str, str],
     builds: Sequence[BuildCheck] | None = None,
     noticed: Sequence[Report] = (),
 ) -> str:
     """The body of the pull request: what moves, why, by which build, and which bytes change.
 
-    `builds` is how the folders that hold the changes build, None where that was not asked for; `noticed` is what a
-    person should look at beside the edited files.
+    `build_urls` say by the build's id where it is seen. `builds` is how the folders that hold the changes build, None
+    where that was not asked for; `noticed` is what a person should look at beside the edited files.
     """
-    move = proposal.move
+    lines: list[str] = []
+    for move in proposal.moves:
+        lines += [f"## {code(_app(move))}", ""] if len(proposal.moves) > 1 else []
+        lines += _move_lines(proposal.stage, move, build_urls)
+    if builds is not None:
+        lines += ["Builds (`kubectl kustomize`):", "", *_build_lines(builds), ""]
+    if noticed:
+        lines += ["Not edited, beside these files, and worth a look:", "", *_report_lines(noticed), ""]
+    if len(proposal.moves) > 1:
+        last = "Merging lets these tags in. Closing holds them: they are not proposed again until higher tags pass."
+    else:
+        last = "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."
+    return _fit([*lines, last])
+
+
+def _move_lines(stage: str, move: Move, build_urls: Mapping[str, str]) -> list[str]:
+    build = move.build
     rows = [
         ("Image", code(f"{move.image}:{move.tag}")),
         ("Digest", code(move.digest) if move.digest else "not known"),
         ("Now", code(move.was) if move.was else "nothing"),
-        ("Stage", code(proposal.stage)),
+        ("Stage", code(stage)),
         ("Policy", code(str(move.policy))),
-        ("Build", _build_words(move.build, build_url)),
+        ("Build", _build_words(build, build_urls.get(build.build_id) if build is not None else None)),
     ]
-    old, new = (_written(tag, proposal.changes) for tag in (move.from_tag, move.tag))
+    old, new = (_written(tag, move.changes) for tag in (move.from_tag, move.tag))
     jump = version_jump(old, new) if move.from_image is None else None
     if jump:
         rows.insert(3, ("Version", jump if move.downward is None else f"{jump}, down"))
     lines = [] if move.downward is None else [f"**This goes down**, {_down_words(move.downward)}.", ""]
     lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "", "Why:", ""]
     lines += [f"- {code(reason)}" for reason in move.reasons]
-    lines += ["", "Fields:", "", *_field_lines(proposal.changes)]
-    if builds is not None:
-        lines += ["", "Builds (`kubectl kustomize`):", "", *_build_lines(builds)]
-    if noticed:
-        lines += ["", "Not edited, beside these files, and worth a look:", "", *_report_lines(noticed)]
-    lines += ["", "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."]
-    return _fit(lines)
+    return [*lines, "", "Fields:", "", *_field_lines(move.changes), ""]
 
 
 def _down_words(downward: Downward) -> str:
@@ -147,15 +180,10 @@ def code(text: str) -> str:
     return f"`{plain}`" if plain else "` `"
 
 
-def _build_line(build: BuildReport) -> str:
-    run = f" (run {build.run})" if build.has_twins else ""
-    return f"build {build.number}{run} of {build.job}"
-
-
 def _build_words(build: BuildReport | None, url: str | None) -> str:
     if build is None:
         return "none has reported this digest"
-    name = code(f"{_build_line(build)}: {build.result}")
+    name = code(f"{build.line}: {build.result}")
     return f"[{name}]({url})" if url and _PLAIN_URL.fullmatch(url) else name
 
 

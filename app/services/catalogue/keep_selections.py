@@ -11,7 +11,7 @@ from app.core.policies.advance import Standing, advance, retract
 from app.core.policies.spec import InvalidPolicy, PolicySpec
 from app.core.policies.stored import read_spec
 from app.core.promotion.consent import is_candidate
-from app.core.promotion.gates import BuildReport, TagState
+from app.core.promotion.tags import BuildReport, TagState
 from app.db import build_reports, catalogue, owed_looks, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database

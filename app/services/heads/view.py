@@ -87,6 +87,11 @@ def view_of(
     )
 
 
+def rules_at(repository: ConfigRepository, scans: Scans, commit: str) -> Rules:
+    """The rules at one commit; the default ones where they are unreadable."""
+    return _rules_at(repository, scans, repository.tree(commit), are_rules_required=False)[0]
+
+
 def _by_stage(rules: Rules, fields: Iterable[Field]) -> tuple[list[tuple[Field, str]], list[Report]]:
     """The fields that are in one stage, and reports on the others."""
     staged: list[tuple[Field, str]] = []

@@ -3,8 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from app.core.flux.objects import PolicyName
 from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
 from app.core.promotion.branches import branch_name, written_part
+from app.core.promotion.rules import Rules
 from app.db import promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
@@ -12,7 +14,9 @@ from app.db.pushed_heads import PushedHead
 from app.services.lane.run import US, LaneRun
 
 
-def adopt(run: LaneRun, carried: Mapping[str, PushedHead | None], listed: Iterable[PullRequestSeen]) -> None:
+def adopt(
+    run: LaneRun, rules: Rules, carried: Mapping[str, PushedHead | None], listed: Iterable[PullRequestSeen]
+) -> None:
     """Take in what is open from a head of ours and unknown, and what was merged before anybody had written it down."""
     open_here = [one for one in listed if one.base == run.claim.branch]
     with run.database.transaction() as connection:
@@ -22,23 +26,24 @@ def adopt(run: LaneRun, carried: Mapping[str, PushedHead | None], listed: Iterab
         if seen.number not in known and head is not None:
             pull = run.repo.forge.pull_request(seen.number)
             if pull.author == run.repo.forge.account():
-                _take_in(run, pull, head)
-    for branch, heads in _lost(run, {one.head for one in open_here}).items():
+                _take_in(run, rules, pull, head)
+    for branch, heads in _lost(run, rules, {one.head for one in open_here}).items():
         for pull in run.repo.forge.find_pull_requests(head=branch):
             head = heads.get(pull.head_sha)
             if head is not None and pull.base == run.claim.branch and pull.state is not PullRequestState.CLOSED:
-                _take_in(run, pull, head)
+                _take_in(run, rules, pull, head)
                 break
 
 
-def _lost(run: LaneRun, open_branches: set[str]) -> Mapping[str, Mapping[str, PushedHead]]:
+def _lost(run: LaneRun, rules: Rules, open_branches: set[str]) -> Mapping[str, Mapping[str, PushedHead]]:
     """What was pushed, by commit, to branches from which something may have been opened that we know nothing of."""
     prefix, base = run.repo.prefix, run.claim.branch
     wanted: dict[str, set[tuple[str, str]]] = defaultdict(set)
     found: dict[str, dict[str, PushedHead]] = defaultdict(dict)
     with run.database.transaction() as connection:
         for row in promotions.open_in(connection, run.lane):
-            branch = branch_name(prefix=prefix, base=base, stage=row.stage, group=row.policy)
+            group = rules.group_of(PolicyName.parse(row.policy))
+            branch = branch_name(prefix=prefix, base=base, stage=row.stage, group=group)
             if row.pull_request is None and branch not in open_branches:
                 wanted[branch].add((row.policy, row.tag))
         for head in pushed_heads.of_branches(connection, run.lane, wanted):
@@ -50,12 +55,11 @@ def _lost(run: LaneRun, open_branches: set[str]) -> Mapping[str, Mapping[str, Pu
     }
 
 
-def _take_in(run: LaneRun, pull: PullRequest, head: PushedHead) -> None:
+def _take_in(run: LaneRun, rules: Rules, pull: PullRequest, head: PushedHead) -> None:
     now, learned = run.now(), {"pull_request": pull.number, "branch": pull.head, "head_sha": pull.head_sha}
     reason = f"pull request {pull.number} was opened by a run that was broken off"
     with run.writing() as connection:
-        policy = min(head.tags)
-        stages = promotions.stages_of(connection, run.lane, policy)
+        stages = promotions.stages_of(connection, run.lane, min(head.tags))
         stage = next((one for one in stages if written_part(one) == pull.head.split("/")[2]), None)
         if stage is None or pull_requests.find(connection, run.lane, pull.number) is not None:
             return
@@ -64,7 +68,7 @@ def _take_in(run: LaneRun, pull: PullRequest, head: PushedHead) -> None:
             number=pull.number,
             branch=pull.head,
             stage=stage,
-            group=policy,
+            group=rules.group_of(PolicyName.parse(min(head.tags))),
             url=pull.url,
             title=pull.title,
             state=PullRequestState.OPEN,
@@ -73,7 +77,8 @@ def _take_in(run: LaneRun, pull: PullRequest, head: PushedHead) -> None:
             opened_at=now,
         )
         pull_requests.upsert(connection, row)
-        begun = promotions.find_open(connection, run.lane, stage=stage, policy=policy, tag=head.tags[policy])
-        if begun is not None and begun.pull_request is None:
-            state = PromotionState.PROPOSED
-            promotions.move(connection, begun.id, state, reason=reason, who=US, at=now, learned=learned)
+        for policy, tag in sorted(head.tags.items()):
+            begun = promotions.find_open(connection, run.lane, stage=stage, policy=policy, tag=tag)
+            if begun is not None and begun.pull_request is None:
+                state = PromotionState.PROPOSED
+                promotions.move(connection, begun.id, state, reason=reason, who=US, at=now, learned=learned)

@@ -49,7 +49,7 @@ def orphans(view: LaneView, held: tuple[Hold, ...]) -> Iterator[Report]:
     """Holds whose stage and policy are no longer on the base branch together: they stop nothing, and are told."""
     present = {(stage, policy) for policy, stages in _files_by_policy(view).items() for stage in stages}
     for one in held:
-        if (one.stage, one.policy) not in present:
+        if one.tags is not None and None not in (one.stage, one.policy) and (one.stage, one.policy) not in present:
             what = f"{', '.join(one.tags)} of {one.policy} is held in {one.stage} by {one.who} ({one.why})"
             yield Report(RULES_FILE, None, f"{what}, but no field of that policy is in a stage of that name")
 

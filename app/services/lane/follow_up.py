@@ -11,6 +11,7 @@ from app.db import holds, promotions, pull_requests
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
+from app.services.heads.view import rules_at
 from app.services.lane.adopt import adopt
 from app.services.lane.follow_merges import MergeNotes
 from app.services.lane.hold import hold_closed
@@ -47,7 +48,7 @@ def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> Followed:
     with run.database.transaction() as connection:
         has_open = bool(pull_requests.open_in(connection, run.lane))
     listed = _listed(run) if has_open or carried else {}
-    adopt(run, carried, listed.values())
+    adopt(run, rules_at(run.repo.repository, run.scans, heads[base]), carried, listed.values())
     _note_reopened(run, listed)
     with run.database.transaction() as connection:
         known = list(pull_requests.open_in(connection, run.lane))
@@ -116,8 +117,7 @@ def _note_closed(run: LaneRun, row: PullRequestRow, pull: PullRequest | None, no
     carried = row.tags if pull is None or not row.tags else notes.carried(row, pull)
     with run.writing() as connection:
         if is_here and not is_ours:
-            for policy, tag in sorted(carried.items()):
-                hold_closed(run, connection, stage=row.stage, policy=policy, tag=tag, number=row.number, who=who)
+            hold_closed(run, connection, stage=row.stage, tags=carried, number=row.number, who=who)
         for promotion in promotions.of_pull_request(connection, run.lane, row.number) if is_here else ():
             reason = f"pull request {row.number} was closed by {who}"
             promotions.move(connection, promotion.id, PromotionState.CLOSED, reason=reason, who=who, at=now)

@@ -1,5 +1,7 @@
 """Hold what a person said no to: by closing its pull request or by taking it back in Git."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection
 
 from app.core.promotion.holds import Hold, HoldKind
@@ -10,32 +12,23 @@ from app.services.lane.run import LaneRun
 
 
 def hold_closed(  # noqa: PLR0913 (what was closed, all named)
-    run: LaneRun, connection: Connection, *, stage: str, policy: str, tag: str, number: int, who: str
+    run: LaneRun, connection: Connection, *, stage: str, tags: Mapping[str, str], number: int, who: str
 ) -> None:
-    """Hold the tag of a pull request that a person closed."""
-    hold = Hold(
-        id=new_id(run.now()),
-        stage=stage,
-        policy=policy,
-        tags=(tag,),
-        kind=HoldKind.CLOSED,
-        who=who,
-        why=f"pull request {number} was closed",
-        since=run.now(),
-    )
-    holds.add(connection, run.lane, hold, pull_request=number)
+    """Hold what a pull request carried that a person closed: a tag of each policy, each by itself."""
+    for policy, tag in sorted(tags.items()):
+        why = f"pull request {number} was closed"
+        hold = _hold(run, HoldKind.CLOSED, (stage, policy), tag, who=who, why=why)
+        holds.add(connection, run.lane, hold, pull_request=number)
 
 
 def hold_reverted(run: LaneRun, connection: Connection, promotion: PromotionRow, *, who: str) -> None:
     """Hold the tag of a promotion that a person took back on the base branch."""
-    hold = Hold(
-        id=new_id(run.now()),
-        stage=promotion.stage,
-        policy=promotion.policy,
-        tags=(promotion.tag,),
-        kind=HoldKind.REVERTED,
-        who=who,
-        why=f"{promotion.tag} was reverted",
-        since=run.now(),
-    )
+    place, why = (promotion.stage, promotion.policy), f"{promotion.tag} was reverted"
+    hold = _hold(run, HoldKind.REVERTED, place, promotion.tag, who=who, why=why)
     holds.add(connection, run.lane, hold, pull_request=None)
+
+
+def _hold(run: LaneRun, kind: HoldKind, place: tuple[str, str], tag: str, *, who: str, why: str) -> Hold:  # noqa: PLR0913 (what is held, all named)
+    stage, policy = place
+    now = run.now()
+    return Hold(id=new_id(now), stage=stage, policy=policy, tags=(tag,), kind=kind, who=who, why=why, since=now)

@@ -19,12 +19,16 @@ def not_told_yet(run: LaneRun, left: Iterable[Left]) -> Sequence[Left]:
         return [
             one
             for one in left
-            if not promotions.was_said(connection, run.lane, stage=one.stage, policy=one.group, reason=one.why)
+            if not any(
+                promotions.was_said(connection, run.lane, stage=stage, policy=policy, reason=one.why)
+                for stage, policy in one.places
+            )
         ]
 
 
 def tell_left(run: LaneRun, untold: Iterable[Left]) -> None:
     """Say it in each of these pull requests."""
     for one in untold:
-        more = f" It would propose {texts.code(one.wanted)} here." if one.wanted is not None else ""
+        wanted = ", ".join(texts.code(image) for image in one.wanted)
+        more = f" It would propose {wanted} here." if wanted else ""
         run.repo.forge.comment(one.number, f"{one.why}.{more} What you can do: {one.next_step}.")

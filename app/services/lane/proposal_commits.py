@@ -8,7 +8,7 @@ from app.core.errors import Invalid
 from app.core.manifests.editing import edit_file, files_beside
 from app.core.manifests.text.setting import CannotSet
 from app.core.ports import CommitDraft, PullRequestSeen, TreeEntry
-from app.core.promotion.proposals import Change, Proposal
+from app.core.promotion.proposals import Change, Place, Proposal
 from app.core.writing import texts
 from app.db import pushed_heads
 from app.services.heads.view import LaneView
@@ -52,7 +52,9 @@ class ProposalCommits:
             return False
         return self.run.repo.forge.pull_request(pull.number).has_conflict is True
 
-    def draft(self, proposal: Proposal, promotion_id: str, parent: str, contents: Mapping[str, bytes]) -> CommitDraft:
+    def draft(
+        self, proposal: Proposal, promotion_ids: Mapping[Place, str], parent: str, contents: Mapping[str, bytes]
+    ) -> CommitDraft:
         """The commit that makes a proposal's changes, all of them. Raises CannotEdit."""
         edited: dict[str, bytes] = {}
         for file, changes in _by_file(proposal).items():
@@ -63,8 +65,8 @@ class ProposalCommits:
                 edited |= edit_file(file, together, settings, unreadable=unreadable)
             except CannotSet as error:
                 raise CannotEdit(file, error) from error
-        at = max(self.run.repo.repository.commit(parent).committed_at, proposal.move.decided_at)
-        message = texts.commit_message(proposal, promotion_id=promotion_id)
+        at = max(self.run.repo.repository.commit(parent).committed_at, proposal.decided_at)
+        message = texts.commit_message(proposal, promotion_ids=promotion_ids)
         return CommitDraft(parent=parent, files=edited, message=message, at=at)
 
     def _edited_with(self, file: str) -> dict[str, TreeEntry]:

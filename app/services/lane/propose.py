@@ -20,7 +20,7 @@ from app.core.ports import (
     PushResult,
 )
 from app.core.promotion.plans import Closure, KeptBack, Plan, Standing
-from app.core.promotion.proposals import Move, Proposal
+from app.core.promotion.proposals import Move, Place, Proposal
 from app.core.writing import texts
 from app.db import builds, latencies, promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
@@ -43,7 +43,6 @@ class Draft:
     """A proposal with the commit that carries it and where its branch and pull request are now."""
 
     proposal: Proposal
-    promotion_id: str
     commit: str
     parent: str
     remote_head: str | None
@@ -60,7 +59,6 @@ class _Wanted:
     """A proposal whose commit is to be written. `ended` are the pull requests of its branch that are open no more."""
 
     proposal: Proposal
-    promotion_id: str
     remote_head: str | None
     pull: PullRequestSeen | None
     ended: Sequence[PullRequest]
@@ -85,8 +83,10 @@ class Proposer:
     view: LaneView
     heads: Mapping[str, str]
     open_pulls: Mapping[int, PullRequestSeen]
-    kept_back: dict[str, KeptBack] = field(default_factory=dict)
-    """Why what was planned could not be done, by the promotion's id."""
+    ids: Mapping[Place, str]
+    """The promotion of each move, by its stage and policy."""
+    kept_back: dict[Place, KeptBack] = field(default_factory=dict)
+    """Why what was planned could not be done."""
     kept_open: dict[int, str] = field(default_factory=dict)
     """Why pull requests could not be closed yet, by their numbers."""
 
@@ -95,9 +95,9 @@ class Proposer:
         """How proposals become commits."""
         return ProposalCommits(self.run, self.view)
 
-    def carry_out(self, planned: Plan, ids: Mapping[tuple[str, str], str]) -> bool:
+    def carry_out(self, planned: Plan) -> bool:
         """Push and open what should exist, close what should not; false when something must be looked at again."""
-        drafts = self._drafts(planned.proposals, ids)
+        drafts = self._drafts(planned.proposals)
         results = self._push([draft for draft in drafts if draft.needs_push])
         is_settled = True
         for draft in drafts:
@@ -115,28 +115,24 @@ class Proposer:
         present = self.run.repo.repository.remote_branches()
         return present.get(self.run.claim.branch) != self.view.commit
 
-    def _drafts(self, proposals: Sequence[Proposal], ids: Mapping[tuple[str, str], str]) -> list[Draft]:
+    def _drafts(self, proposals: Sequence[Proposal]) -> list[Draft]:
         """The commits of all proposals, written at once."""
         contents = self.commits.contents_of(proposals)
-        wanted = [
-            one
-            for proposal in proposals
-            if (one := self._want(proposal, ids[proposal.stage, proposal.group], contents)) is not None
-        ]
+        wanted = [one for proposal in proposals if (one := self._want(proposal, contents)) is not None]
         commits = self.run.repo.repository.write_commits([one.commit for one in wanted])
         drafts = (self._draft(one, commit) for one, commit in zip(wanted, commits, strict=True))
         return [draft for draft in drafts if draft is not None and self._still_builds(draft)]
 
-    def _want(self, proposal: Proposal, promotion_id: str, contents: Mapping[str, bytes]) -> _Wanted | None:
+    def _want(self, proposal: Proposal, contents: Mapping[str, bytes]) -> _Wanted | None:
         pull, ended = self._pulls_from(proposal.branch)
         remote_head = self.heads.get(proposal.branch)
         parent = self.commits.parent_of(proposal, pull, remote_head)
         try:
-            commit = self.commits.draft(proposal, promotion_id, parent, contents)
+            commit = self.commits.draft(proposal, self.ids, parent, contents)
         except CannotEdit as error:
-            self._keep_back(promotion_id, str(error))
+            self._keep_back(proposal, str(error))
             return None
-        return _Wanted(proposal, promotion_id, remote_head, pull, ended, commit)
+        return _Wanted(proposal, remote_head, pull, ended, commit)
 
     def _draft(self, wanted: _Wanted, commit: str) -> Draft | None:
         proposal, remote_head = wanted.proposal, wanted.remote_head
@@ -146,7 +142,6 @@ class Proposer:
             return None
         return Draft(
             proposal=proposal,
-            promotion_id=wanted.promotion_id,
             commit=commit,
             parent=wanted.commit.parent,
             remote_head=remote_head,
@@ -165,7 +160,7 @@ class Proposer:
         broken = [one for one in self._builds(draft) or () if one.is_broken_by_edit]
         for one in broken:
             problem = f"{texts.folder(one.path)} would no longer build: {one.problem_after}"
-            self._keep_back(draft.promotion_id, texts.one_line(problem)[:1000])
+            self._keep_back(draft.proposal, texts.one_line(problem)[:1000])
         return not broken
 
     def _pulls_from(self, branch: str) -> tuple[PullRequestSeen | None, Sequence[PullRequest]]:
@@ -178,16 +173,19 @@ class Proposer:
         open_one = next((pull.seen for pull in into_base if pull.state is PullRequestState.OPEN), None)
         return open_one, found
 
-    def _keep_back(self, promotion_id: str, reason: str) -> None:
+    def _keep_back(self, proposal: Proposal, reason: str) -> None:
         """A proposal that cannot be made waits, and says why; the others go on."""
         with self.run.writing() as connection:
-            row = promotions.find(connection, promotion_id)
-            if row is None or row.reason != reason:
-                promotions.move(
-                    connection, promotion_id, PromotionState.WAITING, reason=reason, who=US, at=self.run.now()
-                )
-        self.kept_back[promotion_id] = KeptBack(reason)
+            for place in proposal.places:
+                row = promotions.find(connection, self.ids[place])
+                if row is None or row.reason != reason:
+                    state, now = PromotionState.WAITING, self.run.now()
+                    promotions.move(connection, self.ids[place], state, reason=reason, who=US, at=now)
+        self._note_kept_back(proposal, KeptBack(reason))
         self.run.notes.append(reason)
+
+    def _note_kept_back(self, proposal: Proposal, why: KeptBack) -> None:
+        self.kept_back.update(dict.fromkeys(proposal.places, why))
 
     def _was_refused_by_people(self, wanted: _Wanted, commit: str) -> bool:
         """One that another account closed at the head that we would propose is a no that we missed."""
@@ -198,22 +196,16 @@ class Proposer:
             if who == self.run.repo.forge.account():
                 continue
             reason = f"pull request {pull.number} was closed by {who}"
-            self.kept_back[wanted.promotion_id] = KeptBack(reason, Standing.HELD, is_trouble=False, next_step=_REOPEN)
+            why = KeptBack(reason, Standing.HELD, is_trouble=False, next_step=_REOPEN)
+            self._note_kept_back(wanted.proposal, why)
             with self.run.writing() as connection:
-                promotion = promotions.find(connection, wanted.promotion_id)
-                if promotion is not None:
-                    hold_closed(
-                        self.run,
-                        connection,
-                        stage=promotion.stage,
-                        policy=promotion.policy,
-                        tag=promotion.tag,
-                        number=pull.number,
-                        who=who,
-                    )
-                    promotions.move(
-                        connection, promotion.id, PromotionState.CLOSED, reason=reason, who=who, at=self.run.now()
-                    )
+                for place in wanted.proposal.places:
+                    row = promotions.find(connection, self.ids[place])
+                    if row is not None:
+                        tags = {row.policy: row.tag}
+                        hold_closed(self.run, connection, stage=row.stage, tags=tags, number=pull.number, who=who)
+                        state, now = PromotionState.CLOSED, self.run.now()
+                        promotions.move(connection, row.id, state, reason=reason, who=who, at=now)
             return True
         return False
 
@@ -227,7 +219,7 @@ class Proposer:
                     branch=draft.proposal.branch,
                     sha=draft.commit,
                     base_sha=draft.parent,
-                    tags={draft.proposal.group: draft.proposal.move.tag},
+                    tags=draft.proposal.tags,
                     recorded_at=self.run.now(),
                 )
                 pushed_heads.record(connection, head)
@@ -238,14 +230,14 @@ class Proposer:
         if result.outcome is PushOutcome.STALE:
             if self.run.claim.attempts > 0:
                 reason = f"{draft.proposal.branch} is moved by others whenever it is pushed: {result.reason[:300]}"
-                self._keep_back(draft.promotion_id, texts.one_line(reason))
+                self._keep_back(draft.proposal, texts.one_line(reason))
             else:
                 reason = f"{draft.proposal.branch} was moved by others while it was pushed; planned again at once"
-                self.kept_back[draft.promotion_id] = KeptBack(reason, is_trouble=False)
+                self._note_kept_back(draft.proposal, KeptBack(reason, is_trouble=False))
             return False
         if result.outcome is PushOutcome.REFUSED:
             reason = f"the push of {draft.proposal.branch} was refused: {texts.one_line(result.reason)[:300]}"
-            self._keep_back(draft.promotion_id, reason)
+            self._keep_back(draft.proposal, reason)
             return False
         self._record(draft, self._write_pull_request(draft))
         return True
@@ -256,7 +248,7 @@ class Proposer:
         title = texts.title(proposal)
         body = texts.body(
             proposal,
-            build_url=self._build_url(proposal),
+            build_urls=self._build_urls(proposal),
             builds=self._builds(draft),
             noticed=self.view.noticed_beside(proposal.files),
         )
@@ -283,15 +275,15 @@ class Proposer:
             row = pull_requests.find(connection, self.run.lane, pull.number)
         return row if row is not None and row.head_sha else None
 
-    def _build_url(self, proposal: Proposal) -> str | None:
-        """Where the build is seen; a report may name any address, so only one of its own controller counts."""
-        if proposal.move.build is None:
-            return None
+    def _build_urls(self, proposal: Proposal) -> Mapping[str, str]:
+        """Where builds are seen; a report may name any address, so only one of its own controller counts."""
         with self.run.database.transaction() as connection:
-            row = builds.find(connection, proposal.move.build.build_id)
-        if row is None or row.url is None or not self.run.systems.is_of_controller(row.url, row.controller):
-            return None
-        return row.url
+            rows = [builds.find(connection, move.build.build_id) for move in proposal.moves if move.build is not None]
+        return {
+            row.id: row.url
+            for row in rows
+            if row is not None and row.url is not None and self.run.systems.is_of_controller(row.url, row.controller)
+        }
 
     def _record(self, draft: Draft, pull: _Written) -> None:
         proposal, now = draft.proposal, self.run.now()
@@ -309,38 +301,45 @@ class Proposer:
                     title=pull.title,
                     state=PullRequestState.OPEN,
                     head_sha=draft.commit,
-                    tags={proposal.group: proposal.move.tag},
+                    tags=proposal.tags,
                     opened_at=known.opened_at if known is not None else now,
                     text_hash=pull.text_hash,
                 ),
             )
-            row = promotions.find(connection, draft.promotion_id)
-            is_new = row is None or (row.state, row.pull_request, row.head_sha, row.digest, row.from_tag) != (
-                PromotionState.PROPOSED,
-                pull.number,
-                draft.commit,
-                proposal.move.digest or row.digest,
-                proposal.move.from_tag or row.from_tag,
-            )
-            if is_new:
-                promotions.move(
-                    connection,
-                    draft.promotion_id,
-                    PromotionState.PROPOSED,
-                    reason="; ".join(proposal.move.reasons),
-                    who=US,
-                    at=now,
-                    learned={
-                        "pull_request": pull.number,
-                        "branch": proposal.branch,
-                        "head_sha": draft.commit,
-                        "digest": proposal.move.digest,
-                        "from_tag": proposal.move.from_tag,
-                        "build_id": proposal.move.build.build_id if proposal.move.build else None,
-                    },
-                )
-            if known is None or not known.head_sha:
-                self._note_latency(connection, proposal.move, now)
+            for move in proposal.moves:
+                self._record_move(connection, draft, pull, move)
+                if known is None or not known.head_sha:
+                    self._note_latency(connection, move, now)
+
+    def _record_move(self, connection: Connection, draft: Draft, pull: _Written, move: Move) -> None:
+        """The promotion is proposed: an event only where something of it is new."""
+        promotion_id = self.ids[draft.proposal.stage, str(move.policy)]
+        row = promotions.find(connection, promotion_id)
+        is_known = row is not None and (row.state, row.pull_request, row.head_sha, row.digest, row.from_tag) == (
+            PromotionState.PROPOSED,
+            pull.number,
+            draft.commit,
+            move.digest or row.digest,
+            move.from_tag or row.from_tag,
+        )
+        if is_known:
+            return
+        promotions.move(
+            connection,
+            promotion_id,
+            PromotionState.PROPOSED,
+            reason="; ".join(move.reasons),
+            who=US,
+            at=self.run.now(),
+            learned={
+                "pull_request": pull.number,
+                "branch": draft.proposal.branch,
+                "head_sha": draft.commit,
+                "digest": move.digest,
+                "from_tag": move.from_tag,
+                "build_id": move.build.build_id if move.build else None,
+            },
+        )
 
     def _note_latency(self, connection: Connection, move: Move, now: datetime) -> None:
         """Count how long it took since the newest webhook that led to a new pull request; the sweep's have none."""

@@ -154,15 +154,14 @@ def _carry_out(
     """Returns the plan without what could not be done, and whether nothing of it has to be tried again."""
     untold = not_told_yet(run, planned.left)
     ids = record_outcomes(run, planned)
-    proposer = Proposer(run, view, heads, followed.open)
+    proposer = Proposer(run, view, heads, followed.open, ids)
     try:
-        is_settled = proposer.carry_out(planned, ids)
+        is_settled = proposer.carry_out(planned)
         tell_left(run, untold)
     except FluxbridgeError as error:
         _keep_plan(run, view, without_undone(run, planned, ids, str(error)))
         raise
-    kept_back = {place: proposer.kept_back[one] for place, one in ids.items() if one in proposer.kept_back}
-    return planned.without(kept_back, proposer.kept_open), is_settled
+    return planned.without(proposer.kept_back, proposer.kept_open), is_settled
 
 
 def _keep_plan(run: LaneRun, view: LaneView, planned: Plan) -> None:

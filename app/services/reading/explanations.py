@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, JsonValue
 from app.core.policies.telling.explaining import ExplainedTag, Explanation
 from app.core.policies.telling.warnings import PolicyWarning
 from app.core.promotion.explained_stage import ExplainedStage
-from app.services.reading.plans import PlannedOutcome
+from app.services.reading.plans import GateView, PlannedOutcome
 
 
 def _encodable(value: object) -> object:
@@ -72,11 +72,12 @@ class TagsExplanation(BaseModel):
 
 
 class StepExplanation(BaseModel):
-    """What a gate or a person said of one tag: there, pass, wait, fail or held."""
+    """What gates or a person said of one tag: there, pass, wait, fail or held; `gates` are all answers."""
 
     tag: Shown
     outcome: str
     reason: Shown
+    gates: list[GateView] = []
 
 
 class StageExplanation(BaseModel):
@@ -103,7 +104,10 @@ class StageExplanation(BaseModel):
             stage=found.stage,
             present=list(found.present),
             fields=list(found.fields),
-            steps=[StepExplanation(tag=one.tag, outcome=one.kind, reason=one.reason) for one in found.steps],
+            steps=[
+                StepExplanation(tag=one.tag, outcome=one.kind, reason=one.reason, gates=GateView.of(one.answers))
+                for one in found.steps
+            ],
             untold=found.untold,
             summary=found.summary,
             doubtful=found.doubtful,

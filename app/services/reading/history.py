@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.core.images import ImageName, InvalidImage, is_digest
-from app.core.promotion.gates import TagState, bad_build, present_build
+from app.core.promotion.tags import TagState, bad_build, present_build
 from app.db import (
     applications,
     build_reports,

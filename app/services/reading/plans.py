@@ -1,14 +1,15 @@
 """Describe a plan as plain values: what the API, the command line and the lane's row show of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, model_validator
 
 from app.core.flux.tree import About, Report
+from app.core.promotion.gates.answers import Asked
 from app.core.promotion.plans import Plan
-from app.core.promotion.proposals import Proposal
+from app.core.promotion.proposals import Move, Proposal
 from app.core.writing.texts import title
 from app.db.tables import storable
 
@@ -17,25 +18,36 @@ Told = Annotated[str, BeforeValidator(storable)]
 
 
 class PlannedChange(BaseModel):
-    """One field that a pull request sets."""
+    """One field that a pull request sets, and the policy that it is of."""
 
+    policy: Told
     file: Told
     line: int
     old: Told
     new: Told
 
 
-class PlannedProposal(BaseModel):
-    """A pull request that should exist.
+class GateView(BaseModel):
+    """What one gate, or who else has a say, answered of a tag: pass, wait or fail."""
+
+    gate: str
+    verdict: str
+    reason: Told
+
+    @classmethod
+    def of(cls, answers: Iterable[Asked]) -> list[Self]:
+        """Put all answers into plain values."""
+        return [cls(gate=one.gate, verdict=one.answer.verdict, reason=one.answer.reason) for one in answers]
+
+
+class PlannedMove(BaseModel):
+    """One policy that a pull request moves.
 
     `from_image` is the image that it moves away from, where that is another; `downward` says that it goes below what is
-    in Git, and why. `put_off_because` says why it is not opened or changed now.
+    in Git, and why. `gates` are all answers, also of those that did not decide.
     """
 
-    stage: str
     policy: Told
-    branch: Told
-    title: Told
     image: Told
     from_tag: str | None
     from_image: Told | None = None
@@ -43,13 +55,41 @@ class PlannedProposal(BaseModel):
     digest: str | None
     downward: Told | None = None
     reasons: list[Told]
+    gates: list[GateView] = []
+
+
+class PlannedProposal(BaseModel):
+    """A pull request that should exist, for a group of policies: the name of the group, or of its only policy.
+
+    `put_off_because` says why it is not opened or changed now.
+    """
+
+    stage: str
+    group: Told
+    branch: Told
+    title: Told
+    moves: list[PlannedMove]
     changes: list[PlannedChange]
     is_put_off: bool
     put_off_because: Told | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_policy(cls, kept: object) -> object:
+        """Plans that versions before 0.2 kept have one move each, written beside the rest."""
+        if not isinstance(kept, dict) or "moves" in kept or "policy" not in kept:
+            return kept
+        changes = [{"policy": kept["policy"], **one} for one in kept["changes"]]
+        move = {name: kept[name] for name in PlannedMove.model_fields if name in kept}
+        rest = {name: kept[name] for name in PlannedProposal.model_fields if name in kept}
+        return {**rest, "group": kept["policy"], "moves": [move], "changes": changes}
+
 
 class PlannedOutcome(BaseModel):
-    """Where one policy stands in one stage; `next_step` is what a person can do where only a person can."""
+    """Where one policy stands in one stage; `next_step` is what a person can do where only a person can.
+
+    `gates` are all answers about the tag.
+    """
 
     stage: str
     policy: Told
@@ -58,6 +98,7 @@ class PlannedOutcome(BaseModel):
     from_tag: str | None
     reason: Told
     next_step: Told | None = None
+    gates: list[GateView] = []
 
 
 class PlannedClosure(BaseModel):
@@ -111,7 +152,7 @@ def describe(
         problem=problem,
         proposals=[
             *(_proposal(one) for one in planned.proposals),
-            *(_put_off(one, reasons.get((one.stage, one.group, one.move.tag))) for one in planned.put_off),
+            *(_put_off(one, reasons) for one in planned.put_off),
         ],
         closures=[
             PlannedClosure(number=one.number, reason=one.reason, put_off=one.put_off)
@@ -126,6 +167,7 @@ def describe(
                 from_tag=one.from_tag,
                 reason=one.reason,
                 next_step=one.next_step,
+                gates=GateView.of(one.answers.every) if one.answers is not None else [],
             )
             for one in planned.outcomes
         ],
@@ -135,25 +177,22 @@ def describe(
     )
 
 
-def _put_off(one: Proposal, because: str | None) -> PlannedProposal:
-    return _proposal(one).model_copy(update={"is_put_off": True, "put_off_because": because and storable(because)})
+def _put_off(one: Proposal, reasons: Mapping[tuple[str, str, str | None], str]) -> PlannedProposal:
+    told = (reasons.get((one.stage, policy, tag)) for policy, tag in one.tags.items())
+    because = "; ".join(dict.fromkeys(storable(each) for each in told if each is not None))
+    return _proposal(one).model_copy(update={"is_put_off": True, "put_off_because": because or None})
 
 
 def _proposal(one: Proposal) -> PlannedProposal:
     return PlannedProposal(
         stage=one.stage,
-        policy=one.group,
+        group=one.group,
         branch=one.branch,
         title=title(one),
-        image=one.move.image,
-        from_tag=one.move.from_tag,
-        from_image=one.move.from_image,
-        tag=one.move.tag,
-        digest=one.move.digest,
-        downward=None if one.move.downward is None else str(one.move.downward),
-        reasons=list(one.move.reasons),
+        moves=[_move(move) for move in one.moves],
         changes=[
             PlannedChange(
+                policy=str(change.field.policy),
                 file=change.field.file,
                 line=change.field.marked.line,
                 old=change.field.marked.text,
@@ -162,4 +201,18 @@ def _proposal(one: Proposal) -> PlannedProposal:
             for change in one.changes
         ],
         is_put_off=False,
+    )
+
+
+def _move(move: Move) -> PlannedMove:
+    return PlannedMove(
+        policy=str(move.policy),
+        image=move.image,
+        from_tag=move.from_tag,
+        from_image=move.from_image,
+        tag=move.tag,
+        digest=move.digest,
+        downward=None if move.downward is None else str(move.downward),
+        reasons=list(move.reasons),
+        gates=GateView.of(move.answers.every),
     )

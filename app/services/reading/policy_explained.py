@@ -18,10 +18,10 @@ from app.core.policies.telling.explaining import MOST_ON_A_SIDE, explain
 from app.core.policies.telling.warnings import PolicyWarning, warn
 from app.core.promotion.consent import in_stage, only_barred_words
 from app.core.promotion.explained_stage import StepKind, explain_stage
-from app.core.promotion.gates import TagState, is_admissible
 from app.core.promotion.plans import Standing
 from app.core.promotion.rules import Rules
 from app.core.promotion.state import FieldState, PolicyState
+from app.core.promotion.tags import TagState, is_admissible
 from app.core.promotion.walk import Entry
 from app.db import deliveries, holds, lanes, owed_looks
 from app.db.database import Database
@@ -156,7 +156,7 @@ def _kept_back(lane: LaneRow | None) -> Mapping[tuple[str, str, str | None], str
     if lane is None or lane.plan is None:
         return {}
     planned = PlanDescription.model_validate_json(lane.plan)
-    put_off = {(one.stage, one.policy, one.tag) for one in planned.proposals if one.is_put_off}
+    put_off = {(one.stage, move.policy, move.tag) for one in planned.proposals if one.is_put_off for move in one.moves}
     return {
         place: f"{one.standing}: {one.reason}" + (f"; what you can do: {one.next_step}" if one.next_step else "")
         for one in planned.outcomes

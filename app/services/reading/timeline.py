@@ -174,10 +174,10 @@ class _Moves:
         places = {(row.lane, row.stage, row.policy): row for row in self.rows}
         for lane, policy in sorted({(row.lane, row.policy) for row in self.rows}):
             for hold, ended_at in holds.of_policy(self.connection, lane, policy):
-                place = places.get((lane, hold.stage, policy))
-                if place is None or (tag is not None and tag not in hold.tags):
+                place = next((row for at, row in places.items() if at[0] == lane and hold.reaches(*at[1:])), None)
+                if place is None or (tag is not None and hold.tags is not None and tag not in hold.tags):
                     continue
-                for held in hold.tags:
+                for held in hold.tags or (None,):
                     yield _happening(place, "held", at=hold.since, who=hold.who, words=hold.why, tag=held)
                     if ended_at is not None:
                         yield _happening(place, "hold ended", at=ended_at, who=US, words=hold.why, tag=held)

@@ -10,10 +10,10 @@ from app.core.flux.scanning import is_manifest, scan_file
 from app.core.flux.tree import Field, FluxTree, assemble
 from app.core.manifests.editing import edit_file, files_beside, find_declared
 from app.core.manifests.kinds.declared import AnyField
-from app.core.promotion.gates import TagState
 from app.core.promotion.proposals import CannotWrite, changes_for
 from app.core.promotion.rules import Rules, read_rules
 from app.core.promotion.state import FieldState, PolicyState
+from app.core.promotion.tags import TagState
 
 DIGEST = "sha256:" + "1b" * 32
 IMAGE = "registry.acme.example/team/app"

@@ -53,14 +53,14 @@ def test_a_choice_that_passes_needs_no_look_at_the_others() -> None:
     tags = [tag_state(f"1.{n}.0", report(f"1.{n}.0", number=n)) for n in range(1, 30)]
     found, has_seen_all = planned(app_lane(*tags).state())
     assert not has_seen_all
-    assert {one.move.tag for one in found.proposals} == {"1.29.0"}
+    assert {one.moves[0].tag for one in found.proposals} == {"1.29.0"}
 
 
 def test_a_choice_that_fails_a_gate_needs_the_others() -> None:
     tags = [tag_state("1.1.0", report("1.1.0")), tag_state("1.2.0", report("1.2.0", BuildResult.FAILURE, number=2))]
     found, has_seen_all = planned(app_lane(*tags, staging="1.2.0").state())
     assert has_seen_all
-    assert {(one.stage, one.move.tag) for one in found.proposals} == {("production", "1.1.0")}
+    assert {(one.stage, one.moves[0].tag) for one in found.proposals} == {("production", "1.1.0")}
 
 
 def test_what_is_open_below_a_choice_that_waits_needs_the_others() -> None:
@@ -68,7 +68,7 @@ def test_what_is_open_below_a_choice_that_waits_needs_the_others() -> None:
     lane = replace(app_lane(*tags, staging="1.2.0"), pulls=(pull(7, "production", "1.1.0"),))
     found, has_seen_all = planned(lane.state())
     assert has_seen_all
-    assert [one.move.digest for one in found.proposals] == [digest("1.1.0")]
+    assert [one.moves[0].digest for one in found.proposals] == [digest("1.1.0")]
     assert found.closures == ()
 
 

@@ -9,12 +9,12 @@ from app.core.flux.objects import Policy
 from app.core.flux.scanning import scan_file
 from app.core.flux.tree import FluxTree, assemble
 from app.core.policies.selection import compile_policy
-from app.core.promotion.gates import BuildReport, TagState
 from app.core.promotion.holds import Hold, HoldKind
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
 from app.core.promotion.rules import Rules, read_rules
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
+from app.core.promotion.tags import BuildReport, TagState
 from app.core.promotion.text_images import other_images
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 
 from app.core.facts import BuildResult
 from app.core.promotion.explained_tag import TagAnswer, TagPlace, explain_tag
-from app.core.promotion.gates import TagState
 from app.core.promotion.holds import Hold
+from app.core.promotion.tags import TagState
 from app.core.promotion.walk import Entry
 from tests.core.promotion.lanes import NOW, Lane, app_lane, hold, report, tag_state
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from app.core.facts import BuildResult
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy
-from app.core.promotion.gates import TagState
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState, tag_in
+from app.core.promotion.tags import TagState
 from tests.core.promotion.lanes import NOW, POLICY, TWO_STAGES, Lane, deployment, policy_file, report, tag_state
 
 _BY_TIME = b"  filterTags: {pattern: '^[a-z]+-[a-f0-9]+-(?P<ts>[0-9]+)$', extract: $ts}\n"
@@ -132,14 +132,14 @@ class World:
     def _merge(self, stage: str) -> None:
         for proposal in self.last.proposals:
             if proposal.stage == stage:
-                self.present[stage] = proposal.move.tag
+                self.present[stage] = proposal.moves[0].tag
                 self.under_another_spec.discard(stage)
 
     def _pulls(self) -> tuple[OpenPullRequest, ...]:
         return tuple(
-            OpenPullRequest(number=number, stage=one.stage, group=one.group, tags={POLICY: one.move.tag})
+            OpenPullRequest(number=number, stage=one.stage, group=one.group, tags={POLICY: one.moves[0].tag})
             for number, one in enumerate(self.last.proposals, start=1)
-            if self.present[one.stage] != one.move.tag
+            if self.present[one.stage] != one.moves[0].tag
         )
 
     def _with_specs(self, policy: PolicyState) -> PolicyState:

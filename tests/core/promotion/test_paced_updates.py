@@ -19,7 +19,7 @@ def given(tag: str, *, ago: timedelta = timedelta(seconds=10), stage: str = "sta
 
 
 def tags_of(plan: Plan, stage: str = "staging") -> list[str]:
-    return [one.move.tag for one in plan.proposals if one.stage == stage]
+    return [one.moves[0].tag for one in plan.proposals if one.stage == stage]
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from app.core.facts import BuildResult
-from app.core.promotion.gates import TagState
 from app.core.promotion.plans import Outcome, Plan, Standing
+from app.core.promotion.tags import TagState
 from tests.core.promotion.lanes import (
     NOW,
     POLICY,
@@ -26,7 +26,7 @@ _WRITTEN, _NAMED_NOW = digest("written"), digest("named now")
 
 
 def _proposed(plan: Plan) -> dict[str, str]:
-    return {one.stage: one.move.tag for one in plan.proposals}
+    return {one.stage: one.moves[0].tag for one in plan.proposals}
 
 
 def _outcomes(plan: Plan, stage: str) -> list[tuple[Standing, str | None]]:
@@ -94,13 +94,13 @@ def test_a_tag_that_is_gone_lets_the_field_move_backwards() -> None:
 def test_a_text_that_the_policy_cannot_order_may_be_replaced_by_any_tag() -> None:
     plan = app_lane(tag_state("0.9.0"), staging="latest", production="0.5.0").plan()
     assert _proposed(plan)["staging"] == "0.9.0"
-    assert plan.proposals[0].move.downward is None
+    assert plan.proposals[0].moves[0].downward is None
 
 
 @pytest.mark.parametrize("refused", ["1.0.0", "1.0.0-rc.1"])
 def test_a_move_down_from_a_tag_that_the_policy_has_no_place_for_says_so(refused: str) -> None:
     lane = app_lane(tag_state("0.9.0"), staging=refused, choice="semver: {range: '<1.0.0'}")
-    [move] = [one.move for one in lane.plan().proposals if one.stage == "staging"]
+    [move] = [one.moves[0] for one in lane.plan().proposals if one.stage == "staging"]
     assert str(move.downward) == f"down from {refused}: the policy has no place for {refused} in its order"
 
 

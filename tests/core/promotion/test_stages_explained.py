@@ -6,8 +6,8 @@ import pytest
 
 from app.core.facts import BuildResult
 from app.core.promotion.explained_stage import MOST_STEPS, ExplainedStage, Step, StepKind, explain_stage
-from app.core.promotion.gates import TagState
 from app.core.promotion.holds import Hold, HoldKind
+from app.core.promotion.tags import TagState
 from app.core.promotion.walk import Entry
 from tests.core.promotion.lanes import NOW, POLICY, Lane, deployment, policy_file, report, tag_state
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.core.images import ImageName
-from app.core.promotion.gates import TagState, is_admissible
+from app.core.promotion.tags import TagState, is_admissible
 from app.db import lanes, pushed_heads, revisions
 from app.db.deliveries import DeliveryState
 from app.db.pushed_heads import PushedHead

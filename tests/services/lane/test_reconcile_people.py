@@ -59,7 +59,7 @@ class People:
         """Where the newest promotion of each tag stands."""
         return {one.tag: one.state for one in reversed(self.lane.promotions())}
 
-    def held(self) -> list[tuple[str, tuple[str, ...]]]:
+    def held(self) -> list[tuple[str, tuple[str, ...] | None]]:
         """Who holds which tags."""
         with self.lane.database.transaction() as connection:
             return [(hold.who, hold.tags) for hold in holds.active(connection, LANE)]

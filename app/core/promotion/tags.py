@@ -1,30 +1,11 @@
-"""What a tag must pass to enter a stage: each gate answers pass, wait or fail, with its reason."""
+"""What is known of a tag on its way into stages: what it names, since when, and the builds that named it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 
 from app.core.builds.runs import build_name
 from app.core.facts import BuildResult
-
-
-class Verdict(StrEnum):
-    """A gate's answer. A `fail` is final only for the facts at hand; a `wait` may end by facts or by time."""
-
-    PASS = "pass"  # noqa: S105 (a verdict, not a password)
-    WAIT = "wait"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class GateAnswer:
-    """A verdict with its reason; `look_at` is when time alone can change it; `build_id` is the build it rests on."""
-
-    verdict: Verdict
-    reason: str
-    look_at: datetime | None = None
-    build_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +36,12 @@ class BuildReport:
     def name(self) -> str:
         """What people call the build; its run where another one has its number."""
         return build_name(self.job, self.number, run=self.run if self.has_twins else None)
+
+    @property
+    def line(self) -> str:
+        """The build in words for commit messages and pull requests, where no forge takes its number for an issue."""
+        run = f" (run {self.run})" if self.has_twins else ""
+        return f"build {self.number}{run} of {self.job}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,20 +75,6 @@ def with_consent(tag: TagState) -> TagState:
     return replace(
         tag, reports=tuple(replace(one, is_barred=not one.is_of_change and one.is_barred) for one in tag.reports)
     )
-
-
-def build_gate(tag: TagState, *, now: datetime, build_within: timedelta) -> GateAnswer:
-    """`build: success`: the newest finished build that reported this digest must have succeeded (DESIGN 5)."""
-    deciding = deciding_build(tag)
-    if deciding is None:
-        until = tag.first_seen_at + build_within
-        if now >= until:
-            return GateAnswer(Verdict.FAIL, f"no build reported it within {_minutes(build_within)} of its push")
-        return GateAnswer(Verdict.WAIT, f"no build has reported {_digest_words(tag)} yet", look_at=until)
-    name = f"build {deciding.name}"
-    if deciding.result is BuildResult.SUCCESS:
-        return GateAnswer(Verdict.PASS, f"{name} ended SUCCESS", build_id=deciding.build_id)
-    return GateAnswer(Verdict.FAIL, f"{name} ended {deciding.result}", build_id=deciding.build_id)
 
 
 def deciding_build(tag: TagState) -> BuildReport | None:
@@ -164,12 +137,3 @@ def _newest(reports: Iterable[BuildReport]) -> BuildReport | None:
 
 def _place_in_job(report: BuildReport) -> tuple[int, int, int, datetime, str]:
     return report.life, report.number, report.run, report.recorded_at, report.build_id
-
-
-def _digest_words(tag: TagState) -> str:
-    return f"digest {tag.digest[:19]}…" if tag.digest else "this tag"
-
-
-def _minutes(span: timedelta) -> str:
-    minutes = span.total_seconds() / 60
-    return f"{minutes:g} min"

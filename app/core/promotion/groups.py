@@ -1,0 +1,129 @@
+"""Groups: what moves together in a stage is one branch and one pull request, made of its policies' parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from app.core.promotion.branches import branch_beside, branch_name
+from app.core.promotion.leaving import PUSHED, Left, way_back
+from app.core.promotion.parts import Part
+from app.core.promotion.plans import Closure, Outcome, Standing
+from app.core.promotion.proposals import Move, Proposal
+from app.core.promotion.rules import Stage
+from app.core.promotion.state import LaneState
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """The plan of one group in one stage, before the lane's limits are applied."""
+
+    outcomes: tuple[Outcome, ...]
+    proposal: Proposal | None = None
+    closure: Closure | None = None
+    left: Left | None = None
+    look_at: datetime | None = None
+    unsettled: frozenset[str] = frozenset()
+
+
+def compose(state: LaneState, stage: Stage, group: str, parts: Sequence[Part]) -> GroupPlan:
+    """One pull request carries whatever of a group moves; it goes on without a member that fails or is held."""
+    unsettled = frozenset(part.policy for part in parts if part.needs_all)
+    if unsettled:
+        return GroupPlan((), unsettled=unsettled)
+    found = _together(state, stage, group, parts)
+    looks = [part.look_at for part in parts if part.look_at is not None]
+    theirs = _without_what_is_theirs(state, found, parts, stage=stage.name, group=group)
+    return replace(theirs, look_at=min(looks, default=None))
+
+
+def _together(state: LaneState, stage: Stage, group: str, parts: Sequence[Part]) -> GroupPlan:
+    open_one = state.open_pull_request(stage=stage.name, group=group)
+    carried = open_one.tags if open_one is not None else {}
+    moves = tuple(part.move for part in parts if part.move is not None)
+    staying = [part for part in parts if part.policy in carried and part.move is None and part.closure is None]
+    outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
+    if moves and staying and open_one is not None:
+        # What the others carry cannot be written anew, nor may it be lost.
+        why = f"pull request {open_one.number} also carries {staying[0].policy}, which has to stay as it is: "
+        reason = f"{why}{staying[0].outcomes[-1].reason}"
+        return GroupPlan(_instead(outcomes, Standing.WAITING, reason, None))
+    if moves:
+        return GroupPlan(outcomes, proposal=_propose(state, stage, group, moves))
+    closures = [part.closure for part in parts if part.closure is not None]
+    if open_one is None or staying or not closures:
+        return GroupPlan(outcomes)
+    reasons = dict.fromkeys(one.reason for one in closures)
+    closure = Closure(open_one.number, "; ".join(reasons), is_in_base=all(one.is_in_base for one in closures))
+    return GroupPlan(outcomes, closure=closure)
+
+
+def _propose(state: LaneState, stage: Stage, group: str, moves: tuple[Move, ...]) -> Proposal:
+    return Proposal(
+        stage=stage.name,
+        group=group,
+        branch=_branch_of(state, stage=stage.name, group=group),
+        moves=tuple(sorted(moves, key=lambda move: str(move.policy))),
+        labels=stage.labels,
+    )
+
+
+def _without_what_is_theirs(
+    state: LaneState, found: GroupPlan, parts: Sequence[Part], *, stage: str, group: str
+) -> GroupPlan:
+    """A place whose branch or pull request a person took over is left to them, whatever was to be done there."""
+    open_one = state.open_pull_request(stage=stage, group=group)
+    why = open_one.left_because if open_one is not None else None
+    branch = _branch_of(state, stage=stage, group=group)
+    if why is None and branch in state.taken:
+        why = PUSHED
+    is_idle = found.proposal is None and found.closure is None
+    if why is None or (is_idle and all(one.standing is Standing.STUCK or one.tag is None for one in found.outcomes)):
+        return found
+    number = open_one.number if open_one is not None else state.taken.get(branch)
+    step = way_back(why, branch=branch, number=number)
+    outcomes = list(_instead(found.outcomes, Standing.LEFT, why, step))
+    for part in parts:
+        carried = open_one.tags.get(part.policy) if open_one is not None else None
+        if carried is not None and carried not in {one.tag for one in part.outcomes}:
+            said = replace(part.outcomes[0], standing=Standing.LEFT, reason=why, next_step=step)
+            outcomes.append(replace(said, tag=carried, digest=None, build_id=None))
+    if number is None or not any(one.standing is Standing.LEFT for one in outcomes):
+        return GroupPlan(tuple(outcomes))
+    moves = found.proposal.moves if found.proposal is not None else ()
+    left = Left(
+        number=number,
+        places=tuple((stage, part.policy) for part in parts),
+        why=why,
+        next_step=step,
+        wanted=tuple(f"{move.image}:{move.tag}" for move in moves),
+    )
+    return GroupPlan(tuple(outcomes), left=left)
+
+
+def _instead(
+    outcomes: Sequence[Outcome], standing: Standing, reason: str, next_step: str | None
+) -> tuple[Outcome, ...]:
+    """The same, with what would be proposed standing otherwise."""
+    return tuple(
+        replace(one, standing=standing, reason=reason, next_step=next_step)
+        if one.standing is Standing.PROPOSED
+        else one
+        for one in outcomes
+    )
+
+
+def _branch_of(state: LaneState, *, stage: str, group: str) -> str:
+    """The branch of a place: the one that its pull request is open from, else the one of its name that is free."""
+    open_one = state.open_pull_request(stage=stage, group=group)
+    if open_one is not None and open_one.branch:
+        return open_one.branch
+    branch = branch_name(prefix=state.prefix, base=state.base, stage=stage, group=group)
+    while branch in state.lent:
+        number = state.lent[branch]
+        branch = branch_beside(prefix=state.prefix, base=state.base, stage=stage, group=group, number=number)
+    return branch
+
+
+def put_off(found: GroupPlan, reason: str, next_step: str) -> GroupPlan:
+    """The same, with what would be proposed waiting for now."""
+    return GroupPlan(_instead(found.outcomes, Standing.WAITING, reason, next_step), look_at=found.look_at)
