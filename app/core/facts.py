@@ -8,6 +8,9 @@ from typing import Literal
 
 from app.core.images import ImageName
 
+US = "fluxbridge"
+"""By which name what we did ourselves stands in the history."""
+
 
 class BuildResult(StrEnum):
     """How a Jenkins build ended; `unknown` where Jenkins no longer tells."""

@@ -3,7 +3,7 @@
 import pytest
 
 from app.db.deliveries import DeliveryState
-from app.services.intake.replay import replay
+from app.services.people.replay import replay
 from tests.services.intake.webhooks import (
     MAIN,
     NEXT,

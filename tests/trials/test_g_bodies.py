@@ -15,7 +15,7 @@ from app.db.deliveries import DeliveryRow, DeliveryState, NewDelivery
 from app.senders import SENDERS
 from app.senders.sender import Keys, WebhookRequest
 from app.services.intake.accept import accept
-from app.services.intake.replay import replay
+from app.services.people.replay import replay
 from app.services.reading.status import read_status
 from tests.services.intake.webhooks import COMMIT, MAIN, Site, branch_event, flux_event
 

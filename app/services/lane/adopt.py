@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from app.core.facts import US
 from app.core.flux.objects import PolicyName
 from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
 from app.core.promotion.branches import branch_name, written_part
@@ -11,7 +12,7 @@ from app.db import promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
-from app.services.lane.run import US, LaneRun
+from app.services.lane.run import LaneRun
 
 
 def adopt(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from app.core.errors import NotFound
+from app.core.facts import US
 from app.core.ports import BranchUpdate, GitMerge, PullRequest, PullRequestSeen, PullRequestState
 from app.core.promotion.state import tag_in
 from app.db import promotions, pull_requests
@@ -13,7 +14,7 @@ from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.services.heads.view import LaneView, view_at
 from app.services.lane.own_heads import OwnHeads
-from app.services.lane.run import US, LaneRun
+from app.services.lane.run import LaneRun
 
 _MOST_COMMITS = 1000
 _LET_IN = {PromotionState.MERGED, PromotionState.REVERTED}

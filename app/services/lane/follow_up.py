@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from app.core.errors import NotFound
+from app.core.facts import US
 from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
 from app.core.promotion.branches import is_of_base
 from app.core.promotion.leaving import MOVED
@@ -16,7 +17,7 @@ from app.services.lane.adopt import adopt
 from app.services.lane.follow_merges import MergeNotes
 from app.services.lane.hold import hold_closed
 from app.services.lane.own_heads import OwnHeads
-from app.services.lane.run import US, LaneRun
+from app.services.lane.run import LaneRun
 
 
 @dataclass(frozen=True, slots=True)

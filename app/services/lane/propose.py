@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection
 
+from app.core.facts import US
 from app.core.images import ImageName
 from app.core.ports import (
     BranchUpdate,
@@ -30,7 +31,7 @@ from app.services.heads.view import LaneView
 from app.services.lane.check_builds import paths_that_build
 from app.services.lane.hold import hold_closed
 from app.services.lane.proposal_commits import CannotEdit, ProposalCommits
-from app.services.lane.run import US, LaneRun
+from app.services.lane.run import LaneRun
 
 _BASE_MOVED = "the base branch moved meanwhile; planned again at once"
 _MAYBE_MERGED = "it may have been merged, which its forge is about to tell; looked at again"

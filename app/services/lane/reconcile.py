@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.core.errors import FluxbridgeError, Refused
+from app.core.facts import US
 from app.core.flux.tree import Report
 from app.core.promotion.consent import only_barred_words
 from app.core.promotion.leaving import MOVED, PUSHED
@@ -27,7 +28,7 @@ from app.services.lane.learn_digests import learn_digests, next_look_at_digests
 from app.services.lane.leave_to_people import not_told_yet, tell_left
 from app.services.lane.propose import Proposer
 from app.services.lane.record_plan import record_outcomes, without_undone
-from app.services.lane.run import US, LaneRun, LostLane
+from app.services.lane.run import LaneRun, LostLane
 from app.services.reading.plans import describe
 from app.services.systems import Systems
 from app.services.work.backoff import backoff

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
+from app.core.facts import US
 from app.core.promotion.plans import KeptBack, Outcome, Plan, Standing
 from app.db import promotions, pull_requests
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
-from app.services.lane.run import US, LaneRun
+from app.services.lane.run import LaneRun
 
 _AT_ONCE = 10
 _ABOUT_TO_OPEN = "passed; its pull request is being opened"

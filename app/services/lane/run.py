@@ -16,8 +16,6 @@ from app.services.heads.judge import Judge
 from app.services.heads.scans import Scans
 from app.services.systems import Clock, ConfigRepo, Systems
 
-US = "fluxbridge"
-
 
 class LostLane(Conflict):
     """Another worker has taken this lane over: nothing more may be written for it here."""

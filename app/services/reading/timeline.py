@@ -11,6 +11,7 @@ from datetime import datetime
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from app.core.facts import US
 from app.core.flux.objects import PolicyName
 from app.core.images import ImageName, InvalidImage
 from app.core.ports import PullRequestState
@@ -19,7 +20,6 @@ from app.db.applications import ApplicationRow
 from app.db.promotion_events import EventRow
 from app.db.promotions import PromotionFilters, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
-from app.services.lane.run import US
 from app.services.reading.explanations import Shown
 from app.services.reading.history import is_named
 from app.services.reading.lanes import NoSuchPolicy

@@ -5,7 +5,7 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Query
 
-from app.services.intake.replay import replay
+from app.services.people.replay import replay
 from app.services.reading import facts
 from app.services.reading.filters import DeliveryFilters, Id
 from app.services.reading.views import DeliveryView, Listing

@@ -11,7 +11,7 @@ from app.core.ports import FailedWebhook, PullRequestSeen, PullRequestState, Rat
 from app.db import deliveries, pull_requests, pushed_heads
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
-from app.services.intake.replay import replay
+from app.services.people.replay import replay
 from app.services.work.spend import spend
 from tests.services.intake.webhooks import MAIN, NEXT, NOW, OTHER, Site, branch_event, github
 from tests.services.sweeps.sweeping import FailingSender, Packed, ShownForge, change_repo, everything, sweep

@@ -1,0 +1,1 @@
+"""What people decide and ask for: written down, then work is due."""
