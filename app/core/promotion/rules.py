@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -12,7 +13,6 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     create_model,
-    field_validator,
 )
 
 from app.core.flux.from_rules import RULES_FILE as RULES_FILE
@@ -145,9 +145,17 @@ def _gates(written: object) -> tuple[tuple[str, Gate], ...]:
     return tuple((key, gate) for key in GATES if isinstance(gate := getattr(found, key), Gate))
 
 
+def _not_yet(written: object, *, later: tuple[str, ...]) -> object:
+    """Refuse what no version does so far, so that nobody takes it for done."""
+    if written in later:
+        raise ValueError(f"{written} cannot be asked for yet: leave it out")
+    return written
+
+
 class _WrittenStage(StrictModel):
     paths: list[_Path] = Field(min_length=1)
     requires: Annotated[tuple[tuple[str, Gate], ...], PlainValidator(_gates)] = ()
+    merge: Annotated[Literal["people"], BeforeValidator(partial(_not_yet, later=("auto",)))] = "people"
     labels: list[str] = Field(default_factory=list, max_length=20)
 
 
@@ -165,19 +173,9 @@ class _WrittenRoot(StrictModel):
     variables: dict[_Variable, _VariableText] = Field(default_factory=dict, max_length=1000)
 
 
-_TOGETHER_LATER = ("same-tag", "same-build")
-
-
 class _WrittenGroup(StrictModel):
     policies: list[_Pattern] = Field(min_length=1, max_length=1000)
-    together: Literal["any"] = "any"
-
-    @field_validator("together", mode="before")
-    @classmethod
-    def _is_there_yet(cls, written: object) -> object:
-        if written in _TOGETHER_LATER:
-            raise ValueError(f"{written} cannot be asked for yet: write any, or leave the group out")
-        return written
+    together: Annotated[Literal["any"], BeforeValidator(partial(_not_yet, later=("same-tag", "same-build")))] = "any"
 
 
 class _WrittenRules(StrictModel):

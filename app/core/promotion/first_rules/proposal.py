@@ -1,5 +1,6 @@
 """What a config repository tells about the rules that it will have, and what it leaves open."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from app.core.flux.tree import FluxTree
 from app.core.flux.written import ScannedFile, WrittenAutomation
 from app.core.kustomize.objects import KubeObject
 from app.core.promotion.first_rules.stages import FirstStages, propose_stages
+
+# What Kubernetes lets an object be called; anything else may mean more than itself as a pattern.
+_POLICY_NAME = re.compile(r"[a-z0-9.-]+/[a-z0-9.-]+")
+_GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,14 @@ class FoundAutomation:
     written: WrittenAutomation
     file: str
     roots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstGroup:
+    """Policies (`namespace/name`) that an automation brings together so far."""
+
+    name: str
+    policies: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class FirstRules:
     automations: tuple[FoundAutomation, ...]
     policies: int
     unusable: tuple[Unusable, ...]
+    groups: tuple[FirstGroup, ...] = ()
 
     @property
     def active_automations(self) -> frozenset[tuple[str, str, str]]:
@@ -75,11 +89,13 @@ def propose_rules(
     fields = Counter([*(one.file for one in tree.fields), *(one.file for one in tree.refused)])
     # What only lies below a folder that is built counts for nothing here: nobody applies it.
     reached = estate.policies.roots.exact
+    automations = tuple(_automations(estate, files))
     return FirstRules(
         roots=tuple(_roots(estate, variables or {})),
         stages=propose_stages(fields, {file: reached.holding(file) for file in fields}, estate.roots),
         fields=fields,
-        automations=tuple(_automations(estate, files)),
+        automations=automations,
+        groups=tuple(_groups(automations, tree.policies)),
         policies=len(tree.policies),
         unusable=tuple(_unusable(tree.policies, reached)),
     )
@@ -105,6 +121,34 @@ def _roots(estate: Estate, variables: Mapping[str, Mapping[str, str]]) -> Iterat
     for root in estate.roots:
         given = variables.get(root, {})
         yield FirstRoot(root, tuple(sorted(given.items())), tuple(sorted(missing[root] - given.keys())))
+
+
+def _groups(automations: Iterable[FoundAutomation], policies: Sequence[Policy]) -> Iterator[FirstGroup]:
+    """What automations select by labels, or push to a branch of their own; a policy that several select is in none.
+
+    Of two automations that would give one name the first by namespace has it.
+    """
+    members: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in automations:
+        written = one.written
+        if one.roots and (written.selector or written.push_branch):
+            members[written.namespace, written.name] |= set(_selected(written, policies))
+    claims = Counter(policy for its in members.values() for policy in its)
+    names: set[str] = set()
+    for (_, automation), its in sorted(members.items()):
+        name = automation.replace(".", "-")
+        alone = tuple(sorted(policy for policy in its if claims[policy] == 1))
+        if len(alone) > 1 and name not in names and _GROUP_NAME.fullmatch(name):
+            names.add(name)
+            yield FirstGroup(name, alone)
+
+
+def _selected(written: WrittenAutomation, policies: Iterable[Policy]) -> Iterator[str]:
+    for one in policies:
+        name, labels = f"{one.name.namespace}/{one.name.name}", dict(one.labels)
+        is_its = one.name.namespace == written.namespace and all(each.admits(labels) for each in written.selector)
+        if is_its and _POLICY_NAME.fullmatch(name):
+            yield name
 
 
 def _automations(estate: Estate, files: Mapping[str, ScannedFile]) -> Iterator[FoundAutomation]:

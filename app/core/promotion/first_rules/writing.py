@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, groupby, islice
 
 from app.core.flux.reach import folder_of
-from app.core.promotion.first_rules.proposal import FirstRoot, FirstRules, FoundAutomation
+from app.core.promotion.first_rules.proposal import FirstGroup, FirstRoot, FirstRules, FoundAutomation
 from app.core.promotion.first_rules.stages import FirstStage, FirstStages, InNoStage
 from app.core.promotion.first_rules.texts import LONGEST_PATH, can_be_written, quoted, told
 
 _MOST_ROOTS = 1000
 _MOST_BYTES_OF_ROOTS = 110_000
 _MOST_TOLD = 100
+_MOST_MEMBERS = 900
 _MOST_BYTES_TOLD = 12_000
 _HEAD = """\
 # Rules of this config repository for Fluxbridge, proposed by `fluxbridge init rules`. Correct them, and commit them to
@@ -47,15 +48,19 @@ _SHARED = """\
 _NOWHERE = """\
   # In no stage either: no cluster is known to apply these, and their names do not tell.
 """
+_GROUPS = """\
+# What Flux brings together so far is one pull request in each stage; without its group each policy has its own.
+"""
 _AUTOMATIONS = """\
-# What Flux writes itself so far. Set spec.suspend to true in each when Fluxbridge takes over. Which policies come
-# together into which branch is kept here as a note: Fluxbridge opens a pull request for each policy and stage.
+# What Flux writes itself so far. Set spec.suspend to true in each when Fluxbridge takes over.
 """
 
 
 def write_rules(first: FirstRules) -> str:
     """The file; every text of the repository in it is quoted, or in a comment that it cannot end."""
     parts = [_HEAD, "".join(_roots(first.roots)), "".join(_stages(first.stages))]
+    if first.groups:
+        parts.append("".join(_groups(first.groups)))
     if first.automations:
         parts.append("".join(_automations(first.automations)))
     return "\n".join(parts)
@@ -110,11 +115,20 @@ def _stages(found: FirstStages) -> Iterator[str]:
 
 
 def _stage(stage: FirstStage) -> Iterator[str]:
-    yield f"  {quoted(stage.name)}:\n    paths:\n"
+    yield f"  {quoted(stage.name)}:\n    merge: people\n    paths:\n"
     yield from (f"      - {quoted(path)}\n" for path in stage.paths)
     if stage.single_files:
         yield _BY_CLUSTERS
         yield from (f"      - {quoted(path)}\n" for path in stage.single_files)
+
+
+def _groups(found: Sequence[FirstGroup]) -> Iterator[str]:
+    yield _GROUPS
+    yield "groups:\n"
+    sizes = accumulate(len(one.policies) for one in found)
+    for one in (each for each, size in zip(found, sizes, strict=True) if size <= _MOST_MEMBERS):
+        yield f"  {quoted(one.name)}:\n    policies:\n"
+        yield from (f"      - {quoted(policy)}\n" for policy in one.policies)
 
 
 def _left(one: InNoStage) -> str:
