@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from app.core.facts import BuildResult
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy
+from app.core.promotion.field_texts import tag_in
 from app.core.promotion.gates import TagState
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
-from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState, tag_in
+from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
 from tests.core.promotion.lanes import NOW, POLICY, TWO_STAGES, Lane, deployment, policy_file, report, tag_state
 
 _BY_TIME = b"  filterTags: {pattern: '^[a-z]+-[a-f0-9]+-(?P<ts>[0-9]+)$', extract: $ts}\n"
