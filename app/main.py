@@ -335,7 +335,7 @@ def web_server(app: FastAPI, limits: Limits) -> uvicorn.Server:
             server_header=False,
             # Another protocol would take a connection out of our count.
             ws="none",
-            http=Connections(most=limits.connections, head_s=limits.body_s).protocol(),
+            http=Connections(most=limits.connections, head_s=limits.body_s).protocol(app.state.on_malformed),
             timeout_graceful_shutdown=_LAST_ANSWERS_S,
         )
     )

@@ -1,6 +1,5 @@
 """The commands: what each is called, takes and says of itself. What does it is loaded when it is called."""
 
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +29,8 @@ _By = Annotated[str | None, typer.Option("--by", help="Who does it; default: you
 
 def _show_version(is_wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
     if is_wanted:
+        from importlib import metadata
+
         typer.echo(f"fluxbridge {metadata.version('fluxbridge')}")
         raise typer.Exit
 

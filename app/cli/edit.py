@@ -11,13 +11,13 @@ from app.cli.terminal import pass_on, printable, say
 from app.clients.git.working_folder import CannotReplace, WorkingFolder, read_file
 from app.core.errors import Invalid
 from app.core.flux.globs import compile_globs
-from app.core.flux.scanning import is_manifest
-from app.core.flux.tree import Report
+from app.core.flux.paths import is_manifest
+from app.core.flux.resolved import Report
 from app.core.manifests.kinds.charts import is_lock_file
 from app.core.manifests.text.diffs import unified_diff
 from app.core.promotion.edit_plans import EditPlan, plan_edits
 from app.core.promotion.given_images import InvalidSelections, Selected, read_selections
-from app.core.promotion.rules import RULES_FILE, Rules, read_rules
+from app.core.promotion.rules import RULES_FILE, Rules
 from app.core.promotion.rules_document import InvalidRules
 
 
@@ -84,9 +84,13 @@ def _read(file: Path) -> dict[str, Selected]:
 
 
 def _rules(file: Path) -> Rules:
-    """What the folder's own rules declare."""
+    """What the folder's own rules declare. What reads them is loaded only where there are any: it takes a while."""
+    if (content := read_file(file)) is None:
+        return Rules()
+    from app.core.promotion.rules_reading import read_rules
+
     try:
-        return read_rules(read_file(file))
+        return read_rules(content)
     except InvalidRules as error:
         raise UnreadableRules(file, error.problem) from error
 

@@ -9,13 +9,15 @@ from app.cli.terminal import pass_on, say
 from app.clients.git.working_folder import WorkingFolder, read_file
 from app.core.errors import Conflict
 from app.core.flux.estate import read_estate
-from app.core.flux.scanning import is_manifest, scan_file
+from app.core.flux.paths import is_manifest
+from app.core.flux.scanning import scan_file
 from app.core.flux.tree import assemble
 from app.core.promotion.first_rules.proposal import FirstRules, propose_rules
 from app.core.promotion.first_rules.telling import counted, found_in, left_to_people, some
 from app.core.promotion.first_rules.writing import write_rules
-from app.core.promotion.rules import RULES_FILE, Rules, read_rules
+from app.core.promotion.rules import RULES_FILE, Rules
 from app.core.promotion.rules_document import InvalidRules, read_document
+from app.core.promotion.rules_reading import read_rules
 
 
 class HasRules(Conflict):

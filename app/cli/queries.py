@@ -207,6 +207,8 @@ def _troubles(found: Any) -> Iterator[str]:
     for one in found["unused"]:
         more = f" and {one['count'] - 1} more" if one["count"] > 1 else ""
         yield f"flux, unused   {one['cluster']}: {one['object']}{more}: {one_line(one['why'])}"
+    for cluster, count in found["flux_dropped"].items():
+        yield f"flux, dropped  {cluster}: {count} objects that count for nothing, beyond those that are kept"
 
 
 def _limits(ignored: dict[str, int]) -> dict[str, int]:

@@ -4,16 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Table, select, update
+from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Table, delete, func, or_, select, update
 from sqlalchemy.engine import Row
 
 from app.core.facts import RevisionApplied, RevisionUnderway
 from app.core.promotion.applying import ApplicationState, state_told
 from app.core.receipt import bounded
+from app.db import measures
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
 
 _LONGEST_MESSAGE = 2000
 _MOST_EXAMINED = 500
+MOST_UNUSED = 1_000
+"""Objects of one cluster that count for nothing and are kept all the same: whoever may speak for it can invent any."""
+DROPPED = "flux_dropped"
+"""The measure of the objects beyond that, by cluster."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 revisions = Table(
@@ -42,6 +47,9 @@ revisions = Table(
     Column("underway_revision", SafeText),
     Column("underway_at", Instant),
     Index("ix_revisions_repo_is_examined", "repo", "is_examined"),
+)
+_counts_for_nothing = or_(
+    revisions.c.unused.is_not(None), revisions.c.is_examined.is_(False), revisions.c.revision == ""
 )
 
 
@@ -112,6 +120,7 @@ def note(  # noqa: PLR0913 (what was told, by which source, when)
     }
     key = _key(applied)
     if insert_absent(connection, revisions, {**key, **values, "is_examined": False}):
+        _make_room(connection, applied.cluster)
         return True
     known = _row(connection.execute(select(revisions).where(*_is(**key)).with_for_update()).one())
     news = _news(known, values)
@@ -154,9 +163,34 @@ def note_underway(
     nothing = {"revision": "", "is_failure": False, "reason": "", "message": "", "at": _NEVER, "is_examined": True}
     fresh = {"repo": repo, "root": root, "received_at": received_at, **nothing}
     if insert_absent(connection, revisions, {**_key(told), **fresh, **values}):
+        _make_room(connection, told.cluster)
         return
     newest = revisions.c.underway_at.is_(None) | (revisions.c.underway_at <= at)
     connection.execute(update(revisions).where(*_is(**_key(told)), newest).values(values))
+
+
+def _make_room(connection: Connection, cluster: str) -> None:
+    """Drop what counts for nothing, or does not yet, beyond the most of a cluster: what was told longest ago."""
+    one = (revisions.c.cluster, revisions.c.kind, revisions.c.namespace, revisions.c.name)
+    spare = select(*one).where(revisions.c.cluster == cluster, _counts_for_nothing)
+    newest_first = spare.order_by(revisions.c.received_at.desc(), *one).offset(MOST_UNUSED)
+    beyond = connection.execute(newest_first.with_for_update(skip_locked=True)).all()
+    for key in beyond:
+        connection.execute(delete(revisions).where(*_is(*key)))
+    if beyond:
+        measures.add(connection, DROPPED, cluster, len(beyond))
+
+
+def count_forgettable(connection: Connection, told_before: datetime) -> int:
+    """How many objects `forget` would drop."""
+    old = select(func.count()).select_from(revisions).where(_counts_for_nothing, revisions.c.received_at < told_before)
+    return connection.execute(old).scalar_one()
+
+
+def forget(connection: Connection, told_before: datetime) -> int:
+    """Drop the objects that count for nothing and of which nothing was told since; returns how many."""
+    old = (_counts_for_nothing, revisions.c.received_at < told_before)
+    return connection.execute(delete(revisions).where(*old)).rowcount
 
 
 def state_told_of(row: RevisionRow) -> ApplicationState:

@@ -105,8 +105,9 @@ class Sender:
     the configuration lacks `speaks_for`, OriginNotNamed; it reads the body and `kept_headers` only, so it can run later
     on what was kept. `external_id` is None where the sender has no id of its own; it never raises. `signed_id` is for
     senders that sign the body and nothing else: it names a delivery by what is signed, and by what of the head decides
-    how that is read. `needs` lists kinds of keys of which one must be configured. `keeps_oversized`: the sender would
-    repeat a refused request for ever, so a marker is kept instead.
+    how that is read. Whichever names it, another body is another delivery: no id is anybody's to take first. `needs`
+    lists kinds of keys of which one must be configured. `keeps_oversized`: the sender would repeat a refused request
+    for ever, so a marker is kept instead.
     """
 
     kind: str

@@ -8,7 +8,14 @@ from app.web.errors import answer_errors
 from app.web.framing import OneLength
 from app.web.health import Readiness, health_router
 from app.web.intake import Intake
-from app.web.metrics import LastStatus, MetricsPage, WebhookCounts, metrics_router, watch_intake
+from app.web.metrics import (
+    LastStatus,
+    MetricsPage,
+    WebhookCounts,
+    malformed_counter,
+    metrics_router,
+    watch_intake,
+)
 from app.web.parts import WebParts
 from app.web.request_log import RequestLog
 from app.web.server_proof import proof_router
@@ -36,6 +43,7 @@ def create_web(parts: WebParts) -> FastAPI:
     intake = Intake(parts.intake, lambda: parts.inbox.held_bytes, sources=len(parts.systems.sources))
     app.state.intake = intake
     watch_intake(registry, intake)
+    app.state.on_malformed = malformed_counter(registry)
     app.include_router(webhook_router(WebhookCounts(registry), intake))
     app.include_router(metrics_router(MetricsPage(registry, status, fresh_s=parts.metrics_fresh_s)))
     app.include_router(health_router(Readiness(parts)))

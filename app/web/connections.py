@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 
+import h11
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -28,8 +30,11 @@ class Connections:
         self._open: set[H11Protocol] = set()
         self._waiting: dict[H11Protocol, asyncio.TimerHandle | None] = {}
 
-    def protocol(self) -> type[H11Protocol]:
-        """Uvicorn's protocol, as `Config(http=…)` takes it, with its connections counted here."""
+    def protocol(self, on_malformed: Callable[[], None]) -> type[H11Protocol]:
+        """Uvicorn's protocol, as `Config(http=…)` takes it, with its connections counted here.
+
+        `on_malformed` is called for each that ends because of what came over it and is no HTTP.
+        """
         connections = self
 
         class Counted(H11Protocol):
@@ -46,6 +51,11 @@ class Connections:
             def data_received(self, data: bytes) -> None:
                 super().data_received(data)
                 connections.look(self)
+
+            def send_400_response(self, msg: str) -> None:
+                del msg
+                on_malformed()
+                _refuse_malformed(self)
 
             def on_response_complete(self) -> None:
                 super().on_response_complete()
@@ -111,24 +121,51 @@ class Connections:
         one.transport.abort()
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer as our errors do, without a look at the request."""
-    del scope, receive
-    status = HTTPStatus.SERVICE_UNAVAILABLE
+def _problem(status: HTTPStatus, kind: str, detail: str, **headers: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """An answer as our errors give it, as headers and body, where no request is looked at; the connection ends."""
     problem = {
-        "type": "urn:fluxbridge:problem:unavailable",
+        "type": f"urn:fluxbridge:problem:{kind}",
         "title": status.phrase,
         "status": status,
-        "detail": "there are too many connections; come back later",
+        "detail": detail,
         "instance": "",
     }
     body = json.dumps(problem).encode()
-    headers = {
-        "content-type": PROBLEM_JSON,
-        "content-length": str(len(body)),
-        "retry-after": str(_RETRY_AFTER_S),
-        "connection": "close",
-    }
-    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    told = {"content-type": PROBLEM_JSON, "content-length": str(len(body)), **headers, "connection": "close"}
+    return [(name.encode(), value.encode()) for name, value in told.items()], body
+
+
+_TOO_MANY = _problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "unavailable",
+    "there are too many connections; come back later",
+    **{"retry-after": str(_RETRY_AFTER_S)},
+)
+_MALFORMED = _problem(
+    HTTPStatus.BAD_REQUEST,
+    "invalid",
+    "what was sent is no HTTP/1.1 request: see that its head is well-formed and below 64 KiB, its chunks have their "
+    "sizes, and that plain HTTP is spoken here (TLS is the proxy's)",
+)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer without a look at the request."""
+    del scope, receive
+    headers, body = _TOO_MANY
+    await send({"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _refuse_malformed(one: H11Protocol) -> None:
+    """Answer what cannot be read, but where an answer has begun, and end the connection."""
+    if one.cycle is not None and not one.cycle.response_complete:
+        # Whoever reads this request's body hears that no more of it comes, and answers nobody.
+        one.cycle.disconnected = True
+        one.cycle.message_event.set()
+    if one.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+        headers, body = _MALFORMED
+        start = h11.Response(status_code=HTTPStatus.BAD_REQUEST, headers=headers, reason=b"Bad Request")
+        for event in (start, h11.Data(data=body), h11.EndOfMessage()):
+            one.transport.write(one.conn.send(event) or b"")
+    one.transport.close()

@@ -55,6 +55,12 @@ class WebhookCounts:
         self._refusals.labels(source or "unknown", type(error).__name__).inc()
 
 
+def malformed_counter(registry: CollectorRegistry) -> Callable[[], None]:
+    """Count what is no HTTP, and so neither a webhook nor anything else."""
+    told = "Connections that ended because of what came over them and is no HTTP"
+    return Counter("fluxbridge_malformed_requests", told, registry=registry).inc
+
+
 def watch_intake(registry: CollectorRegistry, intake: Intake) -> None:
     """Show how much of `limits.inbox_bytes` is taken in this process."""
     gauge = Gauge("fluxbridge_inbox_bytes", "Bytes of webhooks that are read or wait to be kept", registry=registry)
@@ -174,6 +180,8 @@ def _counters(status: Status) -> Iterator[Metric]:
     yield _counted("fluxbridge_ignored", told, status.ignored, "source", "limit")
     told = "Bodies for which their source's day had no room"
     yield _counted("fluxbridge_bodies_dropped", told, status.bodies_dropped, "source")
+    told = "Objects of Flux whose events count for nothing, beyond those that are kept of a cluster"
+    yield _counted("fluxbridge_flux_dropped", told, status.flux_dropped, "cluster")
     yield _counted("fluxbridge_sweeps", "Sweeps that ended", status.sweeps, "sweep", "outcome")
     told = "What sweeps found that no webhook told of"
     yield _counted("fluxbridge_sweep_found", told, status.sweep_found, "sweep")

@@ -4,6 +4,7 @@ import os
 import resource
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,20 @@ def test_editing_again_changes_nothing_and_is_well(folder: Folder) -> None:
     ended = folder.edit({"flux-system:web": "web:2"})
     assert (ended.code, ended.out) == (0, "0 fields in 0 files changed, 0 policies not set, 0 reports.\n")
     assert file.stat().st_ino == before.st_ino
+
+
+def test_only_what_an_edit_needs_is_loaded() -> None:
+    """Its start is most of its time: no models of rules where a folder has none, no clusters, builds or database."""
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, app.cli.edit; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert "app.core.promotion.edit_plans" in loaded
+    needless = {"facts", "promotion.rules_reading", "promotion.state", "flux.tree", "flux.scanning", "kustomize"}
+    assert not {f"app.core.{name}" for name in needless} & set(loaded)
+    assert not {"pydantic", "sqlalchemy", "httpx", "asyncio"} & set(loaded)
 
 
 def test_no_selection_is_nothing_to_do(folder: Folder) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.clients.git.working_folder import CannotReplace, WorkingFolder
-from app.core.promotion.rules import RULES_FILE, read_rules
+from app.core.promotion.rules import RULES_FILE
+from app.core.promotion.rules_reading import read_rules
 from tests.cli.console import Console
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "rules"

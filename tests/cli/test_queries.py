@@ -116,6 +116,13 @@ def test_the_status_says_what_bodies_take_and_of_which_there_was_no_room(propose
     assert "dropped beyond retention.bodies_day_bytes: 12 of source ci\n" in console.run("status").out
 
 
+def test_the_status_says_how_many_invented_objects_of_flux_were_dropped(proposed: Bridge, console: Console) -> None:
+    with proposed.server.database.transaction() as connection:
+        measures.add(connection, "flux_dropped", "prod-eu", 7)
+    told = "flux, dropped  prod-eu: 7 objects that count for nothing, beyond those that are kept\n"
+    assert told in console.run("status").out
+
+
 def test_promotions_say_where_they_were_applied(asking: Console) -> None:
     assert "merged by mira; clusters: staging" in asking.run("promotions", "--stage", "staging").out
 

@@ -1,11 +1,12 @@
 """Each cluster's objects hold the revision that Flux told last, and applications are the lines of its history."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from app.core.facts import RevisionApplied
-from app.db import applications, promotions, revisions
+from app.core.facts import RevisionApplied, RevisionUnderway
+from app.db import applications, measures, promotions, revisions
 from app.db.applications import NewApplication
 from app.db.database import Database
 from app.db.revisions import RevisionRow
@@ -140,3 +141,71 @@ def test_of_very_many_objects_those_that_were_told_last_are_looked_at(database: 
     found = _unexamined(database)
     assert len(found) == 500
     assert [found[0].name, found[-1].name] == ["invented-501", "invented-002"]
+
+
+def test_of_objects_that_count_for_nothing_only_so_many_are_kept_of_a_cluster(database: Database) -> None:
+    _note(database, APPLIED)
+    _note(database, replace(APPLIED, cluster="prod-us"))
+    _examine_all(database)
+    with database.transaction() as connection:
+        for number in range(revisions.MOST_UNUSED + 3):
+            at = NOW + (20 + number) * MINUTE
+            invented = replace(APPLIED, name=f"invented-{number:04}", at=at)
+            revisions.note(connection, invented, repo="fleet", root="r", received_at=at)
+    kept = _names(database)
+    assert len(kept) == revisions.MOST_UNUSED + 1
+    assert {"apps", "invented-0003", f"invented-{revisions.MOST_UNUSED + 2:04}"} <= kept
+    assert not {"invented-0000", "invented-0001", "invented-0002"} & kept
+    with database.transaction() as connection:
+        assert measures.every(connection)[revisions.DROPPED] == {"prod-eu": 3}
+        assert [row.name for row in revisions.of_cluster(connection, "prod-us")] == ["apps"]
+
+
+def test_what_only_ever_works_is_bounded_too(database: Database) -> None:
+    with database.transaction() as connection:
+        for number in range(revisions.MOST_UNUSED + 1):
+            at = NOW + number * MINUTE
+            told = RevisionUnderway(
+                cluster="prod-eu",
+                kind="Kustomization",
+                namespace="flux-system",
+                name=f"invented-{number:04}",
+                revision="",
+                reason="Progressing",
+                message="",
+                at=at,
+            )
+            revisions.note_underway(connection, told, repo="fleet", root="r", received_at=at)
+    assert len(_names(database)) == revisions.MOST_UNUSED
+    assert "invented-0000" not in _names(database)
+
+
+def test_objects_that_are_invented_at_once_wait_for_none_of_each_other(database: Database) -> None:
+    _invent(database, "first", revisions.MOST_UNUSED)
+    at_once(*[partial(_invent, database, f"more-{thread}", 20) for thread in range(6)])
+    _invent(database, "last", 1)
+    assert len(_names(database)) == revisions.MOST_UNUSED
+
+
+def test_what_counts_for_nothing_and_was_not_told_again_is_forgotten(database: Database) -> None:
+    _note(database, APPLIED)
+    _examine_all(database)
+    _note(database, replace(APPLIED, name="gone"))
+    told_at = NOW + 10 * MINUTE
+    with database.transaction() as connection:
+        assert revisions.forget(connection, told_at) == revisions.count_forgettable(connection, told_at) == 0
+        assert revisions.count_forgettable(connection, told_at + SECOND) == 1
+        assert revisions.forget(connection, told_at + SECOND) == 1
+    assert _names(database) == {"apps"}
+
+
+def _invent(database: Database, name: str, count: int) -> None:
+    with database.transaction() as connection:
+        for number in range(count):
+            told = replace(APPLIED, name=f"{name}-{number:04}")
+            revisions.note(connection, told, repo="fleet", root="r", received_at=NOW + number * SECOND)
+
+
+def _names(database: Database) -> set[str]:
+    with database.transaction() as connection:
+        return {row.name for row in revisions.of_cluster(connection, "prod-eu")}

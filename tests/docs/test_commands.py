@@ -19,8 +19,8 @@ LANGUAGES = {"console", "sh", "yaml", "json", "groovy", "mermaid", "diff", "text
 TYPED = {
     "docs/check.md": "tests/docs/test_sessions.py",
     "docs/edit.md": "tests/docs/test_sessions.py",
-    "docs/flux.md": "tests/test_flux_side.py",
-    "docs/from-image-automation.md": "tests/test_flux_side.py",
+    "docs/flux.md": "tests/test_flux_pages.py",
+    "docs/from-image-automation.md": "tests/test_flux_pages.py",
     "docs/get-started.md": "tests/docs/test_get_started.py",
     "docs/operations.md": "tests/docs/test_operations.py",
     "docs/policies.md": "tests/docs/test_sessions.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from app.core.promotion.rules import read_rules
+from app.core.promotion.rules_reading import read_rules
 from app.settings.loading import load
 from app.settings.secrets import named_secrets
 from tests.docs.pages import ROOT, block, blocks, page

@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 
 from app.cli.failures import exit_code
 from app.core.manifests.kinds.declared import Selector
-from app.core.promotion import rules
-from app.core.promotion.gates import GATES
-from app.core.promotion.rules import read_rules
+from app.core.promotion import rules_reading
+from app.core.promotion.gates.table import GATES
 from app.core.promotion.rules_fields import WrittenField
+from app.core.promotion.rules_reading import read_rules
 from app.senders import SENDERS
 from app.settings.config_repos import ConfigRepo
 from tests.docs.command_reference import commands, named, with_commands
@@ -147,7 +147,7 @@ def test_every_key_of_the_rules_has_its_line() -> None:
         re.findall(r"^\| `([a-z_.<>]+)` \|", page("concepts.md").partition("## `.fluxbridge.yaml`")[2], re.MULTILINE)
     )
     gates = {f"stages.<name>.requires.{key}" for key in GATES}
-    assert told == set(keys_of(rules._WrittenRules)) - {"stages.<name>.requires"} | gates
+    assert told == set(keys_of(rules_reading._WrittenRules)) - {"stages.<name>.requires"} | gates
 
 
 def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from app.core.flux.from_rules import declared_files
 from app.core.manifests.editing import find_declared
-from app.core.promotion.rules import Rules, read_rules
+from app.core.promotion.rules import Rules
 from app.core.promotion.rules_document import InvalidRules
+from app.core.promotion.rules_reading import read_rules
 from tests.fuzz.contents import fuzz, mutated, pieces, timeout
 
 # That an anchor is used again is no mistake in YAML 1.2; the parser warns of it.

@@ -6,7 +6,7 @@ from typing import Any
 from app.core.facts import BuildResult
 from app.core.promotion.gates.answers import GateAnswer
 from app.core.promotion.gates.build import BuildGate
-from app.core.promotion.gates.gate import Evidence
+from app.core.promotion.gates.evidence import Evidence
 from app.db.builds import BuildRow
 from app.services.catalogue.keep_selections import states_of_tags
 from tests.services.intake.webhooks import Site, build_report

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
-from app.core.promotion.rules import read_rules
 from app.core.promotion.rules_document import InvalidRules
+from app.core.promotion.rules_reading import read_rules
 from app.db import builds, deliveries, delivery_claims, policies
 from app.db.database import Database
 from app.db.deliveries import DeliveryState

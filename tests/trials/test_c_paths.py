@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.manifests.kinds.markers import find_markers
-from app.core.promotion.rules import read_rules
+from app.core.promotion.rules_reading import read_rules
 from app.db.database import Database
 from app.services.reading.lanes import list_lanes
 from tests.cli.console import Console

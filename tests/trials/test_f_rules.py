@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.core.promotion.rules import read_rules
 from app.core.promotion.rules_document import InvalidRules
+from app.core.promotion.rules_reading import read_rules
 from tests.cli.console import Console
 from tests.end_to_end.bridge import ENVIRONMENT, fleet, running_bridge
 

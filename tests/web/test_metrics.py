@@ -45,6 +45,7 @@ def test_metrics_and_status_tell_the_same(site: Site) -> None:
         measures.add(connection, "sweeps", "tags:ok", 2)
         measures.add(connection, "sweep_found", "tags", 7)
         measures.add(connection, "bodies_dropped", "github", 4)
+        measures.add(connection, "flux_dropped", "prod-eu", 5)
         connection.execute(kept_bodies.insert().values(source="github", day=7, bytes=1000))
         latencies.note(connection, timedelta(seconds=4))
     site.send_github(b"{}")
@@ -57,6 +58,7 @@ def test_metrics_and_status_tell_the_same(site: Site) -> None:
         "fluxbridge_stalled": told["stalled"],
         "fluxbridge_body_bytes": told["body_bytes"],
         "fluxbridge_bodies_dropped_total": told["bodies_dropped"],
+        "fluxbridge_flux_dropped_total": told["flux_dropped"],
         "fluxbridge_retries_total": told["retries"],
         "fluxbridge_sweep_found_total": told["sweep_found"],
     }

@@ -19,6 +19,8 @@ from app.clients.deadline import seconds_left
 from app.core.errors import Invalid, NotFound, Refused, Unavailable
 
 OLDEST_GIT = (2, 38)
+ALLOWED_PROTOCOL = "GIT_ALLOW_PROTOCOL"
+"""The variable that names the one way out. Unlike settings, git passes it on to what it starts in a local remote."""
 
 _KEPT_VARIABLES = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSH_AUTH_SOCK")
 _SETTINGS = (
@@ -27,11 +29,6 @@ _SETTINGS = (
     ("core.packedRefsTimeout", "1000"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
-    ("protocol.allow", "never"),
-    ("protocol.file.allow", "always"),
-    ("protocol.http.allow", "always"),
-    ("protocol.https.allow", "always"),
-    ("protocol.ssh.allow", "always"),
     ("credential.helper", ""),
     # A repository that moved is somebody else's until the settings say otherwise.
     ("http.followRedirects", "false"),
@@ -39,8 +36,6 @@ _SETTINGS = (
     ("http.lowSpeedLimit", "1"),
     ("http.lowSpeedTime", "60"),
 )
-# A clone that lacks objects would fetch them, by what its own settings say.
-_OFFLINE = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"}
 _SHA = re.compile(r"[0-9a-f]{40}")
 _BRANCH = re.compile(r"(?!-)[A-Za-z0-9_+#@=%,.-]+(/[A-Za-z0-9_+#@=%,.-]+)*")
 _NOT_IN_A_BRANCH = re.compile(r"\.\.|@\{|(^|/)\.|\.(/|$)|\.lock(/|$)|^@$")
@@ -132,14 +127,13 @@ _PLAIN = GitSetup()
 class GitCommand:
     """The git program, bound to one bare repository and to a time limit for each command.
 
-    What it makes there is for us alone; where `is_shared`, for those who may read what is there. Where `is_offline`, it
-    asks no other repository for anything.
+    What it makes there is for us alone; where `is_shared`, for those who may read what is there. It asks no other
+    repository for anything, unless its setup has `ALLOWED_PROTOCOL` among its variables.
     """
 
     path: Path
     timeout_s: float
     is_shared: bool = False
-    is_offline: bool = False
 
     def run(
         self, *arguments: str, stdin: bytes = b"", setup: GitSetup = _PLAIN, accept: Container[int] = (0,)
@@ -176,7 +170,7 @@ class GitCommand:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=self.path if self.path.is_dir() else None,
-                env={**_environment(self.path, setup), **(_OFFLINE if self.is_offline else {})},
+                env=_environment(self.path, setup),
                 start_new_session=True,
                 pass_fds=_held_open.get(),
                 umask=_umask_in(setup.writes_into or (self.path if self.is_shared else None)),
@@ -241,6 +235,9 @@ def _environment(path: Path, setup: GitSetup) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
+        ALLOWED_PROTOCOL: "",
+        # A repository that lacks objects would fetch them, by what its own settings say.
+        "GIT_NO_LAZY_FETCH": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_LITERAL_PATHSPECS": "1",
         "LC_ALL": "C",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.clients.git.command import DiskUnwritable, GitCommand, GitFailed, GitRun, GitSetup
+from app.clients.git.command import ALLOWED_PROTOCOL, DiskUnwritable, GitCommand, GitFailed, GitRun, GitSetup
 from app.core.errors import Refused, Unavailable
 
 _SCHEMES = frozenset({"http", "https", "ssh", "file"})
@@ -117,7 +117,7 @@ class Remote:
 
     def _setup(self, *, is_push: bool) -> GitSetup:
         settings: list[tuple[str, str]] = []
-        variables: dict[str, str] = {}
+        variables = {ALLOWED_PROTOCOL: _protocol(self.url)}
         secrets: list[str] = []
         given = self.credentials() if self.url.startswith(("http://", "https://")) else None
         if given is not None:
@@ -154,6 +154,13 @@ def _checked_parts(url: str) -> str:
     if (parts.hostname or "").startswith("-"):
         raise BadRemoteUrl(repr(url), "has a host that begins with a dash")
     return url
+
+
+def _protocol(url: str) -> str:
+    """What git calls the way to a URL that was checked."""
+    if _HAS_SCHEME.match(url):
+        return urlsplit(url).scheme
+    return "file" if url.startswith("/") else "ssh"
 
 
 def _origin(url: str) -> str:

@@ -40,7 +40,7 @@ class Revision:
         top = next((one for one in (whole, *whole.parents) if (one / ".git").exists()), None)
         if top is None:
             raise RevisionUnreadable(folder, name, "it is in no git repository")
-        git = GitCommand(top / ".git", _TIMEOUT_S, is_offline=True)
+        git = GitCommand(top / ".git", _TIMEOUT_S)
         try:
             commit = _commit(git, folder, name)
             inside = "" if whole == top else whole.relative_to(top).as_posix()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from app.clients.git.working_folder import WorkingFolder, read_entry, read_file
-from app.core.flux.scanning import is_manifest
+from app.core.flux.paths import is_manifest
 from app.core.ports import TreeEntry
 
 

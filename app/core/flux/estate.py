@@ -9,7 +9,8 @@ from app.core.flux.kustomize_objects import read_source
 from app.core.flux.naming import Policies, PolicyFinder, Roots, Waiting
 from app.core.flux.objects import Policy
 from app.core.flux.origins import SOURCES, Origins
-from app.core.flux.reach import folder_of, named_by
+from app.core.flux.paths import folder_of
+from app.core.flux.reach import named_by
 from app.core.flux.roots import derive_roots, find_entries
 from app.core.flux.scanning import FOLLOWED
 from app.core.flux.written import ScannedFile, WrittenSource

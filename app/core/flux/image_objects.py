@@ -1,10 +1,9 @@
 """ImagePolicy, ImageRepository and ImageUpdateAutomation as their files have them: alike in v1, v1beta2 and v1beta1."""
 
-import re
 from collections.abc import Collection
-from datetime import timedelta
 
-from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
+from app.core.flux.intervals import read_interval
+from app.core.flux.objects import DigestReflection
 from app.core.flux.reading import Unreadable, has_table, text_at, texts_at
 from app.core.flux.selectors import read_labels, read_selector
 from app.core.flux.written import WrittenAutomation, WrittenPolicy, WrittenRepository
@@ -14,9 +13,6 @@ from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, 
 
 IMAGE_GROUP = "image.toolkit.fluxcd.io"
 IMAGE_VERSIONS = ("v1", "v1beta2", "v1beta1")
-_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_LONGEST_S = 10.0 * 366 * 24 * 3600
 
 
 def read_policy(written: Value, *, missing: Collection[str] = ()) -> WrittenPolicy:
@@ -118,11 +114,3 @@ def _digest_reflection(written: Value) -> DigestReflection:
             return "Never"
         case other:
             raise Unreadable(f"spec.digestReflectionPolicy {other[:80]!r} is none of Never, IfNotPresent, Always")
-
-
-def read_interval(written: str) -> timedelta:
-    """A Go duration as the CRD takes it (`1h30m`); nothing and zero are Flux's ten minutes. Raises Unreadable."""
-    if not re.fullmatch(rf"(?:{_SPAN.pattern})*", written):
-        raise Unreadable(f"spec.interval {written[:80]!r} is no duration such as 10m or 1h30m")
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _SPAN.findall(written[:80]))
-    return timedelta(seconds=min(seconds, _LONGEST_S)) or DIGEST_INTERVAL

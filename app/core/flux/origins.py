@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from posixpath import basename, join, normpath
 
 from app.core.flux.kustomize_objects import read_source
-from app.core.flux.reach import folder_of, is_below
+from app.core.flux.paths import folder_of, is_below
 from app.core.flux.written import WrittenKustomization
 from app.core.kustomize.objects import KubeObject
 from app.core.manifests.text.documents import Value

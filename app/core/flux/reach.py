@@ -1,26 +1,13 @@
 """Which files a folder of the config repository brings into a cluster."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from posixpath import dirname, join, normpath
 
+from app.core.flux.paths import folders_above
 from app.core.flux.written import KustomizeFile
 from app.core.kustomize.building import rank
 from app.core.kustomize.making import MANIFESTS, Build
-
-
-def folder_of(path: str) -> str:
-    """A folder as Flux writes it (`./clusters/prod/`), relative to the repository; empty for the repository itself.
-
-    >>> folder_of("./clusters/prod/"), folder_of("./"), folder_of("")
-    ('clusters/prod', '', '')
-    """
-    return normpath(f"/{path}").strip("/")
-
-
-def is_below(path: str, folder: str) -> bool:
-    """Tell whether a path is a folder or lies below it."""
-    return not folder or path == folder or path.startswith(f"{folder}/")
 
 
 class Below:
@@ -81,11 +68,3 @@ def named_by(kustomize: Mapping[str, KustomizeFile]) -> Mapping[str, Sequence[st
         for target in dict.fromkeys(named):
             found[target].append(path)
     return found
-
-
-def folders_above(path: str) -> Iterator[str]:
-    """The folder of a file, the folder of that, and so on to the repository itself (empty)."""
-    folder = path
-    while folder:
-        folder = folder[: max(folder.rfind("/"), 0)]
-        yield folder

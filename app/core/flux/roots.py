@@ -6,7 +6,8 @@ from posixpath import dirname
 
 from app.core.flux.kustomize_objects import read_kustomization
 from app.core.flux.origins import Origins
-from app.core.flux.reach import Reached, folder_of, folders_above, is_below
+from app.core.flux.paths import folder_of, folders_above, is_below
+from app.core.flux.reach import Reached
 from app.core.kustomize.building import Builder
 from app.core.kustomize.objects import KubeObject
 

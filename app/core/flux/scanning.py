@@ -17,7 +17,7 @@ from app.core.manifests.text.parsing import UTF_8, Text, Unparsable, decode, sea
 from app.core.manifests.text.stand_ins import explain_stand_in
 from app.core.manifests.text.values import at, is_within, written_at
 
-__all__ = ["ScannedFile", "is_kustomize_file", "is_manifest", "scan_file"]
+__all__ = ["ScannedFile", "is_kustomize_file", "scan_file"]
 
 FOLLOWED: Mapping[str, str] = {
     "ImagePolicy": IMAGE_GROUP,
@@ -40,16 +40,6 @@ _CONFIG_MAP = re.compile(rb"""kind["']?\s*:\s*["']?ConfigMap\b""")
 _OPERATION = re.compile(rb"""\bop["']?\s*:\s*["']?(?:add|replace|remove|test|move|copy)\b""")
 _LONGEST_VARIABLE = 4_096
 _MOST_PARTS = 20_000
-
-
-def is_manifest(path: str) -> bool:
-    """Tell whether Flux looks into a file of this name: *.yaml, *.yml or Kustomization, in this case.
-
-    >>> [name for name in ("a/b.yaml", "b.yml", "c/Kustomization", "b.YAML", "kustomization", "b.json")
-    ...     if is_manifest(name)]
-    ['a/b.yaml', 'b.yml', 'c/Kustomization']
-    """
-    return path.endswith((".yaml", ".yml")) or basename(path) == "Kustomization"
 
 
 def is_kustomize_file(path: str) -> bool:

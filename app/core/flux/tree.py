@@ -12,7 +12,8 @@ from app.core.flux.image_objects import read_automation
 from app.core.flux.naming import NO_NAMESPACE, Policies, Waiting
 from app.core.flux.objects import Automation, FluxKustomization, Policy
 from app.core.flux.overridden import report_overridden
-from app.core.flux.reach import Reached, folder_of
+from app.core.flux.paths import folder_of
+from app.core.flux.reach import Reached
 from app.core.flux.reading import Unreadable
 from app.core.flux.rendering import Read, Rendering
 from app.core.flux.resolved import About, Field, Refused, Report

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from app.core.flux.from_rules import RULES_FILE
 from app.core.flux.objects import Automation, Policy, PolicyName
 from app.core.flux.overridden import report_overridden
-from app.core.flux.reach import is_below
+from app.core.flux.paths import is_below
 from app.core.flux.tree import About, Field, FluxTree, Report
 from app.core.manifests.kinds.markers import MarkedField
 from app.core.policies.telling.warnings import PolicyWarning, WarningKind, warn

@@ -9,8 +9,8 @@ from app.core.errors import Invalid
 from app.core.flux.from_rules import Declared, DeclaredScan, Joined, declared_files, join_declared
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.overridden import report_overridden
+from app.core.flux.paths import is_manifest
 from app.core.flux.resolved import Field, Refused, Report
-from app.core.flux.scanning import is_manifest
 from app.core.images import ImageName
 from app.core.manifests.editing import edit_file, files_beside, find_declared
 from app.core.manifests.kinds.charts import without_stale_archives
@@ -21,9 +21,9 @@ from app.core.manifests.text.parsing import searchable
 from app.core.manifests.text.setting import CannotSet
 from app.core.manifests.text.stand_ins import explain_stand_in
 from app.core.nearest import did_you_mean
+from app.core.promotion.field_texts import digest_in, tag_in, text_of
 from app.core.promotion.given_images import Selected
 from app.core.promotion.rules import Rules
-from app.core.promotion.state import digest_in, tag_in, text_of
 
 # A marker is JSON, which may write any character as an escape.
 _ESCAPED = re.compile(rb"imagepolicy[^\n]*\\u")

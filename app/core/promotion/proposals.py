@@ -9,8 +9,9 @@ from app.core.flux.objects import PolicyName
 from app.core.flux.tree import Field
 from app.core.manifests.places import Part
 from app.core.promotion.downward import Downward
+from app.core.promotion.field_texts import text_of
 from app.core.promotion.gates.answers import GateAnswers
-from app.core.promotion.state import FieldState, PolicyState, text_of
+from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.tags import BuildReport, TagState, deciding_build
 
 Place = tuple[str, str]

@@ -1,38 +1,17 @@
-"""The rules of a lane: `.fluxbridge.yaml` at the base head of the config repository."""
+"""The rules of a lane, as its config repository asks for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import partial
-from typing import Annotated, Literal
-
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PlainValidator,
-    StringConstraints,
-    ValidationError,
-    create_model,
-)
 
 from app.core.flux.from_rules import RULES_FILE as RULES_FILE
 from app.core.flux.from_rules import Declaration
 from app.core.flux.objects import Policy, PolicyName
-from app.core.promotion.gates import GATES
-from app.core.promotion.gates.gate import Gate
-from app.core.promotion.rules_document import InvalidRules, read_document
-from app.core.promotion.rules_fields import (
-    MOST_WILDCARDS,
-    WrittenField,
-    WrittenPolicy,
-    has_too_many_wildcards,
-)
-from app.core.promotion.rules_mistakes import explain_mistakes
-from app.core.promotion.rules_model import StrictModel
-from app.core.promotion.stage_paths import MOST_PATTERNS, holds, literal_part
+from app.core.promotion.gates.evidence import Asks
+from app.core.promotion.stage_paths import holds, literal_part
 
 ONLY_STAGE = "all"
-_DEFAULT_OPEN_LIMIT = 10
+DEFAULT_OPEN_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +23,7 @@ class Stage:
 
     name: str
     paths: tuple[str, ...] = ()
-    requires: tuple[tuple[str, Gate], ...] = ()
+    requires: tuple[tuple[str, Asks], ...] = ()
     labels: tuple[str, ...] = ()
 
     @property
@@ -67,7 +46,7 @@ class Rules:
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     stages: tuple[Stage, ...] = (Stage(ONLY_STAGE),)
     has_declared_stages: bool = False
-    open_limit: int = _DEFAULT_OPEN_LIMIT
+    open_limit: int = DEFAULT_OPEN_LIMIT
     declarations: tuple[Declaration, ...] = ()
     policies: tuple[Policy, ...] = ()
     change_requests_for: tuple[str, ...] = ()
@@ -107,140 +86,3 @@ class Rules:
 def _matches(policy: PolicyName, patterns: Sequence[str]) -> bool:
     names = (str(policy), f"{policy.namespace}/{policy.name}")
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
-
-
-def read_rules(content: bytes | None) -> Rules:
-    """Read `.fluxbridge.yaml`; None (no such file) gives the default rules. Raises InvalidRules."""
-    if content is None:
-        return Rules()
-    document = read_document(content)
-    try:
-        written = _WrittenRules.model_validate({} if document is None else document)
-    except ValidationError as error:
-        raise InvalidRules("; ".join(explain_mistakes(content, error, _keys()))) from error
-    return _rules(written)
-
-
-_Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f][^\x00-\x1f]*$", max_length=1000)]
-_Variable = Annotated[str, StringConstraints(pattern=r"^[_A-Za-z][_A-Za-z0-9]*$", max_length=200)]
-_VariableText = Annotated[str, StringConstraints(max_length=4000)]
-_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-
-
-_Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:*?\[\]!-]+$", max_length=520)]
-
-
-class _ChangeRequests(StrictModel):
-    allow: list[_Pattern] = Field(default_factory=list, max_length=1000)
-
-
-# mypy takes the names of the fields for those of its own parameters.
-_REQUIRES: type[StrictModel] = create_model(  # type: ignore[call-overload]
-    "_Requires", __base__=StrictModel, **{key: (gate | None, None) for key, gate in GATES.items()}
-)
-
-
-def _gates(written: object) -> tuple[tuple[str, Gate], ...]:
-    found = _REQUIRES.model_validate(written)
-    return tuple((key, gate) for key in GATES if isinstance(gate := getattr(found, key), Gate))
-
-
-def _not_yet(written: object, *, later: tuple[str, ...]) -> object:
-    """Refuse what no version does so far, so that nobody takes it for done."""
-    if written in later:
-        raise ValueError(f"{written} cannot be asked for yet: leave it out")
-    return written
-
-
-class _WrittenStage(StrictModel):
-    paths: list[_Path] = Field(min_length=1)
-    requires: Annotated[tuple[tuple[str, Gate], ...], PlainValidator(_gates)] = ()
-    merge: Annotated[Literal["people"], BeforeValidator(partial(_not_yet, later=("auto",)))] = "people"
-    labels: list[str] = Field(default_factory=list, max_length=20)
-
-
-class _Limits(StrictModel):
-    open: int = Field(default=_DEFAULT_OPEN_LIMIT, ge=1, le=1000)
-
-
-def _root_alone(written: object) -> object:
-    """A path is short for a root of which no variables are given."""
-    return {"path": written} if isinstance(written, str) else written
-
-
-class _WrittenRoot(StrictModel):
-    path: _Path
-    variables: dict[_Variable, _VariableText] = Field(default_factory=dict, max_length=1000)
-
-
-class _WrittenGroup(StrictModel):
-    policies: list[_Pattern] = Field(min_length=1, max_length=1000)
-    together: Annotated[Literal["any"], BeforeValidator(partial(_not_yet, later=("same-tag", "same-build")))] = "any"
-
-
-class _WrittenRules(StrictModel):
-    roots: list[Annotated[_WrittenRoot, BeforeValidator(_root_alone)]] = Field(default_factory=list, max_length=1000)
-    stages: dict[_Name, _WrittenStage] = Field(default_factory=dict)
-    limits: _Limits = _Limits()
-    update: Literal["always"] = "always"
-    change_requests: _ChangeRequests = _ChangeRequests()
-    groups: dict[_Name, _WrittenGroup] = Field(default_factory=dict, max_length=1000)
-    fields: list[WrittenField] = Field(default_factory=list, max_length=1000)
-    policies: list[WrittenPolicy] = Field(default_factory=list, max_length=10_000)
-
-
-def _rules(written: _WrittenRules) -> Rules:
-    stages = tuple(
-        Stage(
-            name,
-            paths=tuple(_clean_glob(path) for path in stage.paths),
-            requires=stage.requires,
-            labels=tuple(stage.labels),
-        )
-        for name, stage in written.stages.items()
-    )
-    _refuse_shared_paths(stages)
-    if sum(literal_part(path) != path for stage in stages for path in stage.paths) > MOST_PATTERNS:
-        raise InvalidRules(f"the stages have more than {MOST_PATTERNS} paths with * or ?: name folders")
-    return Rules(
-        roots=tuple(_clean(root.path) for root in written.roots),
-        variables={_clean(root.path): root.variables for root in written.roots if root.variables},
-        stages=stages or Rules().stages,
-        has_declared_stages=bool(stages),
-        open_limit=written.limits.open,
-        declarations=tuple(one.declaration(number) for number, one in enumerate(written.fields)),
-        policies=tuple(one.as_policy() for one in written.policies),
-        change_requests_for=tuple(written.change_requests.allow),
-        groups=tuple((name, tuple(group.policies)) for name, group in written.groups.items()),
-    )
-
-
-def _refuse_shared_paths(stages: Sequence[Stage]) -> None:
-    owners: dict[str, str] = {}
-    for stage in stages:
-        for path in stage.paths:
-            if owners.setdefault(path, stage.name) != stage.name:
-                raise InvalidRules(f"stages.{owners[path]} and stages.{stage.name} both claim the path {path!r}")
-
-
-def _clean(path: str) -> str:
-    segments = [segment for segment in path.split("/") if segment not in {"", "."}]
-    if ".." in segments:
-        raise InvalidRules(f"the path {path!r} leaves the repository")
-    return "/".join(segments)
-
-
-def _clean_glob(path: str) -> str:
-    if has_too_many_wildcards(path):
-        raise InvalidRules(f"the path {path[:100]!r} has more than {MOST_WILDCARDS} of * and ?: write several")
-    return _clean(path)
-
-
-def _keys() -> set[str]:
-    """Every key that the rules know, wherever it stands."""
-    models, found = [StrictModel], set[str]()
-    while models:
-        model = models.pop()
-        models += model.__subclasses__()
-        found |= {one.alias or name for name, one in model.model_fields.items()}
-    return found

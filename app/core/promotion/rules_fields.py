@@ -14,7 +14,7 @@ from pydantic import (
 
 from app.core.errors import Invalid
 from app.core.flux.from_rules import RULES_FILE, Declaration
-from app.core.flux.image_objects import read_interval
+from app.core.flux.intervals import read_interval
 from app.core.flux.objects import DigestReflection, Policy, PolicyName
 from app.core.images import ImageName
 from app.core.manifests.kinds.declared import (

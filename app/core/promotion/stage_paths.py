@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from app.core.flux.globs import compile_globs
-from app.core.flux.reach import is_below
+from app.core.flux.paths import is_below
 
 _WILDCARD = re.compile(r"[*?]")
 _ANY_NAME = re.compile(r"[*?]+")

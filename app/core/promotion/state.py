@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import assert_never
 
-from app.core.errors import Invalid
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.tree import Field, Report
-from app.core.images import ImageReference, is_digest, is_tag, version_of_tag
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy, Selection
+from app.core.promotion.field_texts import digest_in, tag_in
 from app.core.promotion.holds import Hold
 from app.core.promotion.rules import Rules
 from app.core.promotion.tags import TagState
 
-_OF_TAG = (Part.TAG, Part.VERSION)
 _SILENT_ON_TAGS = (Part.NAME, Part.DIGEST)
 
 
@@ -139,54 +136,3 @@ class LaneState:
         """The one that is open for a place; one that is ours before one that people took over."""
         found = [pull for pull in self.open_pull_requests if (pull.stage, pull.group) == (stage, group)]
         return min(found, key=lambda pull: (pull.left_because is not None, pull.number), default=None)
-
-
-def tag_in(part: Part, text: str) -> str | None:
-    """Read the tag out of a field's text."""
-    if part in _OF_TAG:
-        tag = text.replace("+", "_") if part is Part.VERSION else text
-        return tag if is_tag(tag) else None
-    if part is Part.TAG_DIGEST:
-        tag, at, digest = text.partition("@")
-        return tag if is_tag(tag) and (not at or is_digest(digest)) else None
-    if part is not Part.REFERENCE:
-        return None
-    try:
-        return ImageReference.parse(text).tag
-    except Invalid:
-        return None
-
-
-def digest_in(part: Part, text: str) -> str | None:
-    """Read the digest out of a field's text."""
-    if part is Part.DIGEST:
-        return text or None
-    if part is Part.TAG_DIGEST:
-        return text.partition("@")[2] if tag_in(part, text) else None
-    if part is not Part.REFERENCE:
-        return None
-    try:
-        return ImageReference.parse(text).digest
-    except Invalid:
-        return None
-
-
-def text_of(part: Part, *, image: str, tag: str, digest: str | None) -> str | None:
-    """The text of a field that holds a part of an image; None where that wants a digest and there is none."""
-    at = f"@{digest}" if digest else ""
-    match part:
-        case Part.REFERENCE:
-            text: str | None = f"{image}:{tag}{at}"
-        case Part.NAME:
-            text = image
-        case Part.TAG:
-            text = tag
-        case Part.TAG_DIGEST:
-            text = f"{tag}{at}" if at else None
-        case Part.VERSION:
-            text = version_of_tag(tag)
-        case Part.DIGEST:
-            text = digest
-        case _:
-            assert_never(part)
-    return text

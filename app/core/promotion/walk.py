@@ -8,7 +8,7 @@ from itertools import islice
 from app.core.policies.selection import CompiledPolicy
 from app.core.promotion.downward import Downward, downward_to, is_gone_from_git, order_for
 from app.core.promotion.gates.answers import GateAnswer, GateAnswers, Verdict, alone
-from app.core.promotion.gates.gate import Evidence, ask_all
+from app.core.promotion.gates.evidence import Evidence, ask_all
 from app.core.promotion.holds import Hold, Stops
 from app.core.promotion.proposals import CannotWrite, Change, changes_for, digest_for
 from app.core.promotion.rules import Stage

@@ -1,6 +1,5 @@
 """CNCF Distribution's notifications: many events a body, proven by fixed headers, hints until the registry is asked."""
 
-import hashlib
 from datetime import MINYEAR, datetime
 
 from pydantic import BaseModel, Field, JsonValue
@@ -10,7 +9,7 @@ from app.core.facts import Fact, ImagePushed, TagDeleted
 from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_signature_tag, is_tag
 from app.senders.payload import PAYLOAD, Instant, Line, OptionalLine, read_body, read_model
 from app.senders.proofs import verify_headers
-from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest
+from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 
 _BLOB = "application/octet-stream"
 _HELM_CONFIG = "application/vnd.cncf.helm.config.v1+json"
@@ -69,14 +68,16 @@ def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
 
 
 def external_id(request: WebhookRequest) -> str | None:
-    """Return the event's id; of several events, a hash of all their ids; None where one has none."""
+    """Name the delivery by its body, in which its events have ids of their own; None where one has none.
+
+    The ids alone name nothing: whoever has the header could take that of a push before the registry tells of it.
+    """
     try:
-        ids = [read_model(event, _EventId).id for event in read_body(request, _Envelope).events]
+        for event in read_body(request, _Envelope).events:
+            read_model(event, _EventId)
     except Unusable:
         return None
-    if len(ids) <= 1:
-        return ids[0] if ids else None
-    return "sha256:" + hashlib.sha256("\n".join(ids).encode()).hexdigest()
+    return body_id(request)
 
 
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:

@@ -17,7 +17,8 @@ from app.core.policies.spec import PolicySpec
 from app.core.policies.stored import read_spec
 from app.core.promotion.consent import MOST_NAMED, barred_by_changes, is_candidate
 from app.core.promotion.downward import is_gone_from_git
-from app.core.promotion.state import FieldState, PolicyState, tag_in
+from app.core.promotion.field_texts import tag_in
+from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.tags import TagState
 from app.core.promotion.text_images import other_images
 from app.db import build_reports, catalogue, selections, storms

@@ -7,10 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
-from app.core.flux.scanning import ScannedFile, is_kustomize_file, is_manifest, scan_file
+from app.core.flux.paths import is_manifest
+from app.core.flux.scanning import ScannedFile, is_kustomize_file, scan_file
 from app.core.ports import Blobs, TreeEntry
-from app.core.promotion.rules import RULES_FILE, Rules, read_rules
+from app.core.promotion.rules import RULES_FILE, Rules
 from app.core.promotion.rules_document import InvalidRules
+from app.core.promotion.rules_reading import read_rules
 from app.services.heads.estates import Estates
 from app.services.heads.kept_scans import SILENT, KeptScans, scanner_version
 from app.services.heads.rules_scans import DeclaredScans

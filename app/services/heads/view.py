@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.core.flux.reach import folders_above
-from app.core.flux.scanning import is_manifest
+from app.core.flux.paths import folders_above, is_manifest
 from app.core.flux.tree import About, Field, FluxTree, Refused, Report, assemble
 from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.manifests.text.links import explain_link

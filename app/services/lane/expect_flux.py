@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.core.flux.objects import FluxKustomization
 from app.core.flux.tree import FluxTree
 from app.core.flux.written import WrittenSource
-from app.core.promotion.state import tag_in
+from app.core.promotion.field_texts import tag_in
 from app.db import promotions, standings
 from app.db.promotions import PromotionRow
 from app.db.standings import Expected, Place

@@ -10,7 +10,7 @@ from app.core.flux.rendering import Override
 from app.core.flux.resolved import Field
 from app.core.flux.tree import FluxTree
 from app.core.promotion.applying import ApplicationState, is_running
-from app.core.promotion.state import tag_in
+from app.core.promotion.field_texts import tag_in
 from app.db import applications, deliveries, promotions, revisions
 from app.db.applications import NewApplication
 from app.db.revisions import RevisionRow

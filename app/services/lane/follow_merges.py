@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.core.errors import NotFound
 from app.core.facts import US
 from app.core.ports import BranchUpdate, GitMerge, PullRequest, PullRequestSeen, PullRequestState
-from app.core.promotion.state import tag_in
+from app.core.promotion.field_texts import tag_in
 from app.db import promotions, pull_requests
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow

@@ -117,8 +117,8 @@ class Status(Untold):
     limit) and `bodies_dropped` (for which a source's day had no room) are counted over all processes since the database
     was made. `body_bytes` are kept of ended deliveries, by source. `applications` counts how clusters stand with what
     was let in last; `troubles` are the first of those that are not as they should be, `unused` what Flux told that
-    counts for nothing. `waits_for_person` says what is held back, `owed_errors` and `listing_problems` show the first
-    of what registries did not tell.
+    counts for nothing, `flux_dropped` how many such objects of a cluster were too many to be kept. `waits_for_person`
+    says what is held back, `owed_errors` and `listing_problems` show the first of what registries did not tell.
     """
 
     deliveries: dict[str, int]
@@ -146,6 +146,7 @@ class Status(Untold):
     troubles: list[Trouble]
     unused: list[UnusedEvents]
     unused_by_cluster: dict[str, int]
+    flux_dropped: dict[str, int]
 
 
 def read_status(database: Database, clock: Clock, *, applied_within: timedelta = _APPLIED_WITHIN) -> Status:
@@ -190,6 +191,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         troubles=troubles,
         unused=unused[:_MOST_TOLD],
         unused_by_cluster=_by_cluster(unused),
+        flux_dropped=counted.get(revisions.DROPPED, {}),
     )
 
 

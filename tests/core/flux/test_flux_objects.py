@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from app.core.flux.image_objects import read_automation, read_policy, read_repository
 from app.core.flux.kustomize_objects import read_kustomization, read_source
-from app.core.flux.scanning import is_manifest, scan_file
+from app.core.flux.paths import is_manifest
+from app.core.flux.scanning import scan_file
 from app.core.flux.written import WrittenPolicy
 from app.core.manifests.text.documents import Value
 from app.core.manifests.text.values import written_at

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from app.clients.flux.kubectl import _kustomization_in
 from app.core.flux.estate import Estate, read_estate
-from app.core.flux.reach import folder_of
-from app.core.flux.scanning import is_manifest, scan_file
+from app.core.flux.paths import folder_of, is_manifest
+from app.core.flux.scanning import scan_file
 from app.core.kustomize.making import Build
 from app.core.manifests.text.documents import NotText, Value
 from app.core.manifests.text.values import at, written_at

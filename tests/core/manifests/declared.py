@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 
 from app.core.flux.from_rules import Declared, DeclaredScan, declared_files
 from app.core.flux.objects import Policy
-from app.core.flux.scanning import is_manifest, scan_file
+from app.core.flux.paths import is_manifest
+from app.core.flux.scanning import scan_file
 from app.core.flux.tree import Field, FluxTree, assemble
 from app.core.manifests.editing import edit_file, files_beside, find_declared
 from app.core.manifests.kinds.declared import AnyField
 from app.core.promotion.proposals import CannotWrite, changes_for
-from app.core.promotion.rules import Rules, read_rules
+from app.core.promotion.rules import Rules
+from app.core.promotion.rules_reading import read_rules
 from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.tags import TagState
 

@@ -13,7 +13,7 @@ from app.core.manifests.places import Part
 from app.core.manifests.text.setting import CannotSet
 from app.core.promotion.edit_plans import EditPlan, plan_edits
 from app.core.promotion.given_images import Selected
-from app.core.promotion.rules import read_rules
+from app.core.promotion.rules_reading import read_rules
 
 BEFORE = Path(__file__).parents[2] / "golden" / "charts" / "edits" / "exact-version" / "before"
 CHART, LOCK = ((BEFORE / name).read_bytes() for name in ("Chart.yaml", "Chart.lock"))

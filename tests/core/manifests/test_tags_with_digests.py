@@ -7,8 +7,8 @@ import pytest
 
 from app.core.manifests.kinds.markers import find_markers
 from app.core.manifests.places import Part
+from app.core.promotion.field_texts import digest_in, tag_in
 from app.core.promotion.plans import Plan, Standing
-from app.core.promotion.state import digest_in, tag_in
 from tests.core.manifests.declared import IMAGE, edit, read_tree, rules_with
 from tests.core.promotion.lanes import Lane, app_lane, policy_file, report, tag_state
 

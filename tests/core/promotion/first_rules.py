@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.core.flux.estate import read_estate
-from app.core.flux.scanning import is_manifest, scan_file
+from app.core.flux.paths import is_manifest
+from app.core.flux.scanning import scan_file
 from app.core.flux.tree import assemble
 from app.core.promotion.first_rules.proposal import FirstRules, propose_rules
 

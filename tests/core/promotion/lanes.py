@@ -12,7 +12,8 @@ from app.core.policies.selection import compile_policy
 from app.core.promotion.holds import Hold, HoldKind
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
-from app.core.promotion.rules import Rules, read_rules
+from app.core.promotion.rules import Rules
+from app.core.promotion.rules_reading import read_rules
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
 from app.core.promotion.tags import BuildReport, TagState
 from app.core.promotion.text_images import other_images

@@ -22,8 +22,8 @@ from app.core.manifests.kinds.declared import (
 from app.core.manifests.kinds.field_paths import FieldPath
 from app.core.manifests.places import Part
 from app.core.policies.spec import Numerical, PolicySpec, SemVer, TagFilter
-from app.core.promotion.rules import read_rules
 from app.core.promotion.rules_document import InvalidRules
+from app.core.promotion.rules_reading import read_rules
 from tests.core.manifests.declared import rules_with
 
 PATH = FieldPath.parse("image.tag")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.core.flux.reach import folder_of
+from app.core.flux.paths import folder_of
 from app.core.flux.selectors import LabelRequirement
 from app.core.flux.written import WrittenAutomation
 from app.core.promotion.first_rules.environments import environments_of_roots
@@ -15,7 +15,8 @@ from app.core.promotion.first_rules.proposal import FirstRoot, FirstRules, Found
 from app.core.promotion.first_rules.stages import FirstStages, propose_stages
 from app.core.promotion.first_rules.telling import found_in, left_to_people
 from app.core.promotion.first_rules.writing import write_rules
-from app.core.promotion.rules import Rules, read_rules
+from app.core.promotion.rules import Rules
+from app.core.promotion.rules_reading import read_rules
 from tests.core.promotion.first_rules import propose, read_tree
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "rules"

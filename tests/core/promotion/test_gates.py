@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.core.facts import BuildResult
-from app.core.promotion.gates import GATES
 from app.core.promotion.gates.answers import Asked, GateAnswer, GateAnswers, Verdict
-from app.core.promotion.gates.gate import Evidence, Gate
+from app.core.promotion.gates.evidence import Evidence
+from app.core.promotion.gates.gate import Gate
+from app.core.promotion.gates.table import GATES
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan, Standing
-from app.core.promotion.rules import read_rules
+from app.core.promotion.rules_reading import read_rules
 from tests.core.promotion.lanes import NOW, app_lane, report, tag_state
 
 PASS, WAIT, FAIL = Verdict.PASS, Verdict.WAIT, Verdict.FAIL

@@ -8,8 +8,8 @@ import pytest
 
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan, Standing
-from app.core.promotion.rules import read_rules
 from app.core.promotion.rules_document import InvalidRules
+from app.core.promotion.rules_reading import read_rules
 from app.core.promotion.state import LaneState, OpenPullRequest
 from app.core.promotion.tags import TagState
 from app.core.writing import texts

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from app.core.facts import BuildResult
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy
+from app.core.promotion.field_texts import tag_in
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
-from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState, tag_in
+from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
 from app.core.promotion.tags import TagState
 from tests.core.promotion.lanes import NOW, POLICY, TWO_STAGES, Lane, deployment, policy_file, report, tag_state
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.core.promotion.rules import read_rules
 from app.core.promotion.rules_document import InvalidRules
+from app.core.promotion.rules_reading import read_rules
 
 STAGES = b"stages:\n  staging:\n    paths: [apps/staging]\n"
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from app.core.flux.scanning import is_manifest, scan_file
+from app.core.flux.paths import is_manifest
+from app.core.flux.scanning import scan_file
 from app.core.flux.tree import FluxTree, assemble
 from app.core.ports import TreeEntry
 from app.services.heads.kept_scans import SILENT, KeptScans, scanner_version

@@ -100,12 +100,18 @@ def test_a_report_signed_too_long_ago_is_not_kept_and_both_clocks_are_named() ->
         accepted("jenkins", request("jenkins", at=NOW), now=late)
 
 
-def test_a_senders_own_id_names_the_delivery() -> None:
-    event = {"id": "320678d8", "action": "push", "target": {}}
-    assert (
-        accepted("distribution", request("distribution", json.dumps({"events": [event]}).encode())).external_id
-        == "320678d8"
+@pytest.mark.parametrize("kind", SENDERS)
+def test_another_body_is_another_delivery_whatever_ids_it_bears(kind: str) -> None:
+    pushed, thiefs = (
+        json.dumps({"events": [{"id": "320678d8", "action": action, "target": {}}]}) for action in ("push", "pull")
     )
+    kept = [accepted(kind, request(kind, body.encode())) for body in (thiefs, pushed, pushed)]
+    assert kept[0].external_id != kept[1].external_id == kept[2].external_id
+
+
+def test_a_registrys_event_that_is_sent_again_is_the_same_delivery_at_any_time() -> None:
+    sent = request("distribution", b'{"events": [{"id": "320678d8", "action": "push", "target": {}}]}')
+    assert accepted("distribution", sent).external_id == accepted("distribution", sent, now=NOW + SLOT).external_id
 
 
 @pytest.mark.parametrize(("kind", "former"), [("github", "72d3162e"), ("flux", "sha256:44136fa355b3678a")])

@@ -44,7 +44,7 @@ def states(lane: Lane) -> dict[tuple[str, str], PromotionState]:
 def held(lane: Lane) -> list[tuple[str | None, tuple[str, ...] | None]]:
     """Which tags of which policies are held."""
     with lane.database.transaction() as connection:
-        return sorted((one.policy, one.tags) for one in holds.active(connection, LANE))  # type: ignore[type-var]
+        return sorted((one.policy, one.tags) for one in holds.active(connection, LANE))
 
 
 def test_both_move_in_one_commit_with_a_trail_to_each_promotion(lane: Lane) -> None:

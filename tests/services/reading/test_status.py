@@ -29,7 +29,7 @@ def test_an_empty_database_has_zeros(database: Database) -> None:
     assert told.deliveries == {"waiting": 0, "done": 0, "unusable": 0, "dead": 0}
     assert (told.oldest_delivery_s, told.lanes, told.lanes_due, told.oldest_due_s) == (0, 0, 0, 0)
     assert (told.lane_attempts, told.open_pull_requests, told.promotions["merged"]) == ({}, 0, 0)
-    assert (told.body_bytes, told.bodies_dropped) == ({}, {})
+    assert (told.body_bytes, told.bodies_dropped, told.flux_dropped) == ({}, {}, {})
     assert (told.retries, told.sweeps, told.sweep_found) == ({"delivery": 0, "lane": 0}, {}, {})
     assert (told.held_back, told.stalled, told.lane_leases_s) == (0, {"delivery": 0, "lane": 0}, {})
     latency = told.webhook_to_pull_request

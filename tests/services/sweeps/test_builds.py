@@ -1,50 +1,25 @@
 """A look at Jenkins finds the builds that nobody told of, and leaves those alone that somebody did."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
-from app.db import builds, owed_looks
+from app.db import owed_looks
 from app.services.reading.facts import build as show_build
 from tests.db.facts import reports_of
 from tests.servers.jenkins import build_body
 from tests.services.broken_database import BrokenDatabase
+from tests.services.built_jobs import JOB, PATTERNS, a_jenkins, build, known, look
 from tests.services.intake.webhooks import ALIAS, MAIN, Site, build_report, notification
-from tests.services.sweeps.sweeping import BuiltJenkins, built, everything, held, sweep, sweeps_over
-
-JOB = "team/app/main"
-PATTERNS = {"main": ("team/*",)}
+from tests.services.sweeps.sweeping import BuiltJenkins, built, everything, held, sweeps_over
 
 
 @pytest.fixture
 def jenkins(site: Site) -> BuiltJenkins:
-    """A Jenkins with one job that has built once; the registry has that build's image, and one that is not told of."""
-    jenkins = BuiltJenkins()
-    site.systems = replace(site.systems, jenkins={"main": jenkins})
-    site.put_image("1.0.0")
-    site.put_image("1.1.0")
-    jenkins.put(JOB, 1, build(1, "1.0.0"))
-    return jenkins
-
-
-def build(number: int, tag: str = "", *, job: str = JOB, **changes: Any) -> Any:
-    """A build that names its image as senders do, by the registry's alias."""
-    return built(number, job=job, image=f"{ALIAS}/team/app" if tag else "", tag=tag, **changes)
-
-
-def look(site: Site, **options: Any) -> Any:
-    return sweep(site, "builds", **{"jobs": PATTERNS, **options})
-
-
-def known(site: Site) -> Sequence[tuple[str, int, str]]:
-    told = builds.builds.c
-    with site.database.transaction() as connection:
-        return sorted(tuple(row) for row in connection.execute(select(told.job, told.number, told.result)))
+    return a_jenkins(site)
 
 
 def reports(site: Site) -> set[tuple[int, str, str | None]]:
@@ -246,110 +221,6 @@ def test_a_dry_look_writes_nothing_and_tells_what_would_be_taken_in(site: Site, 
     found = look(site, is_dry=True)
     assert (found.found, found.told) == (8, [f"{JOB}: #1, #2, #3, #4, #5 and 3 more"])
     assert everything(site) == before
-
-
-def test_the_first_look_takes_the_newest_hundred_of_each_job_and_later_ones_all(
-    site: Site, jenkins: BuiltJenkins
-) -> None:
-    for number in range(1, 151):
-        jenkins.put("team/lib", number, build(number, job="team/lib"))
-    look(site, max_new=5)
-    assert [number for job, number, _ in known(site) if job == "team/lib"] == list(range(51, 151))
-    for number in range(1, 121):
-        jenkins.put("team/new", number, build(number, job="team/new"))
-    assert look(site, max_new=1000).found == 120
-
-
-def test_too_many_new_builds_of_a_pattern_wait_for_a_person(site: Site, jenkins: BuiltJenkins) -> None:
-    look(site)
-    for number in range(2, 6):
-        jenkins.put(JOB, number, build(number))
-        jenkins.put("team/lib", number, build(number, job="team/lib"))
-    jenkins.put("other/app", 1, build(1, job="other/app"))
-    site.change_source("ci", jobs=())
-    wide = {"main": ("team/*", "other/*")}
-    found = look(site, jobs=wide, max_new=7)
-    [one] = held(site)
-    assert (one.sweep, one.key, one.found) == ("builds", "main team/*", 8)
-    assert one.sample.startswith("8 new builds: team/app/main #2, ")
-    assert (found.found, known(site)) == (1, [("other/app", 1, "SUCCESS"), (JOB, 1, "SUCCESS")])
-    assert look(site, jobs=wide, max_new=7).held != []
-    assert look(site, jobs=wide, max_new=7, is_confirmed=True).found == 8
-    assert (len(known(site)), held(site)) == (10, [])
-    assert look(site, jobs=wide, max_new=7).found == 0
-
-
-def test_a_person_takes_in_the_builds_of_one_pattern(site: Site, jenkins: BuiltJenkins) -> None:
-    site.change_source("ci", jobs=())
-    wide = {"main": ("team/*", "other/*")}
-    look(site, jobs=wide)
-    for number in range(2, 6):
-        jenkins.put(JOB, number, build(number))
-        jenkins.put("other/app", number, build(number, job="other/app"))
-    assert look(site, jobs=wide, max_new=2).found == 0
-    taken = look(site, jobs=wide, max_new=2, accepted=["main other/*"])
-    assert (taken.found, [one.key for one in held(site)]) == (4, ["main team/*"])
-
-
-def test_builds_that_are_known_do_not_count_as_too_many(site: Site, jenkins: BuiltJenkins) -> None:
-    look(site)
-    for number in range(2, 12):
-        jenkins.put(JOB, number, build(number))
-        site.send("plugin", notification(number))
-    assert look(site, max_new=5).held == []
-    assert jenkins.asked[-1][:2] == (JOB, 1)
-
-
-def test_what_is_no_longer_too_much_is_taken_in_by_itself(site: Site, jenkins: BuiltJenkins) -> None:
-    look(site)
-    for number in range(2, 12):
-        jenkins.put(JOB, number, build(number))
-    assert len(look(site, max_new=5).held) == 1
-    assert look(site, max_new=50).found == 10
-    assert held(site) == []
-
-
-def test_the_first_look_at_a_jenkins_that_failed_in_its_middle_is_still_the_first(
-    site: Site, jenkins: BuiltJenkins
-) -> None:
-    jenkins.jobs["team/late"] = Unavailable("gone")
-    look(site, max_new=5)
-    jenkins.jobs["team/late"] = {number: build(number, job="team/late") for number in range(1, 20)}
-    assert look(site, max_new=5).found == 19
-
-
-def test_a_job_that_never_answers_does_not_keep_the_others_from_being_held_back(
-    site: Site, jenkins: BuiltJenkins
-) -> None:
-    jenkins.jobs["team/broken"] = Unavailable("answers 500")
-    assert look(site, max_new=5).found == 1
-    for number in range(2, 12):
-        jenkins.put(JOB, number, build(number))
-    assert (look(site, max_new=5).found, len(held(site))) == (0, 1)
-    jenkins.jobs["team/broken"] = {number: build(number, job="team/broken") for number in range(1, 20)}
-    assert (look(site, max_new=5).found, len(held(site))) == (19, 1)
-    for number in range(20, 40):
-        jenkins.put("team/broken", number, build(number, job="team/broken"))
-    assert (look(site, max_new=5).found, len(held(site))) == (0, 1)
-
-
-def test_jobs_that_were_not_asked_for_at_first_are_owed_their_first_look(site: Site, jenkins: BuiltJenkins) -> None:
-    names = [f"team/down-{number}" for number in range(9)]
-    jenkins.jobs |= {name: Unavailable("answers 500") for name in names}
-    look(site, max_new=5)
-    jenkins.jobs |= {name: {one: build(one, job=name) for one in range(1, 151)} for name in names}
-    assert (look(site, max_new=5).found, held(site)) == (900, [])
-    assert look(site, max_new=5).found == 0
-
-
-def test_an_empty_job_that_was_owed_its_first_look_is_owed_no_other(site: Site, jenkins: BuiltJenkins) -> None:
-    jenkins.jobs["team/broken"] = Unavailable("answers 500")
-    look(site)
-    jenkins.jobs["team/broken"] = {}
-    look(site)
-    before = list(jenkins.asked)
-    look(site)
-    assert jenkins.asked == before
 
 
 def test_three_jobs_that_never_answer_keep_no_other_from_being_looked_at(site: Site, jenkins: BuiltJenkins) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app.core.errors import Conflict, Refused, Unavailable
+from app.core.facts import RevisionApplied
 from app.core.ports import FailedWebhook, PullRequestSeen, PullRequestState, RateLimited
-from app.db import deliveries, pull_requests, pushed_heads
+from app.db import deliveries, pull_requests, pushed_heads, revisions
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.people.replay import replay
@@ -335,6 +336,30 @@ def test_a_dry_look_at_bodies_drops_none(site: Site) -> None:
     before = everything(site)
     assert sweep(site, "bodies", is_dry=True).told == ["1 bodies"]
     assert everything(site) == before
+
+
+def test_objects_of_flux_that_count_for_nothing_are_forgotten_some_days_after_they_were_told(site: Site) -> None:
+    with site.database.transaction() as connection:
+        told = RevisionApplied(
+            cluster="prod-eu",
+            kind="Kustomization",
+            namespace="flux-system",
+            name="invented",
+            revision=HEAD,
+            commit=HEAD,
+            is_failure=False,
+            reason="ReconciliationSucceeded",
+            message="",
+            at=NOW,
+        )
+        revisions.note(connection, told, repo="fleet", root="", received_at=NOW)
+    site.now = NOW + 30 * DAY
+    assert sweep(site, "bodies").found == 0
+    site.now = NOW + 30 * DAY + timedelta(milliseconds=1)
+    assert sweep(site, "bodies", is_dry=True).found == 1
+    assert sweep(site, "bodies").told == ["1 objects of Flux that count for nothing"]
+    with site.database.transaction() as connection:
+        assert not revisions.of_cluster(connection, "prod-eu")
 
 
 def test_every_mirror_is_packed_whatever_becomes_of_the_others(site: Site) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, groupby, islice
 
-from app.core.flux.reach import folder_of
+from app.core.flux.paths import folder_of
 from app.core.promotion.first_rules.proposal import FirstGroup, FirstRoot, FirstRules, FoundAutomation
 from app.core.promotion.first_rules.stages import FirstStage, FirstStages, InNoStage
 from app.core.promotion.first_rules.texts import LONGEST_PATH, can_be_written, quoted, told

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from app.core.facts import BuildResult
 from app.core.promotion.gates.answers import GateAnswer, Verdict
-from app.core.promotion.gates.gate import Evidence, Gate
+from app.core.promotion.gates.evidence import Evidence
+from app.core.promotion.gates.gate import Gate
 from app.core.promotion.tags import TagState, deciding_build
 
 _NOT_YET = ("jobs", "branches", "tests", "parameters")
