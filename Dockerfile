@@ -1,5 +1,5 @@
 # docker build .                        the image
-# docker build --target with-kubectl .  the same with kubectl, which `validate: kustomize` wants (60 MB more)
+# docker build --target with-kubectl .  the same with kubectl, for `validate: kustomize` and what only it renders (60 MB more)
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build

@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from app.clients.flux.kustomize_renderer import KustomizeRenderer
 from app.clients.git.command import check_git
 from app.compose import compose_systems, exposed_data_folder, make_data_folder, utc_now
 from app.core.errors import Refused
@@ -130,7 +131,7 @@ class Server:
         require_long_secrets(settings)
         if self.has_workers:
             check_git()
-        self.scans = Scans.kept_in(settings.data_dir)
+        self.scans = Scans.kept_in(settings.data_dir, renderer=KustomizeRenderer())
         self.database = open_database(settings)
         if not self.is_private and (told := exposed_data_folder(settings)) is not None:
             _log.warning("the data folder is not for this account alone", why=told)

@@ -17,6 +17,7 @@ from app.cli.settings import read_settings
 from app.cli.sweep import held_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
+from app.clients.flux.kustomize_renderer import KustomizeRenderer
 from app.clients.git.command import check_git
 from app.clients.tls import CertificatesUnusable, trusting
 from app.compose import (
@@ -144,7 +145,7 @@ def check(*, database: bool, is_all: bool) -> None:
         inquiry.note_wrong("data_dir", str(error))
     inquiry.ask([*_of_this_machine(settings, has_unusable=bool(unusable))])
     hosts = {each: one.host for one in settings.registries.values() for each in (one.host, *one.aliases)}
-    repos = ReadRepos(hosts, Scans.kept_in(settings.data_dir), is_all=is_all)
+    repos = ReadRepos(hosts, Scans.kept_in(settings.data_dir, renderer=KustomizeRenderer()), is_all=is_all)
     # Before any git is started: a fork would hold the lock of SQLite's file for a moment longer than we do.
     inquiry.ask([*_of_database(settings)])
     inquiry.ask([*_of_jenkins(settings), *_of_repos(settings, repos)])

@@ -6,11 +6,10 @@ from pathlib import Path
 from shlex import quote
 
 from app.cli.terminal import pass_on, say
+from app.clients.flux.kustomize_renderer import KustomizeRenderer
 from app.clients.git.working_folder import WorkingFolder, read_file
+from app.clients.git.working_tree import WorkingTree
 from app.core.errors import Conflict
-from app.core.flux.estate import read_estate
-from app.core.flux.paths import is_manifest
-from app.core.flux.scanning import scan_file
 from app.core.flux.tree import assemble
 from app.core.promotion.first_rules.proposal import FirstRules, propose_rules
 from app.core.promotion.first_rules.telling import counted, found_in, left_to_people, some
@@ -18,6 +17,8 @@ from app.core.promotion.first_rules.writing import write_rules
 from app.core.promotion.rules import RULES_FILE, Rules
 from app.core.promotion.rules_document import InvalidRules, read_document
 from app.core.promotion.rules_reading import read_rules
+from app.services.heads.scans import Scans
+from app.services.heads.view import links_in, read_files
 
 
 class HasRules(Conflict):
@@ -41,12 +42,12 @@ class _Before:
 def init_rules(folder: Path, *, force: bool, to_print: bool) -> None:
     """Write rules to begin with, and say what a person has to decide."""
     file = folder / RULES_FILE
-    working = WorkingFolder(folder, is_wanted=lambda path: path != RULES_FILE and is_manifest(path))
+    working = WorkingFolder(folder, is_wanted=lambda path: path == RULES_FILE)
     before = _before(file)
     if before.content is not None and not (force or to_print):
         raise HasRules(file)
     passed_over: list[str] = []
-    first = _propose(working, before.rules, passed_over)
+    first = _propose(folder, before.rules, passed_over)
     text = write_rules(first)
     if to_print:
         pass_on(text.removesuffix("\n"))
@@ -68,11 +69,13 @@ def _before(file: Path) -> _Before:
         return _Before(content, Rules(), error.problem)
 
 
-def _propose(working: WorkingFolder, rules: Rules, passed_over: list[str]) -> FirstRules:
-    found = working.files(lambda path, why: passed_over.append(f"{path}: {why}"))
-    files = {path: scan_file(path, content) for path, content in found}
-    estate = read_estate(files, roots=rules.roots, variables=rules.variables, read=working.read)
-    return propose_rules(assemble(files, estate=estate), estate, files, rules.variables)
+def _propose(folder: Path, rules: Rules, passed_over: list[str]) -> FirstRules:
+    tree = WorkingTree.read(folder)
+    kept = Rules(roots=rules.roots, variables=rules.variables)
+    files, estate = read_files(tree, Scans(renderer=KustomizeRenderer()), tree.entries, kept)
+    passed_over += (f"{path}: {why}" for path, why in tree.unread)
+    passed_over += (f"{one.file}: {one.what}" for one in links_in(tree, tree.entries))
+    return propose_rules(assemble(files, estate=estate), estate, files, kept.variables)
 
 
 def _told(

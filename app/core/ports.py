@@ -337,6 +337,24 @@ class BuildCheck:
         return self.problem_before is None and self.problem_after is not None
 
 
+@dataclass(frozen=True, slots=True)
+class RenderedManifests:
+    """What came of rendering a folder: its objects as YAML, or why there are none, in the renderer's own words."""
+
+    text: bytes = b""
+    problem: str | None = None
+
+
+class ManifestRenderer(Protocol):
+    """Renders folders as kustomize does, of the files that it is given and of nothing else."""
+
+    def render(self, folder: str, files: Mapping[str, bytes]) -> RenderedManifests:
+        """Render a folder (empty: what all of them lie in) among files, by their paths.
+
+        A folder that does not build, or must not be built, is an answer, not an error.
+        """
+
+
 class ManifestBuilder(Protocol):
     """Builds folders of a config repository as Flux's kustomize-controller does."""
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.console import Console, Ended
 from tests.end_to_end.bridge import fleet
+from tests.parts import required_kubectl
 from tests.servers.checkout import check_out, commit_all, write
 
 ESTATES = Path(__file__).parents[1] / "golden" / "estates"
@@ -234,3 +235,26 @@ spec:
   sourceRef: {{kind: GitRepository, name: flux-system}}
   postBuild: {{{values}}}
 """
+
+
+@pytest.mark.parametrize("has_kubectl", [True, False])
+def test_what_is_not_followed_is_used_where_kubectl_renders_it(
+    repo: Path, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_kubectl: bool
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    if has_kubectl:
+        (programs / "kubectl").symlink_to(required_kubectl())
+    write(repo, {"images/kustomization.yaml": f"resources: [{_manifests(repo / 'images')}]\nlabels: {LABELS}\n"})
+    (policy,) = check(console, repo, "--json").json["policies"]
+    assert policy["usable"] == has_kubectl, policy
+    if not has_kubectl:
+        assert "not rendered: kubectl is not on the PATH: install it" in policy["reason"]
+
+
+LABELS = "[{pairs: {a: b}, fields: [{path: spec/labels, create: true}]}]"
+
+
+def _manifests(folder: Path) -> str:
+    return ", ".join(sorted(one.name for one in folder.iterdir()))

@@ -54,7 +54,7 @@ def test_only_what_an_edit_needs_is_loaded() -> None:
         text=True,
     ).stdout.split()
     assert "app.core.promotion.edit_plans" in loaded
-    needless = {"facts", "promotion.rules_reading", "promotion.state", "flux.tree", "flux.scanning", "kustomize"}
+    needless = {"promotion.rules_reading", "promotion.state", "flux.tree", "flux.scanning", "kustomize"}
     assert not {f"app.core.{name}" for name in needless} & set(loaded)
     assert not {"pydantic", "sqlalchemy", "httpx", "asyncio"} & set(loaded)
 

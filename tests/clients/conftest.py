@@ -1,7 +1,9 @@
 """Config repositories for the tests of git."""
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -34,6 +36,28 @@ def path_world(tmp_path: Path) -> GitWorld:
     """The same by path only, where the way to the remote makes no difference."""
     repository = _fleet(tmp_path)
     return GitWorld(repository, Remote(url=str(repository.path)), tmp_path)
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[str, list[str]]]:
+    """A web server on this machine, by the URL of a manifest of it, and what it was asked for."""
+    paths: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            paths.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/x.yaml", paths
+    server.shutdown()
+    server.server_close()
 
 
 def _fleet(folder: Path) -> BareRepository:

@@ -16,8 +16,8 @@ from pathlib import Path
 from app.clients.deadline import seconds_left
 from app.clients.flux.kustomizations import why_not_built
 from app.core.errors import Refused, Unavailable
-from app.core.kustomize.building import KUSTOMIZE_FILES
-from app.core.ports import BuildCheck, ConfigRepository, TreeEntry
+from app.core.kustomize.rendered import KUSTOMIZE_FILES, resources_among
+from app.core.ports import BuildCheck, ConfigRepository, RenderedManifests, TreeEntry
 
 _REGULAR_FILES = frozenset({"100644", "100755"})
 _BLOBS_AT_ONCE = 500
@@ -25,6 +25,7 @@ _LONGEST_WORDS = 2000
 _MOST_READ = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _MOST_MEMORY = 2 << 30
+_MOST_WRITTEN = 64 << 20
 # The first line that a Go program leaves when it breaks down; the lines after it differ each time.
 _CRASH = re.compile(rb"^(?:fatal error|panic): [^\n]*", re.MULTILINE)
 # A closed port: what a kustomization fetches from elsewhere fails at once instead of being fetched.
@@ -53,10 +54,12 @@ class BuildDidNotEnd(Unavailable):
 
 
 class Kubectl:
-    """The kubectl program; each build may take `timeout_s` and `memory` bytes."""
+    """The kubectl program; each build may take `timeout_s` and `memory` bytes, and write `most_written` bytes."""
 
-    def __init__(self, program: Path, *, timeout_s: float, memory: int = _MOST_MEMORY) -> None:
-        self._program, self._timeout_s, self._memory = program, timeout_s, memory
+    def __init__(
+        self, program: Path, *, timeout_s: float, memory: int = _MOST_MEMORY, most_written: int = _MOST_WRITTEN
+    ) -> None:
+        self._program, self._timeout_s, self._memory, self._written = program, timeout_s, memory, most_written
 
     @classmethod
     def on_path(cls, *, timeout_s: float) -> "Kubectl":
@@ -71,9 +74,23 @@ class Kubectl:
 
         Raises BuildDidNotEnd, KubectlMissing.
         """
+        return self._run(root, path, subprocess.DEVNULL)
+
+    def render(self, root: Path, path: str) -> RenderedManifests:
+        """What a folder below `root` is built to.
+
+        Its kustomizations may take files from anywhere, as Flux lets them: see to it before that they name none outside
+        of `root`. Raises BuildDidNotEnd, KubectlMissing.
+        """
+        with tempfile.TemporaryFile() as output:
+            problem = self._run(root, path, output.fileno(), "--load-restrictor=LoadRestrictionsNone")
+            output.seek(0)
+            return RenderedManifests(problem=problem) if problem else RenderedManifests(output.read())
+
+    def _run(self, root: Path, path: str, output: int, *options: str) -> str | None:
         timeout_s = seconds_left(self._timeout_s)
         with tempfile.TemporaryFile() as said:
-            process = self._start(root / path, said.fileno(), home=root)
+            process = self._start([*options, str(root / path)], output, said.fileno(), inside=root)
             try:
                 self._bound(process.pid)
                 code = process.wait(timeout_s)
@@ -92,24 +109,26 @@ class Kubectl:
         return None if code == 0 else words or f"kubectl kustomize ended with code {code} and gave no reason"
 
     def _bound(self, process: int) -> None:
-        """Bound what a build takes of memory: a few lines of YAML can stand for more than there is."""
+        """Bound what a build takes of memory and writes: a few lines of YAML can stand for more than there is."""
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         memory = self._memory if most == resource.RLIM_INFINITY else min(self._memory, most)
         with contextlib.suppress(ProcessLookupError):
             # Of the address space a Go program reserves far more than it takes.
             resource.prlimit(process, resource.RLIMIT_DATA, (memory, memory))
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (self._written, self._written))
 
-    def _start(self, folder: Path, said: int, *, home: Path) -> subprocess.Popen[bytes]:
-        # Without a PATH kustomize finds no git to clone remote bases with, and no plugin or helm to run.
-        environment = {"PATH": "", "HOME": str(home), "KUBECONFIG": os.devnull, "LC_ALL": "C"}
+    def _start(self, words: Sequence[str], output: int, said: int, *, inside: Path) -> subprocess.Popen[bytes]:
+        # Without a PATH kustomize finds no git to clone remote bases with, and no plugin or helm to run. A home that a
+        # repository fills could have `.kube/kuberc`, which gives every command options: such as a helm to run.
+        environment = {"PATH": "", "HOME": os.devnull, "KUBECONFIG": os.devnull, "KUBERC": "off", "LC_ALL": "C"}
         environment |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _NOWHERE)
         try:
             return subprocess.Popen(
-                [self._program, "kustomize", str(folder)],
+                [self._program, "kustomize", *words],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=output,
                 stderr=said,
-                cwd=home,
+                cwd=inside,
                 env=environment,
                 start_new_session=True,
             )
@@ -229,25 +248,11 @@ def _kustomization_in(folder: Path, files: Sequence[str]) -> Iterator[list[Path]
         yield []
         return
     generated = folder / "kustomization.yaml"
-    generated.write_text(json.dumps({"resources": _resources(files)}), encoding="utf-8")
+    generated.write_text(json.dumps({"resources": resources_among(files)}), encoding="utf-8")
     try:
         yield [generated]
     finally:
         generated.unlink()
-
-
-def _resources(files: Sequence[str]) -> list[str]:
-    """As kustomize-controller generates them: folders with a kustomization of their own, and all other manifests."""
-    bases: set[str] = set()
-    for folder in sorted(file.rpartition("/")[0] for file in files if file.rpartition("/")[2] in KUSTOMIZE_FILES):
-        if not any(folder.startswith(f"{base}/") for base in bases):
-            bases.add(folder)
-    plain = [
-        file
-        for file in files
-        if file.endswith((".yaml", ".yml")) and not any(file.startswith(f"{base}/") for base in bases)
-    ]
-    return sorted([*bases, *plain])
 
 
 def _readable(words: bytes, root: Path) -> str:

@@ -5,24 +5,30 @@ components, labels), fills variables in after the build, and finds further Kusto
 """
 
 import re
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname
+from typing import TypeAlias
 
 from app.core.flux.kustomize_objects import read_kustomization
 from app.core.flux.origins import Origins
 from app.core.flux.substitution import BadSubstitution, Substitution, Variables, uses_variables
 from app.core.flux.written import WrittenKustomization
-from app.core.kustomize.building import KUSTOMIZE_FILES, Additions, Builder
+from app.core.kustomize.building import Additions, Builder
 from app.core.kustomize.generated import data_of, is_config_map
 from app.core.kustomize.making import Build
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patches import read_patches
+from app.core.kustomize.rendered import ADDED, KUSTOMIZE_FILES
 from app.core.manifests.text.values import at, items_at, text_of, texts_of, written_at
 
 _SUBSTITUTE = "kustomize.toolkit.fluxcd.io/substitute"
 _MOST_KUSTOMIZATIONS = 10_000
 _NOT_FOLLOWED = ("namePrefix", "nameSuffix")
+
+MapName: TypeAlias = tuple[str, str]
+"""Namespace and name of a ConfigMap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +84,58 @@ class _Step:
     missing: frozenset[str]
 
 
+class _Steps:
+    """The steps that are left: first those that wait for no ConfigMap, in the order in which they became so."""
+
+    def __init__(self) -> None:
+        self._ready: deque[_Step] = deque()
+        self._held: OrderedDict[_Step, set[MapName]] = OrderedDict()
+        self._wanting: dict[MapName, list[_Step]] = defaultdict(list)
+
+    def __bool__(self) -> bool:
+        return bool(self._ready or self._held)
+
+    def add(self, step: _Step, lacking: Iterable[MapName]) -> None:
+        """Add one, with the ConfigMaps that it takes variables from and that have not come up yet."""
+        wanted = set(lacking)
+        if not wanted:
+            self._ready.append(step)
+            return
+        self._held[step] = wanted
+        for name in wanted:
+            self._wanting[name].append(step)
+
+    def note(self, name: MapName) -> None:
+        """A ConfigMap has come up."""
+        for step in self._wanting.pop(name, ()):
+            wanted = self._held.get(step)
+            if wanted is not None:
+                wanted.discard(name)
+                if not wanted:
+                    del self._held[step]
+                    self._ready.append(step)
+
+    def take(self) -> _Step:
+        """The next one; where all wait, the first of them, for what it waits for may never come."""
+        return self._ready.popleft() if self._ready else self._held.popitem(last=False)[0]
+
+
 @dataclass
 class Walk:
-    """Follows Kustomizations from a root on. `given` are the root's variables that no file tells."""
+    """Follows Kustomizations from a root on, at most so many. `given` are the root's variables that no file tells."""
 
     builder: Builder
     root: str
     given: Mapping[str, str]
     origins: Origins
-    kinds: Mapping[str, str]
+    most: int = _MOST_KUSTOMIZATIONS
     _applied: list[Applied] = field(default_factory=list)
     _seen: dict[tuple[str, ...], AppliedKustomization] = field(default_factory=dict)
     _waiting: dict[tuple[str, ...], tuple[AppliedKustomization, frozenset[str]]] = field(default_factory=dict)
     _met: set[tuple[str, ...]] = field(default_factory=set)
     _problems: dict[tuple[str, str], None] = field(default_factory=dict)
-    _maps: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
-    _steps: list[_Step] = field(default_factory=list)
+    _maps: dict[MapName, Mapping[str, str]] = field(default_factory=dict)
+    _steps: _Steps = field(default_factory=_Steps)
 
     def run(self, entries: Iterable[KubeObject], by_itself: Callable[[], Build]) -> Cluster:
         """Everything from the Kustomizations that make the folder a root; where there are none, from a build of it."""
@@ -105,14 +147,12 @@ class Walk:
             self._problems |= dict.fromkeys(plain.problems)
             self._apply(plain, Substitution(Variables({})), is_on=False)
         while self._steps:
-            if len(self._met) > _MOST_KUSTOMIZATIONS:
-                what = f"more than {_MOST_KUSTOMIZATIONS} Kustomizations bring each other in: the rest is not read"
-                self._problems[self._steps[0].one.file, what] = None
+            step = self._steps.take()
+            if len(self._met) > self.most:
+                what = f"more than {self.most} Kustomizations bring each other in: the rest is not read"
+                self._problems[step.one.file, what] = None
                 break
-            ready = [step for step in self._steps if not self._lacks(step)] or self._steps[:1]
-            self._steps = [step for step in self._steps if step not in ready]
-            for step in ready:
-                self._take(step)
+            self._take(step)
         return Cluster(
             self.root,
             tuple(self._applied),
@@ -121,10 +161,6 @@ class Walk:
             tuple(self._problems),
             plain,
         )
-
-    def _lacks(self, step: _Step) -> bool:
-        """Whether a ConfigMap that it takes variables from has not come up yet."""
-        return any(key not in self._maps for key in _maps_of(step.one))
 
     def _take(self, step: _Step) -> None:
         additions, problems = self._additions(step.one)
@@ -139,7 +175,7 @@ class Walk:
         """What the spec of a Kustomization adds to what it builds."""
         spec = at(one.value, "spec") or {}
         found = [
-            read_patches(spec, key, one.file, _no_file, self.kinds)
+            read_patches(spec, key, one.file, _no_file)
             for key in ("patchesStrategicMerge", "patches", "patchesJson6902")
         ]
         named = [key for key in _NOT_FOLLOWED if written_at(spec, key)]
@@ -154,6 +190,7 @@ class Walk:
             labels=tuple(texts_of(spec, "commonMetadata", "labels").items()),
             annotations=tuple(texts_of(spec, "commonMetadata", "annotations").items()),
             not_followed=f"spec.{named[0]} of {one.kind} {one.name}" if named else "",
+            spec={key: value for key in ADDED if (value := at(spec, key)) is not None},
         )
         return additions, [(one.file, f"{one.kind} {one.name}: {what}") for _, told in found for what in told]
 
@@ -193,6 +230,7 @@ class Walk:
                 if applied.one.doubt is None and not applied.missing:
                     key = (applied.one.namespace, applied.one.name)
                     self._maps[key] = {name: text.replace("\n", "") for name, text in data_of(applied.one).items()}
+                    self._steps.note(key)
             elif applied.one.kind == "Kustomization":
                 self._meet(applied.one, applied.missing)
                 self._applied.append(applied)
@@ -228,7 +266,8 @@ class Walk:
         elif folder is None:
             self._seen[key] = AppliedKustomization(one, written, None)
         else:
-            self._steps.append(_Step(one, written, folder, missing))
+            step = _Step(one, written, folder, missing)
+            self._steps.add(step, [key for key in _maps_of(one) if key not in self._maps])
 
 
 def _no_file(_path: str) -> None:
@@ -244,7 +283,7 @@ def _key_of(one: KubeObject, folder: str) -> tuple[str, ...]:
     return one.namespace, one.name, folder, one.file
 
 
-def _maps_of(one: KubeObject) -> list[tuple[str, str]]:
+def _maps_of(one: KubeObject) -> list[MapName]:
     """The ConfigMaps that it takes variables from."""
     return [
         (one.namespace, written_at(source, "name"))

@@ -1,7 +1,7 @@
 """A config repository's clusters: all that its files say about Flux, put together, whatever its fields are."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from app.core.flux.clusters import Cluster, Walk
@@ -9,14 +9,14 @@ from app.core.flux.kustomize_objects import read_source
 from app.core.flux.naming import Policies, PolicyFinder, Roots, Waiting
 from app.core.flux.objects import Policy
 from app.core.flux.origins import SOURCES, Origins
-from app.core.flux.paths import folder_of
+from app.core.flux.paths import folder_of, is_manifest
 from app.core.flux.reach import named_by
 from app.core.flux.roots import derive_roots, find_entries
-from app.core.flux.scanning import FOLLOWED
 from app.core.flux.written import ScannedFile, WrittenSource
 from app.core.kustomize.building import Builder, Sources
 from app.core.kustomize.making import Build
 from app.core.kustomize.objects import KubeObject
+from app.core.kustomize.rendered import Render
 from app.core.manifests.text.documents import Value
 
 ReadFile = Callable[[str], bytes | None]
@@ -48,20 +48,21 @@ def read_estate(  # noqa: PLR0913 (all named)
     declared: Sequence[Policy] = (),
     paths: Collection[str] = (),
     read: ReadFile = read_nothing,
+    render: Render | None = None,
 ) -> Estate:
     """Follow everything from the roots on: those given, else those that Kustomizations tell, else all that is there.
 
     `variables` are those that only clusters know, by root. `paths` are all of the tree, of which `files` may lack those
-    that say nothing; `read` reads one that is no manifest.
+    that say nothing; `read` reads one that is no manifest, `render` asks kustomize for what is not followed here.
     """
     objects = {path: scanned.flux.objects for path, scanned in files.items() if scanned.flux.objects}
-    builder = Builder(_sources(files, objects, paths, read))
+    builder = Builder(replace(_sources(files, objects, paths, read), render=render))
     written = [KubeObject.of(value, path) for path in sorted(objects) for value in objects[path]]
     entries = find_entries(builder, (one for one in written if one.kind == "Kustomization"), files, Origins(written))
     chosen = tuple(dict.fromkeys(map(folder_of, roots))) or derive_roots(builder, entries)
     given = {folder_of(root): values for root, values in (variables or {}).items()}
     clusters = [
-        Walk(builder, root, given.get(root, {}), entries.origins, FOLLOWED).run(
+        Walk(builder, root, given.get(root, {}), entries.origins).run(
             entries.making(root), partial(builder.build, root) if chosen else builder.build_all
         )
         for root in chosen or ("",)
@@ -87,7 +88,9 @@ def _sources(
     paths: Collection[str],
     read: ReadFile,
 ) -> Sources:
-    silent: dict[str, Sequence[Value]] = {path: () for path in paths if path not in files}
+    silent = [path for path in paths if path not in files]
+    # What is no manifest by its name was never looked at: it may be listed all the same.
+    known: dict[str, Sequence[Value]] = {path: () for path in silent if is_manifest(path)}
     read_well = {
         path: (*one.flux.objects, *one.flux.operations)
         for path, one in files.items()
@@ -95,10 +98,9 @@ def _sources(
     }
     return Sources(
         objects=objects,
-        documents={**silent, **read_well},
+        documents={**known, **read_well},
         kustomizations={path: one.flux.kustomize.content for path, one in files.items() if one.flux.kustomize},
         paths=(*silent, *files),
-        kinds=FOLLOWED,
         read=read,
     )
 

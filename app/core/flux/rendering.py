@@ -14,7 +14,7 @@ from typing import TypeAlias
 from app.core.flux.objects import FluxKustomization
 from app.core.flux.patches import Patch, Spot, images_in, settings_of, spot_of
 from app.core.flux.resolved import Field
-from app.core.kustomize.building import KUSTOMIZE_FILES
+from app.core.kustomize.rendered import KUSTOMIZE_FILES
 from app.core.manifests.kinds.overriding import Step, way_to
 from app.core.manifests.text.nodes import MappingNode, SequenceNode
 from app.core.manifests.text.parsing import Unparsable

@@ -1,15 +1,16 @@
 """Scan one file of a config repository: what it says about Flux, and its markers."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from posixpath import basename
 
 from app.core.flux.image_objects import IMAGE_GROUP, IMAGE_VERSIONS
 from app.core.flux.kustomize_objects import read_kustomize_file
 from app.core.flux.written import FluxPart, ScannedFile
-from app.core.kustomize.building import KUSTOMIZE_FILES
 from app.core.kustomize.generated import VARIABLE
+from app.core.kustomize.kinds import FOLLOWED, carried
 from app.core.kustomize.patching import is_operations
+from app.core.kustomize.rendered import KUSTOMIZE_FILES, kustomization_in
 from app.core.manifests.kinds.markers import find_markers
 from app.core.manifests.places import Problem
 from app.core.manifests.text.documents import NotText, Value, read_documents
@@ -19,22 +20,8 @@ from app.core.manifests.text.values import at, is_within, written_at
 
 __all__ = ["ScannedFile", "is_kustomize_file", "scan_file"]
 
-FOLLOWED: Mapping[str, str] = {
-    "ImagePolicy": IMAGE_GROUP,
-    "ImageRepository": IMAGE_GROUP,
-    "ImageUpdateAutomation": IMAGE_GROUP,
-    "Kustomization": "kustomize.toolkit.fluxcd.io",
-    "GitRepository": "source.toolkit.fluxcd.io",
-    "OCIRepository": "source.toolkit.fluxcd.io",
-    "Bucket": "source.toolkit.fluxcd.io",
-    "ExternalArtifact": "source.toolkit.fluxcd.io",
-    "ArtifactGenerator": "source.extensions.fluxcd.io",
-    "ConfigMap": "",
-}
-"""The kinds of the objects that are followed into clusters, with their API groups."""
-
 _FLUX_OBJECT = re.compile(
-    rb"""apiVersion["']?\s*:\s*["']?(?:(?:image|kustomize|source)\.toolkit|source\.extensions)\.fluxcd\.io/"""
+    rb"""apiVersion["']?\s*:\s*["']?(?:(?:helm|image|kustomize|source)\.toolkit|source\.extensions)\.fluxcd\.io/"""
 )
 _CONFIG_MAP = re.compile(rb"""kind["']?\s*:\s*["']?ConfigMap\b""")
 _OPERATION = re.compile(rb"""\bop["']?\s*:\s*["']?(?:add|replace|remove|test|move|copy)\b""")
@@ -68,11 +55,11 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
         what = f"it is not used: with what its aliases stand for it has more than {_MOST_PARTS} parts"
         return ScannedFile(markers=markers, problems=(Problem(1, what),))
     objects = [one for document in documents for one in _objects(document) if isinstance(one, dict)]
-    plain = [one for one in objects if not written_at(one, "apiVersion").count(".toolkit.fluxcd.io/")]
+    kustomization = kustomization_in(objects) if is_kustomize else None
     part = FluxPart(
         objects=tuple(kept for one in objects if (kept := _followed(one)) is not None),
         operations=tuple(one for one in documents if is_operations(one)),
-        kustomize=read_kustomize_file(plain[0]) if is_kustomize and plain else None,
+        kustomize=read_kustomize_file(kustomization) if kustomization is not None else None,
     )
     return ScannedFile(
         markers=markers,
@@ -80,6 +67,14 @@ def scan_file(path: str, content: bytes) -> ScannedFile:
         problems=tuple(_problems(objects)),
         noticed=tuple(_noticed(text, documents)),
     )
+
+
+def read_rendered(text: bytes) -> tuple[dict[str, Value], ...]:
+    """The objects that are followed in what kustomize prints. Raises Unparsable."""
+    telling = (one for one in text.split(b"\n---\n") if _FLUX_OBJECT.search(one) or _CONFIG_MAP.search(one))
+    documents = (document for one in telling for document in read_documents(decode(one).characters))
+    objects = (one for one in documents if isinstance(one, dict) and is_within(one, _MOST_PARTS))
+    return tuple(kept for one in objects if (kept := _followed(one)) is not None)
 
 
 def _objects(document: Value) -> Iterator[Value]:
@@ -98,14 +93,14 @@ def _objects(document: Value) -> Iterator[Value]:
 
 
 def _followed(one: dict[str, Value]) -> dict[str, Value] | None:
-    """An object of a kind that is followed; of a ConfigMap only what may be a variable of Flux."""
+    """An object of a kind that is followed, as far as it is; of a ConfigMap only what may be a variable of Flux."""
     kind = written_at(one, "kind")
     group, slash, version = written_at(one, "apiVersion").rpartition("/")
     is_unknown = group == IMAGE_GROUP and version not in IMAGE_VERSIONS
     if is_unknown or FOLLOWED.get(kind) != (group if slash else ""):
         return None
     if kind != "ConfigMap":
-        return one
+        return carried(one)
     data = at(one, "data")
     variables: dict[str, Value] = {
         key: value

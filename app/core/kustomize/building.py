@@ -8,7 +8,7 @@ annotations, patchesJson6902, replacements. Flux makes a kustomization.yaml wher
 
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from posixpath import basename, dirname, join, normpath
 
@@ -17,15 +17,16 @@ from app.core.kustomize.generated import config_maps
 from app.core.kustomize.making import MANIFESTS, Build, Making
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patches import Patch, read_patch, read_patches
+from app.core.kustomize.rendered import KUSTOMIZE_FILES, Render, Wanted, resources_among
 from app.core.kustomize.selectors import InvalidSelector, Target
 from app.core.manifests.text.documents import Value
 from app.core.manifests.text.parsing import Unparsable, decode
 from app.core.manifests.text.values import at, items_at, text_of, texts_of, written_at
 
-KUSTOMIZE_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _NOT_FOLLOWED = ("namePrefix", "nameSuffix", "transformers")
 _NOT_FOLLOWED_ABOVE = ("vars", "configurations", "openapi.path")
 _GENERATING = ("generators", "helmCharts", "helmChartInflationGenerator")
+_NOT_KNOWN = "what they make is not known"
 _MOST_OBJECTS = 50_000
 _DEEPEST = 100
 _LONGEST_PATCH = 256 * 1024
@@ -44,20 +45,23 @@ class Sources:
     """The files of a repository by their paths, as far as they matter to a build.
 
     `objects` are those that are followed, `documents` what may be patches in each file that could be read,
-    `kustomizations` what kustomization.yaml files say; `kinds` are the kinds that are followed, with their groups.
+    `kustomizations` what kustomization.yaml files say. `render` asks kustomize itself, where it can be asked.
     """
 
     objects: Mapping[str, Sequence[dict[str, Value]]]
     documents: Mapping[str, Sequence[Value]]
     kustomizations: Mapping[str, Value]
     paths: Sequence[str]
-    kinds: Mapping[str, str]
     read: Callable[[str], bytes | None] = lambda _path: None
+    render: Render | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """What Flux adds to the kustomization.yaml that it builds; `namespace` takes the place of its own."""
+    """What Flux adds to the kustomization.yaml that it builds; `namespace` takes the place of its own.
+
+    `spec` is all of that but labels and annotations, as the Kustomization says it.
+    """
 
     namespace: str = ""
     patches: tuple[Patch, ...] = ()
@@ -65,6 +69,7 @@ class Additions:
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     not_followed: str = ""
+    spec: Value = field(default_factory=dict, hash=False)
 
 
 class Builder:
@@ -75,6 +80,7 @@ class Builder:
         self._paths = sorted(sources.paths)
         self._known = frozenset(sources.paths)
         self._tops = {dirname(path): path for path in sorted(sources.kustomizations, key=rank, reverse=True)}
+        self._made: dict[tuple[str, Additions], Build] = {}
         self._built: dict[tuple[str, Additions], Build] = {}
         self._open: set[str] = set()
 
@@ -83,19 +89,60 @@ class Builder:
         return self._tops.get(folder)
 
     def build(self, folder: str, additions: Additions = Additions()) -> Build:
-        """What Flux builds of a folder. Raises TooLarge."""
+        """What Flux builds of a folder, by kustomize itself where that is asked. Raises TooLarge."""
         key = (folder, additions)
         if key not in self._built:
+            made = self._make(folder, additions)
+            self._built[key] = made if made.is_followed else self._rendered(folder, additions, made)
+        return self._built[key]
+
+    def _rendered(self, folder: str, additions: Additions, made: Build) -> Build:
+        """A build with the objects that kustomize makes, else with why it was not asked."""
+        if self._sources.render is None:
+            return made
+        wanted = self._wanted(folder, additions, made)
+        rendered = self._sources.render(wanted)
+        if rendered.problem is not None:
+            why = f"; not rendered: {rendered.problem}"
+            objects = (replace(one, doubt=f"{one.doubt}{why}") if one.doubt else one for one in made.objects)
+            problems = ((path, f"{what}{why}" if what.endswith(_NOT_KNOWN) else what) for path, what in made.problems)
+            return replace(made, objects=tuple(objects), problems=tuple(problems))
+        making = Making(objects=[*rendered.at_home(wanted)], files={*made.files}, folders={*made.folders})
+        making.label(dict(additions.labels))
+        making.annotate(dict(additions.annotations))
+        return making.made()
+
+    def _wanted(self, folder: str, additions: Additions, made: Build) -> Wanted:
+        top = self._tops.get(folder)
+        below = self._below(folder) if top is None else ()
+        return Wanted(
+            folder=folder,
+            top=top or join(folder, KUSTOMIZE_FILES[0]),
+            files=made.files & self._known | {path for one in made.folders for path in self._in(one)},
+            resources=tuple(resources_among(path.removeprefix(f"{folder}/") for path in below)),
+            spec=additions.spec,
+        )
+
+    def _in(self, folder: str) -> Iterator[str]:
+        return (path for path in self._below(folder) if dirname(path) == folder and path.endswith(MANIFESTS))
+
+    def _make(self, folder: str, additions: Additions = Additions()) -> Build:
+        """What Flux builds of a folder, as far as it is followed here."""
+        key = (folder, additions)
+        if key not in self._made:
             making = Making()
             top = self._tops.get(folder)
             if top is None:
                 self._take_all_below(folder, making)
-                making.note_twins(join(folder, KUSTOMIZE_FILES[0]))
-                self._change(making, {}, join(folder, KUSTOMIZE_FILES[0]), additions)
+                generated = join(folder, KUSTOMIZE_FILES[0])
+                making.note_twins(generated)
+                for name in additions.components:
+                    self._take_component(generated, name, making)
+                self._change(making, {}, generated, additions)
             else:
                 self._take_kustomization(top, making, additions)
-            self._built[key] = making.made()
-        return self._built[key]
+            self._made[key] = making.made()
+        return self._made[key]
 
     def build_all(self, but: Container[str] = ()) -> Build:
         """What a whole repository may bring in, where nothing tells which folders are built, but for some files.
@@ -124,7 +171,7 @@ class Builder:
         below = self._below(folder)
         tops = {inside: self._top_between(folder, inside) for inside in {dirname(path) for path in below}}
         for top in sorted({top for top in tops.values() if top is not None}):
-            making.take(self.build(dirname(top)))
+            making.take(self._make(dirname(top)))
         making.folders |= {inside for inside, top in tops.items() if top is None}
         for path in below:
             if tops[dirname(path)] is None and path.endswith(MANIFESTS):
@@ -168,7 +215,8 @@ class Builder:
                 making.join(made, path)
             for key in _GENERATING:
                 if items_at(content, key):
-                    making.lack(path, f"its {key} are not followed: what they make is not known")
+                    making.lack(path, f"its {key} are not followed: {_NOT_KNOWN}")
+                    making.is_followed &= key != "generators"
             components = [text_of(name) for name in items_at(content, "components")]
             for name in (*components, *(additions.components if additions else ())):
                 self._take_component(path, name, making)
@@ -190,7 +238,7 @@ class Builder:
             if top in self._open:
                 making.lack(path, f"{name[:200]!r} brings this file in again: remove one of the two")
                 return
-            making.take(self.build(dirname(top)))
+            making.take(self._make(dirname(top)))
         else:
             self._take_file(path, name, target, making)
 
@@ -200,7 +248,7 @@ class Builder:
             making.objects += self._objects_in(target)
             making.is_whole &= target in self._sources.documents
         elif self._below(target):
-            making.take(self.build(target))
+            making.take(self._make(target))
             making.refused.append((path, f"kustomize builds nothing here: {name[:200]!r} has no kustomization.yaml"))
         else:
             making.lack(path, f"{name[:200]!r} is not there: kustomize builds nothing here")
@@ -261,7 +309,7 @@ class Builder:
     def _patch(self, making: Making, content: Value, path: str, keys: Iterable[str]) -> None:
         for key in keys:
             if at(content, key) is not None:
-                patches, problems = read_patches(content, key, path, self._documents_in, self._sources.kinds)
+                patches, problems = read_patches(content, key, path, self._documents_in)
                 making.problems += ((path, problem) for problem in problems)
                 making.patch(patches, path)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from posixpath import dirname
 
-from app.core.kustomize.generated import GeneratedConfigMap, data_of
+from app.core.kustomize.generated import GeneratedConfigMap, data_of, is_config_map
+from app.core.kustomize.kinds import PARTLY
 from app.core.kustomize.objects import Identity, KubeObject
 from app.core.kustomize.patches import Patch
 from app.core.kustomize.patching import CannotPatch
@@ -24,7 +25,7 @@ class Build:
     `files` are those that it names or reads, `folders` those whose manifests all count, but not those below them;
     `problems` are files with what is wrong there, `refused` what kustomize refuses and is read all the same. With
     `is_whole` nothing is left out but kinds that are not followed. `not_followed` is what also changes how folders are
-    built that bring this one in.
+    built that bring this one in; without `is_followed` kustomize itself would know more of these objects.
     """
 
     objects: tuple[KubeObject, ...] = ()
@@ -34,6 +35,7 @@ class Build:
     refused: tuple[tuple[str, str], ...] = ()
     is_whole: bool = True
     not_followed: str = ""
+    is_followed: bool = True
 
     def __contains__(self, path: object) -> bool:
         is_listed = path in self.files
@@ -51,6 +53,7 @@ class Making:
     refused: list[tuple[str, str]] = field(default_factory=list)
     is_whole: bool = True
     not_followed: str = ""
+    is_followed: bool = True
 
     def take(self, build: Build) -> None:
         """Add what another folder brings in."""
@@ -61,6 +64,7 @@ class Making:
         self.refused += build.refused
         self.is_whole &= build.is_whole
         self.not_followed = self.not_followed or build.not_followed
+        self.is_followed &= build.is_followed
 
     def lack(self, path: str, problem: str) -> None:
         """Note that something is not read."""
@@ -72,7 +76,16 @@ class Making:
         problems = tuple(dict.fromkeys(self.problems))
         files, folders = frozenset(self.files), frozenset(self.folders)
         refused = tuple(dict.fromkeys(self.refused))
-        return Build(tuple(self.objects), files, folders, problems, refused, self.is_whole, self.not_followed)
+        return Build(
+            tuple(self.objects),
+            files,
+            folders,
+            problems,
+            refused,
+            self.is_whole,
+            self.not_followed,
+            self.is_followed,
+        )
 
     def note_twins(self, path: str) -> None:
         """Tell of objects that are called alike, for kustomize builds nothing then; one of a file is kept once."""
@@ -92,7 +105,11 @@ class Making:
     def doubt(self, what: str, target: Target = EVERYTHING) -> None:
         """Note for the objects that a target fits what may be done to them that is not followed."""
         why = f"{what} may change it, which is not followed"
-        self.objects = [one.doubted(why) if target.fits(one) else one for one in self.objects]
+        objects = [one.doubted(why) if target.fits(one) else one for one in self.objects]
+        self.is_followed &= all(
+            new is one or is_config_map(one) for new, one in zip(objects, self.objects, strict=True)
+        )
+        self.objects = objects
 
     def move(self, namespace: str) -> None:
         """Put every object into a namespace."""
@@ -122,11 +139,12 @@ class Making:
         self.objects = places.left()
 
     def _changed(self, one: KubeObject, patch: Patch, path: str) -> KubeObject | None:
+        self.is_followed &= patch.document is not None or is_config_map(one)
         try:
             return patch.change(one)
         except CannotPatch as error:
-            # Of a ConfigMap only what may be a variable is known: a patch may be for the rest of it.
-            if one.kind != "ConfigMap":
+            # Where a part of an object is known only, a patch may be for the rest of it.
+            if one.kind not in PARTLY:
                 self.problems.append((path, f"{patch.where}: {error}"))
             return one.doubted(f"{patch.where} of {path} does not fit it: {error}")
 

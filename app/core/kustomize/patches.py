@@ -1,10 +1,11 @@
 """Patches as kustomization.yaml files and Flux's Kustomizations name them, each ready to change objects."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from posixpath import dirname, join, normpath
 
+from app.core.kustomize.kinds import FOLLOWED, carried, is_left_out
 from app.core.kustomize.objects import KubeObject
 from app.core.kustomize.patching import DIRECTIVE, CannotPatch, is_operations, merged, operated
 from app.core.kustomize.selectors import InvalidSelector, Target
@@ -51,10 +52,10 @@ class Patch:
             known = one if self.where.startswith(_BY_OPERATIONS) else one.remembering()
             if known.earlier and at(one.value, "metadata", "annotations") is None:
                 known = known.in_metadata(annotations={})
-            new = operated(known.value, self.document)
+            new = operated(known.value, [one for one in self.document if not _is_left_out(known.kind, one)])
             if not isinstance(new, dict) or not written_at(new, "metadata", "name") or not written_at(new, "kind"):
                 raise CannotPatch("it leaves the object without a name or a kind")
-            return known.saying(new)
+            return known.saying(carried(new))
         if written_at(self.document, DIRECTIVE) == "replace":
             return one  # kustomize replaces what stands in objects, no object as a whole
         changed = merged(one.value, self.document)
@@ -70,29 +71,27 @@ class Patch:
         value = {**new, "metadata": {**kept, **metadata}}
         before = one.remembering() if self.may_rename or self.may_change_kind else one
         kind = {} if self.may_change_kind else {"kind": one.value["kind"]}
-        return before.saying({**value, "apiVersion": one.value["apiVersion"], **kind})
+        return before.saying(carried({**value, "apiVersion": one.value["apiVersion"], **kind}))
 
 
-def read_patches(
-    content: Value, key: str, path: str, find: FindDocuments, kinds: Mapping[str, str]
-) -> tuple[tuple[Patch, ...], list[str]]:
-    """The patches in a list of a kustomization at a path that may be for objects of these kinds; and what is wrong."""
+def read_patches(content: Value, key: str, path: str, find: FindDocuments) -> tuple[tuple[Patch, ...], list[str]]:
+    """The patches in a list of a kustomization at a path that may be for what is followed; and what is wrong."""
     found: list[Patch] = []
     problems: list[str] = []
     for number, item in enumerate(items_at(content, key)):
         where = f"{key}[{number}]"
         try:
-            found += _patches(item, where, path, find, kinds)
+            found += _patches(item, where, path, find)
         except (Unparsable, CannotPatch, InvalidSelector) as error:
             problems.append(f"{where}: {error}")
     return tuple(found), problems
 
 
-def _patches(item: Value, where: str, path: str, find: FindDocuments, kinds: Mapping[str, str]) -> Iterator[Patch]:
+def _patches(item: Value, where: str, path: str, find: FindDocuments) -> Iterator[Patch]:
     """Raises Unparsable, CannotPatch and InvalidSelector."""
     given = at(item, "target")
     target = Target.of(lambda part: written_at(given, part)) if isinstance(given, dict) else None
-    if target is not None and not target.may_fit(kinds):
+    if target is not None and not target.may_fit():
         return
     documents = _documents(item, path, find)
     may_rename, may_change_kind = (
@@ -104,7 +103,7 @@ def _patches(item: Value, where: str, path: str, find: FindDocuments, kinds: Map
         if documents is None:
             raise CannotPatch("its file is not there, or is not read")
         found = [Patch(where, one, None, may_rename, may_change_kind) for one in documents]
-        yield from (patch for patch in found if kinds.get(patch.named.kind) == patch.named.group)
+        yield from (patch for patch in found if FOLLOWED.get(patch.named.kind) == patch.named.group)
     elif documents is None:
         yield Patch(where, None, target)
     elif len(documents) > 1:
@@ -133,6 +132,10 @@ def _documents(item: Value, path: str, find: FindDocuments) -> Sequence[Value] |
     if name and not inline:
         return find(normpath(join(dirname(path), name)))
     return read_patch(inline)
+
+
+def _is_left_out(kind: str, operation: Value) -> bool:
+    return is_left_out(kind, written_at(operation, "path"))
 
 
 @lru_cache(maxsize=2_000)

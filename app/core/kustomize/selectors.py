@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from app.core.errors import Invalid
+from app.core.kustomize.kinds import FOLLOWED
 from app.core.kustomize.objects import KubeObject
 from app.core.policies.patterns import Pattern
 from app.core.policies.spec import InvalidPolicy
@@ -51,9 +52,9 @@ class Target:
         """The name where it is no pattern that may match others."""
         return self.name if _PLAIN.fullmatch(self.name) else None
 
-    def may_fit(self, kinds: Mapping[str, str]) -> bool:
-        """Whether it may be for one of these kinds, given with their groups. Raises InvalidSelector."""
-        return any(fits(self.kind, kind) and fits(self.group, group) for kind, group in kinds.items())
+    def may_fit(self) -> bool:
+        """Whether it may be for an object that is followed. Raises InvalidSelector."""
+        return any(fits(self.kind, kind) and fits(self.group, group) for kind, group in FOLLOWED.items())
 
     def fits(self, one: KubeObject) -> bool:
         """Whether it is for an object. Raises InvalidSelector."""

@@ -9,7 +9,7 @@ from typing import Self
 
 from app.core.flux.paths import is_manifest
 from app.core.flux.scanning import ScannedFile, is_kustomize_file, scan_file
-from app.core.ports import Blobs, TreeEntry
+from app.core.ports import Blobs, ManifestRenderer, TreeEntry
 from app.core.promotion.rules import RULES_FILE, Rules
 from app.core.promotion.rules_document import InvalidRules
 from app.core.promotion.rules_reading import read_rules
@@ -35,24 +35,26 @@ class _View:
 class Scans:
     """What was read out of each blob, so that a run parses only those it has not seen, and looks only at what differs.
 
-    `declared` is the same for what `.fluxbridge.yaml` declares,
-    and `estates` for what all of it says together. At most `most` scans are held, or twice those
-    of the trees looked at last. Safe in threads.
+    `declared` is the same for what `.fluxbridge.yaml` declares, and `estates` for what all of it says together, with
+    what the `renderer` makes of folders that are not followed. At most `most` scans are held, or twice those of the
+    trees looked at last. Safe in threads.
     """
 
-    def __init__(self, kept: KeptScans | None = None, *, most: int = _MOST_SCANS) -> None:
+    def __init__(
+        self, kept: KeptScans | None = None, *, most: int = _MOST_SCANS, renderer: ManifestRenderer | None = None
+    ) -> None:
         self._kept, self._most = kept, most
         self._lock = threading.Lock()
         self._known: dict[str, ScannedFile] | None = None
         self._views: list[_View] = []
         self._rules: dict[str, Rules | InvalidRules] = {}
         self.declared = DeclaredScans()
-        self.estates = Estates()
+        self.estates = Estates(renderer)
 
     @classmethod
-    def kept_in(cls, folder: Path) -> Self:
+    def kept_in(cls, folder: Path, *, renderer: ManifestRenderer | None = None) -> Self:
         """Scans that survive a restart, in a file of this folder; processes of one version may share it."""
-        return cls(KeptScans(folder / "scans", scanner=scanner_version()))
+        return cls(KeptScans(folder / "scans", scanner=scanner_version()), renderer=renderer)
 
     def of(self, repository: Blobs, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
         """Scan the manifests among these files.

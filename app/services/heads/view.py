@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.core.flux.estate import Estate
 from app.core.flux.paths import folders_above, is_manifest
 from app.core.flux.tree import About, Field, FluxTree, Refused, Report, assemble
-from app.core.kustomize.building import KUSTOMIZE_FILES
+from app.core.flux.written import ScannedFile
+from app.core.kustomize.rendered import KUSTOMIZE_FILES
 from app.core.manifests.text.links import explain_link
 from app.core.ports import Blobs, Commit, ConfigRepository, TreeEntry
 from app.core.promotion.rules import RULES_FILE, Rules, Stage
@@ -68,10 +70,10 @@ def view_of(
     """Read files, which are those `at` a commit or, without one, of a folder."""
     rules, problem = _rules_at(blobs, scans, entries, are_rules_required=are_rules_required)
     declared = scans.declared.of(blobs, entries, rules)
-    files = scans.of(blobs, entries)
-    tree = assemble(files, declared=declared, estate=scans.estates.of(blobs, entries, files, rules))
+    files, estate = read_files(blobs, scans, entries, rules)
+    tree = assemble(files, declared=declared, estate=estate)
     staged, unstaged = _by_stage(rules, tree.fields)
-    reports = [*tree.reports, *_links(blobs, entries), *unstaged, *_empty_paths(rules, entries, staged)]
+    reports = [*tree.reports, *links_in(blobs, entries), *unstaged, *_empty_paths(rules, entries, staged)]
     refused = ((one, rules.stage_of(one.file)) for one in tree.refused)
     return LaneView(
         commit=at.sha if at is not None else "",
@@ -89,6 +91,14 @@ def view_of(
 def rules_at(repository: ConfigRepository, scans: Scans, commit: str) -> Rules:
     """The rules at one commit; the default ones where they are unreadable."""
     return _rules_at(repository, scans, repository.tree(commit), are_rules_required=False)[0]
+
+
+def read_files(
+    blobs: Blobs, scans: Scans, entries: Mapping[str, TreeEntry], rules: Rules
+) -> tuple[Mapping[str, ScannedFile], Estate]:
+    """What the files say about Flux, each and all together: the one way in which a tree is read."""
+    files = scans.of(blobs, entries)
+    return files, scans.estates.of(blobs, entries, files, rules)
 
 
 def _by_stage(rules: Rules, fields: Iterable[Field]) -> tuple[list[tuple[Field, str]], list[Report]]:
@@ -132,7 +142,7 @@ def _empty_paths(
                 yield Report(RULES_FILE, None, what, About.STAGE)
 
 
-def _links(blobs: Blobs, entries: Mapping[str, TreeEntry]) -> Iterator[Report]:
+def links_in(blobs: Blobs, entries: Mapping[str, TreeEntry]) -> Iterator[Report]:
     """Links with a manifest's name: Flux writes through them, we edit what they lead to under its own name only."""
     links = {path: entry.blob for path, entry in entries.items() if entry.is_link and is_manifest(path)}
     targets = blobs.blobs(set(links.values())) if links else {}

@@ -1,12 +1,10 @@
 """What Flux would apply is built before and after an edit, by the real kubectl."""
 
 import base64
+import json
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -180,7 +178,9 @@ def test_a_commit_that_is_not_there_is_an_error(world: World) -> None:
         pytest.param("helmCharts: [{name: x}]", "helm", id="helm"),
         pytest.param("generators: [exec.yaml]", "builds are without plugins", id="exec"),
         pytest.param("configMapGenerator: [{name: x, files: [../../secret]}]", "is not in or below", id="a file above"),
-        pytest.param("configMapGenerator: [{name: x, files: [/etc/passwd]}]", "is not in or below", id="another file"),
+        pytest.param(
+            "configMapGenerator: [{name: x, files: [/etc/passwd]}]", "outside of the repository", id="another file"
+        ),
         pytest.param("resources: [link.yaml]", "link.yaml", id="a symbolic link"),
     ],
 )
@@ -192,26 +192,22 @@ def test_nothing_is_fetched_run_or_read_from_elsewhere(world: World, kustomizati
     assert says in world.problem(files, "a/b")
 
 
-@pytest.fixture
-def asked() -> Iterator[tuple[str, list[str]]]:
-    """A web server on this machine, by the URL of a manifest of it, and what it was asked for."""
-    paths: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            paths.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Answer)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/x.yaml", paths
-    server.shutdown()
-    server.server_close()
+def test_a_repository_gives_kubectl_no_options(world: World, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    program = tmp_path / "helm"
+    program.write_text(f"#!/bin/sh\n/usr/bin/touch {ran}\n", encoding="utf-8")
+    program.chmod(0o755)
+    options = [
+        {"name": name, "default": value} for name, value in (("enable-helm", "true"), ("helm-command", str(program)))
+    ]
+    kuberc = {
+        "apiVersion": "kubectl.config.k8s.io/v1beta1",
+        "kind": "Preference",
+        "defaults": [{"command": "kustomize", "options": options}],
+    }
+    files = {".kube/kuberc": json.dumps(kuberc), "a/kustomization.yaml": "helmCharts: [{name: x, version: '1'}]\n"}
+    assert "must specify --enable-helm" in world.problem(files, "a")
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize(
@@ -319,7 +315,7 @@ def test_a_build_that_wants_too_much_memory_is_stopped(kubectl: Path, tmp_path: 
 
 def test_what_kubectl_says_is_cut_and_cleaned(tmp_path: Path) -> None:
     program = script(
-        tmp_path, r"printf 'error: bad\033[2J\nthing in %s/a ' $HOME >&2; /usr/bin/head -c 999999 /dev/zero >&2; exit 1"
+        tmp_path, r"printf 'error: bad\033[2J\nthing in %s/a ' $2 >&2; /usr/bin/head -c 999999 /dev/zero >&2; exit 1"
     )
     words = Kubectl(program, timeout_s=60).build(tmp_path, "") or ""
     assert words == "bad [2J thing in a"

@@ -1,10 +1,13 @@
 """What clusters get: patches, variables, bases for each environment, and what no root brings in."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
 
+from app.core.flux.clusters import Cluster, Walk
 from app.core.flux.estate import read_estate
+from app.core.flux.origins import Origins
 from app.core.flux.scanning import scan_file
 from app.core.flux.tree import FluxTree, assemble
 
@@ -256,3 +259,41 @@ def test_what_is_not_followed_keeps_a_policy_from_being_used() -> None:
     files["clusters/prod/kustomization.yaml"] = "resources: [sync.yaml, images.yaml]\nnamePrefix: eu-\n"
     ((_, _, problem),) = _said(_tree(files))
     assert problem == "namePrefix of clusters/prod/kustomization.yaml may change it, which is not followed"
+
+
+def _walk(files: Mapping[str, str], *, most: int) -> Cluster:
+    scanned = {path: scan_file(path, text.encode()) for path, text in files.items()}
+    builder = read_estate(scanned).builder
+    entry = builder.build("0").objects
+    return Walk(builder, "0", {}, Origins(()), most=most).run(entry, lambda: builder.build("0"))
+
+
+def _chain(length: int) -> dict[str, str]:
+    """Folders that each bring the next one in."""
+    return {f"{n}/next.yaml": _kustomization(f"n{n + 1}", f"./{n + 1}") for n in range(length)}
+
+
+@pytest.mark.parametrize(("length", "is_whole"), [(4, True), (5, True), (6, False)])
+def test_kustomizations_that_bring_each_other_in_are_followed_so_far_and_no_further(
+    length: int, *, is_whole: bool
+) -> None:
+    cluster = _walk(_chain(length) | {f"{length}/images.yaml": _image()}, most=5)
+    assert any(one.one.kind == "ImagePolicy" for one in cluster.applied) == is_whole
+    said = "more than 5 Kustomizations bring each other in: the rest is not read"
+    assert cluster.problems == (() if is_whole else (("5/next.yaml", said),))
+
+
+def test_many_kustomizations_that_wait_for_each_other_take_no_long_time() -> None:
+    count = 1_500
+    data = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: vars-%d, namespace: flux-system}\ndata: {N: '%d'}\n"
+    given = "  postBuild: {substituteFrom: [{kind: ConfigMap, name: vars-%d}]}\n"
+    waiting = [_kustomization(f"n{n}", f"./n/{n}", given % (n - 1)) for n in reversed(range(1, count))]
+    files = {"0/all.yaml": "---\n".join(waiting) + data % (0, 0)}
+    files |= {f"n/{n}/vars.yaml": data % (n, n) for n in range(1, count)}
+    scanned = {path: scan_file(path, text.encode()) for path, text in files.items()}
+    builder = read_estate(scanned, roots=["nowhere"]).builder
+    entry = builder.build("0")
+    start = time.process_time()
+    cluster = Walk(builder, "0", {}, Origins(())).run((), lambda: entry)
+    assert time.process_time() - start < 1.5
+    assert [one.one.name for one in cluster.kustomizations] == [f"n{n}" for n in range(1, count)]

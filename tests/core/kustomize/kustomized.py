@@ -9,12 +9,16 @@ from posixpath import dirname
 from typing import TypeAlias
 
 from app.clients.flux.kubectl import _kustomization_in
+from app.clients.flux.kustomize_renderer import KustomizeRenderer
 from app.core.flux.estate import Estate, read_estate
 from app.core.flux.paths import folder_of, is_manifest
 from app.core.flux.scanning import scan_file
 from app.core.kustomize.making import Build
+from app.core.kustomize.rendered import Render
 from app.core.manifests.text.documents import NotText, Value
 from app.core.manifests.text.values import at, written_at
+from app.core.ports import TreeEntry
+from app.services.heads.renderings import Renderings, TreeRenderings
 
 Plain: TypeAlias = "str | dict[str, Plain] | list[Plain] | None"
 
@@ -25,7 +29,7 @@ class World:
 
     files: Mapping[str, bytes]
     folder: Path
-    kubectl: Path
+    kubectl: Path | None
 
     @classmethod
     def of(cls, files: Mapping[str, bytes], folder: Path, kubectl: Path) -> "World":
@@ -35,10 +39,19 @@ class World:
             (folder / path).write_bytes(content)
         return cls(files, folder, kubectl)
 
-    def estate(self) -> Estate:
+    def estate(self, render: Render | None = None) -> Estate:
         """What Fluxbridge reads of it."""
         scans = {path: scan_file(path, content) for path, content in self.files.items() if is_manifest(path)}
-        return read_estate(scans, read=self.files.get)
+        return read_estate(scans, paths=self.files, read=self.files.get, render=render)
+
+    def rendering(self) -> TreeRenderings:
+        """Asks kubectl for what Fluxbridge does not follow."""
+        entries = {path: TreeEntry("100644", path) for path in self.files}
+        return TreeRenderings(Renderings(KustomizeRenderer(self.kubectl)), self, entries)
+
+    def blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The contents of files by their paths, which stand for their ids here."""
+        return {one: self.files[one] for one in ids}
 
     def build(self, folder: str) -> Build:
         """What Fluxbridge makes of a folder."""
