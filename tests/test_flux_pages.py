@@ -1,4 +1,4 @@
-"""What the pages about Flux show is what happens."""
+"""What docs/flux.md and docs/from-image-automation.md show is what happens."""
 
 import re
 from collections.abc import Iterator, Sequence
