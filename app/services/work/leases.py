@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from app.core.errors import FluxbridgeError
 from app.db import delivery_claims, lanes, measures
+from app.db.claims import Queue
 from app.db.database import Database
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
@@ -65,7 +66,8 @@ class Leases:
             if time.monotonic() - one.since > self._timing.lane_deadline.total_seconds():
                 continue
             with _told("a lease could not be renewed", one.claim), self._database.transaction() as connection:
-                _renew(connection, one.claim, now=self.now(connection), timing=self._timing)
+                now, lease = self.now(connection), self._timing.lease
+                _queue(one.claim).renew(connection, one.claim, now=now, lease=lease)
 
     def give_up_hanging(self) -> Sequence[threading.Thread]:
         """Give up, each once, what has not ended some time after its deadline; returns the threads that hang.
@@ -90,7 +92,7 @@ class Leases:
         """Give everything back: others may take it at once, and what still runs here writes nothing any more."""
         for one in self._now_held():
             with _told("a lease could not be given back", one.claim), self._database.transaction() as connection:
-                _release(connection, one.claim)
+                _queue(one.claim).release(connection, one.claim)
 
     def now(self, connection: Connection) -> datetime:
         """The time by which leases are measured: the database server's, where several processes share one."""
@@ -105,22 +107,12 @@ class Leases:
             return tuple(self._held.values())
 
 
-def _renew(connection: Connection, claim: Claim, *, now: datetime, timing: Timing) -> None:
+def _queue(claim: Claim) -> Queue:
     match claim:
         case LaneClaim():
-            lanes.renew(connection, claim, now=now, lease=timing.lease)
+            return lanes.QUEUE
         case ClaimedDelivery():
-            delivery_claims.renew(connection, claim, now=now, lease=timing.lease)
-        case _:
-            assert_never(claim)
-
-
-def _release(connection: Connection, claim: Claim) -> None:
-    match claim:
-        case LaneClaim():
-            lanes.release(connection, claim)
-        case ClaimedDelivery():
-            delivery_claims.release(connection, claim)
+            return delivery_claims.QUEUE
         case _:
             assert_never(claim)
 
