@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import Row
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db.tables import Instant
@@ -64,7 +63,7 @@ class Queue:
 
     def next_due(
         self, *wanted: ColumnElement[bool], by: tuple[ColumnElement[Any], ...] = (), due_by: str = "now"
-    ) -> Select[tuple[str]]:
+    ) -> Select[Any]:
         """The query for the keys of at most `most` rows that are due, are free and that nobody claims just now.
 
         Those that have been due longest come first, within what they are sorted `by` before. `due_by` is the name to
@@ -79,13 +78,13 @@ class Queue:
             .with_for_update(skip_locked=True)
         )
 
-    def free(self) -> Select[tuple[str]]:
+    def free(self) -> Select[Any]:
         """The query for the key that is bound to `its_key`, due or not, if it is free and nobody claims it now."""
         return (
             select(self._key).where(self._key == bindparam("its_key"), self.is_free).with_for_update(skip_locked=True)
         )
 
-    def taking(self, chosen: Select[tuple[str]] | None = None, **noted: Any) -> ReturningUpdate[Any]:
+    def taking(self, chosen: Select[Any] | None = None, **noted: Any) -> ReturningUpdate[Any]:
         """The statement that takes one row, or those whose keys are bound to `keys`, for `by` `until` a time."""
         is_chosen = (
             self._key == chosen.scalar_subquery()
@@ -99,7 +98,7 @@ class Queue:
     def still_owned(self, connection: Connection, claim: Claimed, *, locks: bool) -> bool:
         """Tell whether a claim holds now; with `locks` other writers of the row wait until the transaction ends."""
         held = self._held.with_for_update() if locks else self._held
-        row: Row[Any] | None = connection.execute(held, {"its_key": self._key_of(claim)}).one_or_none()
+        row = connection.execute(held, {"its_key": self._key_of(claim)}).one_or_none()
         return row is not None and (row.owner, row.fence) == (claim.owner, claim.fence)
 
     def renew(self, connection: Connection, claim: Claimed, *, now: datetime, lease: timedelta) -> bool:

@@ -14,16 +14,17 @@ import structlog
 from sqlalchemy import Connection
 
 from app.core.errors import FluxbridgeError
-from app.db import delivery_claims, lanes, measures
+from app.db import delivery_claims, lanes, measures, outbox
 from app.db.claims import Queue
 from app.db.database import Database
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
+from app.db.outbox import ClaimedTelling
 from app.services.systems import Clock, Timing
-from app.services.work.put_off import put_off_delivery, put_off_lane
+from app.services.work.put_off import put_off_delivery, put_off_lane, put_off_telling
 
 _log = structlog.get_logger("fluxbridge.leases")
-Claim = LaneClaim | ClaimedDelivery
+Claim = LaneClaim | ClaimedDelivery | ClaimedTelling
 
 
 @dataclass(slots=True)
@@ -102,6 +103,10 @@ class Leases:
         """The deliveries that a thread of this process still works on, also after their lease."""
         return tuple(one.claim.id for one in self._now_held() if isinstance(one.claim, ClaimedDelivery))
 
+    def targets(self) -> tuple[str, ...]:
+        """Whom a thread of this process still tells something."""
+        return tuple(one.claim.target for one in self._now_held() if isinstance(one.claim, ClaimedTelling))
+
     def _now_held(self) -> tuple[_Held, ...]:
         with self._door:
             return tuple(self._held.values())
@@ -113,6 +118,8 @@ def _queue(claim: Claim) -> Queue:
             return lanes.QUEUE
         case ClaimedDelivery():
             return delivery_claims.QUEUE
+        case ClaimedTelling():
+            return outbox.QUEUE
         case _:
             assert_never(claim)
 
@@ -125,6 +132,9 @@ def _put_off(connection: Connection, claim: Claim, why: str, *, now: datetime) -
         case ClaimedDelivery():
             put_off_delivery(connection, claim, why, now=now, counts=True)
             measures.add(connection, "given_up", "delivery")
+        case ClaimedTelling():
+            put_off_telling(connection, claim, why, now=now)
+            measures.add(connection, "given_up", "telling")
         case _:
             assert_never(claim)
 
@@ -157,4 +167,12 @@ def _told(what: str, claim: Claim) -> Iterator[None]:
 
 
 def _name(claim: Claim) -> str:
-    return claim.key if isinstance(claim, LaneClaim) else f"delivery {claim.id}"
+    match claim:
+        case LaneClaim():
+            return claim.key
+        case ClaimedDelivery():
+            return f"delivery {claim.id}"
+        case ClaimedTelling():
+            return f"{claim.channel} to {claim.target}"
+        case _:
+            assert_never(claim)
