@@ -83,6 +83,7 @@ class Workers:
         """Nothing runs and nothing is held yet."""
         self._deliveries = Lookout(self.bell, self._claim_deliveries, lambda: _POLL_S)
         self._lanes = Lookout(self.bell, self._claim_lane, self._until_next_lane_s)
+        self.database.when_told(self.wake)
         self._tellings = Lookout(self.bell, self._claim_telling, lambda: _POLL_S)
         self._leases = Leases(self.database, self.clock, self.systems.timing)
         self._sweeps = Sweeps(
@@ -91,7 +92,6 @@ class Workers:
             clock=self.clock,
             owner=self.owner,
             ready=self.ready,
-            on_lanes_due=self.wake,
         )
 
     def start(self) -> None:
@@ -212,7 +212,7 @@ class Workers:
         claims = self._deliveries.take()
         if claims is None:
             return False
-        interpreter = Interpreter(self.database, self.systems, self.clock, self.wake, self.ready)
+        interpreter = Interpreter(self.database, self.systems, self.clock, self.ready)
         owed: list[OwedLook] = []
         errors: list[Exception] = []
         for claim in claims:
@@ -251,8 +251,6 @@ class Workers:
             return False
         with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
             self._run_lane(claim)
-        # A run may have asked for a list of a repository.
-        self.wake()
         return True
 
     def _claim_telling(self) -> ClaimedTelling | None:
@@ -374,7 +372,7 @@ class Workers:
             self._stopping.wait(_POLL_S)
 
     def _sweeper(self) -> Sweeper:
-        return Sweeper(self.database, self.systems, self.clock, self.wake, self.ready)
+        return Sweeper(self.database, self.systems, self.clock, self.ready)
 
     def _attempt(self, step: Callable[[], object], what: str) -> bool:
         """Tell whether a step went well and did not say that there was nothing to do."""

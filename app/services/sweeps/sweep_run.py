@@ -46,7 +46,6 @@ class Look:
     systems: Systems
     clock: Clock
     ready: ReadyPolicies
-    on_lanes_due: Callable[[], None] = lambda: None
     is_dry: bool = False
     is_confirmed: bool = False
     accepted: Collection[str] = ()

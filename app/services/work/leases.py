@@ -97,7 +97,7 @@ class Leases:
 
     def now(self, connection: Connection) -> datetime:
         """The time by which leases are measured: the database server's, where several processes share one."""
-        return self._clock() if self._database.is_sqlite else self._database.lease_clock(connection)
+        return self._database.server_now(connection) or self._clock()
 
     def deliveries(self) -> tuple[str, ...]:
         """The deliveries that a thread of this process still works on, also after their lease."""

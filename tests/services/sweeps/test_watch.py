@@ -64,11 +64,7 @@ def watched(site: Site) -> Watched:
 
 def sweeper_of(site: Site, database: Any = None) -> Sweeper:
     """A sweeper over the site as it is."""
-
-    def wake() -> None:
-        site.wakes += 1
-
-    return Sweeper(database or site.database, site.systems, lambda: site.now, wake, ReadyPolicies())
+    return Sweeper(database or site.database, site.systems, lambda: site.now, ReadyPolicies())
 
 
 def want(database: Database, *images: ImageName) -> None:
