@@ -1,10 +1,9 @@
 """Why something is not told any more."""
 
-from app.core.errors import Conflict
 from app.services.systems import ConfigRepo, Systems
 
 
-class Unwanted(Conflict):
+class Unwanted(Exception):
     """The settings have changed since it was to be told: nobody wants to hear it from us now."""
 
 
