@@ -22,8 +22,7 @@ from app.core.ports import Forge, ManifestBuilder, WebhookSender
 from app.senders import SENDERS
 from app.senders.sender import Keys, Origin
 from app.services.lane.check_builds import CheckedBuilds
-from app.services.systems import ConfigRepo, Source, SweepRules, Systems, Timing, tell_nobody
-from app.services.telling.call_receivers import ReceiverCalls
+from app.services.systems import ConfigRepo, Source, SweepRules, Systems, Timing
 from app.settings import config_repos
 from app.settings.config_repos import GitHubForge
 from app.settings.exposure import is_open_to_others, take_from_others
@@ -96,17 +95,13 @@ def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Sys
     for name, source in found.items():
         _require_keys(name, source)
     registries = {_host(one): compose_registry(one) for one in settings.registries.values()}
-    receivers = {name: _receivers(one) for name, one in settings.config_repos.items()}
     return Systems(
         sources=found,
         jenkins={name: compose_jenkins(name, one) for name, one in settings.jenkins.items()},
         jenkins_urls={name: one.url for name, one in settings.jenkins.items()},
         registries=registries,
         aliases={alias: _host(one) for one in settings.registries.values() for alias in one.aliases},
-        config_repos={
-            name: compose_config_repo(name, settings, spend=spend, tell_flux=receivers[name].tell)
-            for name in settings.config_repos
-        },
+        config_repos={name: compose_config_repo(name, settings, spend=spend) for name in settings.config_repos},
         timing=Timing(
             lease=timedelta(seconds=settings.work.lease_s),
             lane_deadline=timedelta(seconds=settings.work.lane_deadline_s),
@@ -114,7 +109,7 @@ def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Sys
             applied_within=timedelta(seconds=settings.applied_within_s),
         ),
         sweeps=_sweep_rules(settings),
-        closers=(*(one.close for one in registries.values()), *(one.close for one in receivers.values())),
+        closers=tuple(one.close for one in registries.values()),
     )
 
 
@@ -221,13 +216,7 @@ def compose_registry(one: ImageRegistry) -> OCIRegistry:
     )
 
 
-def compose_config_repo(
-    name: str,
-    settings: Settings,
-    *,
-    spend: Spend = without_budget,
-    tell_flux: Callable[[str], None] = tell_nobody,
-) -> ConfigRepo:
+def compose_config_repo(name: str, settings: Settings, *, spend: Spend = without_budget) -> ConfigRepo:
     """One config repository, with its mirror on this disk. Raises Refused leaves."""
     make_data_folder(settings)
     one, path = settings.config_repos[name], mirror_path(settings, name)
@@ -259,16 +248,14 @@ def compose_config_repo(
         update_every=timedelta(seconds=one.forge.update_every_s if isinstance(one.forge, GitHubForge) else 0),
         sender=_webhook_sender(one, forge),
         is_local=isinstance(forge, LocalForge),
-        tell_flux=tell_flux,
+        receivers=_receivers(one),
     )
 
 
-def _receivers(one: config_repos.ConfigRepo) -> ReceiverCalls:
-    return ReceiverCalls(
-        [
-            FluxReceiver(name, each.url, secret=each.secret.read, ca_file=each.ca_file, proxy=each.proxy)
-            for name, each in one.receivers.items()
-        ]
+def _receivers(one: config_repos.ConfigRepo) -> tuple[FluxReceiver, ...]:
+    return tuple(
+        FluxReceiver(name, each.url, secret=each.secret.read, ca_file=each.ca_file, proxy=each.proxy)
+        for name, each in one.receivers.items()
     )
 
 

@@ -169,7 +169,6 @@ class Server:
                 local_token=local.secret,
                 root_path=self.settings.root_path,
                 body_limit=limits.body_bytes,
-                wake=self._wake,
                 intake=IntakeLimits(most_bytes=limits.inbox_bytes, body_s=limits.body_s),
                 version=version("fluxbridge"),
             )

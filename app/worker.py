@@ -1,4 +1,4 @@
-"""The worker loops: interpret deliveries, reconcile lanes, sweep on a schedule, keep leases alive."""
+"""The worker loops: interpret deliveries, reconcile lanes, tell others, sweep on a schedule, keep leases alive."""
 
 import itertools
 import threading
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -16,10 +15,11 @@ from sqlalchemy import Connection
 from app.clients.deadline import ending_within
 from app.core.errors import FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
-from app.db import clock_jumps, delivery_claims, forge_budgets, lanes, owed_looks, schedules
+from app.db import clock_jumps, delivery_claims, forge_budgets, lanes, outbox, owed_looks, schedules
 from app.db.database import Database
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
+from app.db.outbox import ClaimedTelling
 from app.db.owed_looks import OwedLook
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.scans import Scans
@@ -29,7 +29,8 @@ from app.services.lane.run import LaneRun, LostLane
 from app.services.sweeps.schedule import Sweeps
 from app.services.sweeps.watch import Sweeper
 from app.services.systems import Clock, ConfigRepo, Systems
-from app.services.work.bell import Bell, Lookout
+from app.services.telling.outbox import Sender
+from app.services.work.bell import Bell, Kind, Lookout, Taker
 from app.services.work.leases import Leases
 from app.services.work.put_off import put_off_lane
 from app.services.work.troubles import Troubles
@@ -38,6 +39,8 @@ _POLL_S = 1.0
 _LONGEST_LOOK = timedelta(minutes=1)
 _LONGEST_PUT_OFF = timedelta(hours=1)
 _STEP = "a worker step"
+# One that waits for a system which does not answer keeps the others' tellings from nobody.
+_TELLERS = 2
 _MOST_AT_ONCE = 8
 _MANY_AT_ONCE = 4
 _LATER_WHERE_MANY_WAIT = timedelta(seconds=2)
@@ -69,16 +72,19 @@ class Workers:
     _at_once: int = 1
     _deliveries: Lookout[Sequence[ClaimedDelivery]] = field(init=False)
     _lanes: Lookout[LaneClaim] = field(init=False)
+    _tellings: Lookout[ClaimedTelling] = field(init=False)
     _leases: Leases = field(init=False)
     _sweeps: Sweeps = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
-    _takers: dict[threading.Thread, int] = field(default_factory=dict)
+    _takers: dict[threading.Thread, Taker] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing runs and nothing is held yet."""
         self._deliveries = Lookout(self.bell, self._claim_deliveries, lambda: _POLL_S)
         self._lanes = Lookout(self.bell, self._claim_lane, self._until_next_lane_s)
+        self.database.when_told(self.wake)
+        self._tellings = Lookout(self.bell, self._claim_telling, lambda: _POLL_S)
         self._leases = Leases(self.database, self.clock, self.systems.timing)
         self._sweeps = Sweeps(
             database=self.database,
@@ -86,7 +92,6 @@ class Workers:
             clock=self.clock,
             owner=self.owner,
             ready=self.ready,
-            on_lanes_due=self.wake,
         )
 
     def start(self) -> None:
@@ -97,13 +102,20 @@ class Workers:
                 delivery_claims.release_all(connection)
                 lanes.release_all(connection)
                 schedules.release_all(connection)
+                outbox.release_all(connection)
                 owed_looks.release_all(connection, now)
             clock_jumps.correct(connection, now, most_ahead=_LONGEST_PUT_OFF)
             for repo in self.systems.config_repos.values():
                 for branch in repo.branches:
                     lanes.ensure(connection, repo.name, branch, now)
+        interpreting = Kind(self._interpret_some, self._deliveries)
+        reconciling = Kind(self._reconcile_one, self._lanes)
         for number in range(self.count):
-            self._start_taker(number)
+            # Long runs of many lanes leave one thread to the deliveries.
+            kinds = (interpreting, reconciling) if number > 0 or self.count == 1 else (interpreting,)
+            self._start_taker(Taker(f"fluxbridge-{number}", kinds))
+        for number in range(_TELLERS):
+            self._start_taker(Taker(f"outbox-{number}", (Kind(self._tell_one, self._tellings),)))
         self._start_thread(self._renew, "leases")
         self._start_thread(self._list_wanted, "listings")
         self._start_thread(self._run_sweeps, "sweeps")
@@ -137,24 +149,20 @@ class Workers:
         self._threads.append(thread)
         thread.start()
 
-    def _start_taker(self, number: int) -> None:
-        # Long runs of many lanes leave one thread to the deliveries.
-        work = partial(self._work, runs_lanes=number > 0 or self.count == 1)
-        thread = threading.Thread(target=work, name=f"fluxbridge-{number}", daemon=True)
-        self._takers[thread] = number
+    def _start_taker(self, taker: Taker) -> None:
+        thread = threading.Thread(target=partial(self._work, taker.kinds), name=taker.name, daemon=True)
+        self._takers[thread] = taker
         self._begin(thread)
 
-    def _work(self, *, runs_lanes: bool) -> None:
-        """Take deliveries and lanes by turns, so that neither keeps the other waiting."""
-        kinds = [self._interpret_some, self._reconcile_one] if runs_lanes else [self._interpret_some]
-        lookouts: list[Lookout[Any]] = [self._deliveries, self._lanes] if runs_lanes else [self._deliveries]
+    def _work(self, kinds: Sequence[Kind]) -> None:
+        """Take work of these kinds by turns, so that none keeps another waiting."""
         for first in itertools.cycle(range(len(kinds))):
             if self._stopping.is_set() or threading.current_thread() not in self._takers:
                 return
             rings = self.bell.rings
             try:
-                is_busy = any(step() for step in kinds[first:] + kinds[:first])
-                pause_s = 0.0 if is_busy else min(one.left_s() for one in lookouts)
+                is_busy = any(kind.step() for kind in (*kinds[first:], *kinds[:first]))
+                pause_s = 0.0 if is_busy else min(kind.lookout.left_s() for kind in kinds)
             except Exception as error:  # noqa: BLE001 (whatever a step raises, the thread must live on)
                 self.troubles.note(_STEP, error)
                 is_busy, pause_s, rings = False, _POLL_S, self.bell.rings
@@ -204,7 +212,7 @@ class Workers:
         claims = self._deliveries.take()
         if claims is None:
             return False
-        interpreter = Interpreter(self.database, self.systems, self.clock, self.wake, self.ready)
+        interpreter = Interpreter(self.database, self.systems, self.clock, self.ready)
         owed: list[OwedLook] = []
         errors: list[Exception] = []
         for claim in claims:
@@ -243,8 +251,24 @@ class Workers:
             return False
         with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
             self._run_lane(claim)
-        # A run may have asked for a list of a repository.
-        self.wake()
+        return True
+
+    def _claim_telling(self) -> ClaimedTelling | None:
+        with self.database.transaction() as connection:
+            return outbox.claim_due(
+                connection,
+                owner=f"{self.owner}/{threading.get_ident()}",
+                now=self._leases.now(connection),
+                lease=self.systems.timing.lease,
+                excluding=self._leases.targets(),
+            )
+
+    def _tell_one(self) -> bool:
+        claim = self._tellings.take()
+        if claim is None:
+            return False
+        with self._leases.holding(claim), ending_within(_LONGEST_LOOK):
+            Sender(self.database, self.systems, self.clock).send(claim)
         return True
 
     def _not_now(self, connection: Connection) -> tuple[str, ...]:
@@ -305,9 +329,9 @@ class Workers:
     def _replace_hanging(self) -> None:
         """Let others take the place of threads that hang, so that each costs no more than what it hangs in."""
         for thread in self._leases.give_up_hanging():
-            number = self._takers.pop(thread, None)
-            if number is not None:
-                self._start_taker(number)
+            taker = self._takers.pop(thread, None)
+            if taker is not None:
+                self._start_taker(taker)
 
     def _heed_clock(self) -> None:
         """Let a clock that was ahead for a time, here or where a webhook was taken, cost nothing."""
@@ -348,7 +372,7 @@ class Workers:
             self._stopping.wait(_POLL_S)
 
     def _sweeper(self) -> Sweeper:
-        return Sweeper(self.database, self.systems, self.clock, self.wake, self.ready)
+        return Sweeper(self.database, self.systems, self.clock, self.ready)
 
     def _attempt(self, step: Callable[[], object], what: str) -> bool:
         """Tell whether a step went well and did not say that there was nothing to do."""

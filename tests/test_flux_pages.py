@@ -11,7 +11,6 @@ import pytest
 
 from app.core.ports import PullRequest, PullRequestState
 from app.demo.registry import DemoRegistry
-from app.services.telling.call_receivers import ReceiverCalls
 from tests.cli.console import Console
 from tests.end_to_end.bridge import (
     APP,
@@ -224,8 +223,3 @@ def test_leaving_image_automation_goes_as_its_page_says(around: Around, console:
 
 def _open(bridge: Bridge) -> Sequence[PullRequest]:
     return bridge.forge.list_pull_requests(state=PullRequestState.OPEN)
-
-
-def test_the_page_tells_when_a_receiver_is_called_again() -> None:
-    first, second = (pause.total_seconds() for pause in ReceiverCalls([]).pauses)
-    assert f"made again after {first:g} and after {second:g} seconds" in FLUX_PAGE

@@ -191,6 +191,9 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
         "owed",
         _with_age(f"{found['owed_looks'] or 'no'} answers of registries", "oldest", found["oldest_owed_look_s"]),
     )
+    telling = found["outbox"]
+    yield "to be told", _with_age(_counts(telling["waiting"]), "oldest", telling["oldest_s"])
+    yield "told", _counts(telling["told"])
     yield "stalled", _counts(found["stalled"])
     latency = found["webhook_to_pull_request"]
     if latency["count"]:
@@ -204,6 +207,9 @@ def _troubles(found: Any) -> Iterator[str]:
     """What is not as it should be in clusters, and which events of Flux count for nothing."""
     for one in found["troubles"]:
         yield f"not applied    {one['stage']} {one['policy']}: {in_clusters([one['standing']], one['tag'])}"
+    for one in found["outbox"]["troubles"]:
+        again = f"again at {_instant(one['due_at'])}" if one["due_at"] else "failed for good"
+        yield f"not told       {one['channel']} to {one['target']}, {again}: {one_line(one['error'] or '')}"
     for one in found["unused"]:
         more = f" and {one['count'] - 1} more" if one["count"] > 1 else ""
         yield f"flux, unused   {one['cluster']}: {one['object']}{more}: {one_line(one['why'])}"

@@ -238,6 +238,9 @@ class Forge(Protocol):
     def comment(self, number: int, text: str) -> None:
         """Say something in the pull request."""
 
+    def own_comments(self, number: int, *, since: datetime) -> Sequence[str]:
+        """What we said in the pull request since then by the forge's clock, oldest first, as it was given."""
+
     def close_pull_request(self, number: int) -> PullRequest:
         """Close it; closing a closed one changes nothing."""
 

@@ -27,6 +27,7 @@ from sqlalchemy.engine import Row
 
 from app.core.images import ImageName
 from app.core.sightings import Sighting
+from app.db import wakes
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata
 
@@ -257,13 +258,15 @@ def want_listing(connection: Connection, image: ImageName, now: datetime) -> Non
     """Ask the sweep to list a repository; asked for again while it is being listed, it is listed once more."""
     know_repository(connection, image, now)
     connection.execute(update(repositories).where(repositories.c.image == str(image)).values(listing_wanted_at=now))
+    wakes.tell(connection)
 
 
 def wish_listing(connection: Connection, image: ImageName, now: datetime) -> None:
     """Ask for a list unless it is asked for already: one that was put off is not asked for sooner."""
     know_repository(connection, image, now)
     is_new = and_(repositories.c.image == str(image), repositories.c.listing_wanted_at.is_(None))
-    connection.execute(update(repositories).where(is_new).values(listing_wanted_at=now))
+    if connection.execute(update(repositories).where(is_new).values(listing_wanted_at=now)).rowcount:
+        wakes.tell(connection)
 
 
 def wanted_listings(

@@ -43,4 +43,6 @@ class SharedClock:
         if self._database.is_sqlite:
             return
         with self._database.transaction() as connection:
-            self._offset = self._database.lease_clock(connection) - self._own()
+            now = self._database.server_now(connection)
+            if now is not None:
+                self._offset = now - self._own()

@@ -14,6 +14,7 @@ from app.db.catalogue import pushes, repositories, tags
 from app.db.deliveries import LONGEST_DELAY, DeliveryState, deliveries
 from app.db.forge_budgets import forge_budgets
 from app.db.lanes import lanes
+from app.db.outbox import outbox
 from app.db.owed_looks import owed_looks
 from app.db.schedules import schedules
 from app.db.tables import Instant
@@ -33,12 +34,13 @@ _FACTS = (
 )
 _PUT_OFF = (
     lanes.c.due_at,
+    outbox.c.due_at,
     owed_looks.c.due_at,
     repositories.c.listing_wanted_at,
     forge_budgets.c.spent_until,
     forge_budgets.c.blocked_until,
 )
-_LEASES = (lanes.c.lease_until, deliveries.c.lease_until, schedules.c.lease_until)
+_LEASES = tuple(table.c.lease_until for table in (lanes, deliveries, schedules, outbox))
 _LONGEST_LEASE = timedelta(hours=1)
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalEr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import FluxbridgeError, Refused, Unavailable
-from app.db import migrations
+from app.db import migrations, wakes
 from app.db.turns import NoTurn, Turns
 
 # Senders of webhooks wait ten seconds: a wait for a connection and one for an answer must fit into that.
@@ -112,6 +112,7 @@ class Database:
         # However many connections are busy, those for what comes first are not.
         self._first = self._engine if self.is_sqlite else self._create_engine(most=_CONNECTIONS_FOR_FIRST)
         self._thread = threading.local()
+        self._wakes: tuple[Callable[[], None], ...] = ()
 
     @property
     def folder(self) -> Path | None:
@@ -136,6 +137,7 @@ class Database:
         try:
             with self._turn(comes_first=comes_first), engine.begin() as connection:
                 self._bound(connection, is_bounded=is_bounded)
+                wakes.was_told(connection)  # by one that was rolled back
                 began = time.monotonic()
                 try:
                     yield connection
@@ -143,6 +145,7 @@ class Database:
                     held_s = time.monotonic() - began
                     if held_s > self._long_transaction_s and is_bounded:
                         _log.warning("a transaction was held for long", by=_caller(), seconds=round(held_s, 1))
+                wakes_up = wakes.was_told(connection)
         except (NoTurn, PoolTimeout) as error:
             raise DatabaseUnavailable("no connection became free in time") from error
         except DBAPIError as error:
@@ -152,6 +155,13 @@ class Database:
             raise told from error
         finally:
             self._thread.is_busy = False
+        if wakes_up:
+            for wake in self._wakes:
+                wake()
+
+    def when_told(self, wake: Callable[[], None]) -> None:
+        """Have this called after each commit of this process that tells of work (`wakes.tell`); it never blocks."""
+        self._wakes = (*self._wakes, wake)
 
     def _turn(self, *, comes_first: bool) -> AbstractContextManager[None]:
         if self._turns is None:
@@ -168,8 +178,10 @@ class Database:
         told = (f"set_config('{name}', '{limit if is_bounded else 0}', true)" for name, limit in limits.items())
         connection.exec_driver_sql(f"SELECT {', '.join(told)}")
 
-    def lease_clock(self, connection: Connection) -> datetime:
-        """The database server's clock, by which leases of several processes are measured (PostgreSQL)."""
+    def server_now(self, connection: Connection) -> datetime | None:
+        """The time by which processes on one database go between each other: its server's; a SQLite file has none."""
+        if self.is_sqlite:
+            return None
         now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
         return now.astimezone(UTC)
 

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Update, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func
 from sqlalchemy.engine import Row
 
+from app.db.claims import Queue
 from app.db.deliveries import DeliveryState, deliveries
 from app.db.delivery_bodies import StoredBody, unpack
 from app.db.tables import storable
@@ -37,31 +38,16 @@ class ClaimedDelivery:
         return unpack(self.content)
 
 
-NEXT_DUE = (
-    select(deliveries.c.id, func.length(deliveries.c.body).label("size"))
-    .where(
-        deliveries.c.state == DeliveryState.WAITING,
-        deliveries.c.due_at <= bindparam("now"),
-        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < bindparam("now")),
-        deliveries.c.id.not_in(bindparam("excluding", expanding=True)),
-        deliveries.c.source > bindparam("after"),
-    )
-    .order_by(deliveries.c.source, deliveries.c.due_at, deliveries.c.id)
-    .limit(bindparam("most", type_=Integer))
-    .with_for_update(skip_locked=True)
-)
+QUEUE = Queue(deliveries, key=deliveries.c.id, due=deliveries.c.due_at)
+"""Who works off which delivery."""
+NEXT_DUE = QUEUE.next_due(
+    deliveries.c.state == DeliveryState.WAITING,
+    deliveries.c.id.not_in(bindparam("excluding", expanding=True)),
+    deliveries.c.source > bindparam("after"),
+    by=(deliveries.c.source,),
+).add_columns(func.length(deliveries.c.body).label("size"))
 """The query for what is due and nobody works on: first of the first source that comes `after` one by name."""
-_TAKE = (
-    update(deliveries)
-    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
-    .values(
-        owner=bindparam("by"),
-        lease_until=bindparam("until"),
-        fence=deliveries.c.fence + 1,
-        tries=deliveries.c.tries + 1,
-    )
-    .returning(deliveries)
-)
+_TAKE = QUEUE.taking(tries=deliveries.c.tries + 1)
 
 
 def claim_some(  # noqa: PLR0913 (all named)
@@ -86,7 +72,7 @@ def claim_some(  # noqa: PLR0913 (all named)
     ids = _small_enough(due)
     if not ids:
         return ()
-    taken = connection.execute(_TAKE, {"ids": ids, "by": owner, "until": now + lease})
+    taken = connection.execute(_TAKE, {"keys": ids, "by": owner, "until": now + lease})
     rows = {row.id: row for row in taken}
     return [_claim(rows[one], owner) for one in ids]
 
@@ -114,53 +100,32 @@ def _claim(row: Row[Any], owner: str) -> ClaimedDelivery:
 
 def still_owned(connection: Connection, claim: ClaimedDelivery) -> bool:
     """Tell whether this claim holds now; nothing is locked, for facts are written before deliveries are."""
-    held = select(deliveries.c.owner, deliveries.c.fence).where(deliveries.c.id == claim.id)
-    row = connection.execute(held).one_or_none()
-    return row is not None and (row.owner, row.fence) == (claim.owner, claim.fence)
+    return QUEUE.still_owned(connection, claim, locks=False)
 
 
 def finish(
     connection: Connection, claim: ClaimedDelivery, *, state: DeliveryState, outcome: str, now: datetime
 ) -> bool:
     """End a delivery; false (and nothing written) when another worker has taken it over."""
-    ended = _owned(claim).values(
-        state=state, outcome=storable(outcome), error=None, owner=None, lease_until=None, ended_at=now
-    )
-    return connection.execute(ended).rowcount == 1
+    return QUEUE.end(connection, claim, state=state, outcome=storable(outcome), error=None, ended_at=now)
 
 
 def postpone(connection: Connection, claim: ClaimedDelivery, *, due_at: datetime, error: str, counts: bool) -> bool:
     """Try again later; `counts` when its own content failed. False when another worker has taken it over."""
-    later = _owned(claim).values(
-        due_at=due_at,
-        error=storable(error),
-        attempts=deliveries.c.attempts + (1 if counts else 0),
-        owner=None,
-        lease_until=None,
-    )
-    return connection.execute(later).rowcount == 1
-
-
-def _owned(claim: ClaimedDelivery) -> Update:
-    return update(deliveries).where(
-        deliveries.c.id == claim.id, deliveries.c.owner == claim.owner, deliveries.c.fence == claim.fence
-    )
+    attempts = deliveries.c.attempts + (1 if counts else 0)
+    return QUEUE.end(connection, claim, due_at=due_at, error=storable(error), attempts=attempts)
 
 
 def renew(connection: Connection, claim: ClaimedDelivery, *, now: datetime, lease: timedelta) -> bool:
     """Prolong the lease; false when the claim no longer holds, also after it was finished or put off."""
-    return connection.execute(_owned(claim).values(lease_until=now + lease)).rowcount == 1
+    return QUEUE.renew(connection, claim, now=now, lease=lease)
 
 
 def release(connection: Connection, claim: ClaimedDelivery) -> None:
     """Give a delivery back before its end: whoever takes it is free to, and this claim writes nothing any more."""
-    connection.execute(_owned(claim).values(owner=None, lease_until=None, fence=deliveries.c.fence + 1))
+    QUEUE.release(connection, claim)
 
 
 def release_all(connection: Connection) -> None:
     """Clear all leases: for a process that knows itself to be alone."""
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.owner.is_not(None))
-        .values(owner=None, lease_until=None, fence=deliveries.c.fence + 1)
-    )
+    QUEUE.release_all(connection)

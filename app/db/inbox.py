@@ -195,8 +195,7 @@ class Inbox:
     def _commit(self, group: Sequence[NewDelivery]) -> Sequence[str]:
         with self._database.transaction(comes_first=True) as connection:
             # Several processes claim by the database's clock, so that is what deliveries are due by.
-            due_at = None if self._database.is_sqlite else self._database.lease_clock(connection)
-            return deliveries.keep_all(connection, group, due_at=due_at)
+            return deliveries.keep_all(connection, group, due_at=self._database.server_now(connection))
 
 
 def _refuse(items: Sequence[_Waiting], why: str) -> None:

@@ -25,6 +25,7 @@ from app.db.builds import artifacts, builds
 from app.db.catalogue import pushes, repositories
 from app.db.deliveries import LONGEST_DELAY, DeliveryState, deliveries
 from app.db.lanes import RETIRED, lanes
+from app.db.outbox import outbox
 from app.db.policies import policies
 from app.db.promotion_events import promotion_events
 from app.db.promotions import PromotionState, promotions
@@ -216,6 +217,24 @@ _LANES = Watched(
     ),
 )
 
+_TELLINGS = Watched(
+    called="telling",
+    table=outbox,
+    keys=(outbox.c.id,),
+    laws=(
+        Law(
+            name="telling-waits-or-has-ended",
+            is_broken=lambda _: or_(
+                outbox.c.due_at.is_(None) != outbox.c.ended_at.is_not(None),
+                outbox.c.outcome.is_(None) != outbox.c.ended_at.is_(None),
+            ),
+            what="it neither waits to be sent nor has ended with an outcome, or both",
+            remedy="set due_at to 0, and ended_at and outcome to NULL: it is sent again",
+        ),
+        *_lease(outbox),
+    ),
+)
+
 _event = promotion_events.alias()
 _last_state = (
     select(_event.c.what)
@@ -351,6 +370,7 @@ _SELECTIONS = Watched(
 WATCHED = (
     _DELIVERIES,
     _LANES,
+    _TELLINGS,
     _PROMOTIONS,
     _PULL_REQUESTS,
     _BUILDS,

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
-    Update,
     and_,
     bindparam,
     delete,
@@ -26,6 +25,7 @@ from sqlalchemy.engine import Row
 
 from app.core.images import ImageName
 from app.db import wakes
+from app.db.claims import Queue
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
 
 RETIRED = "no longer configured"
@@ -60,6 +60,10 @@ lane_images = Table(
     Column("lane", SafeString(400), primary_key=True),
 )
 
+QUEUE = Queue(lanes, key=lanes.c.key, due=lanes.c.due_at, noted=("claimed_at",))
+"""Who runs which lane."""
+_NEXT_DUE = QUEUE.next_due(lanes.c.key.not_in(bindparam("excluding", expanding=True)), due_by="due_by")
+_TAKE = QUEUE.taking(_NEXT_DUE, claimed_at=bindparam("now", type_=Instant))
 _LANES_OF_IMAGE = (
     select(lane_images.c.lane).where(lane_images.c.image == bindparam("its_image")).order_by(lane_images.c.lane)
 )
@@ -143,17 +147,11 @@ def raise_wanted(connection: Connection, keys: Iterable[str], *, now: datetime) 
 
 def next_due(now: datetime, excluding: Sequence[str] = (), *, later: timedelta = timedelta()) -> Select[tuple[str]]:
     """The query for the lane that has been due longest, at least for as long as `later`, and that nobody runs."""
-    return (
-        select(lanes.c.key)
-        .where(
-            lanes.c.due_at <= now - later,
-            or_(lanes.c.lease_until.is_(None), lanes.c.lease_until < now),
-            lanes.c.key.not_in(excluding),
-        )
-        .order_by(lanes.c.due_at, lanes.c.key)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    return _NEXT_DUE.params(_asked(now, excluding, later))
+
+
+def _asked(now: datetime, excluding: Sequence[str], later: timedelta) -> dict[str, object]:
+    return {"now": now, "due_by": now - later, "excluding": list(excluding), "most": 1}
 
 
 def claim_due(  # noqa: PLR0913 (all named)
@@ -166,12 +164,8 @@ def claim_due(  # noqa: PLR0913 (all named)
     excluding: Sequence[str] = (),
 ) -> LaneClaim | None:
     """Take the lane that has been due longest and nobody runs; None when there is none. Raises the fence."""
-    row = connection.execute(
-        update(lanes)
-        .where(lanes.c.key == next_due(now, excluding, later=later).scalar_subquery())
-        .values(owner=owner, claimed_at=now, lease_until=now + lease, fence=lanes.c.fence + 1)
-        .returning(lanes)
-    ).one_or_none()
+    taken = {**_asked(now, excluding, later), "by": owner, "until": now + lease}
+    row = connection.execute(_TAKE, taken).one_or_none()
     if row is None:
         return None
     return LaneClaim(
@@ -188,15 +182,12 @@ def claim_due(  # noqa: PLR0913 (all named)
 
 def still_owned(connection: Connection, claim: LaneClaim) -> bool:
     """Lock the lane's row and tell whether this claim still holds; other writers wait until the transaction ends."""
-    row = connection.execute(
-        select(lanes.c.owner, lanes.c.fence).where(lanes.c.key == claim.key).with_for_update()
-    ).one_or_none()
-    return row is not None and (row.owner, row.fence) == (claim.owner, claim.fence)
+    return QUEUE.still_owned(connection, claim, locks=True)
 
 
 def renew(connection: Connection, claim: LaneClaim, *, now: datetime, lease: timedelta) -> bool:
     """Prolong the lease; false when the claim no longer holds, also after it was settled."""
-    return connection.execute(_owned(claim).values(lease_until=now + lease)).rowcount == 1
+    return QUEUE.renew(connection, claim, now=now, lease=lease)
 
 
 def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
@@ -221,10 +212,9 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
         return False
     wanted = connection.execute(select(lanes.c.wanted).where(lanes.c.key == claim.key)).scalar_one()
     is_wanted_again = wanted != claim.wanted
-    ended = _owned(claim).values(
-        owner=None,
-        claimed_at=None,
-        lease_until=None,
+    return QUEUE.end(
+        connection,
+        claim,
         attempts=0 if is_settled else lanes.c.attempts + 1,
         last_error=None,
         last_head=last_head,
@@ -234,47 +224,34 @@ def settle(  # noqa: PLR0913 (what the run leaves behind, all named)
         problem=storable(problem) if problem is not None else None,
         due_at=now if is_wanted_again else next_look_at,
     )
-    return connection.execute(ended).rowcount == 1
 
 
 def fail(connection: Connection, claim: LaneClaim, *, due_at: datetime, error: str, counts: bool) -> bool:
     """Put a lane off after a failure; it never dies. False when the claim no longer holds."""
     if not still_owned(connection, claim):
         return False
-    later = _owned(claim).values(
-        owner=None,
-        claimed_at=None,
-        lease_until=None,
-        attempts=lanes.c.attempts + (1 if counts else 0),
-        last_error=storable(error),
-        due_at=due_at,
-    )
-    return connection.execute(later).rowcount == 1
+    attempts = lanes.c.attempts + (1 if counts else 0)
+    return QUEUE.end(connection, claim, attempts=attempts, last_error=storable(error), due_at=due_at)
 
 
 def keep_plan(connection: Connection, claim: LaneClaim, plan: str) -> None:
     """Keep the plan of a run that is being broken off; nothing is written when the claim no longer holds."""
-    connection.execute(_owned(claim).values(plan=storable(plan)))
+    QUEUE.write(connection, claim, plan=storable(plan))
 
 
 def retire(connection: Connection, claim: LaneClaim) -> bool:
     """Leave a lane that is no longer configured idle."""
-    return (
-        connection.execute(
-            _owned(claim).values(owner=None, claimed_at=None, lease_until=None, due_at=None, last_error=RETIRED)
-        ).rowcount
-        == 1
-    )
+    return QUEUE.end(connection, claim, due_at=None, last_error=RETIRED)
 
 
 def release(connection: Connection, claim: LaneClaim) -> None:
     """Give a lane back before its run has ended: it stays due, and this claim writes nothing any more."""
-    connection.execute(_owned(claim).values(owner=None, claimed_at=None, lease_until=None, fence=lanes.c.fence + 1))
+    QUEUE.release(connection, claim)
 
 
 def release_all(connection: Connection) -> None:
-    """Clear all leases and raise all fences: for a process that knows itself to be alone."""
-    connection.execute(update(lanes).values(owner=None, claimed_at=None, lease_until=None, fence=lanes.c.fence + 1))
+    """Clear all leases and raise their fences: for a process that knows itself to be alone."""
+    QUEUE.release_all(connection)
 
 
 def next_due_at(connection: Connection, excluding: Sequence[str] = ()) -> datetime | None:
@@ -306,10 +283,6 @@ def find(connection: Connection, key: str) -> LaneRow | None:
 def every(connection: Connection) -> Sequence[LaneRow]:
     """All lanes by key; there are as many as base branches are configured."""
     return [_row(row) for row in connection.execute(select(lanes).order_by(lanes.c.key))]
-
-
-def _owned(claim: LaneClaim) -> Update:
-    return update(lanes).where(lanes.c.key == claim.key, lanes.c.owner == claim.owner, lanes.c.fence == claim.fence)
 
 
 def _row(row: Row[tuple[object, ...]]) -> LaneRow:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 
 from app.core.images import ImageName
+from app.db import wakes
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata
 
 _LONGEST_ERROR = 1000
@@ -110,7 +111,8 @@ def owe_once(  # noqa: PLR0913 (what is to be asked, and who told, all named)
 ) -> None:
     """Write down that a registry is to be asked about a tag, unless it is already."""
     fresh = {"is_deletion": is_deletion, "since": now, "wanted_at": now, "due_at": now, "tries": 0, "source": source}
-    insert_absent(connection, owed_looks, {"image": str(image), "reference": tag, **fresh})
+    if insert_absent(connection, owed_looks, {"image": str(image), "reference": tag, **fresh}):
+        wakes.tell(connection)
 
 
 def settle(connection: Connection, image: ImageName, reference: str, *, asked_at: datetime) -> None:

@@ -4,22 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    Connection,
-    Index,
-    Integer,
-    Select,
-    Table,
-    Update,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Select, Table, bindparam, func, select, update
 
+from app.db.claims import Queue
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
 
 schedules = Table(
@@ -36,6 +23,12 @@ schedules = Table(
     Column("last_error", SafeText),
     Index("ix_schedules_next_at", "next_at"),
 )
+
+QUEUE = Queue(schedules, key=schedules.c.name, due=schedules.c.next_at)
+"""Who runs which sweep."""
+_NEXT_DUE = QUEUE.next_due()
+_STARTED = {"last_started_at": bindparam("now", type_=Instant)}
+_TAKE_DUE, _TAKE = QUEUE.taking(_NEXT_DUE, **_STARTED), QUEUE.taking(QUEUE.free(), **_STARTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,60 +68,38 @@ def know(connection: Connection, name: str) -> None:
 
 def next_due(now: datetime) -> Select[tuple[str]]:
     """The query for the sweep that has been due longest and that nobody runs."""
-    return (
-        select(schedules.c.name)
-        .where(schedules.c.next_at <= now, _is_free(now))
-        .order_by(schedules.c.next_at, schedules.c.name)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    return _NEXT_DUE.params(now=now, most=1)
 
 
 def claim_due(connection: Connection, *, owner: str, now: datetime, lease: timedelta) -> SweepClaim | None:
     """Take the sweep that has been due longest, also one whose lease has ended; None when none is due."""
-    return _claim(connection, next_due(now), owner=owner, now=now, lease=lease)
+    row = connection.execute(_TAKE_DUE, {"now": now, "most": 1, "by": owner, "until": now + lease}).one_or_none()
+    return SweepClaim(row.name, owner, row.fence) if row is not None else None
 
 
 def claim(connection: Connection, name: str, *, owner: str, now: datetime, lease: timedelta) -> SweepClaim | None:
     """Take a sweep whether or not it is due; None while another runs it."""
-    free = select(schedules.c.name).where(schedules.c.name == name, _is_free(now)).with_for_update(skip_locked=True)
-    return _claim(connection, free, owner=owner, now=now, lease=lease)
-
-
-def _is_free(now: datetime) -> ColumnElement[bool]:
-    return or_(schedules.c.lease_until.is_(None), schedules.c.lease_until < now)
-
-
-def _claim(
-    connection: Connection, free: Select[tuple[str]], *, owner: str, now: datetime, lease: timedelta
-) -> SweepClaim | None:
-    row = connection.execute(
-        update(schedules)
-        .where(schedules.c.name == free.scalar_subquery())
-        .values(owner=owner, lease_until=now + lease, fence=schedules.c.fence + 1, last_started_at=now)
-        .returning(schedules.c.name, schedules.c.fence)
-    ).one_or_none()
+    row = connection.execute(_TAKE, {"its_key": name, "now": now, "by": owner, "until": now + lease}).one_or_none()
     return SweepClaim(row.name, owner, row.fence) if row is not None else None
 
 
 def renew(connection: Connection, claim: SweepClaim, *, now: datetime, lease: timedelta) -> bool:
     """Prolong the lease; false when the claim no longer holds, also after it was finished."""
-    return connection.execute(_owned(claim).values(lease_until=now + lease)).rowcount == 1
+    return QUEUE.renew(connection, claim, now=now, lease=lease)
 
 
 def finish(  # noqa: PLR0913 (how it ended, all named)
     connection: Connection, claim: SweepClaim, *, now: datetime, next_at: datetime | None, found: int, error: str | None
 ) -> bool:
     """End a run; false, and nothing written, when the claim no longer holds."""
-    ended = _owned(claim).values(
+    return QUEUE.end(
+        connection,
+        claim,
         next_at=next_at,
-        owner=None,
-        lease_until=None,
         last_ended_at=now,
         last_found=found,
         last_error=storable(error) if error is not None else None,
     )
-    return connection.execute(ended).rowcount == 1
 
 
 def note(  # noqa: PLR0913 (how it went, all named)
@@ -146,12 +117,12 @@ def note(  # noqa: PLR0913 (how it went, all named)
 
 def release(connection: Connection, claim: SweepClaim) -> None:
     """Give a sweep back before its end: it is due as before, and this claim writes nothing any more."""
-    connection.execute(_owned(claim).values(owner=None, lease_until=None, fence=schedules.c.fence + 1))
+    QUEUE.release(connection, claim)
 
 
 def release_all(connection: Connection) -> None:
-    """Clear all leases and raise all fences: for a process that knows itself to be alone."""
-    connection.execute(update(schedules).values(owner=None, lease_until=None, fence=schedules.c.fence + 1))
+    """Clear all leases and raise their fences: for a process that knows itself to be alone."""
+    QUEUE.release_all(connection)
 
 
 def next_due_at(connection: Connection) -> datetime | None:
@@ -166,9 +137,3 @@ def every(connection: Connection) -> Sequence[ScheduleRow]:
     """All sweeps that were ever known, by name."""
     rows = connection.execute(select(schedules).order_by(schedules.c.name))
     return [ScheduleRow(**row._mapping) for row in rows]  # noqa: SLF001 (SQLAlchemy's public name for it)
-
-
-def _owned(claim: SweepClaim) -> Update:
-    return update(schedules).where(
-        schedules.c.name == claim.name, schedules.c.owner == claim.owner, schedules.c.fence == claim.fence
-    )

@@ -1,4 +1,4 @@
-"""Wakes: the processes on one PostgreSQL tell each other that there may be work; a SQLite file has one process only."""
+"""Wakes: who commits work wakes its own process, and the others on one PostgreSQL, for there may be some to do."""
 
 import threading
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from sqlalchemy import URL, Connection, text
 from app.core.errors import FluxbridgeError
 
 _CHANNEL = "fluxbridge"
+_TOLD = "fluxbridge wakes"
 _LOOK_UP_S = 1.0
 _RETRY_S = 2.0
 _log = structlog.get_logger("fluxbridge.wakes")
@@ -17,8 +18,14 @@ _log = structlog.get_logger("fluxbridge.wakes")
 
 def tell(connection: Connection) -> None:
     """Wake the workers of all processes once this transaction is committed; many times in one is once."""
+    connection.info[_TOLD] = True
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": _CHANNEL})
+
+
+def was_told(connection: Connection) -> bool:
+    """Whether somebody is to be woken after this transaction; once asked, the next one begins anew."""
+    return connection.info.pop(_TOLD, False) is True
 
 
 def _is_pooled(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:

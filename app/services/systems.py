@@ -7,17 +7,12 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from app.core.images import ImageName
-from app.core.ports import ConfigRepository, Forge, Jenkins, ManifestBuilder, Registry, WebhookSender
+from app.core.ports import ConfigRepository, Forge, Jenkins, ManifestBuilder, Receiver, Registry, WebhookSender
 from app.senders.sender import Keys, Origin
 
 Clock = Callable[[], datetime]
 
 _LEADS_ELSEWHERE = re.compile(r"[?#\\]|/\.\.?(?:/|$)|%2e|%2f|%5c", re.IGNORECASE)
-
-
-def tell_nobody(revision: str) -> None:
-    """For config repositories whose clusters fetch by themselves only."""
-    del revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +49,7 @@ class ConfigRepo:
     `builder` proves that what was edited still builds, where that is asked for. `sender` is what sent its webhooks and
     would send them once more; `writes_per_hour` is what `forge_budget` holds (None: it has no end), and a pull request
     gets a newer tag at most once in `update_every`; `is_local` tells that `look` shows its pull requests too.
-    `tell_flux` is given the revision that a merge made (`main@sha1:…`); it neither waits for Flux nor raises.
+    `receivers` are those of Flux in its clusters, which are called after a merge.
     """
 
     name: str
@@ -73,7 +68,7 @@ class ConfigRepo:
     update_every: timedelta = timedelta(0)
     sender: WebhookSender | None = None
     is_local: bool = False
-    tell_flux: Callable[[str], None] = tell_nobody
+    receivers: tuple[Receiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,6 +166,9 @@ def _gauges(status: Status) -> Iterator[Metric]:
     yield _one("fluxbridge_owed_looks", "What registries have still to say", status.owed_looks)
     yield _one("fluxbridge_oldest_owed_look_seconds", "How long a registry has owed a word", status.oldest_owed_look_s)
     yield _one("fluxbridge_listing_problems", "Repositories whose newest list is none or not whole", status.unlisted)
+    yield _by("fluxbridge_outbox", "What waits to be told to others", "channel", status.outbox.waiting)
+    told = "How long something has waited to be told"
+    yield _one("fluxbridge_oldest_outbox_seconds", told, status.outbox.oldest_s)
     yield _by("fluxbridge_promotions", "Promotions by state", "state", status.promotions)
     yield _by("fluxbridge_applications", "How clusters stand with what was let in", "state", status.applications)
     told = "Objects of Flux whose events count for nothing"
@@ -176,6 +179,8 @@ def _gauges(status: Status) -> Iterator[Metric]:
 def _counters(status: Status) -> Iterator[Metric]:
     yield _counted("fluxbridge_retries", "What was put off to be tried again", status.retries, "kind")
     yield _counted("fluxbridge_given_up", "Work that hung beyond its deadline", status.given_up, "kind")
+    told = "What was to be told to others, by how it ended"
+    yield _counted("fluxbridge_tellings", told, status.outbox.told, "channel", "outcome")
     told = "What a source reported beyond its limits"
     yield _counted("fluxbridge_ignored", told, status.ignored, "source", "limit")
     told = "Bodies for which their source's day had no room"

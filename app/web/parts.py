@@ -28,7 +28,7 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebParts:
-    """Everything that the web application needs from outside. `tokens` is read at each use; `wake` never blocks.
+    """Everything that the web application needs from outside. `tokens` is read at each use.
 
     `local_token` is the one of them that this machine's command line reads in the data folder.
     """
@@ -40,7 +40,6 @@ class WebParts:
     clock: Clock
     tokens: Callable[[], Sequence[ApiToken]]
     local_token: str = field(repr=False)
-    wake: Callable[[], None]
     version: str
     root_path: str = ""
     body_limit: int = MOST_BYTES

@@ -60,9 +60,7 @@ async def _keep(name: str, request: Request, parts: WebParts, intake: Intake) ->
     except Refused as error:
         raise KeysUnreadable from error
     # Nobody is given its room in between: the inbox counts it before anything else runs on this loop.
-    kept = await parts.inbox.keep(delivery)
-    parts.wake()
-    return kept
+    return await parts.inbox.keep(delivery)
 
 
 async def _accept(

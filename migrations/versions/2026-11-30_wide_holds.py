@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "wide_holds"
-down_revision = "packed_bodies"
+down_revision = "outbox"
 branch_labels = None
 depends_on = None
 

@@ -93,3 +93,34 @@ def test_a_lost_connection_is_made_anew_and_counts_as_a_wake(shared: Database, p
         with shared.transaction() as connection:
             keep_one(connection)
         assert wakes.acquire(timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("work", [keep_one, want_a_lane, replay_one])
+def test_work_wakes_its_own_process_once_it_is_committed(
+    database: Database, work: Callable[[Connection], None]
+) -> None:
+    with database.transaction() as connection:
+        lanes.ensure(connection, "fleet", "main", NOW)
+    wakes: list[bool] = []
+    database.when_told(lambda: wakes.append(_is_free(database)))
+    with database.transaction() as connection:
+        work(connection)
+        work(connection)
+        assert wakes == []
+    assert wakes == [True], "once for each commit, and whoever is woken finds the work"
+
+
+def test_what_was_rolled_back_wakes_nobody_and_is_not_told_by_the_next(database: Database) -> None:
+    wakes: list[bool] = []
+    database.when_told(lambda: wakes.append(True))
+    with pytest.raises(ZeroDivisionError), database.transaction() as connection:
+        _keep_and_fail(connection)
+    with database.transaction() as connection:
+        lanes.every(connection)
+    assert wakes == []
+
+
+def _is_free(database: Database) -> bool:
+    with database.transaction() as connection:
+        lanes.every(connection)
+    return True

@@ -132,7 +132,7 @@ class Bridge:
         return found
 
     def settle(self) -> None:
-        """Wait until every delivery is worked off and every lane idle, or due for a later look only."""
+        """Wait until deliveries are worked off, lanes idle or due for a later look only, and comments made."""
         self.wait_for("everything to settle", self._is_settled)
 
     def _is_settled(self) -> bool:
@@ -146,7 +146,8 @@ class Bridge:
                 return False
             if due_at and due_at != _time(lane["next_look_at"]) and (due_at - now).total_seconds() < 5:
                 return False
-        return True
+        waiting: int = self.get("/status")["outbox"]["waiting"]["comment"]
+        return not waiting
 
     def told(self) -> str:
         """What the API says of everything, for the message of a failure."""

@@ -70,7 +70,7 @@ def test_each_cluster_is_told_of_the_merge_and_tells_what_it_applied(
 def test_a_receiver_that_refuses_costs_nothing_and_the_log_keeps_its_path_to_itself(
     tmp_path: Path, sqlite_url: str, clusters: dict[str, ReceiverServer], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "fluxbridge.receivers")
+    caplog.set_level(logging.INFO, "fluxbridge.outbox")
     clusters["staging"].answers += [HTTPStatus.NOT_FOUND]
     with receiving_bridge(tmp_path, sqlite_url, clusters) as bridge:
         merge(bridge, "1.1.0")

@@ -165,7 +165,7 @@ class Fluxbridge:
             after = {"after": page["next"]}
 
     def settle(self, *, patience_s: float = PATIENCE_S) -> None:
-        """Wait until every delivery is worked off, and every lane idle or due for a later look only."""
+        """Wait until deliveries are worked off, lanes idle or due for a later look only, and comments made."""
         until("everything to be worked off", self._is_settled, patience_s=patience_s, told=self.told)
 
     def told(self) -> str:
@@ -197,7 +197,10 @@ class Fluxbridge:
             return False
         if any("catalogue" in one["status"] for one in self.items("/policies")):
             return False
-        return all(self._is_at_rest(lane) for lane in self.items("/lanes"))
+        if not all(self._is_at_rest(lane) for lane in self.items("/lanes")):
+            return False
+        waiting: int = self.get("/status")["outbox"]["waiting"]["comment"]
+        return not waiting
 
     def _is_at_rest(self, lane: Mapping[str, Any]) -> bool:
         if lane["is_running"] or not lane["last_run_at"]:

@@ -62,6 +62,17 @@ class Faulty:
             told=self.here.fluxbridge.told,
         )
 
+    def wait_until_told(self, channel: str) -> None:
+        """Wait until something was told by this channel, and nothing waits to be."""
+        until(
+            f"a telling by {channel}",
+            lambda: (
+                (told := self.here.fluxbridge.get("/status")["outbox"])["told"].get(f"{channel}:sent")
+                and not told["waiting"][channel]
+            ),
+            told=self.here.fluxbridge.told,
+        )
+
     def pull(self, stage: str) -> Pull:
         """The pull request of a stage."""
         (found,) = [one for one in self.here.github.pulls() if one.is_open and one.head.split("/")[2] == stage]
@@ -146,9 +157,11 @@ def test_a_comment_whose_answer_is_lost_is_not_made_twice(faulty: Faulty) -> Non
     staging = faulty.pull("staging")
     faulty.here.github.break_next("lose", method="POST", path_ending="/comments")
     faulty.here.github.push("main", {manifest_path("staging", APP): _deployed(newest)}, by=MIRA)
-    faulty.wait_for_fault()
+    assert faulty.here.github.fault_taken.wait(20), "nobody ran into the fault"
+    faulty.wait_until_told("comment")
     faulty.here.fluxbridge.settle()
     _is_closed_by_us_once(faulty, staging.number)
+    assert faulty.lane()["attempts"] == 0, "no lane waits for a comment"
 
 
 @on("postgresql")
@@ -182,6 +195,7 @@ def test_a_branch_that_a_person_moves_between_fetch_and_push_stays_theirs(faulty
     faulty.here.fluxbridge.settle()
     assert [github.repository.head(pull.head)] == moved
     truth.each_is_opened_once(github)
+    faulty.wait_until_told("comment")
     assert [by for by, _ in github.comments(pull.number)] == [BOT]
 
 
@@ -213,8 +227,8 @@ def _is_closed_by_us_once(faulty: Faulty, number: int) -> None:
     github = faulty.here.github
     pull = github._pulls.find(number)
     assert (pull.is_open, pull.closed_by) == (False, BOT), pull
-    # One that could not be told that it was heard may be missing, but is not repeated.
-    assert len(pull.comments) <= 1, f"pull request {number} was told {pull.comments}"
+    faulty.wait_until_told("comment")
+    assert len(pull.comments) == 1, f"pull request {number} was told {pull.comments}"
     assert github.repository.head(pull.head) is None, f"{pull.head} is still there"
     (production,) = [one for one in github.pulls() if one.is_open]
     assert production.head.split("/")[2] == "production"

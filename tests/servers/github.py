@@ -175,7 +175,7 @@ class GitHubServer:
 
     def comments(self, number: int) -> list[tuple[str, str]]:
         """Who said what."""
-        return list(self._pulls.find(number).comments)
+        return [(one.by, one.text) for one in self._pulls.find(number).comments]
 
     def rename(self, full_name: str) -> None:
         """Give the repository another name; the former one redirects, as far as the REST API goes."""

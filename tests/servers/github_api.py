@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 from urllib.parse import parse_qs, urlencode
 
@@ -100,6 +101,7 @@ class RestApi:
             ("GET", r"/issues/(\d+)", self._show_issue),
             ("POST", r"/issues/(\d+)/labels", self._add_labels),
             ("POST", r"/issues/(\d+)/comments", self._add_comment),
+            ("GET", r"/issues/(\d+)/comments", self._list_comments),
             ("GET", "/hooks", self._list_hooks),
             ("GET", r"/hooks/(\d+)/deliveries", self._list_deliveries),
             ("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", self._send_again),
@@ -167,10 +169,15 @@ class RestApi:
         return Answer(200, [self._bodies.label(name) for name in pull.labels])
 
     def _add_comment(self, asked: Asked, number: int) -> Answer:
-        pull = self._pulls.find(number)
-        pull.comments.append((asked.by, asked.content()["body"]))
-        self._pulls.touch(pull)
-        return Answer(201, self._bodies.comment(pull))
+        pull = self._pulls.comment(number, asked.content()["body"], by=asked.by)
+        return Answer(201, self._bodies.comment(pull, pull.comments[-1]))
+
+    def _list_comments(self, asked: Asked, number: int) -> Answer:
+        """Oldest first, as they always are; `since` is about the last change of each."""
+        pull, since = self._pulls.find(number), asked.parameters().get("since")
+        after = datetime.fromisoformat(since) if since is not None else None
+        shown, links = self._page(asked, [one for one in pull.comments if after is None or one.at >= after])
+        return Answer(200, [self._bodies.comment(pull, one) for one in shown], links)
 
     def _list_hooks(self, asked: Asked) -> Answer:
         shown, links = self._page(asked, sorted(self._post.hooks.items()))

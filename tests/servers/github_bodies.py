@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from tests.servers.github_pulls import Pull, PullEvent, PushEvent, Review
+from tests.servers.github_pulls import Comment, Pull, PullEvent, PushEvent, Review
 from tests.servers.github_webhooks import WebhookDelivery
 
 Body = dict[str, Any]
@@ -101,10 +101,10 @@ class Bodies:
             "pull_request_url": f"{self.repository_url}/pulls/{pull.number}",
         }
 
-    def comment(self, pull: Pull) -> Body:
-        """The newest comment."""
-        by, text = pull.comments[-1]
-        return self._example("issue-comment", pull.number) | {"user": self.account(by), "body": text}
+    def comment(self, pull: Pull, comment: Comment) -> Body:
+        """One comment."""
+        shown = {"user": self.account(comment.by), "body": comment.text, "created_at": _instant(comment.at)}
+        return self._example("issue-comment", pull.number) | shown | {"updated_at": _instant(comment.at)}
 
     def hook(self, number: int, url: str, *, is_active: bool) -> Body:
         """A webhook as the documentation of GitHub shows one."""

@@ -21,6 +21,15 @@ class Rejected(Exception):
         self.status, self.message, self.errors = status, message, errors
 
 
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What somebody said in a pull request."""
+
+    by: str
+    text: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class Review:
     """A review; `state` is REST's: APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED."""
@@ -54,7 +63,7 @@ class Pull:
     fork_of: str | None = None
     is_open: bool = True
     labels: list[str] = field(default_factory=list)
-    comments: list[tuple[str, str]] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     auto_merge_by: str | None = None
     closed_by: str | None = None
@@ -106,6 +115,13 @@ class PullRequests:
         """All of them, newest first."""
         with self._lock:
             return [self._refreshed(pull) for _, pull in sorted(self._pulls.items(), reverse=True)]
+
+    def comment(self, number: int, text: str, *, by: str) -> Pull:
+        with self._lock:
+            pull = self.find(number)
+            pull.comments.append(Comment(by, text, _now()))
+            self.touch(pull)
+            return pull
 
     def touch(self, pull: Pull) -> None:
         """Note that something was done to it, which is when lists sorted by that show it first."""

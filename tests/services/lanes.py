@@ -13,9 +13,10 @@ from app.clients.git.command import GitCommand
 from app.clients.git.mirror import Mirror
 from app.clients.git.remote import Remote
 from app.core.images import ImageName
-from app.core.ports import ConfigRepository, Forge, PullRequest, PullRequestState
-from app.db import catalogue, lanes, promotions
+from app.core.ports import ConfigRepository, Forge, PullRequest, PullRequestState, Receiver
+from app.db import catalogue, lanes, outbox, promotions
 from app.db.database import Database
+from app.db.outbox import ClaimedTelling
 from app.db.promotions import PromotionFilters, PromotionRow
 from app.services.catalogue.keep_selections import keep_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
@@ -23,6 +24,7 @@ from app.services.heads.scans import Scans
 from app.services.lane.reconcile import reconcile
 from app.services.lane.run import LaneRun
 from app.services.systems import ConfigRepo, Systems
+from app.services.telling.outbox import Sender
 from tests.db.facts import record_listing
 from tests.servers.bare_repository import BareRepository
 
@@ -59,6 +61,8 @@ class Lane:
     repository: ConfigRepository
     forge: Forge
     now: datetime = NOW
+    receivers: tuple[Receiver, ...] = ()
+    is_observing: bool = False
     scans: Scans = field(default_factory=Scans)
     ready: ReadyPolicies = field(default_factory=ReadyPolicies)
 
@@ -92,6 +96,8 @@ class Lane:
             look_every=timedelta(seconds=1),
             branches=("main",),
             prefix="fluxbridge",
+            receivers=self.receivers,
+            is_observing=self.is_observing,
         )
         return Systems(registries={IMAGE.registry: ListedRegistry()}, config_repos={"fleet": repo})
 
@@ -130,8 +136,22 @@ class Lane:
         )
 
     def run(self) -> None:
-        """Run the lane once."""
+        """Run the lane once, and tell others what it had to tell."""
         reconcile(self.claim())
+        self.send()
+
+    def send(self) -> list[ClaimedTelling]:
+        """Send what is due, as the threads of the outbox do; returns what was taken."""
+        taken: list[ClaimedTelling] = []
+        while (claim := self.claim_telling()) is not None:
+            Sender(self.database, self.systems, lambda: self.now).send(claim)
+            taken.append(claim)
+        return taken
+
+    def claim_telling(self) -> ClaimedTelling | None:
+        """Take what has been due longest of the outbox."""
+        with self.database.transaction() as connection:
+            return outbox.claim_due(connection, owner="tests", now=self.now, lease=LEASE)
 
     def open_pulls(self) -> list[PullRequest]:
         """The pull requests that people see open."""

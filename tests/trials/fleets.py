@@ -118,7 +118,7 @@ class Fleet:
         with database.transaction() as connection:
             claim = claim_next(connection, owner="tests", now=now, lease=LEASE)
         assert claim is not None
-        Interpreter(database, self.lane.systems, lambda: now, lambda: None, ReadyPolicies()).interpret(claim)
+        Interpreter(database, self.lane.systems, lambda: now, ReadyPolicies()).interpret(claim)
 
     def delivery(self, delivery_id: str) -> DeliveryRow:
         """What became of a delivery."""

@@ -44,7 +44,7 @@ def owed(database: Database) -> list[OwedLook]:
 
 
 def sweeper_of(site: Site) -> Sweeper:
-    return Sweeper(site.database, site.systems, lambda: site.now, lambda: None, ReadyPolicies())
+    return Sweeper(site.database, site.systems, lambda: site.now, ReadyPolicies())
 
 
 def over(lane: Lane, registry: Scripted) -> Systems:

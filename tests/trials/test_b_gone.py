@@ -41,7 +41,7 @@ def lane(tmp_path: Path, database: Database) -> Lane:
 
 def list_with(lane: Lane, registry: Scripted) -> None:
     lane.now += MINUTE
-    Sweeper(lane.database, over(lane, registry), lambda: lane.now, lambda: None, lane.ready).list_repository(IMAGE)
+    Sweeper(lane.database, over(lane, registry), lambda: lane.now, lane.ready).list_repository(IMAGE)
 
 
 def test_a_list_that_is_short_again_and_again_moves_nothing_while_the_manifest_answers(lane: Lane) -> None:
@@ -132,7 +132,7 @@ def many_apps(tmp_path: Path, database: Database) -> Lane:
 
 def lose(made: Lane, names: tuple[str, ...]) -> None:
     registry = Scripted({f"team/{name}": ["1.0.0"] for name in names})
-    sweeper = Sweeper(made.database, over(made, registry), lambda: made.now, lambda: None, made.ready)
+    sweeper = Sweeper(made.database, over(made, registry), lambda: made.now, made.ready)
     for _ in range(2):
         made.now += MINUTE
         for name in names:

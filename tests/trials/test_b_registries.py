@@ -251,7 +251,7 @@ def test_the_plan_says_why_a_repository_is_not_listed(tmp_path: Path, database: 
     api = ImageName(IMAGE.registry, "team/api")
     made.run()
     broken = Scripted({api.path: Unavailable("registry x: it answered 429")})
-    sweeper = Sweeper(made.database, over(made, broken), lambda: made.now, lambda: None, made.ready)
+    sweeper = Sweeper(made.database, over(made, broken), lambda: made.now, made.ready)
     made.now += MINUTE
     assert sweeper.list_wanted() == 0
     made.run()

@@ -80,7 +80,8 @@ def running_site(
 ) -> Iterator[Site]:
     """Serve the application over this database; `change` swaps parts before it starts."""
     woken = threading.Event()
-    parts = change(parts_for(database, sources=sources, tokens=tokens, wake=woken.set))
+    parts = change(parts_for(database, sources=sources, tokens=tokens))
+    database.when_told(woken.set)
     parts.inbox.start()
     try:
         app = create_web(parts)
@@ -95,7 +96,6 @@ def parts_for(
     *,
     sources: Mapping[str, Source] = SOURCES,
     tokens: Callable[[], Sequence[ApiToken]] = lambda: TOKENS,
-    wake: Callable[[], None] = lambda: None,
 ) -> WebParts:
     """The parts of an application over this database; its inbox is not started."""
     return WebParts(
@@ -106,7 +106,6 @@ def parts_for(
         clock=lambda: datetime.now(UTC),
         tokens=tokens,
         local_token=LOCAL,
-        wake=wake,
         version="0.1.0",
         body_limit=LIMIT,
         metrics_fresh_s=0,

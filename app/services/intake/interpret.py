@@ -1,7 +1,7 @@
 """Interpret a kept delivery: write its facts down and mark the lanes that they concern, in one transaction."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,7 +38,6 @@ class Interpreter:
     database: Database
     systems: Systems
     clock: Clock
-    on_lanes_due: Callable[[], None]
     ready: ReadyPolicies
 
     def interpret(self, claim: ClaimedDelivery) -> None:
@@ -50,7 +49,7 @@ class Interpreter:
 
     def ask(self, owed: Sequence[OwedLook]) -> None:
         """Ask the registries what they owe."""
-        OwedLooks(self.database, self.systems, self.clock, self.on_lanes_due, self.ready).ask(owed)
+        OwedLooks(self.database, self.systems, self.clock, self.ready).ask(owed)
 
     def write_down(self, claim: ClaimedDelivery) -> Sequence[OwedLook]:
         """Write down what a delivery says, or put it off; returns what registries are to be asked because of it."""
@@ -103,8 +102,6 @@ class Interpreter:
             for limit, count in sorted(Counter(limit for part in (*parts, last) for limit in part.limits).items()):
                 measures.add(connection, "ignored", f"{source.name}:{limit}", count)
         owed += [one for each in written for one in each.owed]
-        if any(each.due for each in written):
-            self.on_lanes_due()
 
     def _writer(self, connection: Connection, source: Source, claim: ClaimedDelivery, now: datetime) -> FactWriter:
         return FactWriter(connection, self.systems, source, claim.id, now, claim.received_at)

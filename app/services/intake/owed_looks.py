@@ -1,6 +1,6 @@
 """Ask the registries what they owe, each thing by itself: one that cannot be asked keeps nothing else waiting."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,7 +50,6 @@ class OwedLooks:
     database: Database
     systems: Systems
     clock: Clock
-    on_lanes_due: Callable[[], None]
     ready: ReadyPolicies
 
     def ask(self, owed: Iterable[OwedLook]) -> Mapping[str, timedelta]:
@@ -100,8 +99,6 @@ class OwedLooks:
                 watch_gone(connection, registry, now)
             keys = sorted({key for image in notes.told for key in lanes.lanes_of_image(connection, image)})
             lanes.raise_wanted(connection, keys, now=now)
-        if keys:
-            self.on_lanes_due()
         return notes.follows
 
 

@@ -33,13 +33,12 @@ _GRACE = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of writing facts: the lanes that they concern, those of them that are due now, and what is owed.
+    """What came of writing facts: the lanes that they concern, and what is owed.
 
-    The others are due once a registry has answered, or could not.
+    Some of them are due only once a registry has answered, or could not.
     """
 
     lanes: frozenset[str]
-    due: frozenset[str]
     owed: tuple[OwedLook, ...]
 
 
@@ -70,7 +69,7 @@ class FactWriter:
         due = keys.union(*(self._lanes_of(image) for image in self.touched if image not in asked))
         concerned = due.union(*map(self._lanes_of, asked))
         lanes.raise_wanted(self.connection, sorted(due), now=self.now)
-        return Written(frozenset(concerned), frozenset(due), owed)
+        return Written(frozenset(concerned), owed)
 
     def _write(self, gathered: Gathered) -> set[str]:
         keys: set[str] = set()

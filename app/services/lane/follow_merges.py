@@ -15,6 +15,7 @@ from app.db.pull_requests import PullRequestRow
 from app.services.heads.view import LaneView, view_at
 from app.services.lane.own_heads import OwnHeads
 from app.services.lane.run import LaneRun
+from app.services.telling.call_receivers import tell_flux
 
 _MOST_COMMITS = 1000
 _LET_IN = {PromotionState.MERGED, PromotionState.REVERTED}
@@ -29,9 +30,8 @@ class MergeNotes:
     heads: Mapping[str, str]
 
     def note_merged(self, row: PullRequestRow, pull: PullRequest) -> None:
-        """The forge tells of a merge: the branch has done its work, and Flux is told once, after it is written down."""
-        self._note_told(row, pull)
-        self._tell_flux(pull)
+        """The forge tells of a merge: the branch has done its work, and Flux is told once."""
+        self._note_told(row, pull, is_news=True)
 
     def note_merged_by_git(self, row: PullRequestRow, seen: PullRequestSeen | None) -> bool:
         """Note an open one whose head came into the base branch by git; false where it did not.
@@ -43,11 +43,10 @@ class MergeNotes:
             return False
         pull = replace(self.run.repo.forge.notice_merge(row.number, merge), head_sha=merge.head)
         if pull.state is PullRequestState.MERGED:
-            self._note_told(row, pull)
+            self._note_told(row, pull, is_news=True)
         else:
             pull = replace(pull, merged_by=merge.by, merged_at=merge.at, merge_commit=merge.commit)
-            self._write(row, pull, told_by=None)
-        self._tell_flux(pull)
+            self._write(row, pull, told_by=None, is_news=True)
         return True
 
     def note_told(self, row: PullRequestRow) -> bool:
@@ -59,16 +58,16 @@ class MergeNotes:
         if pull is not None and pull.state is PullRequestState.OPEN:
             return False
         if pull is not None and pull.state is PullRequestState.MERGED:
-            self._note_told(row, pull)
+            self._note_told(row, pull, is_news=False)
             return True
         with self.run.writing() as connection:
             pull_requests.upsert(connection, replace(row, ended_by=(pull and pull.closed_by) or "unknown"))
         return False
 
-    def _note_told(self, row: PullRequestRow, pull: PullRequest) -> None:
+    def _note_told(self, row: PullRequestRow, pull: PullRequest, *, is_news: bool) -> None:
         if pull.base == self.run.claim.branch:
             self.delete_branch(row, pull)
-        self._write(row, pull, told_by=pull.merged_by or "unknown")
+        self._write(row, pull, told_by=pull.merged_by or "unknown", is_news=is_news)
 
     def delete_branch(self, row: PullRequestRow, pull: PullRequest) -> None:
         """Delete a branch that did its work, before that is written down; one that has moved is somebody's."""
@@ -120,8 +119,10 @@ class MergeNotes:
             return GitMerge(head=head, commit=head, by="unknown", at=repository.commit(head).committed_at)
         return GitMerge(head=head, commit=merge.sha, by=merge.author, at=merge.committed_at)
 
-    def _write(self, row: PullRequestRow, pull: PullRequest, *, told_by: str | None) -> None:
-        """A merge counts for the head that was merged: one of ours, else the fields on the merge commit decide.
+    def _write(self, row: PullRequestRow, pull: PullRequest, *, told_by: str | None, is_news: bool) -> None:
+        """Write a merge down, and with it, where it `is_news`, that Flux is to be told.
+
+        A merge counts for the head that was merged: one of ours, else the fields on the merge commit decide.
 
         That head may carry another tag than the one that was last written down here: whoever merged was quicker. A
         pull request that a person gave another base let nothing in here.
@@ -141,6 +142,9 @@ class MergeNotes:
                 promotions.move(connection, left.id, PromotionState.SUPERSEDED, reason=other, who=who, at=now)
             ended = replace(row, state=PullRequestState.MERGED, ended_at=at, ended_by=told_by, head_sha=pull.head_sha)
             pull_requests.upsert(connection, ended)
+            if is_news and is_here and not run.repo.is_observing:
+                merge = pull.merge_commit or pull.head_sha
+                tell_flux(connection, run.repo, branch=pull.base, commit=merge, now=now)
 
     def _learned(self, row: PullRequestRow, pull: PullRequest) -> Mapping[str, object]:
         return {
@@ -167,14 +171,6 @@ class MergeNotes:
         repository = self.run.repo.repository
         is_known = repository.has_commit(merge) and repository.has_commit(one.merge_commit)
         return is_known and repository.is_ancestor(merge, one.merge_commit)
-
-    def _tell_flux(self, pull: PullRequest) -> None:
-        """Once for each merge into our base, outside of any transaction: it is written down by now.
-
-        A call that gets lost with the process costs nothing but time, for Flux also fetches by itself.
-        """
-        if pull.base == self.run.claim.branch and not self.run.repo.is_observing:
-            self.run.repo.tell_flux(f"{pull.base}@sha1:{pull.merge_commit or pull.head_sha}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,12 @@ from app.services.lane.follow_merges import MergeNotes
 from app.services.lane.hold import hold_closed
 from app.services.lane.own_heads import OwnHeads
 from app.services.lane.run import LaneRun
+from app.services.telling.comments import closed_at, comment_on
+
+_BROKEN_OFF = (
+    "Closed by Fluxbridge. The run that closed it was broken off before it could say why; "
+    "`fluxbridge promotions` shows what became of it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +108,7 @@ def _let_go(run: LaneRun, row: PullRequestRow) -> None:
         for promotion in promotions.of_pull_request(connection, run.lane, row.number):
             promotions.move(connection, promotion.id, PromotionState.WAITING, reason=MOVED, who=US, at=run.now())
         pull_requests.upsert(connection, replace(row, tags={}))
-    if not run.repo.is_observing:
-        run.repo.forge.comment(row.number, f"{MOVED}.")
+        comment_on(connection, run.repo, row.number, occasion="another base", text=f"{MOVED}.", now=run.now())
 
 
 def _note_closed(run: LaneRun, row: PullRequestRow, pull: PullRequest | None, notes: MergeNotes) -> None:
@@ -124,6 +129,8 @@ def _note_closed(run: LaneRun, row: PullRequestRow, pull: PullRequest | None, no
             promotions.move(connection, promotion.id, PromotionState.CLOSED, reason=reason, who=who, at=now)
         at = (pull.closed_at if pull is not None else None) or now
         pull_requests.upsert(connection, replace(row, state=PullRequestState.CLOSED, ended_at=at, ended_by=who))
+        if is_ours and is_here:
+            comment_on(connection, run.repo, row.number, occasion=closed_at(at), text=_BROKEN_OFF, now=now)
 
 
 def _note_reopened(run: LaneRun, listed: Mapping[int, PullRequestSeen]) -> None:

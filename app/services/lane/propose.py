@@ -32,6 +32,7 @@ from app.services.lane.check_builds import paths_that_build
 from app.services.lane.hold import hold_closed
 from app.services.lane.proposal_commits import CannotEdit, ProposalCommits
 from app.services.lane.run import LaneRun
+from app.services.telling.comments import closed_at, comment_on
 
 _BASE_MOVED = "the base branch moved meanwhile; planned again at once"
 _MAYBE_MERGED = "it may have been merged, which its forge is about to tell; looked at again"
@@ -368,11 +369,12 @@ class Proposer:
             return _QUICKER
         if self.heads.get(pull.head) == pull.head_sha:
             self.run.repo.repository.push([BranchUpdate(pull.head, None, pull.head_sha)])
+        now, text = self.run.now(), f"Closed by Fluxbridge: {texts.code(closure.reason)}."
         with self.run.writing() as connection:
             row = pull_requests.find(connection, self.run.lane, closure.number)
             if row is not None:
                 state = PullRequestState.CLOSED
-                pull_requests.upsert(connection, replace(row, state=state, ended_at=self.run.now(), ended_by=US))
-        # Last of all: a run that is broken off before it leaves a pull request without the comment, never with two.
-        self.run.repo.forge.comment(closure.number, f"Closed by Fluxbridge: {texts.code(closure.reason)}.")
+                pull_requests.upsert(connection, replace(row, state=state, ended_at=now, ended_by=US))
+            occasion = closed_at(closed.closed_at or now)
+            comment_on(connection, self.run.repo, closure.number, occasion=occasion, text=text, now=now)
         return None

@@ -25,7 +25,7 @@ from app.services.lane.follow_git import follow_git
 from app.services.lane.follow_renames import follow_renames, orphans
 from app.services.lane.follow_up import Followed, follow_pull_requests
 from app.services.lane.learn_digests import learn_digests, next_look_at_digests
-from app.services.lane.leave_to_people import not_told_yet, tell_left
+from app.services.lane.leave_to_people import tell_left
 from app.services.lane.propose import Proposer
 from app.services.lane.record_plan import record_outcomes, without_undone
 from app.services.lane.run import LaneRun, LostLane
@@ -153,12 +153,11 @@ def _carry_out(
     run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], followed: Followed
 ) -> tuple[Plan, bool]:
     """Returns the plan without what could not be done, and whether nothing of it has to be tried again."""
-    untold = not_told_yet(run, planned.left)
+    tell_left(run, planned.left)
     ids = record_outcomes(run, planned)
     proposer = Proposer(run, view, heads, followed.open, ids)
     try:
         is_settled = proposer.carry_out(planned)
-        tell_left(run, untold)
     except FluxbridgeError as error:
         _keep_plan(run, view, without_undone(run, planned, ids, str(error)))
         raise

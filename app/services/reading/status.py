@@ -28,12 +28,14 @@ from app.db.lanes import LaneRow
 from app.db.owed_looks import OwedLook
 from app.db.promotions import PromotionState
 from app.db.standings import StandingRow
+from app.services.reading.outbox import Outbox, read_outbox
 from app.services.reading.standings import StandingReader
 from app.services.reading.views import StandingView
 from app.services.systems import Clock, Timing
 
 _MOST_TOLD = 20
 _APPLIED_WITHIN = Timing().applied_within
+_TRIED_AGAIN = ("delivery", "lane", "telling")
 _AS_IT_SHOULD = (ApplicationState.APPLIED, ApplicationState.WAITING)
 
 _MOST_SHOWN = 5
@@ -139,6 +141,7 @@ class Status(Untold):
     ignored: dict[str, int]
     sweeps: dict[str, int]
     sweep_found: dict[str, int]
+    outbox: Outbox
     held_back: int
     waits_for_person: list[HeldStatus] = []
     webhook_to_pull_request: PullRequestLatency
@@ -160,6 +163,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         held = storms.every(connection)
         untold = read_untold(connection, now)
         stalled = _stalled(connection, now)
+        telling = read_outbox(connection, now, counted.get("tellings", {}))
     due = [row.due_at for row in known if row.due_at is not None and row.due_at <= now and row.owner is None]
     moved, open_pulls = _promotions(database, known)
     unused = _unused(database)
@@ -178,14 +182,15 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         stalled=stalled,
         promotions={state: moved[state] for state in PromotionState},
         open_pull_requests=open_pulls,
-        retries={"delivery": 0, "lane": 0} | counted.get("retries", {}),
-        given_up={"delivery": 0, "lane": 0} | counted.get("given_up", {}),
+        retries=dict.fromkeys(_TRIED_AGAIN, 0) | counted.get("retries", {}),
+        given_up=dict.fromkeys(_TRIED_AGAIN, 0) | counted.get("given_up", {}),
         ignored=counted.get("ignored", {}),
         sweeps=counted.get("sweeps", {}),
         sweep_found=counted.get("sweep_found", {}),
         held_back=len(held),
         waits_for_person=[HeldStatus(sweep=one.sweep, key=one.key, sample=one.sample) for one in held[:_MOST_SHOWN]],
         **untold.model_dump(),
+        outbox=telling,
         webhook_to_pull_request=_latency(counted),
         applications={state: standings[state] for state in ApplicationState},
         troubles=troubles,

@@ -74,4 +74,3 @@ def _note(look: Look, image: ImageName, answers: Mapping[str, _Answer]) -> None:
         for tag, (digest, asked_at) in answers.items():
             if digest is not None:
                 note_digest(connection, image, tag, digest, asked_at=asked_at, now=now, ready=look.ready)
-    look.on_lanes_due()

@@ -220,9 +220,7 @@ def _write(look: Look, speaker: Source, new: Sequence[BuildFinished]) -> None:
         facts = [fact for fact in gathered.facts if not isinstance(fact, BuildFinished) or fact.number in still]
         writer = FactWriter(connection, look.systems, speaker, None, look.now(), asked_at)
         written = writer.write(replace(gathered, facts=facts), look.ready)
-    if written.due:
-        look.on_lanes_due()
-    OwedLooks(look.database, look.systems, look.clock, look.on_lanes_due, look.ready).ask(written.owed)
+    OwedLooks(look.database, look.systems, look.clock, look.ready).ask(written.owed)
 
 
 def _told(job: str, new: Sequence[BuildFinished]) -> str:

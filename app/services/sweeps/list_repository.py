@@ -62,12 +62,8 @@ def _note_problem(look: Look, image: ImageName, problem: str, asked_at: datetime
     now = look.now()
     with look.database.transaction() as connection:
         is_news = listing_problems.note(connection, image, problem, asked_at=asked_at)
-        keys: Sequence[str] = []
         if is_news and not catalogue.is_listed(connection, image):
-            keys = lanes.lanes_of_image(connection, image)
-            lanes.raise_wanted(connection, keys, now=now)
-    if keys:
-        look.on_lanes_due()
+            lanes.raise_wanted(connection, lanes.lanes_of_image(connection, image), now=now)
 
 
 def _note_short(look: Look, image: ImageName, short: Sequence[str], asked_at: datetime) -> None:
@@ -110,8 +106,6 @@ def _take_in(look: Look, image: ImageName, names: Sequence[str], listed: TagList
             is_first = listed.before_at is None
             keys = sorted(lanes.lanes_of_image(connection, image)) if has_news or is_first else []
             lanes.raise_wanted(connection, keys, now=now)
-    if has_news or listed.before_at is None:
-        look.on_lanes_due()
 
 
 def _stretches(names: Sequence[str]) -> Iterator[tuple[Sequence[str], bool]]:

@@ -39,8 +39,6 @@ def _compare(look: Look, repo: ConfigRepo) -> None:
     for lane in due:
         told = ", ".join(f"#{number} {how}" for number, how in sorted(differing[lane].items()))
         look.find(f"{lane}: {told}", len(differing[lane]))
-    if due and not look.is_dry:
-        look.on_lanes_due()
 
 
 def _differing(

@@ -1,7 +1,7 @@
 """Run sweeps: those that are due, one after the other, and those that a person asks for now."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -61,7 +61,6 @@ class Sweeps:
     clock: Clock
     owner: str
     ready: ReadyPolicies = field(default_factory=ReadyPolicies)
-    on_lanes_due: Callable[[], None] = lambda: None
     _stopping: threading.Event = field(default_factory=threading.Event)
     _running: dict[str, SweepClaim] = field(default_factory=dict)
     _lost: set[SweepClaim] = field(default_factory=set)
@@ -220,7 +219,6 @@ class Sweeps:
             systems=self.systems,
             clock=self.clock,
             ready=self.ready,
-            on_lanes_due=self.on_lanes_due,
             is_dry=is_dry,
             is_confirmed=is_confirmed,
             accepted=accepted,
@@ -274,7 +272,7 @@ class Sweeps:
         return next(CronSim(schedule, now.astimezone(UTC))) if schedule is not None else None
 
     def _now(self, connection: Connection) -> datetime:
-        return self.clock() if self.database.is_sqlite else self.database.lease_clock(connection)
+        return self.database.server_now(connection) or self.clock()
 
 
 def _count(connection: Connection, look: Look) -> None:

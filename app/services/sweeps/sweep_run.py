@@ -9,12 +9,13 @@ import structlog
 
 from app.core.errors import Conflict, FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
-from app.db import forge_budgets, storms, sweep_marks
+from app.db import storms, sweep_marks
 from app.db.database import Database
 from app.db.storms import HeldBack
 from app.db.tables import milliseconds
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.systems import Clock, ConfigRepo, Systems
+from app.services.work.left_alone import asking_forge
 
 _MOST_TOLD = 200
 _MOST_FAILURES_TOLD = 5
@@ -22,7 +23,6 @@ _SAMPLE = 5
 _MOST_SILENCES = 3
 _SILENT = "silent"
 _SILENT_FOR = timedelta(days=30)
-_SHORTEST_REST = timedelta(minutes=1)
 _log = structlog.get_logger("fluxbridge.sweeps")
 
 
@@ -46,7 +46,6 @@ class Look:
     systems: Systems
     clock: Clock
     ready: ReadyPolicies
-    on_lanes_due: Callable[[], None] = lambda: None
     is_dry: bool = False
     is_confirmed: bool = False
     accepted: Collection[str] = ()
@@ -107,20 +106,8 @@ class Look:
     @contextmanager
     def asking_forge(self, repo: ConfigRepo) -> Iterator[None]:
         """Ask a forge only while it is not left alone, and leave it alone once it wants that. Raises RateLimited."""
-        now = self.now()
-        with self.database.transaction() as connection:
-            until = forge_budgets.blocked(connection, now).get(repo.forge_budget)
-        if until is not None:
-            told = f"its forge wants to be left alone until {until:%Y-%m-%d %H:%M:%S}"
-            raise RateLimited(told, retry_after=until - now)
-        try:
+        with asking_forge(self.database, self.clock, repo, is_dry=self.is_dry):
             yield
-        except RateLimited as error:
-            if not self.is_dry:
-                until = self.now() + (error.retry_after or _SHORTEST_REST)
-                with self.database.transaction() as connection:
-                    forge_budgets.block(connection, repo.forge_budget, until=until, why=str(error)[:2000], now=now)
-            raise
 
     def _silence(self, what: str, step: Callable[[], None]) -> Unavailable | None:
         """How a system did not answer; None where it did, whatever it said."""

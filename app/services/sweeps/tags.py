@@ -40,7 +40,6 @@ def _settle_storms(look: Look) -> None:
             is_settled = settle(connection, registry, now=look.now())
         if is_settled:
             look.find(f"{key_of(registry)}: {'accepted' if is_accepted else 'there again'}")
-            look.on_lanes_due()
 
 
 def _look_at(look: Look, image: ImageName) -> None:
@@ -79,4 +78,3 @@ def _look_again(look: Look, image: ImageName, tag: str, *, known: str) -> None:
             now=look.now(),
             ready=look.ready,
         )
-    look.on_lanes_due()

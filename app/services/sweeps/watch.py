@@ -1,6 +1,5 @@
 """Look again and again at base branches, list what lanes wait for, and ask registries what they owe."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -40,7 +39,6 @@ class Sweeper:
     database: Database
     systems: Systems
     clock: Clock
-    on_lanes_due: Callable[[], None]
     ready: ReadyPolicies
     last_seen: dict[str, str] = field(default_factory=dict)
     _resting: dict[str, _Rest] = field(default_factory=dict)
@@ -80,7 +78,7 @@ class Sweeper:
         resting = [host for host, rest in self._resting.items() if rest.until > now]
         with self.database.transaction() as connection:
             owed = list(owed_looks.due(connection, now, limit=_AT_ONCE, excluding=resting))
-        looks = OwedLooks(self.database, self.systems, self.clock, self.on_lanes_due, self.ready)
+        looks = OwedLooks(self.database, self.systems, self.clock, self.ready)
         for host, wish in looks.ask(owed).items():
             if wish:
                 self._rest(host, now, wish)
@@ -96,7 +94,6 @@ class Sweeper:
             systems=self.systems,
             clock=self.clock,
             ready=self.ready,
-            on_lanes_due=self.on_lanes_due,
         )
         list_repository(look, image)
 
@@ -135,4 +132,3 @@ class Sweeper:
         with self.database.transaction() as connection:
             keys = [lanes.key_of(repo.name, branch) for branch in repo.branches]
             lanes.raise_wanted(connection, keys, now=now)
-        self.on_lanes_due()

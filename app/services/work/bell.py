@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 Work = TypeVar("Work")
 
@@ -55,3 +56,19 @@ class Lookout(Generic[Work]):
     def left_s(self) -> float:
         """How long there is none, as far as is known."""
         return max(0.0, self._until - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of work: the step that does some of it, false where there is none, and what looks for it."""
+
+    step: Callable[[], bool]
+    lookout: Lookout[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A thread that takes work of some kinds; started once more where it hangs."""
+
+    name: str
+    kinds: Sequence[Kind]

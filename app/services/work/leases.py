@@ -14,15 +14,17 @@ import structlog
 from sqlalchemy import Connection
 
 from app.core.errors import FluxbridgeError
-from app.db import delivery_claims, lanes, measures
+from app.db import delivery_claims, lanes, measures, outbox
+from app.db.claims import Queue
 from app.db.database import Database
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
+from app.db.outbox import ClaimedTelling
 from app.services.systems import Clock, Timing
-from app.services.work.put_off import put_off_delivery, put_off_lane
+from app.services.work.put_off import put_off_delivery, put_off_lane, put_off_telling
 
 _log = structlog.get_logger("fluxbridge.leases")
-Claim = LaneClaim | ClaimedDelivery
+Claim = LaneClaim | ClaimedDelivery | ClaimedTelling
 
 
 @dataclass(slots=True)
@@ -65,7 +67,8 @@ class Leases:
             if time.monotonic() - one.since > self._timing.lane_deadline.total_seconds():
                 continue
             with _told("a lease could not be renewed", one.claim), self._database.transaction() as connection:
-                _renew(connection, one.claim, now=self.now(connection), timing=self._timing)
+                now, lease = self.now(connection), self._timing.lease
+                _queue(one.claim).renew(connection, one.claim, now=now, lease=lease)
 
     def give_up_hanging(self) -> Sequence[threading.Thread]:
         """Give up, each once, what has not ended some time after its deadline; returns the threads that hang.
@@ -90,37 +93,33 @@ class Leases:
         """Give everything back: others may take it at once, and what still runs here writes nothing any more."""
         for one in self._now_held():
             with _told("a lease could not be given back", one.claim), self._database.transaction() as connection:
-                _release(connection, one.claim)
+                _queue(one.claim).release(connection, one.claim)
 
     def now(self, connection: Connection) -> datetime:
         """The time by which leases are measured: the database server's, where several processes share one."""
-        return self._clock() if self._database.is_sqlite else self._database.lease_clock(connection)
+        return self._database.server_now(connection) or self._clock()
 
     def deliveries(self) -> tuple[str, ...]:
         """The deliveries that a thread of this process still works on, also after their lease."""
         return tuple(one.claim.id for one in self._now_held() if isinstance(one.claim, ClaimedDelivery))
+
+    def targets(self) -> tuple[str, ...]:
+        """Whom a thread of this process still tells something."""
+        return tuple(one.claim.target for one in self._now_held() if isinstance(one.claim, ClaimedTelling))
 
     def _now_held(self) -> tuple[_Held, ...]:
         with self._door:
             return tuple(self._held.values())
 
 
-def _renew(connection: Connection, claim: Claim, *, now: datetime, timing: Timing) -> None:
+def _queue(claim: Claim) -> Queue:
     match claim:
         case LaneClaim():
-            lanes.renew(connection, claim, now=now, lease=timing.lease)
+            return lanes.QUEUE
         case ClaimedDelivery():
-            delivery_claims.renew(connection, claim, now=now, lease=timing.lease)
-        case _:
-            assert_never(claim)
-
-
-def _release(connection: Connection, claim: Claim) -> None:
-    match claim:
-        case LaneClaim():
-            lanes.release(connection, claim)
-        case ClaimedDelivery():
-            delivery_claims.release(connection, claim)
+            return delivery_claims.QUEUE
+        case ClaimedTelling():
+            return outbox.QUEUE
         case _:
             assert_never(claim)
 
@@ -133,6 +132,9 @@ def _put_off(connection: Connection, claim: Claim, why: str, *, now: datetime) -
         case ClaimedDelivery():
             put_off_delivery(connection, claim, why, now=now, counts=True)
             measures.add(connection, "given_up", "delivery")
+        case ClaimedTelling():
+            put_off_telling(connection, claim, why, now=now)
+            measures.add(connection, "given_up", "telling")
         case _:
             assert_never(claim)
 
@@ -165,4 +167,12 @@ def _told(what: str, claim: Claim) -> Iterator[None]:
 
 
 def _name(claim: Claim) -> str:
-    return claim.key if isinstance(claim, LaneClaim) else f"delivery {claim.id}"
+    match claim:
+        case LaneClaim():
+            return claim.key
+        case ClaimedDelivery():
+            return f"delivery {claim.id}"
+        case ClaimedTelling():
+            return f"{claim.channel} to {claim.target}"
+        case _:
+            assert_never(claim)

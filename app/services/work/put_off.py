@@ -1,16 +1,18 @@
-"""Put off what did not work: deliveries that may die of it in the end, and lanes, which never do."""
+"""Put off what did not work: deliveries and tellings, which may die of it in the end, and lanes, which never do."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app.db import deliveries, delivery_claims, kept_bodies, lanes, measures
+from app.db import deliveries, delivery_claims, kept_bodies, lanes, measures, outbox
 from app.db.deliveries import DeliveryState
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
+from app.db.outbox import ClaimedTelling
 from app.services.work.backoff import backoff
 
 _MOST_TRIES = 8
+_LONGEST_WISH = timedelta(hours=1)
 _LONGEST_TOLD = 2000
 
 
@@ -47,4 +49,18 @@ def put_off_lane(
     lanes.fail(connection, claim, due_at=now + wait, error=error[:_LONGEST_TOLD], counts=after is None)
     if after is None:
         measures.add(connection, "retries", "lane")
+    return now + wait
+
+
+def put_off_telling(
+    connection: Connection, claim: ClaimedTelling, error: str, *, now: datetime, after: timedelta | None = None
+) -> datetime:
+    """Back off alone, up to five minutes; where somebody says when to come back (`after`), no attempt is counted.
+
+    Returns until when.
+    """
+    wait = backoff(claim.attempts) if after is None else min(after, _LONGEST_WISH)
+    outbox.put_off(connection, claim, due_at=now + wait, error=error, counts=after is None)
+    if after is None:
+        measures.add(connection, "retries", "telling")
     return now + wait

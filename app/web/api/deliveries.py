@@ -37,5 +37,4 @@ def replay_delivery(parts: Parts, delivery_id: Id, caller: Operator) -> Delivery
     with parts.database.transaction() as connection:
         replayed = replay(connection, delivery_id, parts.clock())
     _log.info("delivery replayed", delivery=delivery_id, who=caller.name)
-    parts.wake()
     return replayed

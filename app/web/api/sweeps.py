@@ -45,7 +45,6 @@ def run_sweeps(  # noqa: PLR0913 (one parameter a word of the query)
         systems=parts.systems,
         clock=parts.clock,
         owner=f"api-{secrets.token_hex(6)}",
-        on_lanes_due=parts.wake,
     )
     looks = sweeps.run_now(name or (), is_dry=dry_run, is_confirmed=confirm, accepted=accept or ())
     _log.info(

@@ -1,6 +1,7 @@
 """What every forge promises. A forge's tests inherit `ForgeContract` and give a `forge_world` fixture."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import pytest
@@ -38,6 +39,9 @@ class ForgeWorld(Protocol):
 
     def reopen_as(self, account: str, number: int) -> None:
         """Reopen a pull request as somebody else."""
+
+    def comment_as(self, account: str, number: int, text: str) -> None:
+        """Say something in a pull request as somebody else."""
 
 
 def draft(head: str = HEAD, *, title: str = "web 1.2.0", labels: tuple[str, ...] = ()) -> PullRequestDraft:
@@ -158,6 +162,21 @@ class ForgeContract:
         number = opened(forge_world).number
         forge_world.forge.comment(number, "A newer tag waits.")
         assert forge_world.forge.pull_request(number).state is PullRequestState.OPEN
+
+    def test_own_comments_are_those_that_we_made_as_they_were_given_oldest_first(self, forge_world: ForgeWorld) -> None:
+        number, other = opened(forge_world).number, opened(forge_world, f"{HEAD}-2").number
+        began = datetime(2026, 1, 1, tzinfo=UTC)
+        said = ["Closed by us. ✓\n\n<!-- fluxbridge:1 -->", "Once more.\n\n<!-- fluxbridge:2 -->"]
+        for text in said:
+            forge_world.forge.comment(number, text)
+        forge_world.comment_as("alice", number, said[0])
+        assert list(forge_world.forge.own_comments(number, since=began)) == said
+        assert list(forge_world.forge.own_comments(other, since=began)) == []
+        assert list(forge_world.forge.own_comments(number, since=datetime.now(UTC) + timedelta(days=1))) == []
+
+    def test_own_comments_of_an_unknown_number_are_not_found(self, forge_world: ForgeWorld) -> None:
+        with pytest.raises(NotFound):
+            forge_world.forge.own_comments(4711, since=datetime(2026, 1, 1, tzinfo=UTC))
 
     def test_closing_says_that_it_was_us(self, forge_world: ForgeWorld) -> None:
         number = opened(forge_world).number

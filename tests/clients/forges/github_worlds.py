@@ -39,6 +39,9 @@ class GitHubWorld:
     def reopen_as(self, account: str, number: int) -> None:
         self.server.reopen(number, by=account)
 
+    def comment_as(self, account: str, number: int, text: str) -> None:
+        self.server._pulls.comment(number, text, by=account)
+
 
 @contextmanager
 def github_world(folder: Path) -> Iterator[GitHubWorld]:

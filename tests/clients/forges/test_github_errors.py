@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -101,6 +101,9 @@ def test_each_no_says_who_must_act(
         pytest.param(lambda forge, _: forge.open_pull_requests(prefix="fluxbridge"), id="open ones"),
         pytest.param(lambda forge, _: forge.open_pull_request(draft()), id="open"),
         pytest.param(lambda forge, number: forge.comment(number, "Hello."), id="comment"),
+        pytest.param(
+            lambda forge, number: forge.own_comments(number, since=datetime(2026, 1, 1, tzinfo=UTC)), id="own comments"
+        ),
         pytest.param(lambda forge, number: forge.edit_pull_request(number, title="t", body="b"), id="edit"),
         pytest.param(lambda forge, number: forge.close_pull_request(number), id="close"),
     ],

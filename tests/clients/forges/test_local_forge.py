@@ -44,6 +44,9 @@ class LocalWorld:
     def reopen_as(self, account: str, number: int) -> None:
         self.forge.reopen(number, by=account)
 
+    def comment_as(self, account: str, number: int, text: str) -> None:
+        LocalForge(self.repository.path, clock=lambda: NOW, account=account).comment(number, text)
+
 
 @pytest.fixture
 def local(tmp_path: Path) -> LocalWorld:

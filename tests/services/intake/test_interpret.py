@@ -331,7 +331,7 @@ def test_facts_and_the_lanes_they_concern_are_written_together_or_not_at_all(sit
     site.keep("registry", envelope(push_event(TAG, digest_of(TAG))))
     claim, broken = site.claim(), BrokenDatabase(site.database, lost_commits=1)
     view: Any = broken
-    Interpreter(view, site.systems, lambda: NOW, lambda: None, ReadyPolicies()).interpret(claim)
+    Interpreter(view, site.systems, lambda: NOW, ReadyPolicies()).interpret(claim)
     assert site.facts()["tags"] == set()
     assert site.wanted() == QUIET_LANES
     row = site.delivery(claim.id)

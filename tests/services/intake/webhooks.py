@@ -82,8 +82,11 @@ class Site:
             body=body,
             received_at=self.now,
         )
+        wakes = self.wakes
         with self.database.transaction() as connection:
-            return deliveries.keep(connection, new)
+            kept = deliveries.keep(connection, new)
+        self.wakes = wakes
+        return kept
 
     def claim(self, owner: str = "tests") -> ClaimedDelivery:
         """Take the delivery that is due."""
@@ -94,7 +97,7 @@ class Site:
 
     def interpreter(self, database: Database | None = None) -> Interpreter:
         """What interprets, over this database or another view of it."""
-        return Interpreter(database or self.database, self.systems, lambda: self.now, self._wake, ReadyPolicies())
+        return Interpreter(database or self.database, self.systems, lambda: self.now, ReadyPolicies())
 
     def interpret(self) -> DeliveryRow:
         """Interpret the delivery that is due and tell what became of it."""
@@ -220,6 +223,7 @@ def open_site(database: Database, registry: DemoRegistry, jenkins: JenkinsServer
         lanes.replace_images(connection, MAIN, [site.image])
     judge = Judge(database=database, systems=systems, ready=ReadyPolicies(), clock=lambda: NOW)
     judge.evaluate(site.image, CHOICES)
+    database.when_told(site._wake)
     return site
 
 

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from app.core.images import ImageName
-from app.db import builds, catalogue, deliveries, lanes, latencies, measures, storms
+from app.db import builds, catalogue, deliveries, lanes, latencies, measures, outbox, storms
 from app.db.database import Database
 from app.db.deliveries import NewDelivery
+from app.db.outbox import Channel, Outcome, Telling
 from app.db.storms import HeldBack
 from app.services.reading.status import Status, read_status
 from tests.db.facts import build
@@ -30,7 +31,7 @@ def test_an_empty_database_has_zeros(database: Database) -> None:
     assert (told.oldest_delivery_s, told.lanes, told.lanes_due, told.oldest_due_s) == (0, 0, 0, 0)
     assert (told.lane_attempts, told.open_pull_requests, told.promotions["merged"]) == ({}, 0, 0)
     assert (told.body_bytes, told.bodies_dropped, told.flux_dropped) == ({}, {}, {})
-    assert (told.retries, told.sweeps, told.sweep_found) == ({"delivery": 0, "lane": 0}, {}, {})
+    assert (told.retries, told.sweeps, told.sweep_found) == ({"delivery": 0, "lane": 0, "telling": 0}, {}, {})
     assert (told.held_back, told.stalled, told.lane_leases_s) == (0, {"delivery": 0, "lane": 0}, {})
     latency = told.webhook_to_pull_request
     assert (latency.count, latency.sum_s, latency.at_most["inf"]) == (0, 0, 0)
@@ -100,7 +101,7 @@ def test_what_is_counted_over_all_processes_is_told(database: Database) -> None:
         for seconds in (0.5, 4, 4.9, 9000):
             latencies.note(connection, timedelta(seconds=seconds))
     told = status(database)
-    assert (told.retries, told.held_back) == ({"delivery": 0, "lane": 3}, 1)
+    assert (told.retries, told.held_back) == ({"delivery": 0, "lane": 3, "telling": 0}, 1)
     assert (told.sweeps, told.sweep_found) == ({"tags:ok": 2, "builds:failed": 1}, {"tags": 7})
     latency = told.webhook_to_pull_request
     assert (latency.count, latency.sum_s) == (4, 9009.4)
@@ -127,3 +128,18 @@ def test_the_newest_webhook_that_told_of_a_tag_or_its_build_counts(database: Dat
         assert told("1.0.0", build_id) == NOW + 9 * SECOND
         assert told("1.0.0", build_id, until=NOW + 2 * SECOND) == NOW + SECOND
         assert told("3.0.0", None) is None
+
+
+def test_it_tells_what_waits_in_the_outbox_and_what_could_not_be_told(database: Database) -> None:
+    with database.transaction() as connection:
+        for key in ("refused", "waits"):
+            telling = Telling(channel=Channel.RECEIVER, target=f"fleet/{key}", key=key, payload={})
+            outbox.tell_once(connection, telling, now=NOW)
+        claim = outbox.claim_due(connection, owner="w", now=NOW, lease=timedelta(seconds=30))
+        assert claim is not None
+        outbox.end(connection, claim, Outcome.FAILED, why="it has no such path", now=NOW)
+        measures.add(connection, "tellings", "receiver:failed")
+    told = read_status(database, lambda: NOW + timedelta(minutes=1)).outbox
+    assert (told.waiting, told.oldest_s, told.told) == ({"receiver": 1, "comment": 0}, 60, {"receiver:failed": 1})
+    [trouble] = told.troubles
+    assert (trouble.target, trouble.error, trouble.due_at) == (claim.target, "it has no such path", None)

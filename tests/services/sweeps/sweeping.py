@@ -147,13 +147,7 @@ def built(number: int, *, job: str = "team/app/main", image: str = "", tag: str 
 def sweeps_over(site: Site, database: Any = None, *, owner: str = "tests", **rules: Any) -> Sweeps:
     """The sweeps over the site as it is now; `rules` say what and how much."""
     systems = replace(site.systems, sweeps=replace(site.systems.sweeps, **rules))
-
-    def wake() -> None:
-        site.wakes += 1
-
-    return Sweeps(
-        database=database or site.database, systems=systems, clock=lambda: site.now, owner=owner, on_lanes_due=wake
-    )
+    return Sweeps(database=database or site.database, systems=systems, clock=lambda: site.now, owner=owner)
 
 
 def sweep(

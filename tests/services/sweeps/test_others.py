@@ -9,7 +9,8 @@ import pytest
 from app.core.errors import Conflict, Refused, Unavailable
 from app.core.facts import RevisionApplied
 from app.core.ports import FailedWebhook, PullRequestSeen, PullRequestState, RateLimited
-from app.db import deliveries, pull_requests, pushed_heads, revisions
+from app.db import deliveries, outbox, pull_requests, pushed_heads, revisions
+from app.db.outbox import Channel, Outcome, Telling
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.people.replay import replay
@@ -295,6 +296,23 @@ def test_bodies_are_dropped_some_days_after_the_end_and_nothing_else_is(site: Si
     assert (body(site, old), len(body(site, waiting)) > 0, len(body(site, recent)) > 0) == (b"", True, True)
     assert (replace(site.delivery(old), dropped_at=None), site.facts()) == (before, facts)
     assert sweep(site, "bodies").found == 0
+
+
+def test_what_was_told_to_others_is_dropped_after_as_many_days_and_what_waits_is_not(site: Site) -> None:
+    with site.database.transaction() as connection:
+        for key in ("told", "waits"):
+            told = Telling(channel=Channel.COMMENT, target="fleet#1", key=key, payload={})
+            outbox.tell_once(connection, told, now=NOW)
+        claim = outbox.claim_due(connection, owner="w", now=NOW, lease=timedelta(seconds=30))
+        assert claim is not None
+        outbox.end(connection, claim, Outcome.SENT, why=None, now=NOW)
+    site.now = NOW + 30 * DAY
+    assert sweep(site, "bodies").found == 0
+    site.now += timedelta(milliseconds=1)
+    assert sweep(site, "bodies", is_dry=True).told == ["1 tellings"]
+    assert sweep(site, "bodies").told == ["1 tellings"]
+    with site.database.transaction() as connection:
+        assert len(outbox.every(connection, limit=9)) == 1
 
 
 def test_a_repeat_of_what_was_dropped_is_still_known(site: Site) -> None:

@@ -255,7 +255,7 @@ def test_a_list_that_a_lane_asked_for_is_held_back_as_well(site: Site, registry:
     registry.shown[APP.path] = many(200)
     with site.database.transaction() as connection:
         catalogue.want_listing(connection, APP, site.now)
-    Sweeper(site.database, site.systems, lambda: site.now, lambda: None, ReadyPolicies()).list_wanted()
+    Sweeper(site.database, site.systems, lambda: site.now, ReadyPolicies()).list_wanted()
     assert [one.key for one in held(site)] == [str(APP)]
     with site.database.transaction() as connection:
         assert list(catalogue.wanted_listings(connection, limit=9)) == []

@@ -64,11 +64,7 @@ def watched(site: Site) -> Watched:
 
 def sweeper_of(site: Site, database: Any = None) -> Sweeper:
     """A sweeper over the site as it is."""
-
-    def wake() -> None:
-        site.wakes += 1
-
-    return Sweeper(database or site.database, site.systems, lambda: site.now, wake, ReadyPolicies())
+    return Sweeper(database or site.database, site.systems, lambda: site.now, ReadyPolicies())
 
 
 def want(database: Database, *images: ImageName) -> None:
@@ -174,10 +170,11 @@ def test_a_wanted_repository_is_listed_once_and_its_lanes_are_due(site: Site) ->
         lanes.replace_images(connection, MAIN, [APP])
     want(site.database, APP)
     want(site.database, APP)
+    assert site.wakes == 2, "who lists hears of each wish at once"
     assert [sweeper.list_wanted(), sweeper.list_wanted()] == [1, 0]
     assert registry.asked == [APP.path]
     assert tags(site.database, APP) == {"1.0.0": True, "1.1.0": True}
-    assert (site.wanted(), site.wakes) == ({MAIN: 1, NEXT: 0, OTHER: 0}, 1)
+    assert (site.wanted(), site.wakes) == ({MAIN: 1, NEXT: 0, OTHER: 0}, 3)
     assert lane(site, MAIN).due_at == NOW
 
 

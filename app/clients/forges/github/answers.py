@@ -93,6 +93,13 @@ class CommentAnswer(BaseModel):
     id: int
 
 
+class ListedComment(BaseModel):
+    """A comment in the list of an issue; `user` is None where the account is gone."""
+
+    user: "AccountAnswer | None"
+    body: str | None = None
+
+
 class ReviewAnswer(BaseModel):
     """One review; `commit_id` is the head that was looked at."""
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from app.clients.forges.github.answers import (
     AccountAnswer,
     CommentAnswer,
     IssueAnswer,
+    ListedComment,
     ListedPull,
     PullAnswer,
     ReviewAnswer,
@@ -46,6 +48,7 @@ from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestS
 
 _API_VERSION = "2022-11-28"
 _PULLS = TypeAdapter(list[ListedPull])
+_COMMENTS = TypeAdapter(list[ListedComment])
 # Each one found costs up to two more requests. Whoever looks wants the open one, or one that was closed at a head
 # that our deterministic commits would give again: after this many others the base, and so that head, is another.
 _MOST_ENDED = 10
@@ -169,6 +172,18 @@ class GitHub:
         """Say something in the pull request. Raises UnknownPullRequest."""
         with self.asking(number) as repository:
             CommentAnswer.model_validate(repository.get_issue(number).create_comment(text).raw_data)
+
+    def own_comments(self, number: int, *, since: datetime) -> Sequence[str]:
+        """What we said in the pull request since then, oldest first, of at most two thousand comments.
+
+        Raises UnknownPullRequest.
+        """
+        account = self.account()
+        query = {"since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        with self.asking(number) as repository:
+            pages = read_pages(repository, f"/issues/{number:d}/comments", query, _COMMENTS)
+            listed = (comment for page, _ in islice(pages, _MOST_PAGES) for comment in page)
+            return [one.body or "" for one in listed if one.user is not None and one.user.login == account]
 
     def close_pull_request(self, number: int) -> PullRequest:
         """Close it; one that is closed or merged stays as it is. Raises UnknownPullRequest."""

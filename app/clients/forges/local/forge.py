@@ -144,6 +144,10 @@ class LocalForge:
         remark = Remark(by=self._account, at=self._clock(), text=text)
         self._change(number, lambda _, pull: pull.model_copy(update={"comments": (*pull.comments, remark)}))
 
+    def own_comments(self, number: int, *, since: datetime) -> Sequence[str]:
+        """What we said in the pull request since then, oldest first."""
+        return [said.text for said in self.comments(number) if said.by == self._account and said.at >= since]
+
     def comments(self, number: int) -> Sequence[Remark]:
         """What was said in the pull request, oldest first."""
         return _pull(self._pulls.snapshot(), number).comments
