@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from app.services.reading.stages import StageFilters, list_stages
 
 import app.demo
 from app.clients.forges.local.forge import LocalForge
@@ -14,9 +15,7 @@ from app.core.policies.selection import InvalidPolicy, compile_policy
 from app.core.policies.spec import Alphabetical, PolicySpec, SemVer, TagFilter
 from app.core.policies.telling.warnings import warn
 from app.db.database import Database
-from app.services.heads.view import LaneView, view_at
-from app.services.reading.filters import StageFilters
-from app.services.reading.history import list_stages
+from app.services.heads.view import HeadView, view_at
 from app.services.reading.plans import PlanDescription
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, Lane
@@ -41,7 +40,7 @@ image:
 """
 
 
-def _view(lane: Lane) -> LaneView:
+def _view(lane: Lane) -> HeadView:
     return view_at(lane.repository, lane.scans, lane.repository.fetch()["main"])
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 from app.core.flux.objects import DIGEST_INTERVAL
-from app.core.flux.reading import Unreadable
+from app.core.flux.spec_texts import Unreadable
 
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

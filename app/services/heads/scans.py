@@ -15,7 +15,7 @@ from app.core.promotion.rules_document import InvalidRules
 from app.core.promotion.rules_reading import read_rules
 from app.services.heads.estates import Estates
 from app.services.heads.kept_scans import SILENT, KeptScans, scanner_version
-from app.services.heads.rules_scans import DeclaredScans
+from app.services.heads.rules_scans import RulesScans
 
 _MOST_SCANS = 100_000
 _MOST_VIEWS = 8
@@ -35,7 +35,7 @@ class _View:
 class Scans:
     """What was read out of each blob, so that a run parses only those it has not seen, and looks only at what differs.
 
-    `declared` is the same for what `.fluxbridge.yaml` declares, and `estates` for what all of it says together, with
+    `by_rules` is the same for what `.fluxbridge.yaml` declares, and `estates` for what all of it says together, with
     what the `renderer` makes of folders that are not followed. At most `most` scans are held, or twice those of the
     trees looked at last. Safe in threads.
     """
@@ -48,7 +48,7 @@ class Scans:
         self._known: dict[str, ScannedFile] | None = None
         self._views: list[_View] = []
         self._rules: dict[str, Rules | InvalidRules] = {}
-        self.declared = DeclaredScans()
+        self.by_rules = RulesScans()
         self.estates = Estates(renderer)
 
     @classmethod

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, JsonValue
 
-from app.core.policies.telling.explaining import ExplainedTag, Explanation
+from app.core.policies.telling.explaining import ExplainedSelection, ExplainedTag
 from app.core.policies.telling.warnings import PolicyWarning
 from app.core.promotion.explained_stage import ExplainedStage
 from app.services.reading.plans import GateView, PlannedOutcome
@@ -34,7 +34,7 @@ class TagExplanation(BaseModel):
         return cls(tag=one.tag, verdict=one.kind, reason=one.reason)
 
 
-class TagsExplanation(BaseModel):
+class SelectionExplanation(BaseModel):
     """What a policy makes of all its tags: how many got which verdict, and the chosen one among its neighbours.
 
     `above` are kept out although the policy's order puts them before the chosen one, `below` come behind it, both best
@@ -54,7 +54,7 @@ class TagsExplanation(BaseModel):
     asked: TagExplanation | None
 
     @classmethod
-    def of(cls, found: Explanation) -> Self:
+    def of(cls, found: ExplainedSelection) -> Self:
         """Put it into plain values."""
         return cls(
             tag=found.tag,
@@ -160,7 +160,7 @@ class PolicyExplanation(BaseModel):
     commit: str | None = None
     problem: Shown | None = None
     waits_for: str | None = None
-    tags: TagsExplanation | None = None
+    tags: SelectionExplanation | None = None
     left_out: LeftOut = LeftOut()
     stages: list[StageExplanation] = []
     warnings: list[WarningView] = []

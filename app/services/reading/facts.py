@@ -10,16 +10,10 @@ from app.db.builds import BuildRow
 from app.db.catalogue import KnownTag
 from app.db.deliveries import DeliveryRow
 from app.services.catalogue.keep_selections import why_unshown
-from app.services.reading.filters import BuildFilters, DeliveryFilters, Paging, TagFilters
-from app.services.reading.views import (
-    ArtifactView,
-    BuildDetails,
-    BuildView,
-    DeliveryView,
-    ImageView,
-    Listing,
-    TagView,
-)
+from app.services.reading.builds import ArtifactView, BuildDetails, BuildFilters, BuildView
+from app.services.reading.deliveries import DeliveryFilters, DeliveryView
+from app.services.reading.images import ImageView, TagFilters, TagView
+from app.services.reading.pages import Listing, Paging
 from app.services.systems import Systems
 
 

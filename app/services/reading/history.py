@@ -24,19 +24,13 @@ from app.db.lanes import LaneRow
 from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
 from app.services.catalogue.keep_selections import states_of_tags
-from app.services.reading.facts import UnknownId
-from app.services.reading.filters import ApplicationFilters, PromotionFilters, StageFilters
-from app.services.reading.standings import StandingReader, application_views
-from app.services.reading.views import (
-    ApplicationView,
-    BuildLink,
-    EventView,
-    Listing,
-    PromotionDetails,
-    PromotionView,
-    PullRequestLink,
-    StageView,
-)
+from app.services.reading.applications import ApplicationFilters, ApplicationView, application_views
+from app.services.reading.builds import BuildLink
+from app.services.reading.pages import Listing, UnknownId
+from app.services.reading.promotions import EventView, PromotionDetails, PromotionFilters, PromotionView
+from app.services.reading.pull_requests import PullRequestLink
+from app.services.reading.stages import StageFilters, StageView
+from app.services.reading.standings import StandingReader
 from app.services.systems import Systems
 
 

@@ -10,9 +10,10 @@ from app.core.nearest import among
 from app.db import lanes, policies
 from app.db.lanes import LaneRow
 from app.db.policies import PolicyRow
-from app.services.reading.filters import PolicyFilters
+from app.services.reading.lanes import LaneView
+from app.services.reading.pages import Listing
 from app.services.reading.plans import PlanDescription
-from app.services.reading.views import LaneView, Listing, PolicyDetails, PolicyView
+from app.services.reading.policies import PolicyDetails, PolicyFilters, PolicyView
 
 
 class UnknownLane(NotFound):

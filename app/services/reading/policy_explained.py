@@ -29,11 +29,17 @@ from app.db.lanes import LaneRow
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.judge import Judge
 from app.services.heads.scans import Scans
-from app.services.heads.view import LaneView, view_at
-from app.services.reading.explanations import LeftOut, PolicyExplanation, StageExplanation, TagsExplanation, WarningView
-from app.services.reading.lanes import policy as find_policy
+from app.services.heads.view import HeadView, view_at
 from app.services.reading.plans import PlanDescription
-from app.services.reading.views import PolicyDetails
+from app.services.reading.policies import PolicyDetails
+from app.services.reading.policies import policy as find_policy
+from app.services.reading.policy_explained import (
+    LeftOut,
+    PolicyExplanation,
+    SelectionExplanation,
+    StageExplanation,
+    WarningView,
+)
 from app.services.systems import Systems
 
 _MOST_MARKERS = 20
@@ -82,7 +88,7 @@ class FoundPolicy:
     systems: Systems
     scans: Scans
     now: datetime
-    view: LaneView | None = None
+    view: HeadView | None = None
     kept_back: Mapping[tuple[str, str, str | None], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -203,7 +209,7 @@ def explain_tags(details: PolicyDetails, tags: Iterable[str], *, now: datetime) 
     warnings = warn(spec, place=details.file, seen=(selection, now))
     return PolicyExplanation(
         **_named(details),
-        tags=TagsExplanation.of(explain(spec, selection)),
+        tags=SelectionExplanation.of(explain(spec, selection)),
         warnings=[WarningView.of(one) for one in warnings],
     )
 
@@ -222,7 +228,7 @@ def _pushed_tag(push: str, details: PolicyDetails, systems: Systems) -> str:
     return reference.tag
 
 
-def _view(found: FoundPolicy) -> LaneView | None:
+def _view(found: FoundPolicy) -> HeadView | None:
     """The config repository at the commit of the lane's last run, if the mirror on this machine has it."""
     repo = found.systems.config_repos.get(found.details.repo)
     commit = found.lane.last_head if found.lane is not None else None
@@ -249,8 +255,8 @@ def _state(database: Database, found: FoundPolicy) -> PolicyState:
     return state
 
 
-def _empty_view(now: datetime) -> LaneView:
-    return LaneView(
+def _empty_view(now: datetime) -> HeadView:
+    return HeadView(
         commit="",
         committed_at=now,
         entries={},
@@ -289,11 +295,11 @@ def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyS
     return replace(state, tags=tags, selection=selection, with_changes=with_changes, barred_tags=barred)
 
 
-def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
+def _tags(state: PolicyState, pushed: str | None) -> SelectionExplanation | None:
     selection = state.with_changes or state.selection
     if state.policy.spec is None or selection is None:
         return None
-    return TagsExplanation.of(explain(state.policy.spec, selection, asked=pushed))
+    return SelectionExplanation.of(explain(state.policy.spec, selection, asked=pushed))
 
 
 def _left_out(state: PolicyState) -> LeftOut:

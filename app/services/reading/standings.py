@@ -12,7 +12,8 @@ from app.db.applications import ApplicationRow
 from app.db.promotions import PromotionRow, PromotionState
 from app.db.revisions import RevisionRow
 from app.db.standings import StandingRow
-from app.services.reading.views import ApplicationView, StandingView
+from app.services.reading.applications import ApplicationView
+from app.services.reading.standings import StandingView
 
 _LET_IN = (PromotionState.MERGED, PromotionState.REVERTED)
 _NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 tells of no success, see docs/flux.md"

@@ -20,9 +20,8 @@ from app.db.applications import ApplicationRow
 from app.db.promotion_events import EventRow
 from app.db.promotions import PromotionFilters, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
-from app.services.reading.explanations import Shown
-from app.services.reading.history import is_named
-from app.services.reading.lanes import NoSuchPolicy
+from app.services.reading.pages import Shown
+from app.services.reading.policies import NoSuchPolicy, is_named
 from app.services.reading.tag_explained import (
     MOST_POLICIES,
     AskedTag,
@@ -122,7 +121,7 @@ def _told(connection: Connection, asked: AskedTag) -> Iterator[HappeningView]:
     for one in pushed:
         if one.delivery not in by_builds:
             yield _telling("seen", asked, one)
-    if known is not None and known.sighting.is_shown and all(one.at > known.first_seen_at for one in pushed):
+    if known is not None and known.presence.is_shown and all(one.at > known.first_seen_at for one in pushed):
         words = "no webhook told of it: its registry showed it, to a sweep or a run of the lane"
         yield HappeningView(at=known.first_seen_at, what="seen", tag=asked.tag, who=US, words=words)
 

@@ -12,7 +12,7 @@ from app.core.kustomize.rendered import Wanted
 from app.core.ports import RenderedManifests, TreeEntry
 from app.services.heads.renderings import Renderings, TreeRenderings
 from app.services.heads.scans import Scans
-from app.services.heads.view import LaneView, view_of
+from app.services.heads.view import HeadView, view_of
 from tests.core.kustomize.test_kustomize_oracle import POLICY
 from tests.parts import required_kubectl
 
@@ -73,7 +73,7 @@ class World:
     scans: Scans
     repository: Repository = field(default_factory=Repository)
 
-    def read(self, files: Mapping[str, bytes]) -> LaneView:
+    def read(self, files: Mapping[str, bytes]) -> HeadView:
         return view_of(self.repository, self.scans, self.repository.tree(files))
 
 
@@ -83,7 +83,7 @@ def world() -> World:
     return World(renderer, Scans(renderer=renderer))
 
 
-def said(view: LaneView) -> list[tuple[str, str, str | None]]:
+def said(view: HeadView) -> list[tuple[str, str, str | None]]:
     return [(str(one.name), one.file, one.problem) for one in view.tree.policies]
 
 
