@@ -12,16 +12,16 @@ from app.cli.names import names_tag, policy_path, told_by_name
 from app.cli.reach import Api, reach
 from app.cli.terminal import printable, say, section
 from app.core.errors import Invalid, NotFound
-from app.services.reading.explanations import (
+from app.services.reading.policies import PolicyDetails
+from app.services.reading.policy_explained import (
     LeftOut,
     PolicyExplanation,
     StageExplanation,
     TagExplanation,
     TagsExplanation,
+    explain_tags,
 )
-from app.services.reading.policy_explained import explain_tags
 from app.services.reading.tag_explained import TagStory
-from app.services.reading.views import PolicyDetails
 
 _LARGEST_FILE = 64 * 1024 * 1024
 _COLOURS = {"chosen": typer.colors.GREEN, "lost": None}

@@ -16,10 +16,10 @@ from app.db.promotions import PromotionRow
 from app.senders.sender import Keys, Origin
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.interpret import Interpreter
-from app.services.reading.filters import PromotionFilters, StageFilters
-from app.services.reading.history import list_promotions, list_stages
+from app.services.reading.promotions import PromotionFilters, list_promotions
+from app.services.reading.stages import StageFilters, StageView, list_stages
+from app.services.reading.standings import StandingView
 from app.services.reading.status import Status, read_status
-from app.services.reading.views import StageView, StandingView
 from app.services.systems import Source, Systems
 from tests.db.facts import claim_next
 from tests.end_to_end.bridge import fleet

@@ -8,9 +8,8 @@ from app.core.images import ImageName
 from app.db import catalogue, lanes
 from app.db.database import Database
 from app.services.catalogue.keep_selections import keep_selections
-from app.services.reading.explanations import PolicyExplanation
 from app.services.reading.plans import PlanDescription, PlannedOutcome
-from app.services.reading.policy_explained import Question, explain_policy
+from app.services.reading.policy_explained import PolicyExplanation, Question, explain_policy
 from tests.db.facts import record_listing
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import LANE, NOW, Lane

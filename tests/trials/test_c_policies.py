@@ -15,9 +15,8 @@ from app.core.policies.spec import Alphabetical, PolicySpec, SemVer, TagFilter
 from app.core.policies.telling.warnings import warn
 from app.db.database import Database
 from app.services.heads.view import LaneView, view_at
-from app.services.reading.filters import StageFilters
-from app.services.reading.history import list_stages
 from app.services.reading.plans import PlanDescription
+from app.services.reading.stages import StageFilters, list_stages
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, Lane
 from tests.trials.lane_plans import APP, STAGING, explained, listed, one_app, outcome, planned

@@ -10,8 +10,7 @@ from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.db import builds, deliveries, revisions
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.services.reading.filters import StageFilters
-from app.services.reading.history import list_stages
+from app.services.reading.stages import StageFilters, list_stages
 from tests.end_to_end.bridge import deployment, kustomization
 from tests.services.lanes import IMAGE, digest
 from tests.trials.fleets import Fleet, cluster_source

@@ -14,9 +14,7 @@ from app.core.promotion.gates import BuildReport, TagState, bad_build
 from app.core.promotion.walk import Entry
 from app.db import builds, catalogue, fields
 from app.db.database import Database
-from app.services.reading.filters import StageFilters
-from app.services.reading.history import list_stages
-from app.services.reading.views import StageView
+from app.services.reading.stages import StageFilters, StageView, list_stages
 from app.services.systems import Systems
 from tests.core.promotion.lanes import NOW as CORE_NOW
 from tests.core.promotion.lanes import app_lane, report, tag_state

@@ -6,8 +6,7 @@ from sqlalchemy import Connection
 
 from app.core.errors import Conflict
 from app.db import deliveries, kept_bodies
-from app.services.reading.facts import delivery
-from app.services.reading.views import DeliveryView
+from app.services.reading.deliveries import DeliveryView, delivery
 
 
 class DeliveryBusy(Conflict):

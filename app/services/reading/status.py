@@ -28,8 +28,7 @@ from app.db.lanes import LaneRow
 from app.db.owed_looks import OwedLook
 from app.db.promotions import PromotionState
 from app.db.standings import StandingRow
-from app.services.reading.standings import StandingReader
-from app.services.reading.views import StandingView
+from app.services.reading.standings import StandingReader, StandingView
 from app.services.systems import Clock, Timing
 
 _MOST_TOLD = 20

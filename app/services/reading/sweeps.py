@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.db import schedules, storms
 from app.db.storms import HeldBack
-from app.services.reading.views import Listing
+from app.services.reading.pages import Listing
 from app.services.sweeps import SWEEPS
 from app.services.sweeps.sweep_run import Look
 from app.services.systems import Systems

@@ -23,9 +23,9 @@ from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow
 from app.services.catalogue.keep_selections import why_unshown
 from app.services.heads.scans import Scans
-from app.services.reading.explanations import Shown
-from app.services.reading.lanes import policy_details
-from app.services.reading.policy_explained import FoundPolicy, entries_of, find_states
+from app.services.reading.found_policies import FoundPolicy, entries_of, find_states
+from app.services.reading.pages import Shown
+from app.services.reading.policies import policy_details
 from app.services.systems import Systems
 
 _MOST_TOLD = 20

@@ -20,9 +20,8 @@ from app.db.promotion_events import EventRow
 from app.db.promotions import PromotionFilters, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.services.lane.run import US
-from app.services.reading.explanations import Shown
-from app.services.reading.history import is_named
-from app.services.reading.lanes import NoSuchPolicy
+from app.services.reading.pages import Shown
+from app.services.reading.policies import NoSuchPolicy, is_named
 from app.services.reading.tag_explained import (
     MOST_POLICIES,
     AskedTag,

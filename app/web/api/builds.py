@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.services.reading import facts
-from app.services.reading.filters import BuildFilters, Id
-from app.services.reading.views import BuildDetails, BuildView, Listing
+from app.services.reading import builds
+from app.services.reading.builds import BuildDetails, BuildFilters, BuildView
+from app.services.reading.pages import Id, Listing
 from app.web.api.answers import INVALID, NOT_FOUND
 from app.web.parts import Parts
 
@@ -17,11 +17,11 @@ router = APIRouter(prefix="/builds", tags=["builds"])
 def list_builds(parts: Parts, filters: Annotated[BuildFilters, Query()]) -> Listing[BuildView]:
     """Finished builds, newest first."""
     with parts.database.transaction() as connection:
-        return facts.list_builds(connection, parts.systems, filters)
+        return builds.list_builds(connection, parts.systems, filters)
 
 
 @router.get("/{build_id}", responses=NOT_FOUND)
 def show_build(parts: Parts, build_id: Id) -> BuildDetails:
     """One build with its artifacts, tests and parameters."""
     with parts.database.transaction() as connection:
-        return facts.build(connection, build_id)
+        return builds.build(connection, build_id)

@@ -6,9 +6,9 @@ import structlog
 from fastapi import APIRouter, Query
 
 from app.services.intake.replay import replay
-from app.services.reading import facts
-from app.services.reading.filters import DeliveryFilters, Id
-from app.services.reading.views import DeliveryView, Listing
+from app.services.reading import deliveries
+from app.services.reading.deliveries import DeliveryFilters, DeliveryView
+from app.services.reading.pages import Id, Listing
 from app.web.api.answers import CONFLICT, INVALID, NOT_FOUND, REFUSED
 from app.web.authentication import Operator
 from app.web.parts import Parts
@@ -21,14 +21,14 @@ _log = structlog.get_logger("fluxbridge.web")
 def list_deliveries(parts: Parts, filters: Annotated[DeliveryFilters, Query()]) -> Listing[DeliveryView]:
     """Webhooks as they were kept, newest first."""
     with parts.database.transaction() as connection:
-        return facts.list_deliveries(connection, filters)
+        return deliveries.list_deliveries(connection, filters)
 
 
 @router.get("/{delivery_id}", responses=NOT_FOUND)
 def show_delivery(parts: Parts, delivery_id: Id) -> DeliveryView:
     """One delivery and what became of it."""
     with parts.database.transaction() as connection:
-        return facts.delivery(connection, delivery_id)
+        return deliveries.delivery(connection, delivery_id)
 
 
 @router.post("/{delivery_id}/replay", responses=REFUSED | NOT_FOUND | CONFLICT)

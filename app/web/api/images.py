@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.services.reading import facts
-from app.services.reading.filters import Line, Paging, TagFilters
+from app.services.reading import images
+from app.services.reading.images import ImageView, TagFilters, TagView
+from app.services.reading.pages import Line, Listing, Paging
 from app.services.reading.tag_explained import TagStory, explain_tag_everywhere
 from app.services.reading.timeline import Timeline, timeline_of_tag
-from app.services.reading.views import ImageView, Listing, TagView
 from app.web.api.answers import INVALID
 from app.web.parts import Parts
 
@@ -19,14 +19,14 @@ router = APIRouter(prefix="/images", tags=["images"])
 def list_images(parts: Parts, paging: Annotated[Paging, Query()]) -> Listing[ImageView]:
     """Every repository that is known, by name."""
     with parts.database.transaction() as connection:
-        return facts.list_images(connection, paging)
+        return images.list_images(connection, paging)
 
 
 @router.get("/tags", responses=INVALID)
 def list_tags(parts: Parts, filters: Annotated[TagFilters, Query()]) -> Listing[TagView]:
     """The tags of one repository; its name holds slashes and so is a parameter."""
     with parts.database.transaction() as connection:
-        return facts.list_tags(connection, parts.systems, filters)
+        return images.list_tags(connection, parts.systems, filters)
 
 
 @router.get("/tags/history", responses=INVALID)

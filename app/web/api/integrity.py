@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.services.reading.views import Listing
+from app.services.reading.pages import Listing
 from app.services.upkeep.check_database import IntegrityPaging, ViolationView, check_page
 from app.web.api.answers import INVALID, REFUSED
 from app.web.authentication import Operator

@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 
 from app.services.reading import lanes
-from app.services.reading.filters import Line
+from app.services.reading.lanes import LaneView
+from app.services.reading.pages import Line, Listing
 from app.services.reading.plans import PlanDescription
 from app.services.reading.status import Status, read_status
-from app.services.reading.views import LaneView, Listing
 from app.web.api.answers import NOT_FOUND
 from app.web.parts import Parts
 

@@ -5,12 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.core.flux.objects import PolicyName
-from app.services.reading import lanes
-from app.services.reading.explanations import PolicyExplanation
-from app.services.reading.filters import Limit, Line, PolicyFilters, Text
-from app.services.reading.policy_explained import Question, explain_policy
+from app.services.reading import policies
+from app.services.reading.pages import Limit, Line, Listing, Text
+from app.services.reading.policies import PolicyDetails, PolicyFilters, PolicyView
+from app.services.reading.policy_explained import PolicyExplanation, Question, explain_policy
 from app.services.reading.timeline import Timeline, timeline_of_policy
-from app.services.reading.views import Listing, PolicyDetails, PolicyView
 from app.web.api.answers import CONFLICT, INVALID, NOT_FOUND
 from app.web.parts import Parts
 
@@ -21,7 +20,7 @@ router = APIRouter(prefix="/policies", tags=["policies"])
 def list_policies(parts: Parts, filters: Annotated[PolicyFilters, Query()]) -> Listing[PolicyView]:
     """Policies by config repository and name."""
     with parts.database.transaction() as connection:
-        return lanes.list_policies(connection, filters)
+        return policies.list_policies(connection, filters)
 
 
 @router.get("/{namespace}/{name}", responses=NOT_FOUND | CONFLICT)
@@ -30,7 +29,7 @@ def show_policy(
 ) -> PolicyDetails:
     """One policy with its spec; `repo` and `root` are needed only where the name is ambiguous."""
     with parts.database.transaction() as connection:
-        return lanes.policy(connection, namespace=namespace, name=name, repo=repo, root=root)
+        return policies.policy(connection, namespace=namespace, name=name, repo=repo, root=root)
 
 
 @router.get("/{namespace}/{name}/history", responses=INVALID | NOT_FOUND)

@@ -6,9 +6,8 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Query
 
-from app.services.reading.filters import Line
+from app.services.reading.pages import Line, Listing
 from app.services.reading.sweeps import SweepReport, SweepView, list_sweeps
-from app.services.reading.views import Listing
 from app.services.sweeps.schedule import Sweeps
 from app.web.api.answers import CONFLICT, NOT_FOUND, REFUSED
 from app.web.authentication import Operator

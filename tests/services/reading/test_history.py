@@ -8,14 +8,10 @@ from app.core.errors import Invalid, NotFound
 from app.core.images import ImageName
 from app.db import catalogue, fields
 from app.db.database import Database
-from app.services.reading.filters import ApplicationFilters, PromotionFilters, StageFilters
-from app.services.reading.history import (
-    is_named,
-    list_applications,
-    list_promotions,
-    list_stages,
-    promotion,
-)
+from app.services.reading.applications import ApplicationFilters, list_applications
+from app.services.reading.policies import is_named
+from app.services.reading.promotions import PromotionFilters, list_promotions, promotion
+from app.services.reading.stages import StageFilters, list_stages
 from app.services.systems import Systems
 from tests.services.history import COMMIT, DIGEST, LANE, MINUTE, NOW, POLICY, field_row, write_history
 

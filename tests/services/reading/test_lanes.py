@@ -5,8 +5,8 @@ import pytest
 from app.core.errors import Conflict, NotFound
 from app.db import policies
 from app.db.database import Database
-from app.services.reading.filters import PolicyFilters
-from app.services.reading.lanes import lane, lane_plan, list_lanes, list_policies, policy
+from app.services.reading.lanes import lane, lane_plan, list_lanes
+from app.services.reading.policies import PolicyFilters, list_policies, policy
 from tests.services.history import COMMIT, LANE, NOW, policy_row, settle_with_plan, write_history
 
 

@@ -12,9 +12,14 @@ from app.core.promotion.holds import Hold, HoldKind
 from app.db import builds, catalogue, holds, policies
 from app.db.database import Database
 from app.services.heads.scans import Scans
-from app.services.reading.explanations import PolicyExplanation, StageExplanation
-from app.services.reading.lanes import policy as find_policy
-from app.services.reading.policy_explained import Question, explain_policy, explain_tags
+from app.services.reading.policies import policy as find_policy
+from app.services.reading.policy_explained import (
+    PolicyExplanation,
+    Question,
+    StageExplanation,
+    explain_policy,
+    explain_tags,
+)
 from app.services.systems import Systems
 from tests.db.facts import record_listing
 from tests.end_to_end.bridge import fleet, policy

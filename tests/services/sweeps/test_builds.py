@@ -10,7 +10,7 @@ from sqlalchemy import select
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
 from app.db import builds, owed_looks
-from app.services.reading.facts import build as show_build
+from app.services.reading.builds import build as show_build
 from tests.db.facts import reports_of
 from tests.servers.jenkins import build_body
 from tests.services.broken_database import BrokenDatabase
