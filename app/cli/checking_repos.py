@@ -9,7 +9,7 @@ from app.clients.deadline import ending_within
 from app.core.errors import Invalid, NotFound
 from app.core.flux.tree import About, FluxTree, Report
 from app.services.heads.scans import Scans
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from app.services.lane.expect_flux import applying
 from app.services.systems import ConfigRepo, Source
 
@@ -69,7 +69,7 @@ class ReadRepos:
     hosts: Mapping[str, str]
     scans: Scans
     is_all: bool = False
-    views: dict[str, list[tuple[str, LaneView]]] = field(default_factory=dict)
+    views: dict[str, list[tuple[str, HeadView]]] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
 
     def check(self, repo: ConfigRepo) -> str:
@@ -94,7 +94,7 @@ class ReadRepos:
             raise ConfigRepoUnclear(_together(wrong, told))
         return _together((), told)
 
-    def check_cluster(self, source: Source, branches: Sequence[tuple[str, LaneView]]) -> str:
+    def check_cluster(self, source: Source, branches: Sequence[tuple[str, HeadView]]) -> str:
         """See that a cluster's root reaches Kustomizations, and tell what keeps Flux from applying or telling."""
         told: list[str] = []
         for branch, view in branches:
@@ -112,13 +112,13 @@ class ReadRepos:
             raise RootReachesNothing(source, source.config_repo or "")
         return f"{' '.join(told)}{below(_TELLS_NO_SUCCESS)}"
 
-    def _view(self, repo: ConfigRepo, commit: str) -> LaneView:
+    def _view(self, repo: ConfigRepo, commit: str) -> HeadView:
         view = view_at(repo.repository, self.scans, commit, are_rules_required=repo.are_rules_required)
         images = [one.image for one in view.tree.policies if one.image is not None]
         self.named |= {self.hosts[one.registry]: one.path for one in images if one.registry in self.hosts}
         return view
 
-    def _noticed(self, view: LaneView) -> Iterator[str]:
+    def _noticed(self, view: HeadView) -> Iterator[str]:
         return lines_of([*noticed(view), *self._unknown_registries(view.tree)], is_all=self.is_all)
 
     def _unknown_registries(self, tree: FluxTree) -> Iterator[Report]:

@@ -16,9 +16,9 @@ from app.services.reading.policies import PolicyDetails
 from app.services.reading.policy_explained import (
     LeftOut,
     PolicyExplanation,
+    SelectionExplanation,
     StageExplanation,
     TagExplanation,
-    TagsExplanation,
     explain_tags,
 )
 from app.services.reading.tag_explained import TagStory
@@ -157,7 +157,7 @@ def _print_list(title: str, lines: Sequence[str]) -> None:
         say(f"  {line}", colour=typer.colors.YELLOW)
 
 
-def _print_tags(tags: TagsExplanation) -> None:
+def _print_tags(tags: SelectionExplanation) -> None:
     counts = ", ".join(f"{count} {_words(kind)}" for kind, count in tags.counts.items())
     typer.echo()
     say(tags.message, colour=typer.colors.GREEN if tags.tag is not None else typer.colors.RED)

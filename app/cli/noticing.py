@@ -9,7 +9,7 @@ from app.core.flux.naming import WAITS
 from app.core.flux.tree import About, FluxTree, Report
 from app.core.flux.warnings import warn_of_tree
 from app.core.policies.telling.warning_kinds import PolicyWarning, WarningKind
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 
 _MOST_PLACES = 3
 _MOST_CAUSES = 20
@@ -19,7 +19,7 @@ _POSITION = re.compile(r"\b(?:line|column) \d+")
 _OF_REPORTS = {WarningKind.NEAR_MISS_MARKER, WarningKind.UNKNOWN_POLICY}
 
 
-def left_out(view: LaneView) -> list[Report]:
+def left_out(view: HeadView) -> list[Report]:
     """What is not used or not edited, with the reason: in policies, fields, and files that a cluster gets.
 
     What waits for a variable is told with that.
@@ -38,7 +38,7 @@ def hints(tree: FluxTree) -> list[Report]:
     return [*_read_otherwise(tree), *(_as_report(one) for one in warn_of_tree(tree) if one.kind not in _OF_REPORTS)]
 
 
-def noticed(view: LaneView) -> list[Report]:
+def noticed(view: HeadView) -> list[Report]:
     """All of both, warnings of markers with the names of their kinds."""
     others = [one for one in left_out(view) if one.about not in (About.MARKER, About.POLICY_OF_MARKER)]
     return [*others, *_read_otherwise(view.tree), *map(_as_report, warn_of_tree(view.tree))]

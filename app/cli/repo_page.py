@@ -11,7 +11,7 @@ from app.core.promotion.first_rules.stages import FirstStages, propose_stages
 from app.core.promotion.first_rules.telling import counted
 from app.core.promotion.first_rules.texts import quoted
 from app.core.promotion.rules import RULES_FILE
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 
 _MOST_ROOTS = 20
 _MOST_PATHS = 6
@@ -19,7 +19,7 @@ _MOST_LEFT = 3
 
 
 def page_of(
-    folder: Path, view: LaneView, found: Sequence[Report], *, against: str | None, is_all: bool
+    folder: Path, view: HeadView, found: Sequence[Report], *, against: str | None, is_all: bool
 ) -> Iterator[str]:
     """The page: what is there, what of it is left out, and what to do next."""
     if against is not None:
@@ -53,7 +53,7 @@ def _page_against(found: Sequence[Report], against: str, *, is_all: bool) -> Ite
     yield from _indented(lines_of(found, is_all=is_all))
 
 
-def _clusters(view: LaneView, *, is_all: bool) -> Iterator[str]:
+def _clusters(view: HeadView, *, is_all: bool) -> Iterator[str]:
     tree = view.tree
     if tree.roots == ("",):
         yield "Clusters: no Kustomization tells where one begins; the whole repository counts as one."
@@ -68,7 +68,7 @@ def _clusters(view: LaneView, *, is_all: bool) -> Iterator[str]:
         yield f"  and {len(tree.roots) - len(shown)} more: --all shows them"
 
 
-def _policies(view: LaneView) -> Iterator[str]:
+def _policies(view: HeadView) -> Iterator[str]:
     tree = view.tree
     usable = {one.name for one in tree.policies if one.problem is None}
     share = f"; can be used: {_share(len(usable), len(tree.policies))}" if tree.policies else ""
@@ -79,7 +79,7 @@ def _policies(view: LaneView) -> Iterator[str]:
     yield f"Fields: {len(tree.fields)}{told}"
 
 
-def _stages(folder: Path, view: LaneView, *, is_all: bool) -> Iterator[str]:
+def _stages(folder: Path, view: HeadView, *, is_all: bool) -> Iterator[str]:
     if view.rules.has_declared_stages:
         yield f"Stages, as {RULES_FILE} declares them:"
         held = [stage for _, stage in view.staged]
@@ -118,7 +118,7 @@ def _left(proposed: FirstStages, fields: Mapping[str, int], *, is_all: bool) -> 
         yield f"    and {len(left) - _MOST_LEFT} more: --all shows them"
 
 
-def _next_step(view: LaneView, found: Sequence[Report]) -> str:
+def _next_step(view: HeadView, found: Sequence[Report]) -> str:
     if not view.tree.policies:
         return "No ImagePolicy is here: name the folder of a config repository with some, or begin by docs/policies.md."
     if not view.tree.fields:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 
 from app.core.images import ImageName
-from app.core.sightings import Sighting
+from app.core.tag_presence import TagPresence
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata
 
@@ -82,22 +82,22 @@ class KnownTag:
     image: str
     tag: str
     first_seen_at: datetime
-    sighting: Sighting
+    presence: TagPresence
 
     @property
     def digest(self) -> str | None:
         """What the latest look at the registry said; a hint where there was none."""
-        return self.sighting.digest
+        return self.presence.digest
 
     @property
     def looked_at(self) -> datetime | None:
         """When the newest answer on whether it is there was asked for."""
-        return self.sighting.looked_at
+        return self.presence.looked_at
 
     @property
     def is_gone(self) -> bool:
         """Whether it is no candidate any more."""
-        return self.sighting.is_gone
+        return self.presence.is_gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class KnownRepository:
     failed_at: datetime | None = None
 
 
-_SIGHTED = tuple(one.name for one in dataclass_fields(Sighting))
+_OF_PRESENCE = tuple(one.name for one in dataclass_fields(TagPresence))
 _OF_IMAGE, _OF_TAG = tags.c.image == bindparam("its_image"), tags.c.tag == bindparam("its_tag")
 _HOLD = (
     update(repositories)
@@ -126,7 +126,7 @@ _FIND_NAMED = select(tags).where(_OF_IMAGE, tags.c.tag.in_(bindparam("its_tags",
 _SEE = (
     update(tags)
     .where(_OF_IMAGE, _OF_TAG)
-    .values({name: bindparam(f"now_{name}") for name in ("first_seen_at", *_SIGHTED)})
+    .values({name: bindparam(f"now_{name}") for name in ("first_seen_at", *_OF_PRESENCE)})
 )
 
 
@@ -168,10 +168,10 @@ def record_push(  # noqa: PLR0913 (who said it, when and how are named)
     name, told_at = str(image), received_at or now
     push = {"image": name, "tag": tag, "digest": digest or "", "first_seen_at": now, "at": at}
     is_new = insert_absent(connection, pushes, {**push, "source": source, "delivery_id": delivery_id})
-    if not insert_absent(connection, tags, new_tag(name, tag, Sighting(told_at=told_at, digest=digest), now)):
+    if not insert_absent(connection, tags, new_tag(name, tag, TagPresence(told_at=told_at, digest=digest), now)):
         known = find_tag(connection, image, tag)
         assert known is not None  # noqa: S101 (tags are never deleted)
-        see(connection, known, known.sighting.told(told_at))
+        see(connection, known, known.presence.told(told_at))
     return is_new
 
 
@@ -184,7 +184,7 @@ def note_missing(connection: Connection, image: ImageName, tag: str, *, is_delet
     known = find_tag(connection, image, tag)
     if known is not None:
         at = listed_at(connection, image)
-        see(connection, known, known.sighting.absent(looked_at, is_deletion=is_deleted, listed_at=at))
+        see(connection, known, known.presence.absent(looked_at, is_deletion=is_deleted, listed_at=at))
 
 
 def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, looked_at: datetime) -> None:
@@ -194,29 +194,29 @@ def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, 
     """
     known = find_tag(connection, image, tag)
     if known is None:
-        fresh = Sighting().names(digest, looked_at)
+        fresh = TagPresence().names(digest, looked_at)
         insert_absent(connection, tags, new_tag(str(image), tag, fresh, looked_at))
         return
-    seen = known.sighting.names(digest, looked_at)
+    seen = known.presence.names(digest, looked_at)
     # A tag that was moved begins anew: what was known of the time of its push was of other bytes.
     is_moved = known.digest not in {None, seen.digest}
     see(connection, known, seen, first_seen_at=looked_at if is_moved else known.first_seen_at)
 
 
-def see(connection: Connection, known: KnownTag, seen: Sighting, *, first_seen_at: datetime | None = None) -> None:
+def see(connection: Connection, known: KnownTag, seen: TagPresence, *, first_seen_at: datetime | None = None) -> None:
     """Write down what an answer made of a tag. The caller holds the image."""
     first = first_seen_at or known.first_seen_at
-    if (seen, first) != (known.sighting, known.first_seen_at):
+    if (seen, first) != (known.presence, known.first_seen_at):
         now = _prefixed({"first_seen_at": first, **asdict(seen)})
         connection.execute(_SEE, {"its_image": known.image, "its_tag": known.tag, **now})
 
 
-def see_all(connection: Connection, image: ImageName, seen: Mapping[str, Sighting]) -> None:
+def see_all(connection: Connection, image: ImageName, seen: Mapping[str, TagPresence]) -> None:
     """Write down what a list made of many tags. The caller holds the image."""
     if seen:
-        values: dict[str, object] = {name: bindparam(f"now_{name}") for name in _SIGHTED}
+        values: dict[str, object] = {name: bindparam(f"now_{name}") for name in _OF_PRESENCE}
         its = {"its_image": str(image)}
-        rows = [{**its, "its_tag": tag, **_prefixed(asdict(sighting))} for tag, sighting in sorted(seen.items())]
+        rows = [{**its, "its_tag": tag, **_prefixed(asdict(presence))} for tag, presence in sorted(seen.items())]
         connection.execute(update(tags).where(_OF_IMAGE, _OF_TAG).values(values), rows)
 
 
@@ -332,7 +332,7 @@ def tags_denied_since(
         is_one = or_(*(and_(tags.c.image == image, tags.c.tag.in_(sorted(named[image]))) for image in some))
         wanted = select(tags).where(is_one, tags.c.looked_at > since).order_by(tags.c.image, tags.c.tag)
         found += [_tag(row) for row in connection.execute(wanted)]
-    return [one for one in found if one.sighting.is_proven_gone]
+    return [one for one in found if one.presence.is_proven_gone]
 
 
 def tags_with(connection: Connection, image: ImageName, digests: Iterable[str]) -> Sequence[str]:
@@ -370,9 +370,9 @@ def know_repository(connection: Connection, image: ImageName, now: datetime) -> 
     insert_absent(connection, repositories, {"image": str(image), "first_seen_at": now})
 
 
-def new_tag(name: str, tag: str, sighting: Sighting, now: datetime) -> Mapping[str, object]:
+def new_tag(name: str, tag: str, presence: TagPresence, now: datetime) -> Mapping[str, object]:
     """The row of a tag that is seen for the first time."""
-    return {"image": name, "tag": tag, "first_seen_at": now, **asdict(sighting)}
+    return {"image": name, "tag": tag, "first_seen_at": now, **asdict(presence)}
 
 
 def _prefixed(values: Mapping[str, object]) -> Mapping[str, object]:
@@ -381,8 +381,8 @@ def _prefixed(values: Mapping[str, object]) -> Mapping[str, object]:
 
 def _tag(row: Row[tuple[object, ...]]) -> KnownTag:
     values = row._mapping  # noqa: SLF001 (SQLAlchemy's public name for it)
-    sighting = Sighting(**{name: values[name] for name in _SIGHTED})
-    return KnownTag(image=row.image, tag=row.tag, first_seen_at=row.first_seen_at, sighting=sighting)
+    presence = TagPresence(**{name: values[name] for name in _OF_PRESENCE})
+    return KnownTag(image=row.image, tag=row.tag, first_seen_at=row.first_seen_at, presence=presence)
 
 
 def known_repository(row: Row[tuple[object, ...]]) -> KnownRepository:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from app.core.images import ImageName
-from app.core.sightings import Sighting
+from app.core.tag_presence import TagPresence
 from app.db import catalogue
 from app.db.catalogue import KnownTag, tags
 from app.db.tables import insert_all_absent
@@ -35,7 +35,7 @@ class TagList:
     def tells(self, known: KnownTag) -> Told | None:
         """What it tells of a tag that is known; None: nothing new."""
         after = self.after(known)
-        if after == known.sighting:
+        if after == known.presence:
             return None
         if known.tag in self.present:
             return Told.BACK
@@ -46,17 +46,17 @@ class TagList:
         told = {one.tag: self.tells(one) for one in known}
         return {tag: one for tag, one in told.items() if one is not None}
 
-    def after(self, known: KnownTag) -> Sighting:
+    def after(self, known: KnownTag) -> TagPresence:
         """What is known of a tag after it. One that it shows as it was stays as it is written down."""
-        seen = known.sighting
+        seen = known.presence
         if known.tag not in self.present:
             return seen if seen.is_gone else seen.missed(self.asked_at, listed_at=self.before_at)
         is_as_it_was = seen.is_shown and seen.missed_at is None
         return seen if is_as_it_was else seen.shown(self.asked_at)
 
-    def first_seen(self) -> Sighting:
+    def first_seen(self) -> TagPresence:
         """What is known of a tag of which only this list tells; a later one that stands lacks it."""
-        seen = Sighting().shown(self.asked_at)
+        seen = TagPresence().shown(self.asked_at)
         return seen if self.before_at is None else seen.missed(self.before_at)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from app.core.images import ImageName
-from app.core.policies.advance import ENGINE, Standing
+from app.core.policies.advance import ENGINE, StoredChoice
 from app.core.policies.spec import PolicySpec
 from app.db.policies import policies
 from app.db.tables import SafeString, SafeText, insert_absent, metadata
@@ -38,13 +38,13 @@ selections = Table(
 class SelectionRow:
     """What a spec (with its exclusionList) chooses from an image, before any gate.
 
-    `standing` is None where that has to be worked out in full.
+    `stored_choice` is None where that has to be worked out in full.
     """
 
     image: str
     spec_hash: str
     spec: str
-    standing: Standing | None
+    stored_choice: StoredChoice | None
     is_foreign: bool = False
 
 
@@ -57,25 +57,27 @@ _STORE = (
 
 
 def of_image(connection: Connection, image: ImageName) -> Sequence[SelectionRow]:
-    """Every selection from an image; one of another engine is foreign and has no standing."""
+    """Every selection from an image; one of another engine is foreign and has no stored choice."""
     return [
         SelectionRow(
             image=row.image,
             spec_hash=row.spec_hash,
             spec=row.spec,
-            standing=Standing.from_json(row.standing) if row.standing is not None and row.engine == ENGINE else None,
+            stored_choice=StoredChoice.from_json(row.standing)
+            if row.standing is not None and row.engine == ENGINE
+            else None,
             is_foreign=row.engine != ENGINE,
         )
         for row in connection.execute(_OF_IMAGE, {"its_image": str(image)})
     ]
 
 
-def store(connection: Connection, image: ImageName, spec: PolicySpec, standing: Standing | None) -> None:
+def store(connection: Connection, image: ImageName, spec: PolicySpec, choice: StoredChoice | None) -> None:
     """Write down what a spec chooses from an image; None: it has to be worked out in full.
 
     The caller holds the image (`catalogue.lock`), or a push beside it would be missed.
     """
-    name, spec_hash, text = str(image), spec.fingerprint(), None if standing is None else standing.as_json()
+    name, spec_hash, text = str(image), spec.fingerprint(), None if choice is None else choice.as_json()
     its = {"its_image": name, "its_spec_hash": spec_hash}
     if connection.execute(_STORE, {**its, "now_engine": ENGINE, "now_standing": text}).rowcount == 0:
         values = {"spec": spec.as_json(), "engine": ENGINE, "standing": text}

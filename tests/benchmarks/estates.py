@@ -21,7 +21,7 @@ from app.clients.git.command import GitCommand
 from app.clients.git.mirror import Mirror
 from app.clients.git.remote import Remote
 from app.services.heads.scans import Scans
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from tests.parts import require_program
 
 _MOST_OF_KUBECTL, _NEXT_HEAD_BAR_MS = 3.0, 50.0
@@ -53,7 +53,7 @@ def _mirror_of(tree: Path, folder: Path) -> Mirror:
     )
 
 
-def _kubectl_s(tree: Path, view: LaneView) -> tuple[float, int, list[str]]:
+def _kubectl_s(tree: Path, view: HeadView) -> tuple[float, int, list[str]]:
     """What kubectl takes for the folders that are built, how many these are, and those that it cannot build."""
     program = require_program("kubectl", "https://kubernetes.io/docs/tasks/tools/")
     paths = sorted({one.path for one in view.tree.kustomizations if one.is_here and (tree / one.path).is_dir()})

@@ -28,7 +28,7 @@ from app.core.flux.tree import Field, assemble
 from app.core.manifests.kinds.markers import set_fields
 from app.core.ports import BranchUpdate, CommitDraft, PushOutcome
 from app.services.heads.scans import Scans
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from tests.benchmarks import monorepo
 from tests.benchmarks.monorepo import Shape
 from tests.servers.bare_repository import BareRepository
@@ -99,11 +99,11 @@ class World:
         monorepo.commit(self.repository, files)
         self.head = self.mirror.fetch()["main"]
 
-    def view(self) -> LaneView:
+    def view(self) -> HeadView:
         """The lane at its head."""
         return view_at(self.mirror, self.scans, self.head)
 
-    def drafts(self, view: LaneView, count: int, *, is_one: bool) -> list[CommitDraft]:
+    def drafts(self, view: HeadView, count: int, *, is_one: bool) -> list[CommitDraft]:
         """The first so many fields set to a new tag: in one commit, or in a commit for each."""
         chosen = [one for one, _ in view.staged[:count]]
         blobs = {one.file: view.entries[one.file].blob for one in chosen}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from app.core.policies.advance import Standing, advance, standing_among
+from app.core.policies.advance import StoredChoice, advance, choice_among
 from app.core.policies.selection import compile_policy
 from app.core.policies.spec import Alphabetical, Numerical, PolicySpec, SemVer, TagFilter
 
@@ -97,12 +97,12 @@ def measure(kind: Kind, count: int) -> Figures:
 
 def _push(kind: Kind, tags: Sequence[str]) -> float:
     policy = compile_policy(kind.spec)
-    standing = standing_among(policy, tags)
+    stored_choice = choice_among(policy, tags)
     draw = random.Random(kind.name)  # noqa: S311 (tags, not secrets)
     pushed = [kind.tag(draw) for _ in range(_PUSHES)]
 
-    def decide() -> Standing | None:
-        found: Standing | None = standing
+    def decide() -> StoredChoice | None:
+        found: StoredChoice | None = stored_choice
         for tag in pushed:
             found = None if found is None else advance(policy, found, tag)
         return found

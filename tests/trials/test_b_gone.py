@@ -66,7 +66,7 @@ def test_a_list_that_is_short_is_told_for_as_long_as_it_is(lane: Lane) -> None:
         with lane.database.transaction() as connection:
             known = catalogue.find_tag(connection, IMAGE, "1.1.0")
         assert known is not None
-        assert known.sighting.missed_at is None
+        assert known.presence.missed_at is None
 
 
 def test_a_tag_that_one_list_lacks_is_not_gone_although_its_manifest_is_not_there(lane: Lane) -> None:

@@ -59,7 +59,7 @@ def test_a_build_counts_at_once_although_one_of_its_images_cannot_be_read(site: 
     assert [one.number for one in site.builds()] == [5]
     known = site.tag(TAG)
     assert known is not None
-    assert known.sighting.is_shown
+    assert known.presence.is_shown
     assert [str(one) for one in owed(site.database)] == [f"{site.registry.host}/team/private:{TAG}"]
 
 
@@ -167,7 +167,7 @@ def test_a_worker_that_dies_after_the_facts_leaves_what_is_owed_to_others(site: 
     assert sweeper_of(site).ask_owed() == 1
     known = site.tag(TAG)
     assert known is not None
-    assert known.sighting.is_shown
+    assert known.presence.is_shown
     assert site.wanted()[MAIN] == 1
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from app.clients.registry.oci import RegistryUnavailable
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, ImageReference, InvalidImage
-from app.core.sightings import Sighting
+from app.core.tag_presence import TagPresence
 from app.db import catalogue, lanes
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
@@ -99,7 +99,7 @@ def test_a_list_that_was_asked_for_before_a_push_does_not_miss_its_tag(site: Sit
     assert not known.is_gone
 
 
-Answer = Callable[[Sighting, datetime], Sighting]
+Answer = Callable[[TagPresence, datetime], TagPresence]
 ANSWERS: Mapping[str, Answer] = {
     "told": lambda seen, at: seen.told(at),
     "old digest": lambda seen, at: seen.names("sha256:old", at),
@@ -117,7 +117,7 @@ def test_answers_come_to_the_same_in_whatever_order_they_arrive(names: list[str]
     asked = [(name, NOW + number * SECOND) for number, name in enumerate(names)]
 
     def outcome(order: tuple[tuple[str, datetime], ...]) -> tuple[object, ...]:
-        seen = Sighting()
+        seen = TagPresence()
         for name, at in order:
             seen = ANSWERS[name](seen, at)
         return seen.is_gone, seen.is_shown, seen.is_proven_gone, seen.digest
@@ -287,6 +287,6 @@ def test_what_a_database_of_before_knows_of_tags_is_kept(database: Database) -> 
     with database.transaction() as connection:
         known = {one.tag: one for one in catalogue.tags_after(connection, IMAGE, "", limit=10)}
     assert {tag for tag, one in known.items() if one.is_gone} == {"unlisted", "deleted", "never"}
-    assert {tag for tag, one in known.items() if one.sighting.is_proven_gone} == {"deleted"}
-    assert {tag for tag, one in known.items() if one.sighting.is_shown} == {"there", "missed", "unlisted"}
+    assert {tag for tag, one in known.items() if one.presence.is_proven_gone} == {"deleted"}
+    assert {tag for tag, one in known.items() if one.presence.is_shown} == {"there", "missed", "unlisted"}
     assert {one.digest for one in known.values()} == {digest("a")}

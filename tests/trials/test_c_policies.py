@@ -14,7 +14,7 @@ from app.core.policies.selection import InvalidPolicy, compile_policy
 from app.core.policies.spec import Alphabetical, PolicySpec, SemVer, TagFilter
 from app.core.policies.telling.warnings import warn
 from app.db.database import Database
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from app.services.reading.plans import PlanDescription
 from app.services.reading.stages import StageFilters, list_stages
 from tests.end_to_end.bridge import deployment, policy
@@ -40,7 +40,7 @@ image:
 """
 
 
-def _view(lane: Lane) -> LaneView:
+def _view(lane: Lane) -> HeadView:
     return view_at(lane.repository, lane.scans, lane.repository.fetch()["main"])
 
 

@@ -7,8 +7,8 @@ from typing import Protocol, TypeAlias
 
 from app.core.flux.globs import PathList
 from app.core.flux.objects import Policy, PolicyName
-from app.core.flux.reading import Unreadable
 from app.core.flux.resolved import Field, Refused, Report
+from app.core.flux.spec_texts import Unreadable
 from app.core.images import ImageReference, InvalidImage
 from app.core.manifests.kinds.declared import Containers, DeclaredField, FieldScan, Selector
 from app.core.manifests.places import Miss, Part, Refusal
@@ -28,7 +28,7 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredScan:
+class DeclarationScan:
     """What one declaration finds in one file."""
 
     declaration: Declaration
@@ -37,12 +37,12 @@ class DeclaredScan:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class FoundByRules:
     """All that a config repository declares at one commit, and what each declaration finds in each of its files."""
 
     policies: tuple[Policy, ...] = ()
     declarations: tuple[Declaration, ...] = ()
-    scans: tuple[DeclaredScan, ...] = ()
+    scans: tuple[DeclarationScan, ...] = ()
 
 
 def declared_files(declarations: Sequence[Declaration], paths: Sequence[str]) -> dict[str, tuple[Declaration, ...]]:
@@ -71,7 +71,7 @@ class Joined:
     reports: tuple[Report, ...]
 
 
-def join_declared(marked: Sequence[Field], declared: Declared, policies: NamedPolicies) -> Joined:
+def join_declared(marked: Sequence[Field], declared: FoundByRules, policies: NamedPolicies) -> Joined:
     """Put marked and declared fields together.
 
     A place that two declarations, or a marker and a declaration, give to different policies is reported and no field;
@@ -102,8 +102,8 @@ def join_declared(marked: Sequence[Field], declared: Declared, policies: NamedPo
     return Joined(tuple(kept), tuple(refused), tuple(reports))
 
 
-def _by_declaration(declared: Declared) -> Iterator[tuple[Declaration, Sequence[DeclaredScan]]]:
-    scans: dict[str, list[DeclaredScan]] = defaultdict(list)
+def _by_declaration(declared: FoundByRules) -> Iterator[tuple[Declaration, Sequence[DeclarationScan]]]:
+    scans: dict[str, list[DeclarationScan]] = defaultdict(list)
     for one in declared.scans:
         scans[one.declaration.key].append(one)
     for declaration in declared.declarations:
@@ -111,7 +111,7 @@ def _by_declaration(declared: Declared) -> Iterator[tuple[Declaration, Sequence[
 
 
 def _found_by(
-    declaration: Declaration, scans: Sequence[DeclaredScan], policies: NamedPolicies
+    declaration: Declaration, scans: Sequence[DeclarationScan], policies: NamedPolicies
 ) -> Iterator[Field | Refused | Report]:
     """The fields of one declaration in all files, and what is wrong with it."""
     if not scans:
@@ -145,7 +145,7 @@ class _Missed:
     what: str
 
 
-def _fields_of(one: DeclaredScan, policies: NamedPolicies) -> Iterator[Field | Refused | Report | _Missed]:
+def _fields_of(one: DeclarationScan, policies: NamedPolicies) -> Iterator[Field | Refused | Report | _Missed]:
     declaration, file = one.declaration, one.file
     try:
         policy = policies.meant_by(declaration.namespace, declaration.policy, file)
@@ -168,7 +168,7 @@ def _fields_of(one: DeclaredScan, policies: NamedPolicies) -> Iterator[Field | R
         yield _Missed(file, None, _why_none(policy, one))
 
 
-def _why_none(policy: Policy, one: DeclaredScan) -> str:
+def _why_none(policy: Policy, one: DeclarationScan) -> str:
     if policy.image is None:
         return f"{policy.name} has no image"
     if isinstance(one.declaration.selector, Containers):

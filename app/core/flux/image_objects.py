@@ -5,8 +5,8 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from app.core.flux.objects import DIGEST_INTERVAL, DigestReflection
-from app.core.flux.reading import Unreadable, has_table, text_at, texts_at
 from app.core.flux.selectors import read_labels, read_selector
+from app.core.flux.spec_texts import Unreadable, has_table, text_at, texts_at
 from app.core.flux.written import WrittenAutomation, WrittenPolicy, WrittenRepository
 from app.core.manifests.text.documents import Value
 from app.core.manifests.text.values import at, written_at

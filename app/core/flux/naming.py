@@ -9,7 +9,7 @@ from app.core.flux.clusters import Applied, Cluster
 from app.core.flux.image_objects import read_policy, read_repository
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.reach import Below, Reached
-from app.core.flux.reading import Unreadable
+from app.core.flux.spec_texts import Unreadable
 from app.core.flux.substitution import variables_in
 from app.core.flux.written import WrittenPolicy, WrittenRepository
 from app.core.images import ImageName, InvalidImage

@@ -7,15 +7,15 @@ from functools import partial
 
 from app.core.flux.clusters import AppliedKustomization
 from app.core.flux.estate import Estate, read_estate
-from app.core.flux.from_rules import RULES_FILE, Declared, join_declared
+from app.core.flux.from_rules import RULES_FILE, FoundByRules, join_declared
 from app.core.flux.image_objects import read_automation
 from app.core.flux.naming import NO_NAMESPACE, Policies, Waiting
 from app.core.flux.objects import Automation, FluxKustomization, Policy
 from app.core.flux.overridden import report_overridden
 from app.core.flux.reach import Reached, folder_of
-from app.core.flux.reading import Unreadable
 from app.core.flux.rendering import Read, Rendering
 from app.core.flux.resolved import About, Field, Refused, Report
+from app.core.flux.spec_texts import Unreadable
 from app.core.flux.written import ScannedFile, WrittenSource
 from app.core.kustomize.making import Build
 from app.core.manifests.kinds.markers import MarkedField, RefusedMarker
@@ -93,7 +93,7 @@ def assemble(
     files: Mapping[str, ScannedFile],
     *,
     roots: Sequence[str] = (),
-    declared: Declared | None = None,
+    declared: FoundByRules | None = None,
     estate: Estate | None = None,
 ) -> FluxTree:
     """Put the scanned manifests of one commit together, by their paths, with what `.fluxbridge.yaml` declares.
@@ -101,7 +101,7 @@ def assemble(
     `roots` are folders; where none are given they are those that Flux's Kustomizations tell, else the repository.
     `estate` is what `read_estate` has made of just these, where it is known.
     """
-    declared = declared or Declared()
+    declared = declared or FoundByRules()
     estate = estate or read_estate(files, roots=roots, declared=declared.policies)
     marked, refused, unmet = _fields(files, estate.policies)
     joined = join_declared(marked, declared, estate.policies)

@@ -10,11 +10,11 @@ from app.core.policies.selection import CompiledPolicy, Selection, SelectionErro
 from app.core.policies.verdicts import TagVerdict, VerdictKind, quoted
 
 ENGINE = 1
-"""Goes up with every change in what policies choose or what is a candidate: others' standings are evaluated anew."""
+"""Goes up with every change in what policies choose or what is a candidate: others' choices are evaluated anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class StoredChoice:
     """What a policy chooses among all tags that are known, in a form that can be stored.
 
     It holds for one spec: the caller evaluates anew when the spec changes or the chosen tag is deleted. `is_unordered`
@@ -27,7 +27,7 @@ class Standing:
     is_unordered: bool = False
 
     def as_json(self) -> str:
-        """The standing as an object in ASCII, of a size like the tag's."""
+        """The choice as an object in ASCII, of a size like the tag's."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
@@ -42,60 +42,60 @@ class Standing:
         )
 
 
-def standing_among(compiled: CompiledPolicy, tags: Iterable[str]) -> Standing:
+def choice_among(compiled: CompiledPolicy, tags: Iterable[str]) -> StoredChoice:
     """Evaluate in full.
 
     >>> from app.core.policies.selection import compile_policy
     >>> from app.core.policies.spec import PolicySpec, SemVer
-    >>> standing_among(compile_policy(PolicySpec(SemVer("^1"))), ["1.2.0", "1.10.0", "2.0.0"]).tag
+    >>> choice_among(compile_policy(PolicySpec(SemVer("^1"))), ["1.2.0", "1.10.0", "2.0.0"]).tag
     '1.10.0'
     """
     _, ranking = compiled.evaluate(tags)
     if ranking.spoiler is not None:
-        return Standing(error=SelectionError.INVALID_TAG)
+        return StoredChoice(error=SelectionError.INVALID_TAG)
     if not ranking.tags:
-        return Standing()
-    return Standing(tag=ranking.tags[0], error=None, is_tie=ranking.is_tie, is_unordered=ranking.is_unordered)
+        return StoredChoice()
+    return StoredChoice(tag=ranking.tags[0], error=None, is_tie=ranking.is_tie, is_unordered=ranking.is_unordered)
 
 
-def advance(compiled: CompiledPolicy, standing: Standing, tag: str) -> Standing | None:
-    """What the policy chooses once it knows one more tag: what `standing_among` says of all, at the cost of one.
+def advance(compiled: CompiledPolicy, stored_choice: StoredChoice, tag: str) -> StoredChoice | None:
+    """What the policy chooses once it knows one more tag: what `choice_among` says of all, at the cost of one.
 
     Tags may come in any order and again. None where only a full evaluation tells.
     """
     key, value = compiled.read(tag)
     if isinstance(value, TagVerdict):
         is_spoiled = value.kind is VerdictKind.NOT_A_NUMBER
-        return Standing(error=SelectionError.INVALID_TAG) if is_spoiled else standing
-    if standing.error is SelectionError.INVALID_TAG:
-        return standing
-    if standing.is_unordered or (isinstance(value, float) and isnan(value)):
+        return StoredChoice(error=SelectionError.INVALID_TAG) if is_spoiled else stored_choice
+    if stored_choice.error is SelectionError.INVALID_TAG:
+        return stored_choice
+    if stored_choice.is_unordered or (isinstance(value, float) and isnan(value)):
         return None
-    if standing.tag is None:
-        return Standing(tag=tag, error=None)
-    return _contest(compiled, standing, tag, tag if key is None else key)
+    if stored_choice.tag is None:
+        return StoredChoice(tag=tag, error=None)
+    return _contest(compiled, stored_choice, tag, tag if key is None else key)
 
 
-def retract(compiled: CompiledPolicy, standing: Standing, tag: str) -> Standing | None:
+def retract(compiled: CompiledPolicy, stored_choice: StoredChoice, tag: str) -> StoredChoice | None:
     """What the policy chooses once a tag is no candidate any more, or never was one: the counterpart of `advance`.
 
     None where only a full evaluation tells: the tag was chosen, or it may have spoiled or tied the choice.
     """
-    if tag == standing.tag:
+    if tag == stored_choice.tag:
         return None
-    may_decide = standing.is_tie or standing.is_unordered or standing.error is SelectionError.INVALID_TAG
+    may_decide = stored_choice.is_tie or stored_choice.is_unordered or stored_choice.error is SelectionError.INVALID_TAG
     if not may_decide:
-        return standing
+        return stored_choice
     _, value = compiled.read(tag)
     is_left_out = isinstance(value, TagVerdict) and value.kind is not VerdictKind.NOT_A_NUMBER
-    return standing if is_left_out else None
+    return stored_choice if is_left_out else None
 
 
-def chosen_only(compiled: CompiledPolicy, standing: Standing) -> Selection:
-    """A standing as a selection that has the chosen tag and knows nothing of the others."""
-    tag, superlative = standing.tag, compiled.order.superlative
+def chosen_only(compiled: CompiledPolicy, stored_choice: StoredChoice) -> Selection:
+    """A stored choice as a selection that has the chosen tag and knows nothing of the others."""
+    tag, superlative = stored_choice.tag, compiled.order.superlative
     if tag is None:
-        is_spoiled = standing.error is SelectionError.INVALID_TAG
+        is_spoiled = stored_choice.error is SelectionError.INVALID_TAG
         message = "a tag's key is no number" if is_spoiled else "no known tag is eligible"
     else:
         message = f"{quoted(tag)} is {superlative}"
@@ -103,28 +103,28 @@ def chosen_only(compiled: CompiledPolicy, standing: Standing) -> Selection:
         tag=tag,
         ranked=() if tag is None else (tag,),
         verdicts={} if tag is None else {tag: TagVerdict(VerdictKind.CHOSEN, superlative)},
-        is_tie=standing.is_tie,
-        error=standing.error,
+        is_tie=stored_choice.is_tie,
+        error=stored_choice.error,
         message=message,
         is_whole=tag is None,
     )
 
 
-def _contest(compiled: CompiledPolicy, standing: Standing, tag: str, key: str) -> Standing | None:
+def _contest(compiled: CompiledPolicy, stored_choice: StoredChoice, tag: str, key: str) -> StoredChoice | None:
     """Set a tag that can be chosen against the one that is."""
-    assert standing.tag is not None  # noqa: S101 (the caller has looked)
-    chosen_key, chosen_value = compiled.read(standing.tag)
+    assert stored_choice.tag is not None  # noqa: S101 (the caller has looked)
+    chosen_key, chosen_value = compiled.read(stored_choice.tag)
     if isinstance(chosen_value, TagVerdict):
         return None  # It stood under another spec.
     if chosen_key is None:
-        chosen_key = standing.tag
+        chosen_key = stored_choice.tag
     if key == chosen_key:
-        return Standing(tag=min(tag, standing.tag), error=None, is_tie=standing.is_tie)
+        return StoredChoice(tag=min(tag, stored_choice.tag), error=None, is_tie=stored_choice.is_tie)
     preference = compiled.order.compare(key, chosen_key)
     if preference is None:
         return None
     if preference:
-        return Standing(tag=tag, error=None) if preference > 0 else standing
+        return StoredChoice(tag=tag, error=None) if preference > 0 else stored_choice
     # Two keys of one value: which of them is first in Flux's list decides.
     is_first = (key > chosen_key) == compiled.direction.is_highest_key_first
-    return Standing(tag=tag if is_first else standing.tag, error=None, is_tie=compiled.direction.is_filtered)
+    return StoredChoice(tag=tag if is_first else stored_choice.tag, error=None, is_tie=compiled.direction.is_filtered)

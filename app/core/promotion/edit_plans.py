@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import Invalid
-from app.core.flux.from_rules import Declared, DeclaredScan, Joined, declared_files, join_declared
+from app.core.flux.from_rules import DeclarationScan, FoundByRules, Joined, declared_files, join_declared
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.overridden import report_overridden
 from app.core.flux.resolved import Field, Refused, Report
@@ -129,14 +129,14 @@ def _find(
         reports += (Report(path, problem.line, problem.what) for problem in scan.problems)
         marked += (Field(_named(one.marker), path, one) for one in scan.fields)
         refused += (Refused(_named(one.marker), path, one.line, one.why) for one in scan.refused)
-    scans: list[DeclaredScan] = []
+    scans: list[DeclarationScan] = []
     archives = [path for path in (*files, *unread) if path.endswith(".tgz")]
     for path, declarations in declared_files(rules.declarations, sorted(files)).items():
         selectors = [one.selector for one in declarations]
         found = find_declared(path, _together(path, files), selectors, unreadable=unread)
         usable = [without_stale_archives(path, scan, archives) for scan in found]
-        scans += (DeclaredScan(one, path, scan) for one, scan in zip(declarations, usable, strict=True))
-    declared = Declared(rules.policies, rules.declarations, tuple(scans))
+        scans += (DeclarationScan(one, path, scan) for one, scan in zip(declarations, usable, strict=True))
+    declared = FoundByRules(rules.policies, rules.declarations, tuple(scans))
     joined = join_declared(marked, declared, _Named(selections))
     reports += (*joined.reports, *report_overridden(joined.fields))
     return Joined(joined.fields, (*refused, *joined.refused), tuple(reports))

@@ -25,7 +25,7 @@ class TagPlace(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TagAnswer:
+class ExplainedPlace:
     """Where a tag stands in one stage and why; `gates` is what they say of it, whether its turn came or not.
 
     `doubtful` says what speaks against one that is there.
@@ -53,18 +53,18 @@ def why_no_candidate(state: PolicyState, tag: str) -> str | None:
     return "it is not among the policy's candidates"
 
 
-def explain_tag(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str) -> TagAnswer:
+def explain_tag(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str) -> ExplainedPlace:
     """Tell where a tag stands in the stage of these fields."""
     stage = entry.stage.name
     why = why_no_candidate(state, tag)
     if have_it(fields, tag):
         doubt = doubt_of(state, fields, tag)
-        return TagAnswer(stage=stage, place=TagPlace.THERE, reason="the base branch has it", doubtful=doubt)
+        return ExplainedPlace(stage=stage, place=TagPlace.THERE, reason="the base branch has it", doubtful=doubt)
     if why is not None:
-        return TagAnswer(stage=stage, place=TagPlace.NO_CANDIDATE, reason=why)
+        return ExplainedPlace(stage=stage, place=TagPlace.NO_CANDIDATE, reason=why)
     found = walk(state, fields, entry)
     place, reason = _met(found, tag) or _not_met(state, fields, found, tag)
-    return TagAnswer(stage=stage, place=place, reason=reason, gates=_gates(state, fields, entry, tag))
+    return ExplainedPlace(stage=stage, place=place, reason=reason, gates=_gates(state, fields, entry, tag))
 
 
 def _met(found: Walk, tag: str) -> tuple[TagPlace, str] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from app.core.images import ImageName
-from app.core.policies.advance import Standing, advance, retract
+from app.core.policies.advance import StoredChoice, advance, retract
 from app.core.policies.spec import InvalidPolicy, PolicySpec
 from app.core.policies.stored import read_spec
 from app.core.promotion.consent import is_candidate
@@ -41,11 +41,11 @@ def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageNa
     states = states_of_tags(connection, image, touched, is_history_wanted=False)
     for row in stored:
         spec = read_spec(json.loads(row.spec))
-        if spec is None or row.standing is None:
+        if spec is None or row.stored_choice is None:
             continue
-        standing = _advanced(ready, spec, row.standing, {tag: states.get(tag) for tag in touched})
-        if standing != row.standing:
-            selections.store(connection, image, spec, standing)
+        stored_choice = _advanced(ready, spec, row.stored_choice, {tag: states.get(tag) for tag in touched})
+        if stored_choice != row.stored_choice:
+            selections.store(connection, image, spec, stored_choice)
 
 
 def states_of_tags(
@@ -106,8 +106,8 @@ def _join(
             first_seen_at=known.first_seen_at,
             is_gone=known.is_gone,
             reports=tuple(its.values()),
-            looked_at=known.sighting.digest_at or known.looked_at,
-            is_unlisted=known.sighting.is_unlisted,
+            looked_at=known.presence.digest_at or known.looked_at,
+            is_unlisted=known.presence.is_unlisted,
             unshown=why_unshown(known, owed_of.get(known.tag)),
             doubt=_doubt(known),
         )
@@ -116,9 +116,9 @@ def _join(
 
 def _doubt(known: KnownTag) -> str | None:
     """What is missing for a tag that seems to be gone to be so where it is in Git."""
-    if not known.is_gone or known.sighting.is_proven_gone:
+    if not known.is_gone or known.presence.is_proven_gone:
         return None
-    if known.sighting.is_unlisted:
+    if known.presence.is_unlisted:
         return "lists of its repository lack it, and whether its manifest is there is still to be asked"
     return "the registry did not have it when it was asked, but nothing tells of its deletion"
 
@@ -129,21 +129,21 @@ def why_unshown(known: KnownTag, owed: OwedLook | None) -> str | None:
     None: the registry has said all that it was asked.
     """
     if owed is None:
-        return None if known.sighting.is_shown or known.is_gone else _UNSHOWN
+        return None if known.presence.is_shown or known.is_gone else _UNSHOWN
     if owed.error is None:
         return f"{_UNSHOWN}; it is being asked"
     return f"{_UNSHOWN}: {owed.error}; asked again at {owed.due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _advanced(
-    ready: ReadyPolicies, spec: PolicySpec, standing: Standing, tags: Mapping[str, TagState | None]
-) -> Standing | None:
+    ready: ReadyPolicies, spec: PolicySpec, stored_choice: StoredChoice, tags: Mapping[str, TagState | None]
+) -> StoredChoice | None:
     """What a spec chooses now; None where only a full evaluation tells."""
     try:
         compiled = ready.of(spec)
     except InvalidPolicy:
         return None  # an older version took it
-    now: Standing | None = standing
+    now: StoredChoice | None = stored_choice
     for tag, state in tags.items():
         if now is not None:
             step = advance if state is not None and is_candidate(state) else retract

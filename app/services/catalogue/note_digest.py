@@ -27,6 +27,6 @@ def note_digest(  # noqa: PLR0913 (what was answered, and when, all named)
     catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
     owed_looks.settle(connection, image, tag, asked_at=asked_at)
     keep_selections(connection, ready, image, [tag])
-    if known is None or known.digest != digest or not known.sighting.is_shown:
+    if known is None or known.digest != digest or not known.presence.is_shown:
         due = sorted(set(lanes.lanes_of_image(connection, image)) - {besides})
         lanes.raise_wanted(connection, due, now=now)

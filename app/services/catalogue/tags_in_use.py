@@ -11,8 +11,8 @@ from app.db import fields, lanes, policies, promotions, selections
 
 def tags_in_use(connection: Connection, image: ImageName) -> AbstractSet[str]:
     """The tags of an image of which only their manifests, asked for, tell that they are gone."""
-    standings = (row.standing for row in selections.of_image(connection, image))
-    found = {standing.tag for standing in standings if standing is not None and standing.tag is not None}
+    choices = (row.stored_choice for row in selections.of_image(connection, image))
+    found = {choice.tag for choice in choices if choice is not None and choice.tag is not None}
     users = policies.of_repository(connection, image)
     found |= {row.selected_tag for row in users if row.selected_tag is not None}
     names = {(row.lane, str(PolicyName(row.root, row.namespace, row.name))) for row in users}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from app.core.flux.objects import Policy
 from app.core.flux.tree import About, Field, Report
 from app.core.images import ImageName
-from app.core.policies.advance import Standing, advance, chosen_only, standing_among
+from app.core.policies.advance import StoredChoice, advance, choice_among, chosen_only
 from app.core.policies.selection import CompiledPolicy, InvalidPolicy, Selection
 from app.core.policies.spec import PolicySpec
 from app.core.policies.stored import read_spec
@@ -26,7 +26,7 @@ from app.services.catalogue.gone_storms import SWEEP, doubted_registries, key_of
 from app.services.catalogue.keep_selections import states_of_all, states_of_tags
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.came_under import Texts, came_under, image_of, read_texts, reading_of, spec_hash
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 from app.services.systems import Clock, Systems
 
 _MOST_EVALUATIONS = 3
@@ -40,12 +40,12 @@ _UNKNOWN = Selection(
 class ImageKnowledge:
     """What the database knows of one repository; None instead of it: it was never listed in full.
 
-    `standings` are the stored choices by the hash of their spec, and `tags` then those that matter to them: what they
+    `stored_choices` are by the hash of their spec, and `tags` then those that matter to them: what they
     choose and what is in Git. With None, `tags` are all that are known.
     """
 
     tags: Mapping[str, TagState]
-    standings: Mapping[str, Standing] | None = None
+    stored_choices: Mapping[str, StoredChoice] | None = None
 
 
 Knowledge = Mapping[ImageName, ImageKnowledge | None]
@@ -60,7 +60,7 @@ class Judge:
     ready: ReadyPolicies
     clock: Clock
 
-    def by_stored_choice(self, view: LaneView, lane: str) -> tuple[PolicyState, ...]:
+    def by_stored_choice(self, view: HeadView, lane: str) -> tuple[PolicyState, ...]:
         """Every policy of a view with the tag that it chooses, which costs no look at the others.
 
         Rows are read in short transactions, and judged outside of them: on SQLite a transaction keeps webhooks
@@ -84,16 +84,16 @@ class Judge:
         for one in states:
             image = self.systems.known_as(one.policy.image) if one.policy.image is not None else None
             known = knowledge.get(image) if image is not None else None
-            if image is None or known is None or known.standings is None or one.policy.spec is None:
+            if image is None or known is None or known.stored_choices is None or one.policy.spec is None:
                 continue
-            standing = known.standings.get(one.policy.spec.fingerprint())
-            if standing is not None and standing.tag is None:
+            stored_choice = known.stored_choices.get(one.policy.spec.fingerprint())
+            if stored_choice is not None and stored_choice.tag is None:
                 with self.database.transaction() as connection:
                     if build_reports.are_of_change_requests(connection, image):
                         found.add(str(one.name))
         return found
 
-    def in_full(self, view: LaneView, lane: str, names: Collection[str]) -> tuple[PolicyState, ...]:
+    def in_full(self, view: HeadView, lane: str, names: Collection[str]) -> tuple[PolicyState, ...]:
         """These policies of a view with all their tags."""
         policies = tuple(one for one in view.tree.policies if str(one.name) in names)
         narrowed = replace(view, tree=replace(view.tree, policies=policies))
@@ -108,22 +108,22 @@ class Judge:
             is_listed = catalogue.is_listed(connection, image)
         return ImageKnowledge(states_of_all(self.database, image)) if is_listed else None
 
-    def _chosen_of(self, image: ImageName, named: Sequence[Policy], view: LaneView) -> ImageKnowledge | None:
+    def _chosen_of(self, image: ImageName, named: Sequence[Policy], view: HeadView) -> ImageKnowledge | None:
         specs = {one.spec.fingerprint(): one.spec for one in named if one.spec is not None and self._is_usable(one)}
         with self.database.transaction() as connection:
             if not catalogue.is_listed(connection, image):
                 return None
-            stored = _standings(connection, image)
+            stored = _stored_choices(connection, image)
             if specs.keys() <= stored.keys():
                 return _knowledge(connection, image, stored, _in_git(view, named))
         self.evaluate(image, [spec for fingerprint, spec in specs.items() if fingerprint not in stored])
         with self.database.transaction() as connection:
-            return _knowledge(connection, image, _standings(connection, image), _in_git(view, named))
+            return _knowledge(connection, image, _stored_choices(connection, image), _in_git(view, named))
 
     def work_out(self, image: ImageName) -> None:
         """Work out those stored choices from an image that are to be worked out, as where the chosen tag is gone."""
         with self.database.transaction() as connection:
-            stored = [row.spec for row in selections.of_image(connection, image) if row.standing is None]
+            stored = [row.spec for row in selections.of_image(connection, image) if row.stored_choice is None]
         specs = [spec for text in stored if (spec := read_spec(json.loads(text))) is not None and self._is_ready(spec)]
         if specs:
             self.evaluate(image, specs)
@@ -144,13 +144,13 @@ class Judge:
             with self.database.transaction() as connection:
                 version = catalogue.version_of(connection, image)
             candidates = [tag for tag, state in states_of_all(self.database, image).items() if is_candidate(state)]
-            standings = [(spec, standing_among(self.ready.of(spec), candidates)) for spec in specs]
+            stored_choices = [(spec, choice_among(self.ready.of(spec), candidates)) for spec in specs]
             with self.database.transaction() as connection:
                 catalogue.lock(connection, [image], self.clock())
                 if catalogue.version_of(connection, image) == version + 1:
                     selections.drop_foreign(connection, image)
-                    for spec, standing in standings:
-                        selections.store(connection, image, spec, standing)
+                    for spec, stored_choice in stored_choices:
+                        selections.store(connection, image, spec, stored_choice)
                     return
 
     def _is_usable(self, policy: Policy) -> bool:
@@ -174,7 +174,7 @@ def read_doubts(connection: Connection, systems: Systems, knowledge: Knowledge) 
 
 
 def judge(  # noqa: PLR0913, PLR0917 (all that decides)
-    view: LaneView, systems: Systems, knowledge: Knowledge, texts: Texts, ready: ReadyPolicies, doubts: Doubts
+    view: HeadView, systems: Systems, knowledge: Knowledge, texts: Texts, ready: ReadyPolicies, doubts: Doubts
 ) -> tuple[PolicyState, ...]:
     """Every policy of a view with its fields, its tags and its selection."""
     by_policy: dict[str, list[tuple[Field, str]]] = defaultdict(list)
@@ -200,7 +200,7 @@ def judge(  # noqa: PLR0913, PLR0917 (all that decides)
     return tuple(states)
 
 
-def _near_misses(view: LaneView) -> Mapping[str, Sequence[Report]]:
+def _near_misses(view: HeadView) -> Mapping[str, Sequence[Report]]:
     """What looks like a marker and sets nothing, by file."""
     found: dict[str, list[Report]] = defaultdict(list)
     for report in view.tree.reports:
@@ -232,7 +232,7 @@ class _Known:
         return f"{_NOT_LISTED}: {problem}" if problem else _NOT_LISTED
 
 
-def _by_image(view: LaneView, systems: Systems) -> Mapping[ImageName, Sequence[Policy]]:
+def _by_image(view: HeadView, systems: Systems) -> Mapping[ImageName, Sequence[Policy]]:
     """The policies of a view by the repository that they choose from, where its registry is configured."""
     found: dict[ImageName, list[Policy]] = defaultdict(list)
     for policy in view.tree.policies:
@@ -241,25 +241,29 @@ def _by_image(view: LaneView, systems: Systems) -> Mapping[ImageName, Sequence[P
     return dict(sorted(found.items()))
 
 
-def _standings(connection: Connection, image: ImageName) -> dict[str, Standing]:
-    return {row.spec_hash: row.standing for row in selections.of_image(connection, image) if row.standing is not None}
+def _stored_choices(connection: Connection, image: ImageName) -> dict[str, StoredChoice]:
+    return {
+        row.spec_hash: row.stored_choice
+        for row in selections.of_image(connection, image)
+        if row.stored_choice is not None
+    }
 
 
-def _in_git(view: LaneView, named: Sequence[Policy]) -> set[str]:
+def _in_git(view: HeadView, named: Sequence[Policy]) -> set[str]:
     names = {one.name for one in named}
     marked = [one.marked for one, _ in view.staged if one.policy in names]
     return {tag for one in marked if (tag := tag_in(one.part, one.text)) is not None}
 
 
 def _knowledge(
-    connection: Connection, image: ImageName, standings: Mapping[str, Standing], in_git: set[str]
+    connection: Connection, image: ImageName, stored_choices: Mapping[str, StoredChoice], in_git: set[str]
 ) -> ImageKnowledge:
-    chosen = {one.tag for one in standings.values() if one.tag is not None}
-    return ImageKnowledge(states_of_tags(connection, image, chosen | in_git), standings)
+    chosen = {one.tag for one in stored_choices.values() if one.tag is not None}
+    return ImageKnowledge(states_of_tags(connection, image, chosen | in_git), stored_choices)
 
 
 def _judge_policy(
-    policy: Policy, staged: Sequence[tuple[Field, str]], view: LaneView, texts: Texts, known: _Known
+    policy: Policy, staged: Sequence[tuple[Field, str]], view: HeadView, texts: Texts, known: _Known
 ) -> PolicyState:
     compiled, problem = _compile(policy, known.ready)
     states = _field_states(policy, staged, texts, known, is_usable=compiled is not None)
@@ -282,12 +286,14 @@ def _judge_policy(
     # What is in Git is a candidate whoever built it.
     present = {tag for tag in in_git if not is_gone_from_git(tag, tags)}
     state = PolicyState(policy=policy, compiled=compiled, tags=tags, fields=states)
-    if knowledge.standings is not None:
-        return replace(state, selection=_choice(compiled, knowledge.standings.get(policy.spec.fingerprint()), present))
+    if knowledge.stored_choices is not None:
+        return replace(
+            state, selection=_choice(compiled, knowledge.stored_choices.get(policy.spec.fingerprint()), present)
+        )
     return _select_among_all(state, compiled, present, view)
 
 
-def _select_among_all(state: PolicyState, compiled: CompiledPolicy, present: set[str], view: LaneView) -> PolicyState:
+def _select_among_all(state: PolicyState, compiled: CompiledPolicy, present: set[str], view: HeadView) -> PolicyState:
     """What a policy selects, with and without the tags of change requests, and whether it matches these only."""
     candidates = {tag for tag, one in state.tags.items() if is_candidate(one)}
     barred = barred_by_changes(state.tags)
@@ -300,17 +306,17 @@ def _select_among_all(state: PolicyState, compiled: CompiledPolicy, present: set
     )
 
 
-def _consents(state: PolicyState, view: LaneView) -> bool:
+def _consents(state: PolicyState, view: HeadView) -> bool:
     """Whether tags of change requests may enter one of the stages of a policy."""
     stages = {one.stage for one in state.fields}
     return any(view.rules.takes_change_requests(one, state.name) for one in view.rules.stages if one.name in stages)
 
 
-def _choice(compiled: CompiledPolicy, standing: Standing | None, present: Collection[str]) -> Selection:
+def _choice(compiled: CompiledPolicy, stored_choice: StoredChoice | None, present: Collection[str]) -> Selection:
     """The stored choice, with the tags in Git among the candidates."""
     for tag in sorted(present):
-        standing = None if standing is None else advance(compiled, standing, tag)
-    return _UNKNOWN if standing is None else chosen_only(compiled, standing)
+        stored_choice = None if stored_choice is None else advance(compiled, stored_choice, tag)
+    return _UNKNOWN if stored_choice is None else chosen_only(compiled, stored_choice)
 
 
 def _compile(policy: Policy, ready: ReadyPolicies) -> tuple[CompiledPolicy | None, str | None]:

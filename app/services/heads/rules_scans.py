@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
-from app.core.flux.from_rules import Declaration, Declared, DeclaredScan, declared_files
+from app.core.flux.from_rules import Declaration, DeclarationScan, FoundByRules, declared_files
 from app.core.manifests.editing import files_beside, find_declared
 from app.core.manifests.kinds.charts import without_stale_archives
 from app.core.manifests.kinds.declared import FieldScan, Selector
@@ -20,17 +20,17 @@ _Wanted: TypeAlias = tuple[Mapping[str, TreeEntry], Sequence[Declaration]]
 
 
 @dataclass(slots=True)
-class DeclaredScans:
+class RulesScans:
     """Remembers by content what was found: at most `most`, or twice what one look found. Safe in threads."""
 
     most: int = _MOST_KEPT
     _known: dict[_Key, tuple[FieldScan, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, repository: Blobs, entries: Mapping[str, TreeEntry], rules: Rules) -> Declared:
+    def of(self, repository: Blobs, entries: Mapping[str, TreeEntry], rules: Rules) -> FoundByRules:
         """What the rules declare, and what that finds in the regular files of a commit."""
         if not rules.declarations:
-            return Declared(rules.policies)
+            return FoundByRules(rules.policies)
         paths = sorted(path for path, entry in entries.items() if entry.is_regular)
         wanted = {
             path: (_together(path, entries), declarations)
@@ -44,11 +44,11 @@ class DeclaredScans:
         self._keep(new, used=keys.values())
         archives = [path for path in entries if path.endswith(".tgz")]
         scans = [
-            DeclaredScan(declaration, path, without_stale_archives(path, scan, archives))
+            DeclarationScan(declaration, path, without_stale_archives(path, scan, archives))
             for path, (_, declarations) in wanted.items()
             for declaration, scan in zip(declarations, found[path], strict=True)
         ]
-        return Declared(rules.policies, rules.declarations, tuple(scans))
+        return FoundByRules(rules.policies, rules.declarations, tuple(scans))
 
     def _keep(self, new: Mapping[_Key, tuple[FieldScan, ...]], used: Iterable[_Key]) -> None:
         with self._lock:

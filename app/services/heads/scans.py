@@ -13,7 +13,7 @@ from app.core.promotion.rules import RULES_FILE, Rules, read_rules
 from app.core.promotion.rules_document import InvalidRules
 from app.services.heads.estates import Estates
 from app.services.heads.kept_scans import SILENT, KeptScans, scanner_version
-from app.services.heads.rules_scans import DeclaredScans
+from app.services.heads.rules_scans import RulesScans
 
 _MOST_SCANS = 100_000
 _MOST_VIEWS = 8
@@ -33,7 +33,7 @@ class _View:
 class Scans:
     """What was read out of each blob, so that a run parses only those it has not seen, and looks only at what differs.
 
-    `declared` is the same for what `.fluxbridge.yaml` declares,
+    `by_rules` is the same for what `.fluxbridge.yaml` declares,
     and `estates` for what all of it says together. At most `most` scans are held, or twice those
     of the trees looked at last. Safe in threads.
     """
@@ -44,7 +44,7 @@ class Scans:
         self._known: dict[str, ScannedFile] | None = None
         self._views: list[_View] = []
         self._rules: dict[str, Rules | InvalidRules] = {}
-        self.declared = DeclaredScans()
+        self.by_rules = RulesScans()
         self.estates = Estates()
 
     @classmethod

@@ -19,7 +19,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaneView:
+class HeadView:
     """A config repository at one commit, as its rules and Flux's objects describe it."""
 
     commit: str
@@ -52,7 +52,7 @@ def _folder(file: str) -> str:
     return file.rpartition("/")[0]
 
 
-def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rules_required: bool = False) -> LaneView:
+def view_at(repository: ConfigRepository, scans: Scans, commit: str, *, are_rules_required: bool = False) -> HeadView:
     """Read one commit. Unreadable rules are a problem of the view, not an error."""
     at = repository.commit(commit)
     return view_of(repository, scans, repository.tree(commit), at=at, are_rules_required=are_rules_required)
@@ -65,16 +65,16 @@ def view_of(
     *,
     at: Commit | None = None,
     are_rules_required: bool = False,
-) -> LaneView:
+) -> HeadView:
     """Read files, which are those `at` a commit or, without one, of a folder."""
     rules, problem = _rules_at(blobs, scans, entries, are_rules_required=are_rules_required)
-    declared = scans.declared.of(blobs, entries, rules)
+    declared = scans.by_rules.of(blobs, entries, rules)
     files = scans.of(blobs, entries)
     tree = assemble(files, declared=declared, estate=scans.estates.of(blobs, entries, files, rules))
     staged, unstaged = _by_stage(rules, tree.fields)
     reports = [*tree.reports, *_links(blobs, entries), *unstaged, *_empty_paths(rules, entries, staged)]
     refused = ((one, rules.stage_of(one.file)) for one in tree.refused)
-    return LaneView(
+    return HeadView(
         commit=at.sha if at is not None else "",
         committed_at=at.committed_at if at is not None else _NEVER,
         entries=entries,

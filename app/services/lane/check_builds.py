@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from app.core.ports import BuildCheck, ManifestBuilder
 from app.core.promotion.proposals import Proposal
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 
 _MOST_KEPT = 2_000
 
@@ -33,7 +33,7 @@ class CheckedBuilds:
         return checks
 
 
-def paths_that_build(view: LaneView, proposal: Proposal) -> tuple[str, ...]:
+def paths_that_build(view: HeadView, proposal: Proposal) -> tuple[str, ...]:
     """The paths of Flux's Kustomizations that apply one of a proposal's files."""
     return tuple(
         sorted(

@@ -13,7 +13,7 @@ from app.core.promotion.state import tag_in
 from app.db import promotions, standings
 from app.db.promotions import PromotionRow
 from app.db.standings import Expected, Place
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 from app.services.lane.run import LaneRun
 from app.services.systems import Source
 
@@ -47,7 +47,7 @@ def _expected(held: Held, promotion: PromotionRow | None) -> Expected:
     )
 
 
-def held_at(run: LaneRun, view: LaneView) -> Iterator[Held]:
+def held_at(run: LaneRun, view: HeadView) -> Iterator[Held]:
     """Every place that the head has in the clusters which follow this lane."""
     of_builds = _tags_of_builds(view)
     for source in run.systems.sources.values():
@@ -85,7 +85,7 @@ def _hindrance(one: FluxKustomization, source: WrittenSource | None) -> str | No
     return f"its {source.kind} {source.name} is pinned to {source.pinned}" if source and source.pinned else None
 
 
-def _tags_of_builds(view: LaneView) -> Mapping[str | None, _Tags]:
+def _tags_of_builds(view: HeadView) -> Mapping[str | None, _Tags]:
     """The tags that each stage and policy has in the files which the build of a folder reaches, by folder."""
     builds = view.tree.builds()
     found: dict[str | None, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))

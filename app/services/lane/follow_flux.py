@@ -16,7 +16,7 @@ from app.db.applications import NewApplication
 from app.db.revisions import RevisionRow
 from app.db.standings import Place
 from app.senders.flux_revision import parse_revision
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from app.services.lane.overrides import decisive, overrides_of
 from app.services.lane.run import LaneRun
 
@@ -32,14 +32,14 @@ def follow_flux(run: LaneRun, head: str) -> None:
         waiting = list(revisions.unexamined(connection, run.repo.name))
 
     @lru_cache(maxsize=2)  # some clusters tell of a commit while others still tell of the one before it
-    def view_of(commit: str) -> LaneView:
+    def view_of(commit: str) -> HeadView:
         return view_at(run.repo.repository, run.scans, commit)
 
     for row in waiting:
         _examine(run, row, head, view_of)
 
 
-def _examine(run: LaneRun, row: RevisionRow, head: str, view_of: Callable[[str], LaneView]) -> None:
+def _examine(run: LaneRun, row: RevisionRow, head: str, view_of: Callable[[str], HeadView]) -> None:
     repository, branch = run.repo.repository, row.branch or parse_revision(row.revision).branch
     if row.kind != "Kustomization" or row.commit is None:
         _note(run, row, unused=_NO_COMMIT if row.kind == "Kustomization" else _HELM)
@@ -64,7 +64,7 @@ def _not_on_base(run: LaneRun, commit: str, branch: str | None) -> str:
     return f"commit {commit[:12]} is not on {branch or bases} of {run.repo.name}; it is looked at again once it is"
 
 
-def _record(run: LaneRun, row: RevisionRow, commit: str, view: LaneView, found: FluxKustomization) -> None:
+def _record(run: LaneRun, row: RevisionRow, commit: str, view: HeadView, found: FluxKustomization) -> None:
     present = _present(view, found)
     fields = [one for tags in present.values() for held in tags.values() for one in held]
     overrides = overrides_of(run.repo.repository, view, found, fields) if fields else {}
@@ -109,7 +109,7 @@ def _told(
     return ran.promotion_id, ApplicationState.REPLACED, f"{tag} took its place, which no promotion brought"
 
 
-def _present(view: LaneView, kustomization: FluxKustomization) -> Mapping[tuple[str, str], Mapping[str, list[Field]]]:
+def _present(view: HeadView, kustomization: FluxKustomization) -> Mapping[tuple[str, str], Mapping[str, list[Field]]]:
     """The tags that each stage and policy has in the files which a Kustomization reaches, with the fields of each."""
     found: dict[tuple[str, str], dict[str, list[Field]]] = {}
     files = {one.file for one, _ in view.staged}

@@ -11,7 +11,7 @@ from app.core.promotion.state import PolicyState
 from app.db import fields, holds, promotions, pull_requests, pushed_heads
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 from app.services.lane.hold import hold_reverted
 from app.services.lane.run import LaneRun
 
@@ -32,7 +32,7 @@ class _Moved:
     newest: PromotionRow | None
 
 
-def follow_git(run: LaneRun, view: LaneView, states: tuple[PolicyState, ...]) -> bool:
+def follow_git(run: LaneRun, view: HeadView, states: tuple[PolicyState, ...]) -> bool:
     """Write down the tags that came into Git by other ways than our pull requests, and reverts of ours.
 
     What a stage has is compared with what was let in last, so that a merge and its revert between two runs are seen.

@@ -11,7 +11,7 @@ from app.core.promotion.state import tag_in
 from app.db import promotions, pull_requests
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from app.services.lane.own_heads import OwnHeads
 from app.services.lane.run import US, LaneRun
 
@@ -225,7 +225,7 @@ def _latest(connection: Connection, row: PullRequestRow, *, policy: str, tag: st
     return promotions.latest(connection, row.lane, stage=row.stage, policy=policy, tag=tag)
 
 
-def _tags_of(view: LaneView) -> dict[tuple[str, str], str]:
+def _tags_of(view: HeadView) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for one, stage in view.staged:
         tag = tag_in(one.marked.part, one.marked.text)

@@ -13,14 +13,14 @@ from app.core.flux.tree import Report
 from app.core.promotion.holds import Hold
 from app.core.promotion.rules import RULES_FILE
 from app.db import fields, holds, promotions, pull_requests, standings
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 from app.services.lane.run import LaneRun
 
 Place = tuple[str, str]
 """A stage and a policy."""
 
 
-def follow_renames(run: LaneRun, view: LaneView) -> bool:
+def follow_renames(run: LaneRun, view: HeadView) -> bool:
     """Move holds, pull requests and history from places that are no more to those that have their files.
 
     Returns whether there were any. The first run of a new version may find other names in the same commit.
@@ -45,7 +45,7 @@ def follow_renames(run: LaneRun, view: LaneView) -> bool:
     return count > 0
 
 
-def orphans(view: LaneView, held: tuple[Hold, ...]) -> Iterator[Report]:
+def orphans(view: HeadView, held: tuple[Hold, ...]) -> Iterator[Report]:
     """Holds whose stage and policy are no longer on the base branch together: they stop nothing, and are told."""
     present = {(stage, policy) for policy, stages in _files_by_policy(view).items() for stage in stages}
     for one in held:
@@ -73,7 +73,7 @@ class _Files:
         return self.sure <= files <= self.sure | self.refused
 
 
-def _files_by_policy(view: LaneView) -> Mapping[str, Mapping[str, _Files]]:
+def _files_by_policy(view: HeadView) -> Mapping[str, Mapping[str, _Files]]:
     """The files of each policy by stage."""
     found: dict[str, dict[str, _Files]] = defaultdict(lambda: defaultdict(_Files))
     for one, stage in view.staged:

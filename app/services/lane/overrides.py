@@ -9,11 +9,11 @@ from app.core.flux.rendering import Override
 from app.core.flux.resolved import Field
 from app.core.images import is_digest
 from app.core.ports import ConfigRepository
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 
 
 def overrides_of(
-    repository: ConfigRepository, view: LaneView, kustomization: FluxKustomization, fields: Collection[Field]
+    repository: ConfigRepository, view: HeadView, kustomization: FluxKustomization, fields: Collection[Field]
 ) -> Mapping[Field, tuple[Override, ...]]:
     """What overrides each of these fields, which this Kustomization reaches: its neighbours, and what renders it."""
     known: dict[str, bytes | None] = {}
@@ -38,7 +38,7 @@ def decisive(overrides: Iterable[Override], *, digest: str | None) -> Override |
 
 
 def _reading(
-    repository: ConfigRepository, view: LaneView, known: dict[str, bytes | None]
+    repository: ConfigRepository, view: HeadView, known: dict[str, bytes | None]
 ) -> Callable[[str], bytes | None]:
     """Reads regular files of the view's commit, each once."""
 
@@ -50,7 +50,7 @@ def _reading(
     return read
 
 
-def _contents(repository: ConfigRepository, view: LaneView, paths: Iterable[str]) -> dict[str, bytes]:
+def _contents(repository: ConfigRepository, view: HeadView, paths: Iterable[str]) -> dict[str, bytes]:
     """The contents of those paths that are regular files, read at once."""
     blobs = {path: entry.blob for path in paths if (entry := view.entries.get(path)) is not None and entry.is_regular}
     contents = repository.blobs(set(blobs.values())) if blobs else {}

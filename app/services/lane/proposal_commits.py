@@ -11,7 +11,7 @@ from app.core.ports import CommitDraft, PullRequestSeen, TreeEntry
 from app.core.promotion.proposals import Change, Proposal
 from app.core.writing import texts
 from app.db import pushed_heads
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 from app.services.lane.run import LaneRun
 
 
@@ -27,7 +27,7 @@ class ProposalCommits:
     """Makes commits of proposals, the same for the same proposal and base."""
 
     run: LaneRun
-    view: LaneView
+    view: HeadView
 
     def contents_of(self, proposals: Sequence[Proposal]) -> Mapping[str, bytes]:
         """What the files that these proposals may change hold on the base branch, by blob."""

@@ -26,7 +26,7 @@ from app.db import builds, latencies, promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
-from app.services.heads.view import LaneView
+from app.services.heads.view import HeadView
 from app.services.lane.check_builds import paths_that_build
 from app.services.lane.hold import hold_closed
 from app.services.lane.proposal_commits import CannotEdit, ProposalCommits
@@ -82,7 +82,7 @@ class Proposer:
     """Makes branches and pull requests agree with a plan."""
 
     run: LaneRun
-    view: LaneView
+    view: HeadView
     heads: Mapping[str, str]
     open_pulls: Mapping[int, PullRequestSeen]
     kept_back: dict[str, KeptBack] = field(default_factory=dict)

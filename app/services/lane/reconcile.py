@@ -17,7 +17,7 @@ from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from app.services.lane.expect_flux import held_at, remember_expected
 from app.services.lane.follow_flux import follow_flux
 from app.services.lane.follow_git import follow_git
@@ -89,7 +89,7 @@ def _follow(run: LaneRun) -> tuple[Mapping[str, str], Followed]:
             return heads, followed
 
 
-def read_state(run: LaneRun, view: LaneView, seen: tuple[PolicyState, ...], followed: Followed) -> LaneState:
+def read_state(run: LaneRun, view: HeadView, seen: tuple[PolicyState, ...], followed: Followed) -> LaneState:
     """Everything that `plan` needs: the policies, and what people and we have open, held or wanted."""
     with run.database.transaction() as connection:
         rows = pull_requests.open_in(connection, run.lane)
@@ -149,7 +149,7 @@ def _with_all_tags(state: LaneState, known_in_full: Iterable[PolicyState]) -> La
 
 
 def _carry_out(
-    run: LaneRun, view: LaneView, planned: Plan, heads: Mapping[str, str], followed: Followed
+    run: LaneRun, view: HeadView, planned: Plan, heads: Mapping[str, str], followed: Followed
 ) -> tuple[Plan, bool]:
     """Returns the plan without what could not be done, and whether nothing of it has to be tried again."""
     untold = not_told_yet(run, planned.left)
@@ -165,14 +165,14 @@ def _carry_out(
     return planned.without(kept_back, proposer.kept_open), is_settled
 
 
-def _keep_plan(run: LaneRun, view: LaneView, planned: Plan) -> None:
+def _keep_plan(run: LaneRun, view: HeadView, planned: Plan) -> None:
     """What a run that is broken off would have done: else the plan before it would be shown as if it were still so."""
     described = describe(view.commit, planned, reports=view.reports)
     with run.database.transaction() as connection:
         lanes.keep_plan(connection, run.claim, described.model_dump_json())
 
 
-def _remember(run: LaneRun, view: LaneView, state: LaneState, planned: Plan) -> None:
+def _remember(run: LaneRun, view: HeadView, state: LaneState, planned: Plan) -> None:
     """Keep what this run saw: fields with the spec they came under, policies, the images that make the lane due."""
     held = list(held_at(run, view))
     with run.writing() as connection:
@@ -216,14 +216,14 @@ def _drop_unused_selections(run: LaneRun) -> None:
             selections.drop_unused(connection, image)
 
 
-def _remember_images(run: LaneRun, view: LaneView) -> None:
+def _remember_images(run: LaneRun, view: HeadView) -> None:
     """Before anything is read: a push that comes while this run works must find the lane."""
     images = {run.systems.known_as(one.image) for one in view.tree.policies if one.image is not None}
     with run.writing() as connection:
         lanes.replace_images(connection, run.lane, images)
 
 
-def _field_rows(state: LaneState, view: LaneView, now: datetime, lane: str) -> list[FieldRow]:
+def _field_rows(state: LaneState, view: HeadView, now: datetime, lane: str) -> list[FieldRow]:
     """Each field with the spec under which its text came there: the known one while the text is the same."""
     return [
         FieldRow(
@@ -284,7 +284,7 @@ def _status(one: PolicyState) -> str:
 
 def _settle(  # noqa: PLR0913 (what the run leaves behind, all named)
     run: LaneRun,
-    view: LaneView,
+    view: HeadView,
     planned: Plan | None,
     *,
     look_at: datetime | None,

@@ -22,7 +22,7 @@ from app.db.lanes import LaneRow
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.judge import Judge
 from app.services.heads.scans import Scans
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from app.services.reading.plans import PlanDescription
 from app.services.reading.policies import PolicyDetails
 from app.services.systems import Systems
@@ -42,7 +42,7 @@ class FoundPolicy:
     systems: Systems
     scans: Scans
     now: datetime
-    view: LaneView | None = None
+    view: HeadView | None = None
     kept_back: Mapping[tuple[str, str, str | None], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -108,7 +108,7 @@ def entries_of(
             yield in_stage(state, stage, found.view.rules), fields, entry
 
 
-def _view(found: FoundPolicy) -> LaneView | None:
+def _view(found: FoundPolicy) -> HeadView | None:
     """The config repository at the commit of the lane's last run, if the mirror on this machine has it."""
     repo = found.systems.config_repos.get(found.details.repo)
     commit = found.lane.last_head if found.lane is not None else None
@@ -135,8 +135,8 @@ def _state(database: Database, found: FoundPolicy) -> PolicyState:
     return state
 
 
-def _empty_view(now: datetime) -> LaneView:
-    return LaneView(
+def _empty_view(now: datetime) -> HeadView:
+    return HeadView(
         commit="",
         committed_at=now,
         entries={},

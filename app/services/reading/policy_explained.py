@@ -14,7 +14,7 @@ from app.core.flux.warnings import warn_of_markers, warn_of_second_writers, warn
 from app.core.images import ImageName, ImageReference, InvalidImage, named_in_texts
 from app.core.policies.selection import compile_policy
 from app.core.policies.stored import read_spec
-from app.core.policies.telling.explaining import MOST_ON_A_SIDE, ExplainedTag, Explanation, explain
+from app.core.policies.telling.explaining import MOST_ON_A_SIDE, ExplainedSelection, ExplainedTag, explain
 from app.core.policies.telling.warnings import PolicyWarning, warn
 from app.core.promotion.consent import only_barred_words
 from app.core.promotion.explained_stage import ExplainedStage, StepKind, explain_stage
@@ -79,7 +79,7 @@ class TagExplanation(BaseModel):
         return cls(tag=one.tag, verdict=one.kind, reason=one.reason)
 
 
-class TagsExplanation(BaseModel):
+class SelectionExplanation(BaseModel):
     """What a policy makes of all its tags: how many got which verdict, and the chosen one among its neighbours.
 
     `above` are kept out although the policy's order puts them before the chosen one, `below` come behind it, both best
@@ -99,7 +99,7 @@ class TagsExplanation(BaseModel):
     asked: TagExplanation | None
 
     @classmethod
-    def of(cls, found: Explanation) -> Self:
+    def of(cls, found: ExplainedSelection) -> Self:
         """Put it into plain values."""
         return cls(
             tag=found.tag,
@@ -201,7 +201,7 @@ class PolicyExplanation(BaseModel):
     commit: str | None = None
     problem: Shown | None = None
     waits_for: str | None = None
-    tags: TagsExplanation | None = None
+    tags: SelectionExplanation | None = None
     left_out: LeftOut = LeftOut()
     stages: list[StageExplanation] = []
     warnings: list[WarningView] = []
@@ -251,7 +251,7 @@ def explain_tags(details: PolicyDetails, tags: Iterable[str], *, now: datetime) 
     warnings = warn(spec, place=details.file, seen=(selection, now))
     return PolicyExplanation(
         **_named(details),
-        tags=TagsExplanation.of(explain(spec, selection)),
+        tags=SelectionExplanation.of(explain(spec, selection)),
         warnings=[WarningView.of(one) for one in warnings],
     )
 
@@ -285,11 +285,11 @@ def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyS
     return replace(state, tags=tags, selection=selection, with_changes=with_changes, barred_tags=barred)
 
 
-def _tags(state: PolicyState, pushed: str | None) -> TagsExplanation | None:
+def _tags(state: PolicyState, pushed: str | None) -> SelectionExplanation | None:
     selection = state.with_changes or state.selection
     if state.policy.spec is None or selection is None:
         return None
-    return TagsExplanation.of(explain(state.policy.spec, selection, asked=pushed))
+    return SelectionExplanation.of(explain(state.policy.spec, selection, asked=pushed))
 
 
 def _left_out(state: PolicyState) -> LeftOut:

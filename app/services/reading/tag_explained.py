@@ -13,7 +13,7 @@ from app.core.images import ImageName, ImageReference, named_in_texts
 from app.core.nearest import nearest
 from app.core.policies.telling.explaining import explain
 from app.core.promotion.consent import consented
-from app.core.promotion.explained_tag import TagAnswer, TagPlace, explain_tag, why_no_candidate
+from app.core.promotion.explained_tag import ExplainedPlace, TagPlace, explain_tag, why_no_candidate
 from app.core.promotion.state import PolicyState
 from app.db import build_reports, builds, catalogue, deliveries, owed_looks, policies, promotions, told_pushes
 from app.db.catalogue import KnownRepository, KnownTag
@@ -53,7 +53,7 @@ class TellingView(BaseModel):
     link: Shown | None = None
 
 
-class TagStageView(BaseModel):
+class PlaceExplanation(BaseModel):
     """Where the tag stands in one stage.
 
     `place`: there, enters, waits, refused, held, behind (another is first), lower (than what is there), no candidate.
@@ -69,7 +69,7 @@ class TagStageView(BaseModel):
     kept_back: Shown | None = None
 
     @classmethod
-    def of(cls, one: TagAnswer, *, kept_back: str | None) -> "TagStageView":
+    def of(cls, one: ExplainedPlace, *, kept_back: str | None) -> "PlaceExplanation":
         """Put it into plain values."""
         names = ("stage", "place", "reason", "gates", "doubtful")
         told = kept_back if one.place is TagPlace.ENTERS else None
@@ -88,7 +88,7 @@ class TagPolicyView(BaseModel):
     selected_tag: str | None
     verdict: Shown | None
     kept_out: Shown | None
-    stages: list[TagStageView]
+    stages: list[PlaceExplanation]
     notes: list[Shown]
 
 
@@ -235,7 +235,7 @@ def _of_policy(database: Database, asked: AskedTag, found: FoundPolicy, state: P
         verdict=_verdict(at_most, asked.tag),
         kept_out=state.problem or state.waits_for or why_no_candidate(at_most, asked.tag),
         stages=[
-            TagStageView.of(one, kept_back=found.kept_back.get((one.stage, str(state.name), asked.tag)))
+            PlaceExplanation.of(one, kept_back=found.kept_back.get((one.stage, str(state.name), asked.tag)))
             for one in stages
         ],
         notes=[*found.notes, *([] if details.stages else ["no field in Git names the policy, so it proposes nothing"])],

@@ -121,7 +121,7 @@ def _told(connection: Connection, asked: AskedTag) -> Iterator[HappeningView]:
     for one in pushed:
         if one.delivery not in by_builds:
             yield _telling("seen", asked, one)
-    if known is not None and known.sighting.is_shown and all(one.at > known.first_seen_at for one in pushed):
+    if known is not None and known.presence.is_shown and all(one.at > known.first_seen_at for one in pushed):
         words = "no webhook told of it: its registry showed it, to a sweep or a run of the lane"
         yield HappeningView(at=known.first_seen_at, what="seen", tag=asked.tag, who=US, words=words)
 

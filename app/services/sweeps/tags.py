@@ -50,8 +50,8 @@ def _look_at(look: Look, image: ImageName) -> None:
         # What was chosen may be gone by this list, and what is chosen instead be pushed once more since it was told of.
         Judge(database=look.database, systems=look.systems, ready=look.ready, clock=look.clock).work_out(image)
     with look.database.transaction() as connection:
-        standings = [row.standing for row in selections.of_image(connection, image)]
-        chosen = {standing.tag for standing in standings if standing is not None and standing.tag is not None}
+        choices = [row.stored_choice for row in selections.of_image(connection, image)]
+        chosen = {choice.tag for choice in choices if choice is not None and choice.tag is not None}
         known = [tag for tag in catalogue.tags_named(connection, image, chosen) if not tag.is_gone]
     for tag in known:
         # A tag whose digest is not known yet is looked up by the lane that needs it.

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from app.core.flux.from_rules import Declared, DeclaredScan, declared_files
+from app.core.flux.from_rules import DeclarationScan, FoundByRules, declared_files
 from app.core.flux.objects import Policy
 from app.core.flux.scanning import is_manifest, scan_file
 from app.core.flux.tree import Field, FluxTree, assemble
@@ -35,16 +35,16 @@ def rules_with(fields: str, policies: str = POLICIES) -> Rules:
 
 def read_tree(files: Mapping[str, bytes], rules: Rules) -> FluxTree:
     """A repository at one commit."""
-    scans: list[DeclaredScan] = []
+    scans: list[DeclarationScan] = []
     for path, declarations in declared_files(rules.declarations, list(files)).items():
         selectors = [one.selector for one in declarations]
         contents = {name: files[name] for name in (path, *files_beside(path)) if name in files}
         found = find_declared(path, contents, selectors)
-        scans += (DeclaredScan(one, path, scan) for one, scan in zip(declarations, found, strict=True))
+        scans += (DeclarationScan(one, path, scan) for one, scan in zip(declarations, found, strict=True))
     return assemble(
         {path: scan_file(path, content) for path, content in files.items() if is_manifest(path)},
         roots=rules.roots,
-        declared=Declared(rules.policies, rules.declarations, tuple(scans)),
+        declared=FoundByRules(rules.policies, rules.declarations, tuple(scans)),
     )
 
 

@@ -10,13 +10,13 @@ from hypothesis import given
 from app.core.policies.selection import InvalidPolicy, VerdictKind, compile_policy
 from app.core.policies.spec import Alphabetical, Choice, Numerical, PolicySpec, SemVer, TagFilter
 from app.core.policies.stored import read_spec
-from app.core.policies.telling.explaining import MOST_ON_A_SIDE, MOST_UNPLACED, Explanation, explain
+from app.core.policies.telling.explaining import MOST_ON_A_SIDE, MOST_UNPLACED, ExplainedSelection, explain
 from tests.core.policies.test_policies_warnings import SPECS, TAGS
 
 RANGE = SemVer(">=1.0.0 <2.0.0")
 
 
-def _explained(spec: PolicySpec, tags: list[str], asked: str | None = None) -> Explanation:
+def _explained(spec: PolicySpec, tags: list[str], asked: str | None = None) -> ExplainedSelection:
     return explain(spec, compile_policy(spec).select(tags), asked=asked)
 
 

@@ -7,7 +7,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from app.core.facts import BuildResult
-from app.core.policies.advance import chosen_only, standing_among
+from app.core.policies.advance import choice_among, chosen_only
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
 from app.core.promotion.state import LaneState, PolicyState
@@ -20,7 +20,7 @@ def by_stored_choice(policy: PolicyState) -> PolicyState:
     """The policy as a lane run first sees it: the tag that it chooses, and those in Git."""
     assert policy.compiled is not None
     candidates = [tag for tag, one in policy.tags.items() if not one.is_gone]
-    selection = chosen_only(policy.compiled, standing_among(policy.compiled, candidates))
+    selection = chosen_only(policy.compiled, choice_among(policy.compiled, candidates))
     seen = {one.tag for one in policy.fields} | {selection.tag}
     return replace(policy, selection=selection, tags={tag: one for tag, one in policy.tags.items() if tag in seen})
 

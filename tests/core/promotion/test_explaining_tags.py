@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.core.facts import BuildResult
-from app.core.promotion.explained_tag import TagAnswer, TagPlace, explain_tag
+from app.core.promotion.explained_tag import ExplainedPlace, TagPlace, explain_tag
 from app.core.promotion.gates import TagState
 from app.core.promotion.holds import Hold
 from app.core.promotion.walk import Entry
@@ -15,7 +15,7 @@ from tests.core.promotion.lanes import NOW, Lane, app_lane, hold, report, tag_st
 FAILED = BuildResult.FAILURE
 
 
-def _asked(tag: str, lane: Lane, *, stage: str = "production") -> TagAnswer:
+def _asked(tag: str, lane: Lane, *, stage: str = "production") -> ExplainedPlace:
     state = lane.state()
     [policy] = state.policies
     [rules] = [one for one in state.rules.stages if one.name == stage]

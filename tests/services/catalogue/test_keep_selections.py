@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
-from app.core.policies.advance import ENGINE, standing_among
+from app.core.policies.advance import ENGINE, choice_among
 from app.core.policies.spec import Alphabetical, Numerical, PolicySpec, SemVer, TagFilter
 from app.core.promotion.consent import is_candidate
 from app.db import builds, catalogue, selections
@@ -77,13 +77,13 @@ class Image:
     def stored(self) -> dict[str, object]:
         """The choices as they are kept."""
         with self.database.transaction() as connection:
-            return {row.spec_hash: row.standing for row in selections.of_image(connection, self.image)}
+            return {row.spec_hash: row.stored_choice for row in selections.of_image(connection, self.image)}
 
     def in_full(self) -> dict[str, object]:
         """The choices as a full evaluation makes them."""
         states = states_of_all(self.database, self.image)
         tags = [tag for tag, state in states.items() if is_candidate(state)]
-        return {spec.fingerprint(): standing_among(ReadyPolicies().of(spec), tags) for spec in SPECS}
+        return {spec.fingerprint(): choice_among(ReadyPolicies().of(spec), tags) for spec in SPECS}
 
 
 KINDS = ("push", "look", "delete", "list", "build", "barred build")
@@ -115,7 +115,7 @@ def test_the_stored_choice_is_that_of_a_full_evaluation(
     for fact in after:
         image.tell(*fact)
         stored, full = image.stored(), image.in_full()
-        unknown = {key for key, standing in stored.items() if standing is None}
+        unknown = {key for key, stored_choice in stored.items() if stored_choice is None}
         event("some are to be worked out" if unknown else "all were kept")
         assert {key: full[key] if key in unknown else kept for key, kept in stored.items()} == full
         if unknown:

@@ -17,7 +17,7 @@ from app.db.database import Database
 from app.db.fields import FieldRow
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.judge import Judge
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from app.services.systems import Systems
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, NOW, Lane, ListedRegistry, digest
@@ -32,7 +32,7 @@ def lane(tmp_path: Path, database: Database) -> Lane:
     return Lane.create(tmp_path, database, FILES)
 
 
-def view(lane: Lane) -> LaneView:
+def view(lane: Lane) -> HeadView:
     """The lane at its head."""
     return view_at(lane.repository, lane.scans, lane.repository.fetch()["main"])
 
@@ -200,7 +200,7 @@ def stored(lane: Lane) -> dict[str, str | None]:
     """What is kept, by the range of the policy."""
     with lane.database.transaction() as connection:
         rows = selections.of_image(connection, IMAGE)
-    return {row.spec: row.standing.tag if row.standing is not None else None for row in rows}
+    return {row.spec: row.stored_choice.tag if row.stored_choice is not None else None for row in rows}
 
 
 def test_the_choice_is_kept_by_the_first_run_and_moves_with_each_push(lane: Lane) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.db.database import Database
 from app.services.heads.scans import Scans
-from app.services.heads.view import LaneView, view_at
+from app.services.heads.view import HeadView, view_at
 from tests.end_to_end.bridge import RULES, deployment, policy
 from tests.services.lanes import IMAGE, Lane
 
@@ -22,7 +22,7 @@ def lane(tmp_path: Path, database: Database) -> Lane:
     return Lane.create(tmp_path, database, FILES)
 
 
-def view(lane: Lane, *, are_rules_required: bool = False, scans: Scans | None = None) -> LaneView:
+def view(lane: Lane, *, are_rules_required: bool = False, scans: Scans | None = None) -> HeadView:
     """The lane at its head."""
     head = lane.repository.fetch()["main"]
     return view_at(lane.repository, scans or Scans(), head, are_rules_required=are_rules_required)

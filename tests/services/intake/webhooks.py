@@ -14,7 +14,7 @@ from sqlalchemy import select
 from app.clients.jenkins.controller import Jenkins
 from app.clients.registry.oci import OCIRegistry
 from app.core.images import ImageName
-from app.core.policies.advance import standing_among
+from app.core.policies.advance import choice_among
 from app.core.policies.selection import compile_policy
 from app.core.policies.spec import Alphabetical, PolicySpec, SemVer
 from app.core.ports import Registry
@@ -112,10 +112,10 @@ class Site:
         """What is kept of the app's choices is what a full evaluation chooses."""
         states = states_of_all(self.database, self.image)
         with self.database.transaction() as connection:
-            stored = {row.spec_hash: row.standing for row in selections.of_image(connection, self.image)}
+            stored = {row.spec_hash: row.stored_choice for row in selections.of_image(connection, self.image)}
         tags = [tag for tag, state in states.items() if is_candidate(state)]
         for spec in CHOICES:
-            assert stored[spec.fingerprint()] in {None, standing_among(compile_policy(spec), tags)}
+            assert stored[spec.fingerprint()] in {None, choice_among(compile_policy(spec), tags)}
 
     def delivery(self, delivery_id: str) -> DeliveryRow:
         """How a delivery stands."""

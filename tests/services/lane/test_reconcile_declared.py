@@ -245,12 +245,12 @@ def test_a_pull_request_is_never_longer_than_forges_take(tmp_path: Path, databas
 
 def test_declarations_are_read_once_for_each_content_however_many_there_are(tmp_path: Path, database: Database) -> None:
     lane = lane_with(tmp_path, database)
-    lane.scans.declared.most = 1
+    lane.scans.by_rules.most = 1
     first = view_at(lane.repository, lane.scans, lane.repository.fetch()["main"])
     lane.config.commit("main", {"README.md": "x"})
     second = view_at(lane.repository, lane.scans, lane.repository.fetch()["main"])
     assert first.tree.fields == second.tree.fields
-    assert lane.scans.declared.most > 1
+    assert lane.scans.by_rules.most > 1
 
 
 @pytest.mark.parametrize("rules", [CHART_RULES, CHART_RULES.replace("Chart.yaml", "Chart.*")])

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.core.facts import BuildResult
 from app.core.images import ImageName
-from app.core.policies.advance import standing_among
+from app.core.policies.advance import choice_among
 from app.core.policies.selection import compile_policy
 from app.core.promotion.consent import is_candidate
 from app.db import builds, lanes, selections
@@ -132,9 +132,9 @@ class World:
         states = states_of_all(self.site.database, APP)
         found = {tag for tag, state in states.items() if is_candidate(state)}
         with self.site.database.transaction() as connection:
-            stored = {row.spec_hash: row.standing for row in selections.of_image(connection, APP)}
+            stored = {row.spec_hash: row.stored_choice for row in selections.of_image(connection, APP)}
         for spec in CHOICES:
-            full = standing_among(compile_policy(spec), found)
+            full = choice_among(compile_policy(spec), found)
             assert stored.get(spec.fingerprint()) in {None, full}
             if spec.fingerprint() in stored and full.tag is not None:
                 assert states[full.tag].digest in {None, self.shown[full.tag]}

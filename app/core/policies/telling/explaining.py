@@ -27,7 +27,7 @@ class ExplainedTag:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class ExplainedSelection:
     """A selection for people: how many tags got which verdict, and the chosen one among its neighbours.
 
     `counts` has the chosen first, then by how late the evaluation decided; no zeros.
@@ -49,7 +49,7 @@ class Explanation:
     asked: ExplainedTag | None
 
 
-def explain(spec: PolicySpec, selection: Selection, *, asked: str | None = None) -> Explanation:
+def explain(spec: PolicySpec, selection: Selection, *, asked: str | None = None) -> ExplainedSelection:
     """Explain what a policy of this spec selected. Raises InvalidPolicy where the spec is none to select by.
 
     >>> from app.core.policies.selection import compile_policy
@@ -70,7 +70,7 @@ def explain(spec: PolicySpec, selection: Selection, *, asked: str | None = None)
     at = ordered.index(selection.tag) if selection.tag in placed else None
     first_below = 0 if at is None else at + 1
     counted = Counter(verdict.kind for verdict in selection.verdicts.values())
-    return Explanation(
+    return ExplainedSelection(
         tag=selection.tag,
         error=selection.error,
         message=selection.message,

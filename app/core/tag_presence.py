@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class TagPresence:
     """What is known of one tag: who told of it, what the registry showed, and when it was asked each time.
 
     `told_at` is the receipt of the newest hint that it was pushed. `looked_at` is when the newest answer that counts
@@ -16,7 +16,7 @@ class Sighting:
 
     >>> from datetime import UTC
     >>> early, late = datetime(2026, 11, 30, 10, tzinfo=UTC), datetime(2026, 11, 30, 11, tzinfo=UTC)
-    >>> Sighting().shown(late).absent(early, is_deletion=True).is_gone
+    >>> TagPresence().shown(late).absent(early, is_deletion=True).is_gone
     False
     """
 
@@ -59,24 +59,24 @@ class Sighting:
     def _deleted_at(self) -> datetime | None:
         return self.looked_at if self.is_deleted else None
 
-    def told(self, at: datetime) -> "Sighting":
+    def told(self, at: datetime) -> "TagPresence":
         """It was told that it was pushed: what lists of before lack says nothing of it."""
         later = self if not _is_before(self.told_at, at) else replace(self, told_at=at)
         return _without_misses(later, lambda missed: missed < at)
 
-    def shown(self, asked_at: datetime) -> "Sighting":
+    def shown(self, asked_at: datetime) -> "TagPresence":
         """The registry has it, by a list or by its manifest."""
         if _is_before(asked_at, self.looked_at):
             return self
         seen = replace(self, looked_at=asked_at, is_deleted=False)
         return _without_misses(seen, lambda missed: missed <= asked_at)
 
-    def names(self, digest: str, asked_at: datetime) -> "Sighting":
+    def names(self, digest: str, asked_at: datetime) -> "TagPresence":
         """Its manifest is there and has this digest."""
         seen = self.shown(asked_at)
         return seen if _is_before(asked_at, self.digest_at) else replace(seen, digest=digest, digest_at=asked_at)
 
-    def absent(self, asked_at: datetime, *, is_deletion: bool, listed_at: datetime | None = None) -> "Sighting":
+    def absent(self, asked_at: datetime, *, is_deletion: bool, listed_at: datetime | None = None) -> "TagPresence":
         """Its manifest is not there.
 
         Where nothing tells of a deletion, a tag that the registry has shown before stays: one answer is none.
@@ -88,7 +88,7 @@ class Sighting:
             return self
         return replace(self, looked_at=asked_at, is_deleted=True)
 
-    def missed(self, asked_at: datetime, *, listed_at: datetime | None = None) -> "Sighting":
+    def missed(self, asked_at: datetime, *, listed_at: datetime | None = None) -> "TagPresence":
         """A whole list lacks it."""
         is_older = _is_before(asked_at, self.told_at) or (self.is_shown and _is_before(asked_at, self.looked_at))
         if is_older or self._is_listed_since(asked_at, listed_at):
@@ -104,7 +104,7 @@ class Sighting:
         return self.is_shown and self.missed_at is None and _is_before(asked_at, listed_at)
 
 
-def _without_misses(seen: Sighting, is_overtaken: Callable[[datetime], bool]) -> Sighting:
+def _without_misses(seen: TagPresence, is_overtaken: Callable[[datetime], bool]) -> TagPresence:
     left = [one for one in (seen.missed_at, seen.missed_before_at) if one is not None and not is_overtaken(one)]
     newest, before, *_ = [*left, None, None]
     return replace(seen, missed_at=newest, missed_before_at=before)
