@@ -130,7 +130,7 @@ class Server:
         require_long_secrets(settings)
         if self.has_workers:
             check_git()
-        self.scans = Scans.kept_in(settings.data_dir)
+        self.scans = Scans()
         self.database = open_database(settings)
         if not self.is_private and (told := exposed_data_folder(settings)) is not None:
             _log.warning("the data folder is not for this account alone", why=told)
