@@ -131,7 +131,7 @@ class Server:
         require_long_secrets(settings)
         if self.has_workers:
             check_git()
-        self.scans = Scans.kept_in(settings.data_dir, renderer=KustomizeRenderer())
+        self.scans = Scans(renderer=KustomizeRenderer())
         self.database = open_database(settings)
         if not self.is_private and (told := exposed_data_folder(settings)) is not None:
             _log.warning("the data folder is not for this account alone", why=told)

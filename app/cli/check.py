@@ -145,7 +145,7 @@ def check(*, database: bool, is_all: bool) -> None:
         inquiry.note_wrong("data_dir", str(error))
     inquiry.ask([*_of_this_machine(settings, has_unusable=bool(unusable))])
     hosts = {each: one.host for one in settings.registries.values() for each in (one.host, *one.aliases)}
-    repos = ReadRepos(hosts, Scans.kept_in(settings.data_dir, renderer=KustomizeRenderer()), is_all=is_all)
+    repos = ReadRepos(hosts, Scans(renderer=KustomizeRenderer()), is_all=is_all)
     # Before any git is started: a fork would hold the lock of SQLite's file for a moment longer than we do.
     inquiry.ask([*_of_database(settings)])
     inquiry.ask([*_of_jenkins(settings), *_of_repos(settings, repos)])

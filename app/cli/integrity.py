@@ -1,8 +1,7 @@
-"""`fluxbridge check --database`: does what must hold of the database hold."""
+"""`fluxbridge check --database`: is there anything in the database that a person has to mend."""
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
 
 import typer
 
@@ -27,8 +26,7 @@ def look_through_database(settings: Settings) -> int:
         typer.echo("note  the file itself was not checked: for that, stop the server and run this once more")
     else:
         with closing(opened):
-            found = check_database(opened, lease=timedelta(seconds=settings.work.lease_s))
-        violations = [ViolationView.of(one) for one in found]
+            violations = list(check_database(opened))
     for one in violations:
         say(f"WRONG {one.row}: {one.what} ({one.law}): {one.remedy}")
     if not violations:

@@ -346,6 +346,15 @@ def _of(lane: str, stage: str, policy: str) -> Select[tuple[object, ...]]:
     )
 
 
+def unlike_their_history(connection: Connection, after: str, *, limit: int) -> tuple[Sequence[str], str | None]:
+    """Look at some promotions by id: which have a state that is not their last event's; the id to go on after."""
+    events = promotion_events.promotion_events
+    newest = select(events.c.what).where(events.c.promotion_id == promotions.c.id).order_by(events.c.seq.desc())
+    wanted = select(promotions.c.id, promotions.c.state, newest.limit(1).scalar_subquery().label("told"))
+    rows = connection.execute(wanted.where(promotions.c.id > after).order_by(promotions.c.id).limit(limit)).all()
+    return [row.id for row in rows if row.told != row.state], rows[-1].id if len(rows) == limit else None
+
+
 def _first(connection: Connection, wanted: Select[tuple[object, ...]]) -> PromotionRow | None:
     row = connection.execute(wanted.limit(1)).one_or_none()
     return _row(row) if row is not None else None

@@ -2,10 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import create_engine
 
 from tests.faults.fleets import LABELS, STAGES, Fleet, Message, manifest_path, tag_in
 from tests.faults.forge import WatchedGitHub
 from tests.faults.processes import Fluxbridge
+from tests.invariants import violations
 from tests.servers.github_pulls import Pull
 
 Place = tuple[str, str]
@@ -55,9 +59,18 @@ def no_promotion_is_doubled(fluxbridge: Fluxbridge) -> None:
 
 
 def database_is_sound(fluxbridge: Fluxbridge) -> None:
-    """The program's own look at its database finds nothing."""
-    violations = list(fluxbridge.items("/integrity"))
-    assert not violations, violations
+    """The program's own look at its database finds nothing, nor does the oracle."""
+    told = list(fluxbridge.items("/integrity"))
+    assert not told, told
+    settings = fluxbridge.settings
+    engine = create_engine(settings.database.connect_url(settings.data_dir))
+    try:
+        with engine.begin() as connection:
+            lease = timedelta(seconds=settings.work.lease_s)
+            found = violations(connection, now=datetime.now(UTC), lease=lease)
+    finally:
+        engine.dispose()
+    assert not found, found
 
 
 def _changes(fleet: Fleet, github: WatchedGitHub, pull: Pull) -> Mapping[Place, str]:

@@ -7,9 +7,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.services.reading.promotions import PromotionFilters, list_promotions
-from app.services.reading.stages import StageFilters, StageView, list_stages
-
 from app.cli.clusters import in_clusters
 from app.db import applications, deliveries
 from app.db.applications import ApplicationRow
@@ -19,6 +16,8 @@ from app.db.promotions import PromotionRow
 from app.senders.sender import Keys, Origin
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.interpret import Interpreter
+from app.services.reading.promotions import PromotionFilters, list_promotions
+from app.services.reading.stages import StageFilters, StageView, list_stages
 from app.services.reading.standings import StandingView
 from app.services.reading.status import Status, read_status
 from app.services.systems import Source, Systems

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from app.services.reading.builds import build as build_details
 
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
 from app.db import catalogue, owed_looks
 from app.db.deliveries import DeliveryState
+from app.services.reading.builds import build as build_details
 from app.services.reading.status import read_status
 from app.services.sweeps.watch import Sweeper
 from tests.services.intake.webhooks import (

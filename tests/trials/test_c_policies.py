@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from app.services.reading.stages import StageFilters, list_stages
 
 import app.demo
 from app.clients.forges.local.forge import LocalForge
@@ -17,6 +16,7 @@ from app.core.policies.telling.warnings import warn
 from app.db.database import Database
 from app.services.heads.view import HeadView, view_at
 from app.services.reading.plans import PlanDescription
+from app.services.reading.stages import StageFilters, list_stages
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, Lane
 from tests.trials.lane_plans import APP, STAGING, explained, listed, one_app, outcome, planned

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app.services.reading.stages import StageFilters, list_stages
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.db import builds, deliveries, revisions
 from app.db.database import Database
+from app.services.reading.stages import StageFilters, list_stages
 from tests.end_to_end.bridge import deployment, kustomization
 from tests.services.lanes import IMAGE, digest
 from tests.trials.fleets import Fleet

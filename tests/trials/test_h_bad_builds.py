@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from app.services.reading.stages import StageFilters, StageView, list_stages
 from sqlalchemy import event
 
 from app.core.facts import Artifact, BuildFinished, BuildResult
@@ -15,6 +14,7 @@ from app.core.promotion.tags import BuildReport, TagState, bad_build
 from app.core.promotion.walk import Entry
 from app.db import builds, catalogue, fields
 from app.db.database import Database
+from app.services.reading.stages import StageFilters, StageView, list_stages
 from app.services.systems import Systems
 from tests.core.promotion.lanes import NOW as CORE_NOW
 from tests.core.promotion.lanes import app_lane, report, tag_state

@@ -213,7 +213,8 @@ def test_looking_through_the_database_needs_the_scope_operate(site: Site) -> Non
 
 
 @pytest.mark.parametrize(
-    "after", [encode_cursor("nothing", ""), encode_cursor("push", encode_cursor("x")), encode_cursor("lane", "no")]
+    "after",
+    [encode_cursor("nothing", "", 0, ""), encode_cursor("promotion", "x"), encode_cursor("history", "lane", "one", "")],
 )
 def test_a_place_in_the_database_that_the_api_never_gave_is_refused(site: Site, after: str) -> None:
     assert site.get("/integrity", OPERATE, after=after).status_code == 400

@@ -4,8 +4,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
-from typing import Self
 
 from app.core.flux.paths import is_manifest
 from app.core.flux.scanning import ScannedFile, is_kustomize_file, scan_file
@@ -14,8 +12,10 @@ from app.core.promotion.rules import RULES_FILE, Rules
 from app.core.promotion.rules_document import InvalidRules
 from app.core.promotion.rules_reading import read_rules
 from app.services.heads.estates import Estates
-from app.services.heads.kept_scans import SILENT, KeptScans, scanner_version
 from app.services.heads.rules_scans import RulesScans
+
+SILENT = ScannedFile()
+"""The scan of every file that says nothing."""
 
 _MOST_SCANS = 100_000
 _MOST_VIEWS = 8
@@ -36,25 +36,18 @@ class Scans:
     """What was read out of each blob, so that a run parses only those it has not seen, and looks only at what differs.
 
     `by_rules` is the same for what `.fluxbridge.yaml` declares, and `estates` for what all of it says together, with
-    what the `renderer` makes of folders that are not followed. At most `most` scans are held, or twice those of the
-    trees looked at last. Safe in threads.
+    what the `renderer` makes of folders that are not followed. They are of this process: its first look reads every
+    file. At most `most` scans are held, or twice those of the trees looked at last. Safe in threads.
     """
 
-    def __init__(
-        self, kept: KeptScans | None = None, *, most: int = _MOST_SCANS, renderer: ManifestRenderer | None = None
-    ) -> None:
-        self._kept, self._most = kept, most
+    def __init__(self, *, most: int = _MOST_SCANS, renderer: ManifestRenderer | None = None) -> None:
+        self._most = most
         self._lock = threading.Lock()
-        self._known: dict[str, ScannedFile] | None = None
+        self._known: dict[str, ScannedFile] = {}
         self._views: list[_View] = []
         self._rules: dict[str, Rules | InvalidRules] = {}
         self.by_rules = RulesScans()
         self.estates = Estates(renderer)
-
-    @classmethod
-    def kept_in(cls, folder: Path, *, renderer: ManifestRenderer | None = None) -> Self:
-        """Scans that survive a restart, in a file of this folder; processes of one version may share it."""
-        return cls(KeptScans(folder / "scans", scanner=scanner_version()), renderer=renderer)
 
     def of(self, repository: Blobs, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
         """Scan the manifests among these files.
@@ -92,7 +85,7 @@ class Scans:
 
     def _scan(self, repository: Blobs, entries: Mapping[str, TreeEntry]) -> dict[str, ScannedFile]:
         """Every one of these manifests; those never seen before are read."""
-        known = self._loaded()
+        known = self._known
         keys = {path: _key(path, entry) for path, entry in entries.items()}
         missing = {key: (path, entries[path].blob) for path, key in keys.items() if key not in known}
         new = self._read(repository, missing)
@@ -111,24 +104,14 @@ class Scans:
                 new[key] = SILENT if scan == SILENT else scan
         return new
 
-    def _loaded(self) -> dict[str, ScannedFile]:
-        with self._lock:
-            if self._known is None:
-                self._known = self._kept.load() if self._kept is not None else {}
-            return self._known
-
     def _keep(self, new: Mapping[str, ScannedFile], *, used: frozenset[str]) -> None:
         with self._lock:
-            known = {**(self._known or {}), **new}
-            if is_full := len(known) > self._most:
+            known = {**self._known, **new}
+            if len(known) > self._most:
                 used |= {_key(path, entry) for view in self._views for path, entry in view.entries.items()}
                 known = {key: scan for key, scan in known.items() if key in used}
                 self._most = max(self._most, 2 * len(known))
             self._known = known
-            if self._kept is not None and is_full:
-                self._kept.replace(known)
-            elif self._kept is not None:
-                self._kept.add(new, all_scans=known)
 
 
 def _one_of_each_folder(paths: Iterable[str]) -> dict[str, str]:

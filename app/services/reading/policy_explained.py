@@ -1,51 +1,38 @@
 """Explain a policy: the verdict on each tag that matters, what gates and holds add, and what Flux is silent about."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+from typing import Self
 
+from pydantic import BaseModel, JsonValue
 from sqlalchemy import Connection
 
-from app.core.errors import Conflict, FluxbridgeError, Invalid
-from app.core.flux.objects import Policy, PolicyName
-from app.core.flux.tree import assemble
+from app.core.errors import Conflict, Invalid
 from app.core.flux.warnings import warn_of_markers, warn_of_second_writers, warn_of_use
 from app.core.images import ImageName, ImageReference, InvalidImage, named_in_texts
 from app.core.policies.selection import compile_policy
 from app.core.policies.stored import read_spec
-from app.core.policies.telling.explaining import MOST_ON_A_SIDE, explain
+from app.core.policies.telling.explaining import MOST_ON_A_SIDE, ExplainedSelection, ExplainedTag, explain
 from app.core.policies.telling.warnings import PolicyWarning, warn
-from app.core.promotion.consent import in_stage, only_barred_words
-from app.core.promotion.explained_stage import StepKind, explain_stage
-from app.core.promotion.plans import Standing
-from app.core.promotion.rules import Rules
-from app.core.promotion.state import FieldState, PolicyState
+from app.core.promotion.consent import only_barred_words
+from app.core.promotion.explained_stage import ExplainedStage, StepKind, explain_stage
+from app.core.promotion.state import PolicyState
 from app.core.promotion.tags import TagState, is_admissible
-from app.core.promotion.walk import Entry
-from app.db import deliveries, holds, lanes, owed_looks
+from app.db import deliveries, owed_looks
 from app.db.database import Database
-from app.db.lanes import LaneRow
-from app.services.catalogue.ready_policies import ReadyPolicies
-from app.services.heads.judge import Judge
 from app.services.heads.scans import Scans
-from app.services.heads.view import HeadView, view_at
-from app.services.reading.plans import PlanDescription
+from app.services.reading.found_policies import FoundPolicy, entries_of, find_state
+from app.services.reading.pages import Shown
+from app.services.reading.plans import GateView, PlanDescription, PlannedOutcome
 from app.services.reading.policies import PolicyDetails
 from app.services.reading.policies import policy as find_policy
-from app.services.reading.policy_explained import (
-    LeftOut,
-    PolicyExplanation,
-    SelectionExplanation,
-    StageExplanation,
-    WarningView,
-)
 from app.services.systems import Systems
 
 _MOST_MARKERS = 20
 _MOST_LEFT_OUT = 5
 _MOST_OWED = 10
-_UNKNOWN_SPEC = "its spec is not known; the next run of its lane writes it down"
 
 
 class NoSuchPush(Invalid):
@@ -76,26 +63,153 @@ class Question:
     push: str | None = None
 
 
-@dataclass(slots=True)
-class FoundPolicy:
-    """What is known of the policy in question; `view` is None where its commit cannot be read on this machine.
+class TagExplanation(BaseModel):
+    """One tag with its verdict and the reason in full.
 
-    `kept_back` are the words of its lane's last run on tags, by stage and policy, that may enter and are not proposed.
+    Verdicts: chosen, lost, same_key, excluded, not_matched, not_a_version, prerelease, outside_range, not_a_number.
     """
 
-    details: PolicyDetails
-    lane: LaneRow | None
-    systems: Systems
-    scans: Scans
-    now: datetime
-    view: HeadView | None = None
-    kept_back: Mapping[tuple[str, str, str | None], str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    tag: Shown
+    verdict: str
+    reason: Shown
 
-    @property
-    def lane_key(self) -> str:
-        """The key of the policy's lane."""
-        return lanes.key_of(self.details.repo, self.details.branch)
+    @classmethod
+    def of(cls, one: ExplainedTag) -> Self:
+        """Put it into plain values."""
+        return cls(tag=one.tag, verdict=one.kind, reason=one.reason)
+
+
+class SelectionExplanation(BaseModel):
+    """What a policy makes of all its tags: how many got which verdict, and the chosen one among its neighbours.
+
+    `above` are kept out although the policy's order puts them before the chosen one, `below` come behind it, both best
+    first; `unplaced` are examples of those without a place in the order; `asked` is the tag that was asked about.
+    """
+
+    tag: Shown | None
+    error: str | None
+    message: Shown
+    is_tie: bool
+    total: int
+    counts: dict[str, int]
+    chosen: TagExplanation | None
+    above: list[TagExplanation]
+    below: list[TagExplanation]
+    unplaced: list[TagExplanation]
+    asked: TagExplanation | None
+
+    @classmethod
+    def of(cls, found: ExplainedSelection) -> Self:
+        """Put it into plain values."""
+        return cls(
+            tag=found.tag,
+            error=found.error,
+            message=found.message,
+            is_tie=found.is_tie,
+            total=found.total,
+            counts={kind.value: count for kind, count in found.counts.items()},
+            chosen=TagExplanation.of(found.chosen) if found.chosen is not None else None,
+            above=[TagExplanation.of(one) for one in found.above],
+            below=[TagExplanation.of(one) for one in found.below],
+            unplaced=[TagExplanation.of(one) for one in found.unplaced],
+            asked=TagExplanation.of(found.asked) if found.asked is not None else None,
+        )
+
+
+class StepExplanation(BaseModel):
+    """What gates or a person said of one tag: there, pass, wait, fail or held; `gates` are all answers."""
+
+    tag: Shown
+    outcome: str
+    reason: Shown
+    gates: list[GateView] = []
+
+
+class StageExplanation(BaseModel):
+    """What gates and holds add in one stage: the tags that were looked at, best first.
+
+    `untold` are further ones, which are left out here. `doubtful` says what speaks against the tag that is there: its
+    build did not end well, or its registry may have it no more. `kept_back` says why a tag that may enter is not
+    proposed, in the words of the lane's last run.
+    """
+
+    stage: str
+    present: list[Shown]
+    fields: list[Shown]
+    steps: list[StepExplanation]
+    untold: int
+    summary: Shown
+    doubtful: Shown | None = None
+    kept_back: Shown | None = None
+
+    @classmethod
+    def of(cls, found: ExplainedStage, *, kept_back: str | None = None) -> Self:
+        """Put it into plain values."""
+        return cls(
+            stage=found.stage,
+            present=list(found.present),
+            fields=list(found.fields),
+            steps=[
+                StepExplanation(tag=one.tag, outcome=one.kind, reason=one.reason, gates=GateView.of(one.answers))
+                for one in found.steps
+            ],
+            untold=found.untold,
+            summary=found.summary,
+            doubtful=found.doubtful,
+            kept_back=kept_back,
+        )
+
+    @classmethod
+    def told(cls, one: PlannedOutcome) -> Self:
+        """What an earlier run said of the stage."""
+        present = [] if one.from_tag is None else [one.from_tag]
+        summary = f"{one.standing}{f' {one.tag}' if one.tag else ''}: {one.reason}"
+        return cls(stage=one.stage, present=present, fields=[], steps=[], untold=0, summary=summary)
+
+
+class WarningView(BaseModel):
+    """What Flux is silent about, where, and what to do."""
+
+    kind: str
+    place: Shown
+    message: Shown
+
+    @classmethod
+    def of(cls, one: PolicyWarning) -> Self:
+        """Put it into plain values."""
+        return cls(kind=one.kind, place=one.place, message=one.message)
+
+
+class LeftOut(BaseModel):
+    """Known tags that are no candidates at all: gone from the registry, or built for change requests only."""
+
+    gone: int = 0
+    barred: int = 0
+    barred_tags: list[Shown] = []
+
+
+class PolicyExplanation(BaseModel):
+    """Why a policy selects what it selects, and what becomes of that in each stage.
+
+    `problem` or `waits_for` say why there is no selection; `commit` is the one that the lane's last run saw.
+    """
+
+    repo: str
+    branch: str
+    root: str
+    namespace: str
+    name: str
+    file: Shown
+    image: str
+    spec: JsonValue
+    commit: str | None = None
+    problem: Shown | None = None
+    waits_for: str | None = None
+    tags: SelectionExplanation | None = None
+    left_out: LeftOut = LeftOut()
+    stages: list[StageExplanation] = []
+    warnings: list[WarningView] = []
+    notes: list[Shown] = []
 
 
 def explain_policy(
@@ -132,74 +246,6 @@ def explain_policy(
     )
 
 
-def find_state(
-    database: Database, systems: Systems, details: PolicyDetails, *, scans: Scans, now: datetime
-) -> tuple[FoundPolicy, PolicyState]:
-    """A policy with all its tags, by what the database knows now and its lane's last run saw."""
-    [one] = find_states(database, systems, [details], scans=scans, now=now)
-    return one
-
-
-def find_states(
-    database: Database, systems: Systems, policies: Iterable[PolicyDetails], *, scans: Scans, now: datetime
-) -> Iterator[tuple[FoundPolicy, PolicyState]]:
-    """Policies in turn as `find_state` finds them, with one look into the config repository for each lane."""
-    seen: dict[str, FoundPolicy] = {}
-    for details in policies:
-        key = lanes.key_of(details.repo, details.branch)
-        if key not in seen:
-            with database.transaction() as connection:
-                lane = lanes.find(connection, key)
-            seen[key] = FoundPolicy(details, lane, systems, scans, now)
-            seen[key].kept_back = _kept_back(lane)
-            # Reading the mirror runs git, which no transaction waits for.
-            seen[key].view = _view(seen[key])
-        found = replace(seen[key], details=details, notes=list(seen[key].notes))
-        yield found, _state(database, found)
-
-
-def _kept_back(lane: LaneRow | None) -> Mapping[tuple[str, str, str | None], str]:
-    if lane is None or lane.plan is None:
-        return {}
-    planned = PlanDescription.model_validate_json(lane.plan)
-    put_off = {(one.stage, move.policy, move.tag) for one in planned.proposals if one.is_put_off for move in one.moves}
-    return {
-        place: f"{one.standing}: {one.reason}" + (f"; what you can do: {one.next_step}" if one.next_step else "")
-        for one in planned.outcomes
-        if (place := (one.stage, one.policy, one.tag)) in put_off or one.standing == Standing.LEFT
-    }
-
-
-def entries_of(
-    connection: Connection, found: FoundPolicy, state: PolicyState
-) -> Iterator[tuple[PolicyState, Sequence[FieldState], Entry]]:
-    """A policy as each stage that has a field of it sees it, with those fields and what the walk asks besides.
-
-    None where nothing is walked; the policy's commit has to be on this machine.
-    """
-    if found.view is None or state.selection is None or state.waits_for is not None:
-        return
-    held = tuple(holds.active(connection, found.lane_key))
-    for stage in found.view.rules.stages:
-        fields = [one for one in state.fields if one.stage == stage.name]
-        if fields or stage.name in state.refused:
-            within = found.systems.timing.build_within
-            entry = Entry(stage=stage, holds=held, now=found.now, build_within=within)
-            yield in_stage(state, stage, found.view.rules), fields, entry
-
-
-def _owed_notes(connection: Connection, state: PolicyState, systems: Systems) -> Iterator[str]:
-    """What the registry has still to say of the policy's image, the first of it."""
-    if state.policy.image is None:
-        return
-    owed = owed_looks.of_image(connection, systems.known_as(state.policy.image))
-    for one in owed[:_MOST_OWED]:
-        again = f"; asked again at {one.due_at:%Y-%m-%d %H:%M:%S} UTC"
-        yield f"{one}: the registry has not answered yet" + (f": {one.error}{again}" if one.error else "")
-    if owed[_MOST_OWED:]:
-        yield f"the registry has not answered yet of {len(owed) - _MOST_OWED} more"
-
-
 def explain_tags(details: PolicyDetails, tags: Iterable[str], *, now: datetime) -> PolicyExplanation:
     """Explain what a policy's spec would select among these tags only. Raises InvalidPolicy, UnusablePolicy."""
     spec = read_spec(details.spec)
@@ -226,58 +272,6 @@ def _pushed_tag(push: str, details: PolicyDetails, systems: Systems) -> str:
     if details.image not in {str(reference.name), str(systems.known_as(reference.name))}:
         raise NoSuchPush(push, f"the policy chooses from {details.image}; name a tag of that image")
     return reference.tag
-
-
-def _view(found: FoundPolicy) -> HeadView | None:
-    """The config repository at the commit of the lane's last run, if the mirror on this machine has it."""
-    repo = found.systems.config_repos.get(found.details.repo)
-    commit = found.lane.last_head if found.lane is not None else None
-    if repo is None or commit is None:
-        return None
-    try:
-        return view_at(repo.repository, found.scans, commit, are_rules_required=repo.are_rules_required)
-    except FluxbridgeError as error:
-        found.notes.append(f"the config repository cannot be read here: {error}")
-        return None
-
-
-def _state(database: Database, found: FoundPolicy) -> PolicyState:
-    """The policy with its tags; from the mirror with its fields, else from what its lane's last run wrote down."""
-    name = PolicyName(found.details.root, found.details.namespace, found.details.name)
-    view = found.view or _empty_view(found.now)
-    policy = next((one for one in view.tree.policies if one.name == name), None)
-    if policy is None:
-        found.view = None
-        policy = _stored_policy(found.details, name)
-    narrowed = replace(view, tree=replace(view.tree, policies=(policy,)))
-    judge = Judge(database=database, systems=found.systems, ready=ReadyPolicies(), clock=lambda: found.now)
-    [state] = judge.in_full(narrowed, found.lane_key, {str(name)})
-    return state
-
-
-def _empty_view(now: datetime) -> HeadView:
-    return HeadView(
-        commit="",
-        committed_at=now,
-        entries={},
-        rules=Rules(),
-        rules_problem=None,
-        tree=assemble({}),
-        staged=(),
-        reports=(),
-    )
-
-
-def _stored_policy(details: PolicyDetails, name: PolicyName) -> Policy:
-    spec, image, problem = read_spec(details.spec), None, None
-    try:
-        image = ImageName.parse(details.image)
-    except InvalidImage as error:
-        problem = str(error)
-    if spec is None:
-        is_told = details.status.startswith("problem: ")
-        problem = details.status.removeprefix("problem: ") if is_told else _UNKNOWN_SPEC
-    return Policy(name=name, file=details.file, image=image, image_text=details.image, spec=spec, problem=problem)
 
 
 def _with_push(state: PolicyState, pushed: str | None, now: datetime) -> PolicyState:
@@ -321,6 +315,18 @@ def _left_out_reports(connection: Connection, found: FoundPolicy, pushed: str) -
         outcome = row.outcome or ""
         if outcome.startswith(deliveries.IGNORED) and named.search(outcome):
             yield f"delivery {row.id} of {row.received_at:%Y-%m-%d %H:%M} UTC: {outcome[:500]}"
+
+
+def _owed_notes(connection: Connection, state: PolicyState, systems: Systems) -> Iterator[str]:
+    """What the registry has still to say of the policy's image, the first of it."""
+    if state.policy.image is None:
+        return
+    owed = owed_looks.of_image(connection, systems.known_as(state.policy.image))
+    for one in owed[:_MOST_OWED]:
+        again = f"; asked again at {one.due_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"{one}: the registry has not answered yet" + (f": {one.error}{again}" if one.error else "")
+    if owed[_MOST_OWED:]:
+        yield f"the registry has not answered yet of {len(owed) - _MOST_OWED} more"
 
 
 def _stages(connection: Connection, found: FoundPolicy, state: PolicyState) -> Iterator[StageExplanation]:

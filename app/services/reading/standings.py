@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.core.promotion.applying import ApplicationState, is_running
@@ -12,11 +13,29 @@ from app.db.applications import ApplicationRow
 from app.db.promotions import PromotionRow, PromotionState
 from app.db.revisions import RevisionRow
 from app.db.standings import StandingRow
-from app.services.reading.applications import ApplicationView
-from app.services.reading.standings import StandingView
 
 _LET_IN = (PromotionState.MERGED, PromotionState.REVERTED)
 _NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 tells of no success, see docs/flux.md"
+
+
+class StandingView(BaseModel):
+    """How one cluster's Kustomization stands now with what was let in.
+
+    `state` is that of an application, or waiting, or overdue: nothing was heard, and `message` says what is known.
+    `runs` is the tag that was applied there last, whatever Git has; None where that is not known. `promotion` is the
+    one that `state` is about.
+    """
+
+    cluster: str
+    kustomization: str
+    state: str
+    at: datetime | None
+    message: str
+    promotion: str | None
+    runs: str | None
+    revision: str | None
+    newest_revision: str | None
+    newest_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,21 +191,3 @@ def _short(revision: str) -> str:
     """A revision with its hash cut off as Git does."""
     pointer, colon, digest = revision.rpartition(":")
     return f"{pointer}{colon}{digest[:12]}"[:80]
-
-
-def application_views(rows: Iterable[ApplicationRow]) -> list[ApplicationView]:
-    """Lines of the history as they are shown."""
-    return [
-        ApplicationView(
-            promotion=row.promotion_id,
-            cluster=row.cluster,
-            kustomization=row.kustomization,
-            revision=row.revision,
-            at=row.at,
-            state=row.state,
-            message=row.message,
-            newest_revision=row.newest_revision,
-            newest_at=row.newest_at,
-        )
-        for row in rows
-    ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from app.core.promotion.applying import ApplicationState
 from app.db import (
@@ -19,11 +19,11 @@ from app.db import (
     promotions,
     pull_requests,
     revisions,
+    stalled,
     storms,
 )
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.db.invariants import is_forgotten, is_stranded
 from app.db.lanes import LaneRow
 from app.db.owed_looks import OwedLook
 from app.db.promotions import PromotionState
@@ -161,7 +161,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         body_bytes = kept_bodies.bytes_by_source(connection)
         held = storms.every(connection)
         untold = read_untold(connection, now)
-        stalled = _stalled(connection, now)
+        stuck = stalled.count(connection, now)
         telling = read_outbox(connection, now, counted.get("tellings", {}))
     due = [row.due_at for row in known if row.due_at is not None and row.due_at <= now and row.owner is None]
     moved, open_pulls = _promotions(database, known)
@@ -178,7 +178,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         lane_attempts={row.key: row.attempts for row in known},
         lane_problems={row.key: int(row.problem is not None) for row in known},
         lane_leases_s={row.key: _age(row.claimed_at, now) for row in known if row.owner is not None},
-        stalled=stalled,
+        stalled=dict(stuck),
         promotions={state: moved[state] for state in PromotionState},
         open_pull_requests=open_pulls,
         retries=dict.fromkeys(_TRIED_AGAIN, 0) | counted.get("retries", {}),
@@ -215,15 +215,6 @@ def read_untold(connection: Connection, now: datetime) -> Untold:
             for one in problems
         ],
     )
-
-
-def _stalled(connection: Connection, now: datetime) -> dict[str, int]:
-    stranded = select(func.count()).select_from(deliveries.deliveries).where(is_stranded(now))
-    forgotten = select(func.count()).select_from(lanes.lanes).where(is_forgotten())
-    return {
-        "delivery": connection.execute(stranded).scalar_one(),
-        "lane": connection.execute(forgotten).scalar_one(),
-    }
 
 
 def _count(database: Database, state: DeliveryState) -> int:

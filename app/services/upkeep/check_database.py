@@ -1,24 +1,25 @@
-"""Check the database: go through its invariants in stretches, so that webhooks are kept meanwhile."""
+"""Check the database for what a person has to mend, in stretches, so that webhooks are kept meanwhile."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
-from sqlalchemy import Integer, text
+from sqlalchemy import Connection, text
 
-from app.db import promotion_events
+from app.db import promotion_events, promotions, stalled
 from app.db.database import Database, DatabaseUnavailable
-from app.db.invariants import STRETCH, WATCHED, Key, Moment, Violation, look
 from app.db.pages import InvalidCursor, Page, decode_cursor, encode_cursor
 from app.db.promotion_events import Link
-from app.services.systems import Timing
 
-_CHAINS = "history"
-_FILE = "file-is-whole"
-_PARTS = (*(watched.called for watched in WATCHED), _CHAINS)
+STRETCH = 500
 _STRETCHES = 20
+_FILE = "file-is-whole"
+_BY_HAND = "was changed by hand: find out by whom, and restore a copy of the database from before"
 
+# A lane, a number and a hash: the place up to which a part was looked at.
+_Place: TypeAlias = tuple[str, int, str]
+_START: _Place = ("", 0, "")
 
 # Keys of rows may be long.
 _Cursor = Annotated[str, StringConstraints(min_length=1, max_length=8000, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -40,89 +41,124 @@ class ViolationView(BaseModel):
     what: str
     remedy: str
 
-    @classmethod
-    def of(cls, violation: Violation) -> "ViolationView":
-        """The same for people and programs."""
-        return cls(law=violation.law, row=violation.row, what=violation.what, remedy=violation.remedy)
+
+_Found: TypeAlias = tuple[Sequence[ViolationView], _Place | None]
 
 
-def check_database(
-    database: Database, *, now: datetime | None = None, lease: timedelta | None = None
-) -> Sequence[Violation]:
-    """Everything that is wrong with a database, its file too; empty where all is well.
+def check_database(database: Database, *, now: datetime | None = None) -> Sequence[ViolationView]:
+    """Everything that a person has to mend in a database, its file too; empty where all is well.
 
-    `now` is the time by which it works, `lease` how long one lasts (work.lease_s). Takes as long as it takes: beside a
-    running server `check_page` is the way.
+    `now` is the time by which it works. Takes as long as it takes: beside a running server `check_page` is the way.
     """
     if not database.is_current():
         return [_other_schema()]
     found = list(_of_the_file(database)) if database.is_sqlite else []
-    if any(one.law == _FILE for one in found):
+    if found:
         return found
     after: str | None = None
     while True:
-        page = check_page(database, after, now=now or datetime.now(UTC), lease=lease or Timing().lease)
+        page = check_page(database, after, now=now or datetime.now(UTC))
         found += page.items
         if page.next is None:
             return found
         after = page.next
 
 
-def check_page(database: Database, after: str | None, *, now: datetime, lease: timedelta) -> Page[Violation]:
+def check_page(database: Database, after: str | None, *, now: datetime) -> Page[ViolationView]:
     """What is wrong in the next stretches of rows, each looked at in a transaction of its own. Raises InvalidCursor.
 
     The page may be empty while there are more.
     """
-    part, key = _place(after)
-    found: list[Violation] = []
+    names = list(_PARTS)
+    name, place = _told_place(after) if after is not None else (names[0], _START)
+    found: list[ViolationView] = []
     for _ in range(_STRETCHES):
-        violations, key = _look(database, part, key, Moment(now, lease))
+        with database.transaction() as connection:
+            violations, end = _PARTS[name](connection, place, now)
         found += violations
-        part += 1 if key is None else 0
-        if part == len(_PARTS):
+        if end is None and name == names[-1]:
             return Page(found, None)
+        name, place = (name, end) if end is not None else (names[names.index(name) + 1], _START)
         if found:
             break
-    return Page(found, encode_cursor(_PARTS[part], encode_cursor(*key) if key is not None else ""))
+    return Page(found, encode_cursor(name, *place))
 
 
-def _place(cursor: str | None) -> tuple[int, Key | None]:
-    if cursor is None:
-        return 0, None
-    part, written = map(str, decode_cursor(cursor, str, str))
-    if part not in _PARTS:
+def _told_place(cursor: str) -> tuple[str, _Place]:
+    name, lane, number, written = decode_cursor(cursor, str, str, int, str)
+    if name not in _PARTS:
         raise InvalidCursor
-    return _PARTS.index(part), decode_cursor(written, *_kinds(part)) if written else None
+    return str(name), (str(lane), int(number), str(written))
 
 
-def _kinds(part: str) -> Sequence[type]:
-    if part == _CHAINS:
-        return (str, int, str)
-    [watched] = [one for one in WATCHED if one.called == part]
-    return [int if isinstance(key.type, Integer) else str for key in watched.keys]
+def _deliveries(connection: Connection, place: _Place, now: datetime) -> _Found:
+    ids = stalled.some_deliveries(connection, now, after=place[0], limit=STRETCH)
+    violations = [
+        ViolationView(
+            law="waiting-delivery-is-due",
+            row=f"delivery {one}",
+            what="it waits, but is due far later than any retry is put off, or its body was dropped",
+            remedy=f"interpret it again with `fluxbridge replay {one}`; one without its body has to be sent again",
+        )
+        for one in ids
+    ]
+    return violations, (ids[-1], 0, "") if len(ids) == STRETCH else None
 
 
-def _look(database: Database, part: int, key: Key | None, moment: Moment) -> tuple[Sequence[Violation], Key | None]:
-    with database.transaction() as connection:
-        if part < len(WATCHED):
-            looked = look(connection, WATCHED[part], key, moment)
-            return looked.violations, looked.end
-        link = Link() if key is None else Link(str(key[0]), int(key[1]), str(key[2]))
-        broken, end = promotion_events.check_chains(connection, link, limit=STRETCH)
-    return [_broken_chain(lane, seq) for lane, seq in broken], (end.lane, end.seq, end.hash) if end else None
+def _lanes(connection: Connection, place: _Place, now: datetime) -> _Found:
+    del place, now
+    violations = [
+        ViolationView(
+            law="wanted-lane-is-due",
+            row=f"lane {key}",
+            what="a run of it is wanted, but it is neither due nor running",
+            remedy="raise it by a replayed delivery of that repo, or restart the server; tell the authors",
+        )
+        for key in stalled.its_lanes(connection)
+    ]
+    return violations, None
 
 
-def _broken_chain(lane: str, seq: int) -> Violation:
-    return Violation(
-        law="history-is-whole",
-        row=f"lane {lane} event {seq}",
-        what="this event was changed, taken out or put in afterwards: the chain of hashes breaks here",
-        remedy="compare the lane's history with a copy of the database from before",
-    )
+def _promotions(connection: Connection, place: _Place, now: datetime) -> _Found:
+    del now
+    ids, end = promotions.unlike_their_history(connection, place[0], limit=STRETCH)
+    violations = [
+        ViolationView(
+            law="promotion-is-as-its-last-event-says",
+            row=f"promotion {one}",
+            what="its state is not that of its last event",
+            remedy=f"one of the two {_BY_HAND}",
+        )
+        for one in ids
+    ]
+    return violations, (end, 0, "") if end is not None else None
 
 
-def _other_schema() -> Violation:
-    return Violation(
+def _history(connection: Connection, place: _Place, now: datetime) -> _Found:
+    del now
+    broken, end = promotion_events.check_chains(connection, Link(*place), limit=STRETCH)
+    violations = [
+        ViolationView(
+            law="history-is-whole",
+            row=f"lane {lane} event {seq}",
+            what="this event was changed, taken out or put in afterwards: the chain of hashes breaks here",
+            remedy=f"the history {_BY_HAND}",
+        )
+        for lane, seq in broken
+    ]
+    return violations, (end.lane, end.seq, end.hash) if end is not None else None
+
+
+_PARTS: Mapping[str, Callable[[Connection, _Place, datetime], _Found]] = {
+    "delivery": _deliveries,
+    "lane": _lanes,
+    "promotion": _promotions,
+    "history": _history,
+}
+
+
+def _other_schema() -> ViolationView:
+    return ViolationView(
         law="schema-is-current",
         row="alembic_version",
         what="the schema is not that of this version, so nothing else was looked at",
@@ -130,19 +166,14 @@ def _other_schema() -> Violation:
     )
 
 
-def _of_the_file(database: Database) -> Iterator[Violation]:
+def _of_the_file(database: Database) -> Iterator[ViolationView]:
     """What SQLite itself finds: a whole pass over the file, in which nothing can be kept."""
-    remedy = "stop the server and restore the file from a copy"
     try:
         with database.transaction(is_bounded=False) as connection:
             told = connection.execute(text("PRAGMA integrity_check(100)")).scalars().all()
-            astray = connection.execute(text("PRAGMA foreign_key_check")).all()
     except DatabaseUnavailable as error:
-        yield Violation(law=_FILE, row="the SQLite file", what=str(error), remedy=remedy)
-        return
+        told = [str(error)]
     for line in told:
         if line != "ok":
-            yield Violation(law=_FILE, row="the SQLite file", what=" ".join(line.split()), remedy=remedy)
-    for row in astray[:100]:
-        what = f"it refers to a row of {row[2]} that is not there"
-        yield Violation(law="references-are-whole", row=f"{row[0]} rowid {row[1]}", what=what, remedy=remedy)
+            what, remedy = " ".join(line.split()), "stop the server and restore the file from a copy"
+            yield ViolationView(law=_FILE, row="the SQLite file", what=what, remedy=remedy)

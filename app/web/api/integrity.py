@@ -17,7 +17,7 @@ router = APIRouter(tags=["integrity"])
 def list_violations(
     parts: Parts, caller: Operator, paging: Annotated[IntegrityPaging, Query()]
 ) -> Listing[ViolationView]:
-    """Rows for which something does not hold that should; a page may be empty while `next` leads on."""
+    """What a person has to mend in the database; a page may be empty while `next` leads on."""
     del caller
-    page = check_page(parts.database, paging.after, now=parts.clock(), lease=parts.systems.timing.lease)
-    return Listing(items=[ViolationView.of(one) for one in page.items], next=page.next)
+    page = check_page(parts.database, paging.after, now=parts.clock())
+    return Listing(items=list(page.items), next=page.next)

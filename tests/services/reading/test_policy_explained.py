@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from app.services.reading.policies import policy as find_policy
 
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.facts import Artifact, BuildFinished, BuildResult
@@ -13,6 +12,7 @@ from app.core.promotion.holds import Hold, HoldKind
 from app.db import builds, catalogue, holds, policies
 from app.db.database import Database
 from app.services.heads.scans import Scans
+from app.services.reading.policies import policy as find_policy
 from app.services.reading.policy_explained import (
     PolicyExplanation,
     Question,

@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from app.services.reading.builds import build as show_build
 
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
 from app.db import owed_looks
+from app.services.reading.builds import build as show_build
 from tests.db.facts import reports_of
 from tests.servers.jenkins import build_body
 from tests.services.broken_database import BrokenDatabase

@@ -1,6 +1,7 @@
 """Copying a database: what is in one is in the other, whole or not at all."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from app.db.collections import METADATA
 from app.db.database import Database, DatabaseUnavailable
 from app.db.deliveries import NewDelivery
 from app.db.delivery_bodies import pack
+from app.services.systems import Timing
 from app.services.upkeep.check_database import check_database
 from app.services.upkeep.copy_database import NotEmpty, OtherSchema, copy_database
 from tests.db.facts import NOW
 from tests.end_to_end.bridge import fleet, running_bridge
+from tests.invariants import violations
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,8 @@ def test_new_rows_are_numbered_after_those_that_were_copied(source: Database, po
 def test_all_that_must_hold_of_it_holds_afterwards(source: Database, database: Database) -> None:
     copy_database(source, database)
     assert list(check_database(database)) == []
+    with database.transaction() as connection:
+        assert violations(connection, now=datetime.now(UTC), lease=Timing().lease) == []
 
 
 def test_more_rows_than_a_page_are_copied(source: Database, database: Database) -> None:

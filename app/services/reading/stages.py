@@ -1,4 +1,4 @@
-"""Read the history: what is where now, and how each promotion came about, from build to cluster."""
+"""Read stages: what is where now, and how it came there."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -6,87 +6,55 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.core.images import ImageName, InvalidImage, is_digest
 from app.core.promotion.tags import TagState, bad_build, present_build
-from app.db import (
-    applications,
-    build_reports,
-    builds,
-    fields,
-    lanes,
-    promotion_events,
-    promotions,
-    pull_requests,
-)
+from app.db import build_reports, fields, lanes, promotions
 from app.db.lanes import LaneRow
 from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
 from app.services.catalogue.keep_selections import states_of_tags
-from app.services.reading.applications import ApplicationFilters, ApplicationView, application_views
-from app.services.reading.builds import BuildLink
-from app.services.reading.pages import Listing, UnknownId
-from app.services.reading.promotions import EventView, PromotionDetails, PromotionFilters, PromotionView
-from app.services.reading.pull_requests import PullRequestLink
-from app.services.reading.stages import StageFilters, StageView
-from app.services.reading.standings import StandingReader
+from app.services.reading.builds import BuildLink, build_link
+from app.services.reading.pages import Line, Listing, Paging
+from app.services.reading.policies import is_named
+from app.services.reading.pull_requests import PullRequestLink, pull_request_link
+from app.services.reading.standings import StandingReader, StandingView
 from app.services.systems import Systems
 
 
-def list_promotions(
-    connection: Connection, systems: Systems, filters: PromotionFilters, *, now: datetime
-) -> Listing[PromotionView]:
-    """Promotions, newest first. Raises InvalidCursor."""
-    wanted = promotions.PromotionFilters(
-        repo=filters.repo,
-        stage=filters.stage,
-        policy=filters.policy,
-        image=filters.image,
-        state=filters.state,
-        since=filters.since,
-        until=filters.until,
-    )
-    page = promotions.page(connection, wanted, limit=filters.limit, after=filters.after)
-    clusters = StandingReader(connection, now, systems.timing.applied_within)
-    return Listing(items=[_promotion(connection, row, clusters) for row in page.items], next=page.next)
+class StageView(BaseModel):
+    """What one policy has in one stage now, and how it came there; None where nobody saw it come.
 
+    `doubtful` says what speaks against the tag that is there; `applied` how each cluster stands.
+    """
 
-def promotion(connection: Connection, systems: Systems, promotion_id: str, *, now: datetime) -> PromotionDetails:
-    """One promotion with its history and where it was applied. Raises UnknownId."""
-    row = promotions.find(connection, promotion_id)
-    if row is None:
-        raise UnknownId("promotion", promotion_id)
-    events = promotion_events.of_promotion(connection, promotion_id)
-    clusters = StandingReader(connection, now, systems.timing.applied_within)
-    return PromotionDetails(
-        **_promotion(connection, row, clusters).model_dump(),
-        events=[EventView(at=one.at, who=one.who, what=one.what, reason=one.reason) for one in events],
-        applications=application_views(applications.of_promotion(connection, promotion_id)),
-    )
-
-
-def list_applications(connection: Connection, filters: ApplicationFilters) -> Listing[ApplicationView]:
-    """What became of promotions in clusters, newest first. Raises InvalidCursor."""
-    page = applications.page(connection, limit=filters.limit, after=filters.after, cluster=filters.cluster)
-    return Listing(items=application_views(page.items), next=page.next)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Place:
-    """One policy's tag in one stage; `tag` is empty where the text in Git names none, `pinned` where no digest."""
-
-    lane: str
+    repo: str
+    branch: str
     stage: str
     policy: str
-    tag: str
-    image: str = field(default="", compare=False)
-    pinned: str = field(default="", compare=False)
+    image: str
+    tag: str | None
+    digest: str | None
+    build: BuildLink | None
+    pull_request: PullRequestLink | None
+    merged_by: str | None
+    merged_at: datetime | None
+    merge_commit: str | None
+    origin: str | None
+    promotion: str | None
+    doubtful: str | None
+    applied: list[StandingView]
 
-    @property
-    def runs(self) -> tuple[str, str, str]:
-        """What is there, whichever place it is."""
-        return self.image, self.tag, self.pinned
+
+class StageFilters(Paging):
+    """Which places; `policy` is its whole name or only the last part."""
+
+    repo: Line | None = None
+    stage: Line | None = None
+    policy: Line | None = None
+    image: Line | None = None
 
 
 def list_stages(
@@ -109,6 +77,23 @@ def list_stages(
     reader = _StageReader(connection, clusters, _tag_states(connection, systems, page.items))
     views = [reader.read(known[one.lane], one) for one in page.items]
     return Listing(items=views, next=page.next)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Place:
+    """One policy's tag in one stage; `tag` is empty where the text in Git names none, `pinned` where no digest."""
+
+    lane: str
+    stage: str
+    policy: str
+    tag: str
+    image: str = field(default="", compare=False)
+    pinned: str = field(default="", compare=False)
+
+    @property
+    def runs(self) -> tuple[str, str, str]:
+        """What is there, whichever place it is."""
+        return self.image, self.tag, self.pinned
 
 
 def _places(connection: Connection, lane: str) -> Iterable[_Place]:
@@ -155,11 +140,6 @@ def _is_wanted(place: _Place, filters: StageFilters) -> bool:
     )
 
 
-def is_named(policy: str, text: str) -> bool:
-    """Tell whether a text names this policy: in full, as `namespace/name`, or by its name alone."""
-    return policy == text or policy.endswith((f":{text}", f"/{text}"))
-
-
 @dataclass(frozen=True, slots=True)
 class _StageReader:
     """Finds how what is in a stage came there."""
@@ -182,7 +162,7 @@ class _StageReader:
             tag=place.tag or None,
             digest=digest,
             build=self._build(came, present),
-            pull_request=_pull_request(self.connection, came) if came else None,
+            pull_request=pull_request_link(self.connection, came) if came else None,
             merged_by=came.merged_by if came else None,
             merged_at=came.merged_at if came else None,
             merge_commit=came.merge_commit if came else None,
@@ -195,9 +175,9 @@ class _StageReader:
     def _build(self, came: PromotionRow | None, present: TagState | None) -> BuildLink | None:
         """The build that let it in; where no gate asked for one, the build that reported what it is."""
         if came is not None and came.build_id is not None:
-            return _build_link(self.connection, came.build_id)
+            return build_link(self.connection, came.build_id)
         build = present_build(present) if present is not None else None
-        return _build_link(self.connection, build.build_id) if build is not None else None
+        return build_link(self.connection, build.build_id) if build is not None else None
 
 
 def _doubt(present: TagState | None) -> str | None:
@@ -207,43 +187,3 @@ def _doubt(present: TagState | None) -> str | None:
     if present.is_gone:
         return "its registry has this tag no more"
     return bad_build(present)
-
-
-def _promotion(connection: Connection, row: PromotionRow, clusters: StandingReader) -> PromotionView:
-    repo, _, branch = row.lane.partition(":")
-    return PromotionView(
-        id=row.id,
-        repo=repo,
-        branch=branch,
-        stage=row.stage,
-        policy=row.policy,
-        image=row.image,
-        from_tag=row.from_tag,
-        tag=row.tag,
-        digest=row.digest,
-        state=row.state,
-        reason=row.reason,
-        origin=row.origin,
-        build=_build_link(connection, row.build_id) if row.build_id is not None else None,
-        pull_request=_pull_request(connection, row),
-        merged_by=row.merged_by,
-        merged_at=row.merged_at,
-        merge_commit=row.merge_commit,
-        began_at=row.began_at,
-        updated_at=row.updated_at,
-        applied=clusters.of_promotion(row),
-    )
-
-
-def _build_link(connection: Connection, build_id: str) -> BuildLink | None:
-    row = builds.find(connection, build_id)
-    if row is None:
-        return None
-    return BuildLink(id=row.id, job=row.job, number=row.number, run=row.told_run, url=row.url, result=row.result)
-
-
-def _pull_request(connection: Connection, row: PromotionRow) -> PullRequestLink | None:
-    if row.pull_request is None:
-        return None
-    known = pull_requests.find(connection, row.lane, row.pull_request)
-    return PullRequestLink(number=row.pull_request, url=known.url if known is not None else None)

@@ -1,17 +1,14 @@
-"""The history answers: what is where, which build is it, who let it in, and where was it applied."""
+"""Stages answer: what is where, which build is it, who let it in, and how does each cluster stand?"""
 
 from dataclasses import replace
 
 import pytest
-from app.services.reading.applications import ApplicationFilters, list_applications
-from app.services.reading.policies import is_named
-from app.services.reading.promotions import PromotionFilters, list_promotions, promotion
-from app.services.reading.stages import StageFilters, list_stages
 
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid
 from app.core.images import ImageName
 from app.db import catalogue, fields
 from app.db.database import Database
+from app.services.reading.stages import StageFilters, list_stages
 from app.services.systems import Systems
 from tests.services.history import COMMIT, DIGEST, LANE, MINUTE, NOW, POLICY, field_row, write_history
 
@@ -113,61 +110,9 @@ def test_stages_are_narrowed(database: Database, filters: StageFilters, count: i
         assert len(list_stages(connection, SYSTEMS, filters, now=LATER).items) == count
 
 
-@pytest.mark.parametrize(
-    ("filters", "tags"),
-    [
-        pytest.param(PromotionFilters(), ["1.2.0", "1.1.0"], id="newest first"),
-        pytest.param(PromotionFilters.model_validate({"state": "merged"}), ["1.1.0"], id="state"),
-        pytest.param(PromotionFilters(since=NOW + 5 * MINUTE), ["1.2.0"], id="since"),
-        pytest.param(PromotionFilters(until=NOW + 5 * MINUTE), ["1.1.0"], id="until"),
-        pytest.param(PromotionFilters(policy="web", stage="production"), ["1.2.0", "1.1.0"], id="policy and stage"),
-        pytest.param(PromotionFilters(stage="staging"), [], id="another stage"),
-        pytest.param(PromotionFilters(policy="%"), [], id="a wildcard is no wildcard"),
-    ],
-)
-def test_promotions_are_narrowed(database: Database, filters: PromotionFilters, tags: list[str]) -> None:
-    with database.transaction() as connection:
-        write_history(connection)
-        assert [one.tag for one in list_promotions(connection, SYSTEMS, filters, now=LATER).items] == tags
-
-
-def test_one_promotion_is_told_from_build_to_cluster(database: Database) -> None:
-    with database.transaction() as connection:
-        written = write_history(connection)
-        told = promotion(connection, SYSTEMS, written.merged, now=LATER)
-    assert (told.from_tag, told.tag, told.state, told.merged_by) == ("1.0.0", "1.1.0", "merged", "mia")
-    assert told.build is not None
-    assert told.build.number == 7
-    assert [(event.what, event.who) for event in told.events] == [("waiting", "fluxbridge"), ("merged", "mia")]
-    assert [one.state for one in told.applications] == ["failed", "applied"]
-
-
-def test_a_promotion_that_is_not_there_is_not_found(database: Database) -> None:
-    with database.transaction() as connection, pytest.raises(NotFound):
-        promotion(connection, SYSTEMS, "nothing", now=LATER)
-
-
-def test_applications_are_listed_newest_first_and_by_cluster(database: Database) -> None:
-    with database.transaction() as connection:
-        write_history(connection)
-        states = [one.state for one in list_applications(connection, ApplicationFilters()).items]
-        others = list_applications(connection, ApplicationFilters(cluster="prod-us")).items
-    assert (states, others) == (["applied", "failed"], [])
-
-
 def test_a_cursor_that_nobody_gave_is_invalid(database: Database) -> None:
     with database.transaction() as connection, pytest.raises(Invalid):
         list_stages(connection, SYSTEMS, StageFilters(after="bm90IG9uZQ"), now=LATER)
-
-
-def test_a_policy_is_named_in_full_or_by_its_last_parts() -> None:
-    assert [is_named(POLICY, text) for text in (POLICY, "flux-system/web", "web", "prod:flux-system/web")] == [
-        True,
-        True,
-        True,
-        True,
-    ]
-    assert not is_named(POLICY, "b")
 
 
 def test_the_digest_is_that_of_the_promotion_also_after_the_tag_was_moved(database: Database) -> None:

@@ -1,6 +1,9 @@
-"""Invariants: what holds of the rows of a healthy database, looked at a stretch of a table at a time."""
+"""What holds of the rows of every healthy database, whatever was killed when: an oracle for tests.
 
-from collections.abc import Callable, Sequence
+What a person has to mend is looked for by `fluxbridge check --database` itself.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,29 +19,25 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    tuple_,
+    text,
 )
 
 from app.core.ports import PullRequestState
 from app.db.applications import applications
 from app.db.builds import artifacts, builds
 from app.db.catalogue import pushes, repositories
-from app.db.deliveries import LONGEST_DELAY, DeliveryState, deliveries
-from app.db.lanes import RETIRED, lanes
+from app.db.deliveries import DeliveryState, deliveries
+from app.db.lanes import lanes
 from app.db.outbox import outbox
 from app.db.policies import policies
-from app.db.promotion_events import promotion_events
 from app.db.promotions import PromotionState, promotions
 from app.db.pull_requests import pull_requests
 from app.db.pushed_heads import pushed_heads
 from app.db.selections import selections
 from app.db.tables import Instant
 
-STRETCH = 500
 _OPEN = (PromotionState.WAITING, PromotionState.PROPOSED)
 _SLACK = timedelta(minutes=1)
-
-Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +50,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """One thing that no row may be; `remedy` says what to do about one that is."""
+    """One thing that no row may be."""
 
     name: str
     is_broken: Callable[[Moment], ColumnElement[bool]]
     what: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A table with its laws; it is gone through in the order of its keys."""
+    """A table with its laws."""
 
     called: str
     table: Table
@@ -76,54 +74,23 @@ class Violation:
     law: str
     row: str
     what: str
-    remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What a stretch showed; `end` is the key to go on after, None at the end of the table."""
-
-    violations: Sequence[Violation]
-    end: Key | None
-
-
-def is_stranded(now: datetime) -> ColumnElement[bool]:
-    """A delivery that waits for what will not come."""
-    is_late = or_(
-        deliveries.c.due_at > literal(now + LONGEST_DELAY + _SLACK, Instant), deliveries.c.dropped_at.is_not(None)
-    )
-    return and_(deliveries.c.state == DeliveryState.WAITING, is_late)
+def violations(connection: Connection, *, now: datetime, lease: timedelta) -> Sequence[Violation]:
+    """Every row for which something does not hold; `lease` is how long one lasts (work.lease_s)."""
+    found = [one for watched in WATCHED for one in _of_table(connection, watched, Moment(now, lease))]
+    if connection.dialect.name == "sqlite":
+        for row in connection.execute(text("PRAGMA foreign_key_check")):
+            what = f"it refers to a row of {row[2]} that is not there"
+            found.append(Violation(law="references-are-whole", row=f"{row[0]} rowid {row[1]}", what=what))
+    return found
 
 
-def is_forgotten() -> ColumnElement[bool]:
-    """A lane of which something is wanted and that nobody will run; one that is no longer configured is none."""
-    is_wanted = or_(lanes.c.last_run_at.is_(None), lanes.c.next_look_at.is_not(None))
-    is_idle = and_(lanes.c.due_at.is_(None), lanes.c.owner.is_(None))
-    return and_(is_idle, is_wanted, func.coalesce(lanes.c.last_error, "") != RETIRED)
-
-
-def look(connection: Connection, watched: Watched, after: Key | None, moment: Moment) -> Looked:
-    """Look at one stretch of a table: at most STRETCH rows."""
-    keys = watched.keys
-    is_later = tuple_(*keys) > tuple_(*map(literal, after)) if after is not None else literal(value=True)
-    last = select(*keys).where(is_later).order_by(*keys).offset(STRETCH - 1).limit(1)
-    bound = connection.execute(last).mappings().one_or_none()
-    end: Key | None = tuple(bound[key.name] for key in keys) if bound is not None else None
-    is_here = is_later if end is None else and_(is_later, tuple_(*keys) <= tuple_(*map(literal, end)))
-    broken = [law.is_broken(moment) for law in watched.laws]
-    wanted = select(*keys, *(one.label(f"law_{number}") for number, one in enumerate(broken)))
-    rows = connection.execute(wanted.where(is_here, or_(*broken)).order_by(*keys)).all()
-    violations = [
-        Violation(law=law.name, row=f"{watched.called} {_told(row[: len(keys)])}", what=law.what, remedy=law.remedy)
-        for row in rows
-        for number, law in enumerate(watched.laws)
-        if row[len(keys) + number]
-    ]
-    return Looked(violations, end)
-
-
-def _told(key: Sequence[object]) -> str:
-    return " ".join(map(str, key))
+def _of_table(connection: Connection, watched: Watched, moment: Moment) -> Iterator[Violation]:
+    for law in watched.laws:
+        wanted = select(*watched.keys).where(law.is_broken(moment)).order_by(*watched.keys)
+        for row in connection.execute(wanted):
+            yield Violation(law=law.name, row=f"{watched.called} {' '.join(map(str, row))}", what=law.what)
 
 
 def _earlier(table: Table, *same: str, where: Callable[[FromClause], ColumnElement[bool]] | None = None) -> Law:
@@ -137,7 +104,6 @@ def _earlier(table: Table, *same: str, where: Callable[[FromClause], ColumnEleme
         name=f"one-of-{'-'.join(same)}",
         is_broken=lambda _: exists().where(is_same).correlate(table),
         what=f"another row has the same {', '.join(same)}",
-        remedy="one of the two was written past the database's own constraint: restore the database from a copy",
     )
 
 
@@ -147,7 +113,6 @@ def _lease(table: Table) -> tuple[Law, ...]:
             name="lease-has-an-owner",
             is_broken=lambda _: table.c.owner.is_(None) != table.c.lease_until.is_(None),
             what="it has an owner without a lease, or a lease without an owner",
-            remedy="set owner and lease_until to NULL and raise fence by one; workers take it up again",
         ),
         Law(
             name="lease-ends",
@@ -155,13 +120,9 @@ def _lease(table: Table) -> tuple[Law, ...]:
                 table.c.lease_until > literal(at.now + 2 * at.lease + _SLACK, Instant), literal(value=False)
             ),
             what="its lease ends far later than work.lease_s allows",
-            remedy="see that the clocks are right; set owner and lease_until to NULL and raise fence by one",
         ),
     )
 
-
-_REPLAY = "interpret it again with `fluxbridge replay`"
-_RUN = "raise it by a replayed delivery of that repo, or restart the server; tell the authors"
 
 _DELIVERIES = Watched(
     called="delivery",
@@ -175,13 +136,6 @@ _DELIVERIES = Watched(
                 or_(deliveries.c.outcome.is_(None), deliveries.c.ended_at.is_(None), deliveries.c.owner.is_not(None)),
             ),
             what="it has ended, but without an outcome and a time, or somebody still holds it",
-            remedy=_REPLAY,
-        ),
-        Law(
-            name="waiting-delivery-is-due",
-            is_broken=lambda at: is_stranded(at.now),
-            what="it waits, but is due far later than any retry is put off, or its body was dropped",
-            remedy=_REPLAY,
         ),
         Law(
             name="packed-body-is-there",
@@ -190,13 +144,11 @@ _DELIVERIES = Watched(
                 or_(func.length(deliveries.c.body) == 0, func.length(deliveries.c.body) >= deliveries.c.unpacked_bytes),
             ),
             what="its body is to be unpacked, but is empty or no smaller than what it is to become",
-            remedy="take its body from a copy of the database from before, where it is still to be interpreted",
         ),
         Law(
             name="delivery-has-a-known-state",
             is_broken=lambda _: deliveries.c.state.not_in(list(DeliveryState)),
             what="its state is none that there is",
-            remedy=_REPLAY,
         ),
         *_lease(deliveries),
     ),
@@ -206,15 +158,7 @@ _LANES = Watched(
     called="lane",
     table=lanes,
     keys=(lanes.c.key,),
-    laws=(
-        Law(
-            name="wanted-lane-is-due",
-            is_broken=lambda _: is_forgotten(),
-            what="a run of it is wanted, but it is neither due nor running",
-            remedy=_RUN,
-        ),
-        *_lease(lanes),
-    ),
+    laws=_lease(lanes),
 )
 
 _TELLINGS = Watched(
@@ -229,20 +173,11 @@ _TELLINGS = Watched(
                 outbox.c.outcome.is_(None) != outbox.c.ended_at.is_(None),
             ),
             what="it neither waits to be sent nor has ended with an outcome, or both",
-            remedy="set due_at to 0, and ended_at and outcome to NULL: it is sent again",
         ),
         *_lease(outbox),
     ),
 )
 
-_event = promotion_events.alias()
-_last_state = (
-    select(_event.c.what)
-    .where(_event.c.promotion_id == promotions.c.id)
-    .order_by(_event.c.seq.desc())
-    .limit(1)
-    .scalar_subquery()
-)
 _has_pull_request = exists().where(
     pull_requests.c.lane == promotions.c.lane, pull_requests.c.number == promotions.c.pull_request
 )
@@ -269,13 +204,6 @@ _PROMOTIONS = Watched(
                 and_(promotions.c.pull_request.is_not(None), ~_has_pull_request),
             ),
             what="its pull request is not known",
-            remedy="run its lane once more (replay a delivery of that repo): it finds the pull request by its branch",
-        ),
-        Law(
-            name="promotion-is-as-its-last-event-says",
-            is_broken=lambda _: func.coalesce(_last_state, "") != promotions.c.state,
-            what="its state is not that of its last event: one of the two was changed by hand",
-            remedy="compare it with a copy of the database from before",
         ),
     ),
 )
@@ -300,7 +228,6 @@ _PULL_REQUESTS = Watched(
                 ),
             ),
             what="another open one has the same branch",
-            remedy="close the newer of the two on the forge",
         ),
         Law(
             name="open-pull-request-has-our-head",
@@ -316,7 +243,6 @@ _PULL_REQUESTS = Watched(
                 ),
             ),
             what="its head is no commit that we wrote down before a push",
-            remedy="close it on the forge and delete its branch; the next run proposes anew what is still wanted",
         ),
     ),
 )
@@ -334,7 +260,6 @@ def _known(column: Column[str], other: Column[str], thing: str, condition: Colum
         name=f"{thing}-is-known",
         is_broken=lambda _: is_unknown if condition is None else and_(condition, is_unknown),
         what=f"its {thing} is not in the database",
-        remedy="restore the database from a copy, or delete the row",
     )
 
 
