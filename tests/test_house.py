@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,25 @@ EMPTY_WORDS = {"manager", "helper", "util", "common", "base", "handler", "proces
 each_module = pytest.mark.parametrize("module", [pytest.param(m, id=str(m.relative_to(ROOT))) for m in MODULES])
 
 
-def definitions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the tests of each module ask of it; a syntax tree is made once for all of them and not kept."""
+
+    docstring: str | None
+    lengths: list[tuple[str, int]]
+    imports_inside: list[str]
+
+    @classmethod
+    @cache
+    def of(cls, module: Path) -> "Outline":
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        inside = [node for function in functions for node in ast.walk(function)]
+        return cls(
+            ast.get_docstring(tree),
+            [(node.name, (node.end_lineno or 0) - node.lineno + 1) for node in functions],
+            [ast.unparse(node) for node in inside if isinstance(node, ast.Import | ast.ImportFrom)],
+        )
 
 
 def test_the_import_contracts_hold() -> None:
@@ -44,14 +60,12 @@ def test_no_module_is_too_long_to_read(module: Path) -> None:
 
 @each_module
 def test_no_function_is_too_long_to_read(module: Path) -> None:
-    functions = [node for node in definitions(module) if not isinstance(node, ast.ClassDef)]
-    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
-    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+    assert {name: length for name, length in Outline.of(module).lengths if length > LONGEST_FUNCTION} == {}
 
 
 @each_module
 def test_every_module_says_what_it_is_for(module: Path) -> None:
-    assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+    assert Outline.of(module).docstring
 
 
 @each_module
@@ -64,11 +78,7 @@ def test_no_module_has_an_empty_name(module: Path) -> None:
 def test_imports_stand_at_the_top_but_where_a_command_loads_what_it_does(module: Path) -> None:
     if module in LOADING_LATE:
         return
-    functions = [node for node in definitions(module) if not isinstance(node, ast.ClassDef)]
-    inside = [
-        node for function in functions for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
-    assert inside == []
+    assert Outline.of(module).imports_inside == []
 
 
 def test_every_folder_of_the_program_is_a_package() -> None:
