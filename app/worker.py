@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -23,7 +24,7 @@ from app.db.outbox import ClaimedTelling
 from app.db.owed_looks import OwedLook
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.scans import Scans
-from app.services.intake.interpret import Interpreter
+from app.services.intake.interpret import Done, Interpreter, Reading, groups_of
 from app.services.lane.reconcile import reconcile
 from app.services.lane.run import LaneRun, LostLane
 from app.services.sweeps.schedule import Sweeps
@@ -43,7 +44,7 @@ _STEP = "a worker step"
 _TELLERS = 2
 _MOST_AT_ONCE = 8
 _MANY_AT_ONCE = 4
-_LATER_WHERE_MANY_WAIT = timedelta(seconds=2)
+_LATER_WHERE_MANY_WAIT = timedelta(seconds=10)
 _log = structlog.get_logger("fluxbridge.worker")
 
 
@@ -213,26 +214,51 @@ class Workers:
         if claims is None:
             return False
         interpreter = Interpreter(self.database, self.systems, self.clock, self.ready)
-        owed: list[OwedLook] = []
         errors: list[Exception] = []
-        for claim in claims:
-            if self._stopping.is_set():
-                self._give_back(claim)
-                continue
-            try:
-                with self._leases.holding(claim), ending_within(self.systems.timing.lane_deadline):
-                    owed += interpreter.write_down(claim)
-            except Exception as error:  # noqa: BLE001 (the others are worked off, then it is raised)
-                errors.append(error)
+        readings = [
+            one for claim in claims for one in self._held([claim], partial(interpreter.read, claim), errors) or ()
+        ]
+        owed: list[OwedLook] = []
+        for group in groups_of(readings):
+            owed += self._write(interpreter, group, errors)
         with self._leases.holding(claims[-1]), ending_within(self.systems.timing.lane_deadline):
             interpreter.ask(owed)
         if errors:
             raise errors[0]
         return True
 
-    def _give_back(self, claim: ClaimedDelivery) -> None:
-        with self.database.transaction() as connection:
-            delivery_claims.release(connection, claim)
+    def _write(self, interpreter: Interpreter, group: Sequence[Reading], errors: list[Exception]) -> Sequence[OwedLook]:
+        """Write down several deliveries together, or each by itself where one of them does not let it be."""
+        if len(group) > 1:
+            claims = [one.claim for one in group]
+            owed = self._held(claims, partial(interpreter.write_together, group), errors)
+            if owed is not None:
+                return owed
+        return [
+            owed for one in group for owed in self._held([one.claim], partial(interpreter.write, one), errors) or ()
+        ]
+
+    def _held(
+        self, claims: Sequence[ClaimedDelivery], step: Callable[[], Sequence[Done] | None], errors: list[Exception]
+    ) -> Sequence[Done] | None:
+        """Do a step of deliveries while they are held; what it raises is added to the errors, and others go on.
+
+        Where all is to stop they are given back.
+        """
+        if self._stopping.is_set():
+            with self.database.transaction() as connection:
+                for claim in claims:
+                    delivery_claims.release(connection, claim)
+            return ()
+        try:
+            with ExitStack() as holding:
+                for claim in claims:
+                    holding.enter_context(self._leases.holding(claim))
+                holding.enter_context(ending_within(self.systems.timing.lane_deadline))
+                return step()
+        except Exception as error:  # noqa: BLE001 (the others are worked off, then it is raised)
+            errors.append(error)
+            return ()
 
     def _claim_lane(self) -> LaneClaim | None:
         with self.database.transaction() as connection:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, bindparam, select, tuple_
 from sqlalchemy.engine import Row
 
 from app.core.facts import BuildResult
@@ -29,26 +29,34 @@ def reports_on(
     Without history those are left out that named such a tag with another digest than it has now: a tag that moves
     with every build has many.
     """
-    found: dict[tuple[str, str, str | None], BuildReport] = {}
+    return reports_on_some(connection, {image: tags}, is_history_wanted=is_history_wanted)[image]
+
+
+def reports_on_some(
+    connection: Connection, named: Mapping[ImageName, Mapping[str, str | None]], *, is_history_wanted: bool = True
+) -> Mapping[ImageName, Sequence[BuildReport]]:
+    """The same for some images."""
+    found: dict[ImageName, dict[tuple[str, str, str | None], BuildReport]] = {image: {} for image in named}
+    tags = [(str(image), tag, digest) for image, its in named.items() for tag, digest in its.items()]
     on_tags = _ON_TAGS if is_history_wanted else _ON_TAGS_ALONE
     wanted = [
-        *((_ON_TAGS, some) for some in lists_of(tag for tag in tags if not tags[tag])),
-        *((on_tags, some) for some in lists_of(tag for tag in tags if tags[tag])),
-        *((_ON_DIGESTS, some) for some in lists_of(filter(None, tags.values()))),
+        *((_ON_TAGS, some) for some in lists_of((image, tag) for image, tag, digest in tags if not digest)),
+        *((on_tags, some) for some in lists_of((image, tag) for image, tag, digest in tags if digest)),
+        *((_ON_DIGESTS, some) for some in lists_of((image, digest) for image, _, digest in tags if digest)),
     ]
     for query, some in wanted:
-        for row in connection.execute(query, {"its_image": str(image), "some": some}):
+        for row in connection.execute(query, {"some": some}):
             one = _report(row)
-            found[one.build_id, one.tag, one.digest] = one
-    return list(found.values())
+            found[ImageName.of_repository(row.named_image)][one.build_id, one.tag, one.digest] = one
+    return {image: list(reports.values()) for image, reports in found.items()}
 
 
 def reports_of_digests(connection: Connection, image: ImageName, digests: Iterable[str]) -> Sequence[BuildReport]:
     """The builds that named these digests of an image."""
     return [
         _report(row)
-        for some in lists_of(digests)
-        for row in connection.execute(_ON_DIGESTS, {"its_image": str(image), "some": some})
+        for some in lists_of((str(image), digest) for digest in digests)
+        for row in connection.execute(_ON_DIGESTS, {"some": some})
     ]
 
 
@@ -60,16 +68,21 @@ def are_of_change_requests(connection: Connection, image: ImageName) -> bool:
 
 
 def _reports(are_wanted: ColumnElement[bool]) -> Select[tuple[object, ...]]:
-    named = (artifacts.c.tag, artifacts.c.digest, artifacts.c.recorded_at.label("named_at"))
+    named = (
+        artifacts.c.image.label("named_image"),
+        artifacts.c.tag,
+        artifacts.c.digest,
+        artifacts.c.recorded_at.label("named_at"),
+    )
     wanted = select(builds, *named, artifacts.c.id.label("artifact_id"), has_twins)
     return wanted.join(artifacts, artifacts.c.build_id == builds.c.id).where(are_wanted)
 
 
-_OF_IMAGE = artifacts.c.image == bindparam("its_image")
-_SOME: BindParameter[str] = bindparam("some", expanding=True)
-_ON_TAGS = _reports(and_(_OF_IMAGE, artifacts.c.tag.in_(_SOME)))
-_ON_TAGS_ALONE = _reports(and_(_OF_IMAGE, artifacts.c.tag.in_(_SOME), artifacts.c.digest == ""))
-_ON_DIGESTS = _reports(and_(_OF_IMAGE, artifacts.c.digest.in_(_SOME)))
+_SOME: BindParameter[tuple[str, str]] = bindparam("some", expanding=True)
+_ARE_TAGS = tuple_(artifacts.c.image, artifacts.c.tag).in_(_SOME)
+_ON_TAGS = _reports(_ARE_TAGS)
+_ON_TAGS_ALONE = _reports(and_(_ARE_TAGS, artifacts.c.digest == ""))
+_ON_DIGESTS = _reports(tuple_(artifacts.c.image, artifacts.c.digest).in_(_SOME))
 
 
 def _report(row: Row[tuple[object, ...]]) -> BuildReport:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.engine import Row
@@ -122,8 +123,7 @@ _HOLD = (
     .where(repositories.c.image == bindparam("its_image"))
     .values(version=repositories.c.version + 1)
 )
-_FIND = select(tags).where(_OF_IMAGE, _OF_TAG)
-_FIND_NAMED = select(tags).where(_OF_IMAGE, tags.c.tag.in_(bindparam("its_tags", expanding=True)))
+_FIND_ALL = select(tags).where(tuple_(tags.c.image, tags.c.tag).in_(bindparam("named", expanding=True)))
 _SEE = (
     update(tags)
     .where(_OF_IMAGE, _OF_TAG)
@@ -188,20 +188,22 @@ def note_missing(connection: Connection, image: ImageName, tag: str, *, is_delet
         see(connection, known, known.presence.absent(looked_at, is_deletion=is_deleted, listed_at=at))
 
 
-def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, looked_at: datetime) -> None:
+def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, looked_at: datetime) -> bool:
     """Write down the digest that the registry said a tag names when it was asked at `looked_at`.
 
-    An answer to an earlier question than the one that is written down changes nothing. The caller holds the image.
+    False where policies choose among the same as before. An answer to an earlier question than the one that is written
+    down changes nothing. The caller holds the image.
     """
     known = find_tag(connection, image, tag)
     if known is None:
         fresh = TagPresence().names(digest, looked_at)
         insert_absent(connection, tags, new_tag(str(image), tag, fresh, looked_at))
-        return
+        return True
     seen = known.presence.names(digest, looked_at)
     # A tag that was moved begins anew: what was known of the time of its push was of other bytes.
     is_moved = known.digest not in {None, seen.digest}
     see(connection, known, seen, first_seen_at=looked_at if is_moved else known.first_seen_at)
+    return (seen.digest, seen.is_gone) != (known.digest, known.is_gone)
 
 
 def see(connection: Connection, known: KnownTag, seen: TagPresence, *, first_seen_at: datetime | None = None) -> None:
@@ -319,11 +321,13 @@ def tags_after(connection: Connection, image: ImageName, after: str, *, limit: i
 
 def tags_named(connection: Connection, image: ImageName, names: Iterable[str]) -> Sequence[KnownTag]:
     """Those of these tags that are known, also if they are gone."""
-    found: list[KnownTag] = []
-    for some in lists_of(names):
-        rows = connection.execute(_FIND_NAMED, {"its_image": str(image), "its_tags": some})
-        found += [_tag(row) for row in rows]
-    return found
+    return tags_of(connection, {image: names})
+
+
+def tags_of(connection: Connection, named: Mapping[ImageName, Iterable[str]]) -> Sequence[KnownTag]:
+    """Those of these tags of some repositories that are known, also if they are gone."""
+    keys = lists_of((str(image), tag) for image, names in named.items() for tag in names)
+    return [_tag(row) for some in keys for row in connection.execute(_FIND_ALL, {"named": some})]
 
 
 def tags_denied_since(
@@ -346,8 +350,7 @@ def tags_with(connection: Connection, image: ImageName, digests: Iterable[str]) 
 
 def find_tag(connection: Connection, image: ImageName, tag: str) -> KnownTag | None:
     """One tag."""
-    row = connection.execute(_FIND, {"its_image": str(image), "its_tag": tag}).one_or_none()
-    return _tag(row) if row is not None else None
+    return next(iter(tags_named(connection, image, [tag])), None)
 
 
 def page_of_repositories(connection: Connection, *, limit: int, after: str | None = None) -> Page[KnownRepository]:

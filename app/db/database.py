@@ -14,7 +14,7 @@ from typing import IO
 
 import psycopg
 import structlog
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Transaction, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -135,8 +135,7 @@ class Database:
         self._thread.is_busy = True
         engine = self._first if comes_first else self._engine
         try:
-            with self._turn(comes_first=comes_first), engine.begin() as connection:
-                self._bound(connection, is_bounded=is_bounded)
+            with self._turn(comes_first=comes_first), self._begin(engine, is_bounded=is_bounded) as connection:
                 wakes.was_told(connection)  # by one that was rolled back
                 began = time.monotonic()
                 try:
@@ -167,6 +166,30 @@ class Database:
         if self._turns is None:
             return nullcontext()
         return self._turns.turn(comes_first=comes_first, timeout_s=_POOL_WAIT_S)
+
+    @contextmanager
+    def _begin(self, engine: Engine, *, is_bounded: bool) -> Iterator[Connection]:
+        connection, begun = self._first_step(engine, is_bounded=is_bounded, is_last=False)
+        with connection, begun:
+            yield connection
+
+    def _first_step(
+        self, engine: Engine, *, is_bounded: bool, is_last: bool
+    ) -> tuple[Connection, AbstractContextManager[Transaction]]:
+        """Begin with the limits: a connection that has died in the pool shows there, and others are made."""
+        connection = engine.connect()
+        try:
+            begun = connection.begin()
+            self._bound(connection, is_bounded=is_bounded)
+        except DBAPIError as error:
+            connection.close()
+            if is_last or not error.connection_invalidated:
+                raise
+            return self._first_step(engine, is_bounded=is_bounded, is_last=True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection, begun
 
     def _bound(self, connection: Connection, *, is_bounded: bool) -> None:
         if self.is_sqlite:
@@ -238,7 +261,6 @@ class Database:
             engine = create_engine(
                 self._url,
                 hide_parameters=True,
-                pool_pre_ping=True,
                 pool_size=most // 2,
                 max_overflow=most - most // 2,
                 pool_timeout=_POOL_WAIT_S,

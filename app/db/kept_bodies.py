@@ -3,8 +3,8 @@
 All else of these deliveries stays.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -55,9 +55,23 @@ def keep_within(connection: Connection, claim: ClaimedDelivery, *, day_bytes: in
     None keeps it in any case: that of one that was given up, of which nothing was written down. The day's row is held
     until the commit.
     """
-    if not _take_room(connection, claim.source, _day(claim.received_at), len(claim.content.stored), day_bytes):
-        _empty(connection, [claim.id], now)
-        measures.add(connection, DROPPED, claim.source)
+    keep_all_within(connection, [claim], day_bytes=day_bytes, now=now)
+
+
+def keep_all_within(
+    connection: Connection, claims: Iterable[ClaimedDelivery], *, day_bytes: int | None, now: datetime
+) -> None:
+    """The same for several: those of one day together where it has room for all, else one by one."""
+    of_day: dict[tuple[str, int], list[ClaimedDelivery]] = defaultdict(list)
+    for claim in claims:
+        of_day[claim.source, _day(claim.received_at)].append(claim)
+    for (source, day), its in sorted(of_day.items()):
+        if len(its) > 1 and _take_room(connection, source, day, sum(map(_size, its)), day_bytes):
+            continue
+        for claim in its:
+            if not _take_room(connection, source, day, _size(claim), day_bytes):
+                _empty(connection, [claim.id], now)
+                measures.add(connection, DROPPED, source)
 
 
 def let_go(connection: Connection, delivery_id: str) -> None:
@@ -119,6 +133,10 @@ def _give_back(connection: Connection, ids: Sequence[str]) -> None:
 
 def _empty(connection: Connection, ids: Sequence[str], now: datetime) -> None:
     connection.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(**_EMPTY, dropped_at=now))
+
+
+def _size(claim: ClaimedDelivery) -> int:
+    return len(claim.content.stored)
 
 
 def _day(received_at: datetime) -> int:

@@ -1,6 +1,6 @@
 """Lanes: when each is due, who runs it, and what its last run saw. The only entrance to lease and fence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,7 +26,7 @@ from sqlalchemy.engine import Row
 from app.core.images import ImageName
 from app.db import wakes
 from app.db.claims import Queue
-from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
+from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata, storable
 
 RETIRED = "no longer configured"
 """The error of a lane that was taken out of the settings."""
@@ -64,8 +64,8 @@ QUEUE = Queue(lanes, key=lanes.c.key, due=lanes.c.due_at, noted=("claimed_at",))
 """Who runs which lane."""
 _NEXT_DUE = QUEUE.next_due(lanes.c.key.not_in(bindparam("excluding", expanding=True)), due_by="due_by")
 _TAKE = QUEUE.taking(_NEXT_DUE, claimed_at=bindparam("now", type_=Instant))
-_LANES_OF_IMAGE = (
-    select(lane_images.c.lane).where(lane_images.c.image == bindparam("its_image")).order_by(lane_images.c.lane)
+_LANES_OF_IMAGES = (
+    select(lane_images).where(lane_images.c.image.in_(bindparam("images", expanding=True))).order_by(lane_images.c.lane)
 )
 _HELD = select(lanes).where(lanes.c.key == bindparam("its_key")).with_for_update()
 _WANT = (
@@ -271,7 +271,16 @@ def replace_images(connection: Connection, lane: str, images: Iterable[ImageName
 
 def lanes_of_image(connection: Connection, image: ImageName) -> Sequence[str]:
     """The lanes whose last run used an image."""
-    return list(connection.execute(_LANES_OF_IMAGE, {"its_image": str(image)}).scalars())
+    return lanes_of_images(connection, [image])[image]
+
+
+def lanes_of_images(connection: Connection, images: Iterable[ImageName]) -> Mapping[ImageName, Sequence[str]]:
+    """The lanes whose last run used each of some images."""
+    found: dict[ImageName, list[str]] = {image: [] for image in images}
+    for some in lists_of(map(str, found)):
+        for row in connection.execute(_LANES_OF_IMAGES, {"images": some}):
+            found[ImageName.of_repository(row.image)].append(row.lane)
+    return found
 
 
 def find(connection: Connection, key: str) -> LaneRow | None:

@@ -1,6 +1,6 @@
 """Selections: what each policy in use chooses among all known tags, kept so that no push needs a look at the others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -21,7 +21,7 @@ from app.core.images import ImageName
 from app.core.policies.advance import ENGINE, StoredChoice
 from app.core.policies.spec import PolicySpec
 from app.db.policies import policies
-from app.db.tables import SafeString, SafeText, insert_absent, metadata
+from app.db.tables import SafeString, SafeText, insert_absent, lists_of, metadata
 
 selections = Table(
     "selections",
@@ -48,7 +48,7 @@ class SelectionRow:
     is_foreign: bool = False
 
 
-_OF_IMAGE = select(selections).where(selections.c.image == bindparam("its_image"))
+_OF_IMAGES = select(selections).where(selections.c.image.in_(bindparam("images", expanding=True)))
 _STORE = (
     update(selections)
     .where(selections.c.image == bindparam("its_image"), selections.c.spec_hash == bindparam("its_spec_hash"))
@@ -58,6 +58,11 @@ _STORE = (
 
 def of_image(connection: Connection, image: ImageName) -> Sequence[SelectionRow]:
     """Every selection from an image; one of another engine is foreign and has no stored choice."""
+    return of_images(connection, [image])
+
+
+def of_images(connection: Connection, images: Iterable[ImageName]) -> Sequence[SelectionRow]:
+    """Every selection from some images."""
     return [
         SelectionRow(
             image=row.image,
@@ -68,7 +73,8 @@ def of_image(connection: Connection, image: ImageName) -> Sequence[SelectionRow]
             else None,
             is_foreign=row.engine != ENGINE,
         )
-        for row in connection.execute(_OF_IMAGE, {"its_image": str(image)})
+        for some in lists_of(map(str, images))
+        for row in connection.execute(_OF_IMAGES, {"images": some})
     ]
 
 

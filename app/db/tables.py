@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.types import TypeDecorator
 
-Listed = TypeVar("Listed", str, int)
+Listed = TypeVar("Listed", str, int, tuple[str, str])
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 _MOST_IN_A_LIST = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Connection
 
@@ -16,6 +17,7 @@ from app.db import build_reports, catalogue, owed_looks, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database
 from app.db.owed_looks import OwedLook
+from app.db.selections import SelectionRow
 from app.services.catalogue.ready_policies import ReadyPolicies
 
 _MOST_AT_ONCE = 200
@@ -29,23 +31,45 @@ def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageNa
     It does not matter what was known of them before. The caller has locked the image (`catalogue.lock`) in the same
     transaction, before anything was written about its tags. Many tags at once: the choices are worked out when wanted.
     """
-    stored, touched = selections.of_image(connection, image), set(tags)
-    if any(one.is_foreign for one in stored):
-        # Another version of the program that runs beside this one works its own out again.
-        selections.drop_foreign(connection, image)
-    if not stored or not touched:
+    keep_all_selections(connection, ready, {image: set(tags)})
+
+
+def keep_all_selections(
+    connection: Connection, ready: ReadyPolicies, touched: Mapping[ImageName, AbstractSet[str]]
+) -> None:
+    """The same for some images, all of which the caller has locked."""
+    stored: dict[ImageName, list[SelectionRow]] = defaultdict(list)
+    for row in selections.of_images(connection, touched):
+        stored[ImageName.of_repository(row.image)].append(row)
+    known: dict[ImageName, AbstractSet[str]] = {}
+    for image, rows in sorted(stored.items()):
+        if any(one.is_foreign for one in rows):
+            # Another version of the program that runs beside this one works its own out again.
+            selections.drop_foreign(connection, image)
+        if len(touched[image]) > _MOST_AT_ONCE:
+            selections.forget(connection, image)
+        elif touched[image]:
+            known[image] = touched[image]
+    states = _states_of(connection, known, is_history_wanted=False)
+    for image, tags in known.items():
+        its = {tag: states[image].get(tag) for tag in tags}
+        for row in stored[image]:
+            _keep_selection(connection, ready, image, row, its)
+
+
+def _keep_selection(
+    connection: Connection,
+    ready: ReadyPolicies,
+    image: ImageName,
+    row: SelectionRow,
+    tags: Mapping[str, TagState | None],
+) -> None:
+    spec = read_spec(json.loads(row.spec))
+    if spec is None or row.stored_choice is None:
         return
-    if len(touched) > _MOST_AT_ONCE:
-        selections.forget(connection, image)
-        return
-    states = states_of_tags(connection, image, touched, is_history_wanted=False)
-    for row in stored:
-        spec = read_spec(json.loads(row.spec))
-        if spec is None or row.stored_choice is None:
-            continue
-        stored_choice = _advanced(ready, spec, row.stored_choice, {tag: states.get(tag) for tag in touched})
-        if stored_choice != row.stored_choice:
-            selections.store(connection, image, spec, stored_choice)
+    stored_choice = _advanced(ready, spec, row.stored_choice, tags)
+    if stored_choice != row.stored_choice:
+        selections.store(connection, image, spec, stored_choice)
 
 
 def states_of_tags(
@@ -55,11 +79,23 @@ def states_of_tags(
 
     Without history what builds said of digests that the tags named before is left out: no candidate depends on it.
     """
-    known = catalogue.tags_named(connection, image, tags)
-    digests = {one.tag: one.digest for one in known}
-    reports = build_reports.reports_on(connection, image, digests, is_history_wanted=is_history_wanted)
-    owed = owed_looks.of_image(connection, image, digests) if is_history_wanted else ()
-    return _join(known, reports, owed)
+    return _states_of(connection, {image: tags}, is_history_wanted=is_history_wanted)[image]
+
+
+def _states_of(
+    connection: Connection, tags: Mapping[ImageName, Iterable[str]], *, is_history_wanted: bool
+) -> Mapping[ImageName, dict[str, TagState]]:
+    known: dict[ImageName, list[KnownTag]] = {image: [] for image in tags}
+    for one in catalogue.tags_of(connection, tags):
+        known[ImageName.of_repository(one.image)].append(one)
+    digests = {image: {one.tag: one.digest for one in its} for image, its in known.items()}
+    reports = build_reports.reports_on_some(connection, digests, is_history_wanted=is_history_wanted)
+    return {
+        image: _join(
+            its, reports[image], owed_looks.of_image(connection, image, digests[image]) if is_history_wanted else ()
+        )
+        for image, its in known.items()
+    }
 
 
 def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:

@@ -23,7 +23,8 @@ from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_tag
 from app.core.receipt import no_later_than
 from app.services.systems import Source, Systems
 
-_PART = 100
+PART = 100
+"""So many facts and questions are small enough for one transaction."""
 _LONGEST_RUN = timedelta(hours=24)
 Settled = BuildFinished | ImagePushed | BranchMoved | PullRequestChanged | RevisionApplied | RevisionUnderway
 
@@ -55,6 +56,11 @@ class Gathered:
     questions: list[Question] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """How much there is to write down."""
+        return len(self.facts) + len(self.questions)
 
     def refuse(self, source: Source, limit: Literal["jobs", "images", "config_repo"], what: str) -> None:
         """Leave out what a source may not speak for."""
@@ -98,7 +104,7 @@ def gather(
                 found.facts.append(fact)
             case _:
                 assert_never(fact)
-        if len(parts[-1].facts) + len(parts[-1].questions) >= _PART:
+        if parts[-1].size >= PART:
             parts.append(Gathered())
         parts[-1].join(found)
     return parts

@@ -1,8 +1,10 @@
 """Ask the registries what they owe, each thing by itself: one that cannot be asked keeps nothing else waiting."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 import structlog
 from sqlalchemy import Connection
@@ -14,7 +16,7 @@ from app.db import catalogue, lanes, owed_looks, selections
 from app.db.database import Database, DatabaseUnavailable
 from app.db.owed_looks import OwedLook
 from app.services.catalogue.gone_storms import watch_gone
-from app.services.catalogue.keep_selections import keep_selections
+from app.services.catalogue.keep_selections import keep_all_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.catalogue.tags_in_use import tags_in_use
 from app.services.systems import Clock, Systems
@@ -95,9 +97,10 @@ class OwedLooks:
             notes = _Notes(connection, self, now)
             for one in answers:
                 notes.take(one)
+            keep_all_selections(connection, self.ready, notes.changed)
             for registry in sorted(notes.deniers):
                 watch_gone(connection, registry, now)
-            keys = sorted({key for image in notes.told for key in lanes.lanes_of_image(connection, image)})
+            keys = sorted(set(chain.from_iterable(lanes.lanes_of_images(connection, notes.told).values())))
             lanes.raise_wanted(connection, keys, now=now)
         return notes.follows
 
@@ -113,7 +116,8 @@ class _Notes:
     """Answers as they are written down within one transaction.
 
     `told` are the images of whose lanes a run is wanted, `follows` is what is owed because of them. `deniers` are the
-    registries that have a tag no more of which a deletion was told.
+    registries that have a tag no more of which a deletion was told. `changed` are the tags of each image that was
+    answered for of which policies may think otherwise now.
     """
 
     def __init__(self, connection: Connection, looks: OwedLooks, now: datetime) -> None:
@@ -121,6 +125,7 @@ class _Notes:
         self.told: set[ImageName] = set()
         self.follows: list[OwedLook] = []
         self.deniers: set[str] = set()
+        self.changed: dict[ImageName, set[str]] = defaultdict(set)
 
     def take(self, answer: _Answer) -> None:
         """Write one answer down, or that there was none."""
@@ -153,13 +158,14 @@ class _Notes:
     def _note_tag(self, answer: _Answer) -> None:
         image, tag = answer.owed.image, answer.owed.reference
         if answer.digest is not None:
-            catalogue.set_digest(self._connection, image, tag, answer.digest, looked_at=answer.asked_at)
+            is_other = catalogue.set_digest(self._connection, image, tag, answer.digest, looked_at=answer.asked_at)
+            self.changed[image] |= {tag} if is_other else set()
         else:
             is_deletion = answer.owed.is_deletion
             catalogue.note_missing(self._connection, image, tag, is_deleted=is_deletion, looked_at=answer.asked_at)
             if is_deletion:
                 self.deniers.add(image.registry)
-        keep_selections(self._connection, self._looks.ready, image, [tag])
+            self.changed[image].add(tag)
         self.told.add(image)
 
     def _note_deletion(self, answer: _Answer) -> None:

@@ -1,7 +1,7 @@
 """Write facts down: builds, pushes, moved branches, pull requests and applied revisions; and what is owed to them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -23,7 +23,7 @@ from app.core.images import ImageName, is_tag
 from app.core.promotion.branches import is_of_base, is_under
 from app.db import builds, catalogue, lanes, owed_looks, pushed_heads, revisions
 from app.db.owed_looks import OwedLook
-from app.services.catalogue.keep_selections import keep_selections
+from app.services.catalogue.keep_selections import keep_all_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.gather import Gathered, Question
 from app.services.systems import ConfigRepo, Source, Systems
@@ -33,12 +33,13 @@ _GRACE = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of writing facts: the lanes that they concern, and what is owed.
+    """What came of writing facts: the lanes that they concern, those of them that are due now, and what is owed.
 
-    Some of them are due only once a registry has answered, or could not.
+    The others are due once a registry has answered, or could not.
     """
 
     lanes: frozenset[str]
+    due: frozenset[str]
     owed: tuple[OwedLook, ...]
 
 
@@ -61,24 +62,11 @@ class FactWriter:
 
     def write(self, gathered: Gathered, ready: ReadyPolicies) -> Written:
         """Write everything down, move the stored choices along and mark lanes due. Idempotent."""
-        keys = self._write(gathered)
-        for image, tags in sorted(self.touched.items()):
-            keep_selections(self.connection, ready, image, tags)
-        owed = tuple(self._owe(question) for question in sorted(gathered.questions, key=_place))
-        asked = {question.image for question in gathered.questions}
-        due = keys.union(*(self._lanes_of(image) for image in self.touched if image not in asked))
-        concerned = due.union(*map(self._lanes_of, asked))
-        lanes.raise_wanted(self.connection, sorted(due), now=self.now)
-        return Written(frozenset(concerned), owed)
+        return write_together([(self, gathered)], ready)[0]
 
-    def _write(self, gathered: Gathered) -> set[str]:
+    def write_gathered(self, gathered: Gathered) -> set[str]:
+        """Write down what was gathered, but for its builds; returns lanes. The caller holds the images."""
         keys: set[str] = set()
-        named = [*self._builds(fact for fact in gathered.facts if isinstance(fact, BuildFinished))]
-        images = {fact.image for fact in gathered.facts if isinstance(fact, ImagePushed)}
-        images |= {question.image for question in gathered.questions} | {artifact.image for artifact in named}
-        catalogue.lock(self.connection, images, self.now)
-        for artifact in named:
-            self._touch_build(artifact)
         for fact in gathered.facts:
             match fact:
                 case BuildFinished():
@@ -95,7 +83,8 @@ class FactWriter:
                     assert_never(fact)
         return keys
 
-    def _owe(self, question: Question) -> OwedLook:
+    def owe(self, question: Question) -> OwedLook:
+        """Write down what a registry is to be asked."""
         return owed_looks.owe(
             self.connection,
             question.image,
@@ -107,22 +96,21 @@ class FactWriter:
             grace=_GRACE,
         )
 
-    def _builds(self, told: Iterable[BuildFinished]) -> Iterator[Artifact]:
-        """Record builds, in an order that two transactions share; gives all that they named, now or before."""
-        for one in sorted(told, key=lambda one: (one.controller, one.job, one.number)):
-            build = replace(one, change_id=change_request_of(one))
-            recorded = builds.record(
-                self.connection,
-                build,
-                is_ours=self._is_ours(build),
-                source=self.source.name,
-                delivery_id=self.delivery_id,
-                now=self.now,
-                received_at=self.received_at,
-            )
-            yield from builds.artifacts_of(self.connection, recorded.build_id)
+    def record_build(self, told: BuildFinished) -> Sequence[Artifact]:
+        """Record a build; returns all that it named, now or before."""
+        build = replace(told, change_id=change_request_of(told))
+        recorded = builds.record(
+            self.connection,
+            build,
+            is_ours=self._is_ours(build),
+            source=self.source.name,
+            delivery_id=self.delivery_id,
+            now=self.now,
+            received_at=self.received_at,
+        )
+        return builds.artifacts_of(self.connection, recorded.build_id)
 
-    def _touch_build(self, artifact: Artifact) -> None:
+    def touch_build(self, artifact: Artifact) -> None:
         """What a build says counts for the tag that it named and for every tag of that digest."""
         self.touched[artifact.image].add(artifact.tag)
         if artifact.digest is not None:
@@ -201,9 +189,6 @@ class FactWriter:
     def _repos_at(self, forge_repository: str) -> Iterable[ConfigRepo]:
         return filter(self.source.may_report_on, self.systems.config_repos_at(forge_repository))
 
-    def _lanes_of(self, image: ImageName) -> set[str]:
-        return set(lanes.lanes_of_image(self.connection, image))
-
     def _is_ours(self, build: BuildFinished) -> bool:
         """Tell a build of our own branch or commit: Jenkins and we must not feed each other."""
         branches = {build.branch or "", unquote(build.job.rsplit("/", 1)[-1])}
@@ -211,6 +196,50 @@ class FactWriter:
         if any(is_under(prefix, branch) for prefix in prefixes for branch in branches):
             return True
         return build.commit is not None and pushed_heads.is_known(self.connection, build.commit)
+
+
+def write_together(parts: Sequence[tuple[FactWriter, Gathered]], ready: ReadyPolicies) -> Sequence[Written]:
+    """Write down what several deliveries told, in one transaction that all the writers share.
+
+    Builds are recorded first and images held next, both in an order that two transactions share.
+    """
+    connection, now = parts[0][0].connection, parts[0][0].now
+    named = _record_builds(parts)
+    images = {artifact.image for _, artifact in named}.union(*(_images_of(gathered) for _, gathered in parts))
+    catalogue.lock(connection, images, now)
+    for writer, artifact in named:
+        writer.touch_build(artifact)
+    keys = [writer.write_gathered(gathered) for writer, gathered in parts]
+    touched: dict[ImageName, set[str]] = defaultdict(set)
+    for writer, _ in parts:
+        for image, tags in writer.touched.items():
+            touched[image] |= tags
+    keep_all_selections(connection, ready, touched)
+    lanes_of = lanes.lanes_of_images(connection, images)
+    written = [_written(*part, own, lanes_of) for part, own in zip(parts, keys, strict=True)]
+    lanes.raise_wanted(connection, frozenset[str]().union(*(one.due for one in written)), now=now)
+    return written
+
+
+def _record_builds(parts: Sequence[tuple[FactWriter, Gathered]]) -> Sequence[tuple[FactWriter, Artifact]]:
+    told = [(writer, fact) for writer, one in parts for fact in one.facts if isinstance(fact, BuildFinished)]
+    told.sort(key=lambda one: (one[1].controller, one[1].job, one[1].number))
+    return [(writer, artifact) for writer, build in told for artifact in writer.record_build(build)]
+
+
+def _images_of(gathered: Gathered) -> set[ImageName]:
+    pushed = {fact.image for fact in gathered.facts if isinstance(fact, ImagePushed)}
+    return pushed | {question.image for question in gathered.questions}
+
+
+def _written(
+    writer: FactWriter, gathered: Gathered, keys: set[str], lanes_of: Mapping[ImageName, Sequence[str]]
+) -> Written:
+    owed = tuple(writer.owe(question) for question in sorted(gathered.questions, key=_place))
+    asked = {question.image for question in gathered.questions}
+    due = keys.union(*(lanes_of[image] for image in writer.touched if image not in asked))
+    concerned = due.union(*(lanes_of[image] for image in asked))
+    return Written(frozenset(concerned), frozenset(due), owed)
 
 
 def _place(question: Question) -> tuple[ImageName, str]:
