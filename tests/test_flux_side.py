@@ -19,7 +19,7 @@ from app.demo.registry import DemoRegistry
 from app.services.telling.call_receivers import ReceiverCalls
 from app.settings.loading import load
 from app.settings.models import Settings
-from app.settings.sources import FluxSource
+from app.settings.sources.flux import FluxSource
 from tests.cli.console import Console
 from tests.end_to_end.bridge import (
     APP,

@@ -248,27 +248,6 @@ class Forge(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class FailedWebhook:
-    """A webhook that its sender could not deliver; `hook` and `delivery` are the sender's own numbers."""
-
-    hook: int
-    delivery: int
-    guid: str
-    event: str
-    at: datetime
-
-
-class WebhookSender(Protocol):
-    """A system that keeps its webhooks and sends them once more when asked."""
-
-    def failed_webhooks(self, *, path: str, since: datetime) -> Sequence[FailedWebhook]:
-        """Those to an address that ends in `path` whose every attempt since then failed, oldest first."""
-
-    def redeliver(self, failed: FailedWebhook) -> None:
-        """Send one once more, under the same id."""
-
-
 class Receiver(Protocol):
     """Flux's Receiver in one cluster; `name` is the one that it has in the settings."""
 

@@ -1,6 +1,6 @@
 """Schedules: when each sweep is due, who runs it now, and how its last run ended."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
+    delete,
     func,
     or_,
     select,
@@ -71,6 +72,11 @@ def ensure(connection: Connection, name: str, next_at: datetime | None) -> None:
 def know(connection: Connection, name: str) -> None:
     """Make a sweep known without a time of its own; one that is known stays as it is."""
     insert_absent(connection, schedules, {"name": name, "fence": 0})
+
+
+def forget_others(connection: Connection, names: Collection[str]) -> None:
+    """Forget sweeps that are none of these: those of an earlier version that there are no more."""
+    connection.execute(delete(schedules).where(schedules.c.name.not_in(names)))
 
 
 def next_due(now: datetime) -> Select[tuple[str]]:

@@ -71,7 +71,7 @@ def test_what_is_held_back_is_told_until_a_person_confirms_it(proposed: Bridge, 
 def test_all_that_have_a_schedule_are_run_by_default(asking: Console) -> None:
     out = asking.run("sweep", "--dry-run").out
     names = re.findall(r"^([a-z_]+): ", out, re.MULTILINE)
-    assert names == ["webhooks", "tags", "builds", "pull_requests", "bodies", "mirrors"]
+    assert names == ["tags", "builds", "pull_requests", "bodies", "mirrors"]
 
 
 def test_a_sweep_that_there_is_not_is_told_with_those_that_there_are(asking: Console) -> None:

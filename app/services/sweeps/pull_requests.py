@@ -19,7 +19,7 @@ _MOST_LOOKED_AT = 100
 def sweep_pull_requests(look: Look) -> None:
     """Compare the pull requests that changed last at each forge with what we know; the same difference counts once."""
     for repo in look.systems.config_repos.values():
-        if not repo.is_local:
+        if not repo.look_shows_pull_requests:
             with look.attempt(repo.name), look.asking_forge(repo):
                 _compare(look, repo)
 
