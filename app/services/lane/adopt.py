@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from app.core.commits import is_same_commit
 from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
 from app.core.promotion.branches import branch_name, written_part
 from app.db import promotions, pull_requests, pushed_heads
@@ -25,7 +26,7 @@ def adopt(run: LaneRun, carried: Mapping[str, PushedHead | None], listed: Iterab
                 _take_in(run, pull, head)
     for branch, heads in _lost(run, {one.head for one in open_here}).items():
         for pull in run.repo.forge.find_pull_requests(head=branch):
-            head = heads.get(pull.head_sha)
+            head = next((one for sha, one in heads.items() if is_same_commit(sha, pull.head_sha)), None)
             if head is not None and pull.base == run.claim.branch and pull.state is not PullRequestState.CLOSED:
                 _take_in(run, pull, head)
                 break
@@ -51,7 +52,7 @@ def _lost(run: LaneRun, open_branches: set[str]) -> Mapping[str, Mapping[str, Pu
 
 
 def _take_in(run: LaneRun, pull: PullRequest, head: PushedHead) -> None:
-    now, learned = run.now(), {"pull_request": pull.number, "branch": pull.head, "head_sha": pull.head_sha}
+    now, learned = run.now(), {"pull_request": pull.number, "branch": pull.head, "head_sha": head.sha}
     reason = f"pull request {pull.number} was opened by a run that was broken off"
     with run.writing() as connection:
         policy = min(head.tags)

@@ -63,6 +63,11 @@ def remember(site: Site, number: int, state: PullRequestState = OPEN) -> None:
         pytest.param(seen(4, head_sha=OTHER_HEAD), "#4 has the commit 222222222222, not 111111111111", id="pushed to"),
         pytest.param(seen(4, base="next"), "#4 goes into next, not main", id="another base"),
         pytest.param(seen(5), "#5 is open and of our commit 111111111111", id="one that no row knows"),
+        pytest.param(
+            seen(5, head_sha=HEAD[:12]),
+            "#5 is open and of our commit 111111111111",
+            id="one by the start of its commit",
+        ),
     ],
 )
 def test_where_a_forge_shows_one_of_ours_otherwise_its_lane_is_due_once(
@@ -80,6 +85,7 @@ def test_where_a_forge_shows_one_of_ours_otherwise_its_lane_is_due_once(
     "shown",
     [
         pytest.param(seen(4), id="as we know it"),
+        pytest.param(seen(4, head_sha=HEAD[:12]), id="its commit cut short"),
         pytest.param(seen(5, head_sha=OTHER_HEAD), id="a person's on a branch of our name"),
         pytest.param(seen(5, CLOSED), id="a closed one that no row knows"),
         pytest.param(seen(5, base="elsewhere"), id="into a branch that is not ours"),

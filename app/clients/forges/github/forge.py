@@ -42,7 +42,7 @@ from app.clients.forges.github.identity import identify
 from app.clients.forges.github.limits import Limits
 from app.clients.forges.github.pages import PAGE, read_pages
 from app.core.errors import FluxbridgeError
-from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _API_VERSION = "2022-11-28"
 _PULLS = TypeAdapter(list[ListedPull])
@@ -68,6 +68,8 @@ class GitHub:
     `spend` is given the number of requests that write before the first of them, and may raise Unavailable. While less
     than a tenth of the token's hourly requests is left, everything raises GitHubRateLimited and nothing is asked.
     """
+
+    capabilities = Capabilities()
 
     def __init__(  # noqa: PLR0913 - one argument a setting, two for budget and tests
         self,
@@ -160,8 +162,9 @@ class GitHub:
                     self._label(pull, draft)
             return self._shown(repository, pull.number)
 
-    def edit_pull_request(self, number: int, *, title: str, body: str) -> None:
-        """Replace title and body. Raises UnknownPullRequest."""
+    def edit_pull_request(self, number: int, *, title: str, body: str, version: str | None = None) -> None:
+        """Replace title and body; GitHub knows no versions of them. Raises UnknownPullRequest."""
+        del version
         with self._asking(number) as repository:
             repository.get_pull(number).edit(title=title, body=body)
 
