@@ -17,9 +17,8 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from app.clients.flux.kustomize_renderer import KustomizeRenderer
-from app.clients.git.command import check_git
-from app.compose import compose_systems, exposed_data_folder, make_data_folder, utc_now
+from app.compose.machine import exposed_data_folder, make_data_folder, manifest_renderer, require_git, utc_now
+from app.compose.systems import compose_systems
 from app.core.errors import Refused
 from app.db.clock import SharedClock
 from app.db.database import Database
@@ -130,9 +129,11 @@ class Server:
             raise OpenToAll(settings.listen.host)
         require_long_secrets(settings)
         if self.has_workers:
-            check_git()
-        self.scans = Scans(renderer=KustomizeRenderer())
+            require_git()
+        self.scans = Scans(renderer=manifest_renderer())
         self.database = open_database(settings)
+        for notice in () if self.is_private else settings.notices:
+            _log.warning("a setting is not needed any more", why=notice)
         if not self.is_private and (told := exposed_data_folder(settings)) is not None:
             _log.warning("the data folder is not for this account alone", why=told)
         self.clock = SharedClock(self.database, utc_now)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.compose import compose_systems
+from app.compose.systems import compose_systems
 from app.services.sweeps import SWEEPS
 from app.services.systems import Systems
 from app.settings.loading import load
@@ -20,7 +20,7 @@ config_repos:
   fleet:
     url: https://github.com/acme/fleet.git
     branch: main
-    forge: {kind: github, repository: acme/fleet, token: {env: T}, redeliver: true, writes_per_hour: 90}
+    forge: {kind: github, repository: acme/fleet, token: {env: T}, writes_per_hour: 90}
   quiet:
     url: https://github.com/acme/quiet.git
     branch: main
@@ -48,24 +48,18 @@ def test_the_rules_of_sweeps_are_those_of_the_settings(systems: Systems) -> None
     assert set(rules.schedules) == set(SWEEPS) - {"builds"}
 
 
-def test_only_a_forge_that_is_asked_to_sends_webhooks_again(systems: Systems) -> None:
-    assert {name: repo.sender is not None for name, repo in systems.config_repos.items()} == {
-        "fleet": True,
-        "quiet": False,
-        "here": False,
-    }
-    assert {name: repo.is_local for name, repo in systems.config_repos.items()} == {
+def test_only_a_local_forge_shows_pull_requests_among_its_refs(systems: Systems) -> None:
+    assert {name: repo.look_shows_pull_requests for name, repo in systems.config_repos.items()} == {
         "fleet": False,
         "quiet": False,
         "here": True,
     }
 
 
-def test_repos_with_one_token_share_one_budget_and_know_how_much_it_holds(systems: Systems) -> None:
-    budgets = {name: (repo.forge_budget, repo.writes_per_hour) for name, repo in systems.config_repos.items()}
+def test_repos_with_one_token_share_one_budget(systems: Systems) -> None:
+    budgets = {name: repo.forge_budget for name, repo in systems.config_repos.items()}
     assert budgets["fleet"] == budgets["quiet"]
-    assert budgets["fleet"][1] == 90
-    assert budgets["here"] == ("local", None)
+    assert budgets["here"] == "local"
 
 
 def test_every_sweep_has_a_schedule_of_its_own() -> None:

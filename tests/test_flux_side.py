@@ -14,7 +14,7 @@ import pytest
 
 from app.settings.loading import load
 from app.settings.models import Settings
-from app.settings.sources import FluxSource
+from app.settings.sources.flux import FluxSource
 from tests.flux_objects import Manifest, faults, read_manifests
 from tests.flux_pages import AUTOMATION_PAGE, CLUSTER, FLUX_PAGE, FOLDER, README, TWICE, blocks, manifests, of_kind
 from tests.parts import require_package, require_program, require_shell, required_kubectl

@@ -1,7 +1,7 @@
 """`fluxbridge check`: are the settings right, and does every system answer."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -17,18 +17,17 @@ from app.cli.settings import read_settings
 from app.cli.sweep import held_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
-from app.clients.flux.kustomize_renderer import KustomizeRenderer
-from app.clients.git.command import check_git
-from app.clients.tls import CertificatesUnusable, trusting
-from app.compose import (
-    compose_config_repo,
-    compose_jenkins,
-    compose_registry,
-    compose_source,
+from app.compose.config_repos import compose_config_repo
+from app.compose.machine import (
     exposed_data_folder,
     make_data_folder,
+    manifest_renderer,
+    require_git,
+    unusable_certificates,
     utc_now,
 )
+from app.compose.sources import compose_source, unfit_sources
+from app.compose.systems import compose_jenkins, compose_registry
 from app.core.errors import FluxbridgeError, NotFound, Unavailable
 from app.core.facts import BuildFinished
 from app.core.ports import RateLimited
@@ -39,7 +38,6 @@ from app.services.heads.scans import Scans
 from app.services.reading.status import read_untold
 from app.services.reading.sweeps import HeldView
 from app.services.systems import ConfigRepo
-from app.settings import config_repos
 from app.settings.exposure import exposed_secrets
 from app.settings.loading import settings_path
 from app.settings.models import Settings
@@ -135,9 +133,11 @@ def check(*, database: bool, is_all: bool) -> None:
     if database:
         raise typer.Exit(look_through_database(settings))
     typer.echo(f"ok    settings: {settings_path(os.environ)}")
+    for notice in settings.notices:
+        say(f"      {notice}")
     inquiry = _Inquiry()
     unusable = unusable_secrets(settings)
-    for key, problem in {**unusable, **_unusable_certificates(settings)}.items():
+    for key, problem in {**unusable, **unusable_certificates(settings), **unfit_sources(settings)}.items():
         inquiry.note_wrong(key, problem)
     try:
         make_data_folder(settings)
@@ -145,7 +145,7 @@ def check(*, database: bool, is_all: bool) -> None:
         inquiry.note_wrong("data_dir", str(error))
     inquiry.ask([*_of_this_machine(settings, has_unusable=bool(unusable))])
     hosts = {each: one.host for one in settings.registries.values() for each in (one.host, *one.aliases)}
-    repos = ReadRepos(hosts, Scans(renderer=KustomizeRenderer()), is_all=is_all)
+    repos = ReadRepos(hosts, Scans(renderer=manifest_renderer()), is_all=is_all)
     # Before any git is started: a fork would hold the lock of SQLite's file for a moment longer than we do.
     inquiry.ask([*_of_database(settings)])
     inquiry.ask([*_of_jenkins(settings), *_of_repos(settings, repos)])
@@ -161,27 +161,7 @@ def _of_this_machine(settings: Settings, *, has_unusable: bool) -> Iterator[_Che
         needs=["data_dir"],
         look=lambda: _lines(str(settings.data_dir), (), filter(None, [exposed_data_folder(settings)])),
     )
-    yield _Check(name="git", look=lambda: ".".join(map(str, check_git())))
-
-
-def _unusable_certificates(settings: Settings) -> Mapping[str, str]:
-    problems = {}
-    for key, one in _with_certificates(settings):
-        try:
-            trusting(one.ca_file)
-        except CertificatesUnusable as error:
-            problems[f"{key}.ca_file"] = str(error)
-    return problems
-
-
-def _with_certificates(
-    settings: Settings,
-) -> Iterator[tuple[str, JenkinsController | ImageRegistry | config_repos.ConfigRepo | config_repos.FluxReceiver]]:
-    yield from ((f"jenkins.{name}", one) for name, one in settings.jenkins.items())
-    yield from ((f"registries.{name}", one) for name, one in settings.registries.items())
-    for name, repo in settings.config_repos.items():
-        yield f"config_repos.{name}", repo
-        yield from ((f"config_repos.{name}.receivers.{each}", one) for each, one in repo.receivers.items())
+    yield _Check(name="git", look=require_git)
 
 
 def _secrets_below(settings: Settings, key: str) -> Sequence[str]:
@@ -220,16 +200,13 @@ def _ask_jenkins(name: str, one: JenkinsController) -> str:
 
 def _of_repos(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
     for name, one in settings.config_repos.items():
-        key, forge = f"config_repos.{name}", one.forge
+        key, asked_at = f"config_repos.{name}", one.forge.asked_at
         needs = ["git", "data_dir", f"{key}.ca_file"]
-        place, correct = one.url, f"{key}.url"
-        if isinstance(forge, config_repos.GitHubForge):
-            place, correct = f"{forge.api_url}/repos/{forge.repository}", f"{key}.forge.api_url"
         yield _Check(
             name=f"{key}.forge",
-            place=place,
+            place=asked_at or one.url,
             needs=[*needs, *_secrets_below(settings, f"{key}.forge")],
-            correct=correct,
+            correct=f"{key}.forge.api_url" if asked_at is not None else f"{key}.url",
             look=partial(_made_and, check_forge, name, settings),
         )
         login = f"{key}.credentials" if one.credentials is not None else f"{key}.forge"
@@ -248,7 +225,10 @@ def _made_and(ask: Callable[[ConfigRepo], str], name: str, settings: Settings) -
 
 
 def _of_sources(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
+    unfit = unfit_sources(settings)
     for name in settings.sources:
+        if f"sources.{name}" in unfit:
+            continue
         source = compose_source(name, settings)
         if source.origin.cluster is not None and source.config_repo is not None:
             views = repos.views.get(source.config_repo)

@@ -9,10 +9,10 @@ import typer
 from app.cli.noticing import left_out, new_since
 from app.cli.repo_page import page_of
 from app.cli.terminal import say
-from app.clients.flux.kustomize_renderer import KustomizeRenderer
 from app.clients.git.revision import Revision
 from app.clients.git.working_folder import read_file
 from app.clients.git.working_tree import WorkingTree
+from app.compose.machine import manifest_renderer
 from app.core.errors import Invalid
 from app.core.flux.tree import FluxTree, Report
 from app.core.promotion.rules import RULES_FILE
@@ -29,7 +29,7 @@ class FolderRulesUnusable(Invalid):
 
 def check_repo(folder: Path, *, against: str | None, as_json: bool, is_all: bool) -> None:
     """Tell what is in a folder and what is left out; with `against` only what is left out there and not yet then."""
-    scans = Scans(renderer=KustomizeRenderer())
+    scans = Scans(renderer=manifest_renderer())
     working = WorkingTree.read(folder)
     read_file(folder / RULES_FILE)  # rules that are there and no file are not to be taken for none
     view = view_of(working, scans, working.entries)

@@ -74,10 +74,9 @@ class ReadRepos:
 
     def check(self, repo: ConfigRepo) -> str:
         """Read every base branch; what is wrong with one keeps no other from being read. Raises ConfigRepoUnclear."""
-        if not repo.is_local:
-            # A server that says nothing is not waited for as long as a large repository is.
-            with ending_within(_FIRST_ANSWER):
-                repo.look()
+        # A server that says nothing is not waited for as long as a large repository is.
+        with ending_within(_FIRST_ANSWER):
+            repo.repository.remote_branches()
         heads = repo.repository.fetch()
         views = [(one, self._view(repo, heads[one])) for one in repo.branches if one in heads]
         self.views[repo.name] = views

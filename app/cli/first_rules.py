@@ -6,9 +6,9 @@ from pathlib import Path
 from shlex import quote
 
 from app.cli.terminal import pass_on, say
-from app.clients.flux.kustomize_renderer import KustomizeRenderer
 from app.clients.git.working_folder import WorkingFolder, read_file
 from app.clients.git.working_tree import WorkingTree
+from app.compose.machine import manifest_renderer
 from app.core.errors import Conflict
 from app.core.flux.tree import assemble
 from app.core.promotion.first_rules.proposal import FirstRules, propose_rules
@@ -72,7 +72,7 @@ def _before(file: Path) -> _Before:
 def _propose(folder: Path, rules: Rules, passed_over: list[str]) -> FirstRules:
     tree = WorkingTree.read(folder)
     kept = Rules(roots=rules.roots, variables=rules.variables)
-    files, estate = read_files(tree, Scans(renderer=KustomizeRenderer()), tree.entries, kept)
+    files, estate = read_files(tree, Scans(renderer=manifest_renderer()), tree.entries, kept)
     passed_over += (f"{path}: {why}" for path, why in tree.unread)
     passed_over += (f"{one.file}: {one.what}" for one in links_in(tree, tree.entries))
     return propose_rules(assemble(files, estate=estate), estate, files, kept.variables)

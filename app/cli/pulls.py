@@ -7,7 +7,7 @@ import typer
 from app.cli.settings import read_settings
 from app.cli.terminal import pass_on, say
 from app.clients.forges.local.forge import LocalForge
-from app.compose import local_forge
+from app.compose.forges import local_forge
 from app.core.errors import Invalid
 from app.core.nearest import among
 from app.core.ports import PullRequest, PullRequestState
@@ -22,7 +22,7 @@ class WhichRepository(Invalid):
 
 def _forge(repo: str | None) -> LocalForge:
     settings = read_settings()
-    local = {name: one for name, one in settings.config_repos.items() if one.forge.kind == "local"}
+    local = {name: one for name, one in settings.config_repos.items() if one.forge.is_in_repository}
     chosen = repo or (next(iter(local)) if len(local) == 1 else "")
     if chosen not in local:
         raise WhichRepository(repo, sorted(local))

@@ -100,6 +100,9 @@ class ConfigRepository(Blobs, Protocol):
     def has_commit(self, sha: str) -> bool:
         """Tell whether the mirror holds this commit."""
 
+    def full_id(self, sha: str) -> str:
+        """The whole id of a commit that a forge cut short; as it is where there is no such commit here, or several."""
+
     def commit(self, sha: str) -> Commit:
         """One commit. Raises NotFound."""
 
@@ -136,7 +139,7 @@ class PullRequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PullRequestSeen:
-    """What a forge's list shows of a pull request, without asking for each."""
+    """What a forge's list shows of a pull request, without asking for each; `head_sha` may be cut short."""
 
     number: int
     state: PullRequestState
@@ -149,8 +152,10 @@ class PullRequestSeen:
 class PullRequest:
     """A pull request as the forge shows it. `head` and `base` are branch names in the base repository.
 
-    `head_sha` is the head at the merge once it is merged. `has_conflict` is None while the forge does not know.
-    `is_committed` tells that people approved it or that it merges by itself when checks pass.
+    `head_sha` is the head at the merge once it is merged; it and `merge_commit` may be cut short to twelve digits:
+    compare them by `is_same_commit`. `has_conflict` is None while the forge does not know. `is_committed` tells that
+    people approved it or that it merges by itself when checks pass. `closed_by` is None where the forge does not tell.
+    `version` is what an edit gives back, so that it does not undo another's.
     """
 
     number: int
@@ -171,6 +176,7 @@ class PullRequest:
     merged_at: datetime | None = None
     closed_by: str | None = None
     closed_at: datetime | None = None
+    version: str | None = None
 
     @property
     def seen(self) -> PullRequestSeen:
@@ -202,8 +208,27 @@ class PullRequestDraft:
     labels: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a kind of forge can do; each is true or false of all repositories there.
+
+    `opening_may_update`: asked to open what is open already, it gives that one the new title and body.
+    `edits_need_version`: an edit with the `version` of before somebody else's is a Conflict.
+    """
+
+    tells_who_closed: bool = True
+    can_reopen: bool = True
+    has_labels: bool = True
+    opening_may_update: bool = False
+    edits_need_version: bool = False
+
+
 class Forge(Protocol):
     """Hosts the config repository and its pull requests."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
 
     def product(self) -> str:
         """What it is, with its version, as it says itself. Raises Refused where it is not what the settings say."""
@@ -232,8 +257,11 @@ class Forge(Protocol):
     def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
         """Open it; one that is already open from that head into that base is returned instead."""
 
-    def edit_pull_request(self, number: int, *, title: str, body: str) -> None:
-        """Replace title and body."""
+    def edit_pull_request(self, number: int, *, title: str, body: str, version: str | None = None) -> None:
+        """Replace title and body, whatever they are; with a `version` only where nobody changed it since.
+
+        Raises Conflict where somebody did and the forge tells so.
+        """
 
     def comment(self, number: int, text: str) -> None:
         """Say something in the pull request."""
@@ -249,27 +277,6 @@ class Forge(Protocol):
 
         It stays open where the forge has not seen it yet.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class FailedWebhook:
-    """A webhook that its sender could not deliver; `hook` and `delivery` are the sender's own numbers."""
-
-    hook: int
-    delivery: int
-    guid: str
-    event: str
-    at: datetime
-
-
-class WebhookSender(Protocol):
-    """A system that keeps its webhooks and sends them once more when asked."""
-
-    def failed_webhooks(self, *, path: str, since: datetime) -> Sequence[FailedWebhook]:
-        """Those to an address that ends in `path` whose every attempt since then failed, oldest first."""
-
-    def redeliver(self, failed: FailedWebhook) -> None:
-        """Send one once more, under the same id."""
 
 
 class Receiver(Protocol):

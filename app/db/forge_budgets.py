@@ -40,15 +40,6 @@ def spend(connection: Connection, forge: str, *, now: datetime, per_hour: int, c
     return None
 
 
-def has_reserve(connection: Connection, forge: str, *, now: datetime, per_hour: int) -> bool:
-    """Whether at least half of the writes that may follow on each other are free: what can wait leaves them alone."""
-    share = timedelta(hours=1) / per_hour
-    spent_until: datetime | None = connection.execute(
-        select(forge_budgets.c.spent_until).where(forge_budgets.c.forge == forge)
-    ).scalar()
-    return spent_until is None or spent_until - now < _BURST // 2 * share
-
-
 def block(connection: Connection, forge: str, *, until: datetime, why: str, now: datetime) -> None:
     """Leave a forge alone until then; what is longer stands."""
     insert_absent(connection, forge_budgets, {"forge": forge, "spent_until": now})

@@ -29,6 +29,7 @@ pull_requests = Table(
     Column("ended_at", Instant),
     Column("ended_by", SafeText),
     Column("text_hash", SafeString(64)),
+    Column("closing_at", Instant),
     Index("ix_pull_requests_lane_state", "lane", "state"),
 )
 
@@ -41,8 +42,9 @@ _CHANGE = update(pull_requests).where(_IS_IT)
 class PullRequestRow:
     """A pull request of ours; `tags` maps each policy to the tag that it brings.
 
-    `text_hash` stands for the title and body that we wrote last. `ended_by` is None of a merge that only Git shows yet.
-    One without tags was given another base by a person, and is theirs since.
+    `text_hash` stands for the title and body that we wrote last, `closing_at` is when we were about to close it.
+    `ended_by` is None of a merge that only Git shows yet. One without tags was given another base by a person, and is
+    theirs since.
     """
 
     lane: str
@@ -59,6 +61,7 @@ class PullRequestRow:
     ended_at: datetime | None = None
     ended_by: str | None = None
     text_hash: str | None = None
+    closing_at: datetime | None = None
 
 
 def upsert(connection: Connection, row: PullRequestRow) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import JSON, Column, Connection, Index, Table, select, update
 
+from app.core.commits import SHORTEST, WHOLE
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata
 
 pushed_heads = Table(
@@ -39,9 +40,10 @@ def record(connection: Connection, head: PushedHead) -> None:
 
 
 def find(connection: Connection, lane: str, sha: str) -> PushedHead | None:
-    """What we know of a commit of ours; None for anybody else's."""
-    wanted = select(pushed_heads).where(pushed_heads.c.lane == lane, pushed_heads.c.sha == sha)
-    row = connection.execute(wanted).one_or_none()
+    """What we know of a commit of ours; None for anybody else's, and for an id cut short that fits several."""
+    is_it = pushed_heads.c.sha == sha if not SHORTEST <= len(sha) < WHOLE else pushed_heads.c.sha.startswith(sha)
+    rows = connection.execute(select(pushed_heads).where(pushed_heads.c.lane == lane, is_it).limit(2)).all()
+    row = rows[0] if len(rows) == 1 else None
     return PushedHead(**row._mapping) if row is not None else None  # noqa: SLF001 (SQLAlchemy's public name for it)
 
 

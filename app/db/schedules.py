@@ -1,10 +1,23 @@
 """Schedules: when each sweep is due, who runs it now, and how its last run ended."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Select, Table, bindparam, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from app.db.claims import Queue
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
@@ -64,6 +77,11 @@ def ensure(connection: Connection, name: str, next_at: datetime | None) -> None:
 def know(connection: Connection, name: str) -> None:
     """Make a sweep known without a time of its own; one that is known stays as it is."""
     insert_absent(connection, schedules, {"name": name, "fence": 0})
+
+
+def forget_others(connection: Connection, names: Collection[str]) -> None:
+    """Forget sweeps that are none of these: those of an earlier version that there are no more."""
+    connection.execute(delete(schedules).where(schedules.c.name.not_in(names)))
 
 
 def next_due(now: datetime) -> Select[tuple[str]]:

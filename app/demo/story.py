@@ -17,8 +17,8 @@ import httpx
 import typer
 
 from app.clients.forges.local.forge import LocalForge
-from app.clients.git.command import check_git
-from app.compose import local_forge, utc_now
+from app.compose.forges import local_forge
+from app.compose.machine import require_git, utc_now
 from app.core.errors import FluxbridgeError, Refused
 from app.core.images import ImageReference
 from app.core.ports import PullRequest, PullRequestState
@@ -153,7 +153,7 @@ def _claim(stack: ExitStack, folder: Path) -> None:
 
 
 def _begin(stack: ExitStack, folder: Path, port: int) -> Story:
-    check_git()
+    require_git()
     registry = stack.enter_context(DemoRegistry())
     world = build_world(folder, registry, port=port)
     settings = load(world.settings_file, os.environ)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from app.compose import utc_now
+from app.compose.machine import utc_now
 from app.core.images import ImageReference, InvalidImage
 from app.demo.senders import DemoSenders, build_report
 from app.demo.world import FIRST_TAGS, OCI_MANIFEST, image_config, image_manifest, make_config_repo, write_secret

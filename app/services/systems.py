@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from app.core.images import ImageName
-from app.core.ports import ConfigRepository, Forge, Jenkins, ManifestBuilder, Receiver, Registry, WebhookSender
+from app.core.ports import ConfigRepository, Forge, Jenkins, ManifestBuilder, Receiver, Registry
 from app.senders.sender import Keys, Origin
 
 Clock = Callable[[], datetime]
@@ -45,10 +45,9 @@ class Source:
 class ConfigRepo:
     """One config repository: its mirror, its forge, its base branches and how far we may go in it.
 
-    `look` gives names and ids that change whenever its branches (for a local forge its pull requests too) do.
-    `builder` proves that what was edited still builds, where that is asked for. `sender` is what sent its webhooks and
-    would send them once more; `writes_per_hour` is what `forge_budget` holds (None: it has no end), and a pull request
-    gets a newer tag at most once in `update_every`; `is_local` tells that `look` shows its pull requests too.
+    `look` gives names and ids that change whenever its branches do, and its pull requests too where
+    `look_shows_pull_requests`. `builder` proves that what was edited still builds, where that is asked for. Writes to
+    the forge are counted under `forge_budget`; a pull request gets a newer tag at most once in `update_every`.
     `receivers` are those of Flux in its clusters, which are called after a merge.
     """
 
@@ -64,10 +63,8 @@ class ConfigRepo:
     are_rules_required: bool = False
     builder: ManifestBuilder | None = None
     forge_budget: str = ""
-    writes_per_hour: int | None = None
     update_every: timedelta = timedelta(0)
-    sender: WebhookSender | None = None
-    is_local: bool = False
+    look_shows_pull_requests: bool = False
     receivers: tuple[Receiver, ...] = ()
 
 

@@ -4,64 +4,21 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from app.settings.forges import Forge
 from app.settings.secrets import Secret
 from app.settings.values import (
     Branch,
     Called,
-    Count,
     FilePath,
-    Flag,
-    GitHubRepository,
     GitUrl,
     IdentityPart,
     LoginName,
     Name,
-    NoOrSomeSeconds,
     ProxyUrl,
     Section,
     WebUrl,
     wrong,
 )
-
-GITHUB_TOKEN_USER = "x-access-token"  # noqa: S105 - a user name, not a token
-"""The user name under which GitHub takes any kind of token as the password of git over HTTPS."""
-
-
-class GitHubForge(Section):
-    """GitHub, or a GitHub Enterprise server by its API's URL."""
-
-    kind: Literal["github"]
-    repository: GitHubRepository
-    """The repository as GitHub names it."""
-    token: Secret
-    """A token that may read and write contents and pull requests."""
-    api_url: WebUrl = "https://api.github.com"
-    """The API; `https://github.acme.example/api/v3` for GitHub Enterprise."""
-    paced: Flag = True
-    """Pause between requests, as GitHub asks; `false` only for an Enterprise server without rate limits."""
-    redeliver: Flag = False
-    """Ask GitHub to send webhooks again that it could not deliver here; the token needs *Webhooks: read and write* for
-    it.
-    """
-    writes_per_hour: Count = 400
-    """How many requests that change something all processes together send in an hour; sixty may follow on each other.
-    GitHub allows 500. The same for all config repositories with one token.
-    """
-    update_every_s: NoOrSomeSeconds = 30.0
-    """An open pull request gets a newer tag at most once in this time, the newest then, so that one busy image does not
-    spend what others need. What is new is opened at once, and a tag that fails meanwhile is replaced at once.
-    """
-
-    @property
-    def budget(self) -> str:
-        """What its writes are counted under: a forge counts all repositories of one token as one."""
-        return f"{self.api_url} with {self.token.place}"
-
-
-class LocalForge(Section):
-    """No forge: pull requests are kept in the bare repository itself."""
-
-    kind: Literal["local"]
 
 
 class Identity(Section):
@@ -76,8 +33,10 @@ class Identity(Section):
 class GitCredentials(Section):
     """The login for git over HTTP; a token is a password whose user name is known."""
 
-    user: LoginName = GITHUB_TOKEN_USER
-    """The user for git over HTTP."""
+    user: LoginName | None = None
+    """The user for git over HTTP. Beside a `token` it is by default the one with which the forge takes any token, for
+    GitHub `x-access-token`.
+    """
     password: Secret | None = None
     """Its password, with a `user` beside it. One of `password` and `token` is needed."""
     token: Secret | None = None
@@ -87,7 +46,7 @@ class GitCredentials(Section):
     def _has_one_secret(self) -> Self:
         if (self.password is None) == (self.token is None):
             raise wrong("must have exactly one of password and token")
-        if self.password is not None and "user" not in self.model_fields_set:
+        if self.password is not None and self.user is None:
             raise wrong("must have a user beside its password")
         return self
 
@@ -139,7 +98,7 @@ class ConfigRepo(Section):
     proxy: ProxyUrl | None = None
     """HTTP proxy for git and the forge."""
     receivers: dict[Name, FluxReceiver] = Field(default_factory=dict)
-    forge: Annotated[GitHubForge | LocalForge, Field(discriminator="kind")]
+    forge: Forge
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -149,9 +108,9 @@ class ConfigRepo(Section):
             raise wrong("must name each of its branches once")
         if any(base.startswith(f"{self.prefix}/") for base in self.bases):
             raise wrong(f"must not have a base branch below {self.prefix}/: that is where our own branches are")
-        if self.forge.kind == "local" and not self.is_local:
-            raise wrong("must have a path or file:// as its url, since its forge is local")
-        if self.credentials is not None and not self.url.startswith(("https://", "http://")):
+        if self.forge.is_in_repository and not self.is_local:
+            raise wrong(f"must have a path or file:// as its url, since its forge is {self.forge.kind}")
+        if self.credentials is not None and not self._is_on_web:
             raise wrong("must have an https:// url for its credentials to be of use")
         return self
 
@@ -169,7 +128,10 @@ class ConfigRepo(Section):
     def git_login(self) -> tuple[str, Secret] | None:
         """The user and secret for git over HTTP: its credentials, else its forge's token, else none."""
         if self.credentials is not None and self.credentials.secret is not None:
-            return self.credentials.user, self.credentials.secret
-        if isinstance(self.forge, GitHubForge) and self.url.startswith(("https://", "http://")):
-            return GITHUB_TOKEN_USER, self.forge.token
-        return None
+            return self.credentials.user or self.forge.git_user, self.credentials.secret
+        token = self.forge.git_token
+        return (self.forge.git_user, token) if token is not None and self._is_on_web else None
+
+    @property
+    def _is_on_web(self) -> bool:
+        return self.url.startswith(("https://", "http://"))

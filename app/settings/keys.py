@@ -1,6 +1,6 @@
 """Which keys stand where in the settings file."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.settings.document import Key
@@ -27,10 +27,14 @@ def _below(found: Iterable[_Schema], part: str | int) -> Iterator[_Schema]:
         properties = one.get("properties", {})
         if part in properties:
             yield properties[part]
-        elif properties.get("kind", {}).get("const") == part:
+        elif part in _kinds(properties.get("kind", {})):
             yield one
         else:
             yield from (one[inner] for inner in ("items", "additionalProperties") if isinstance(one.get(inner), dict))
+
+
+def _kinds(kind: _Schema) -> Sequence[object]:
+    return [*kind.get("enum", ()), *([kind["const"]] if "const" in kind else ())]
 
 
 def _plain(whole: _Schema, found: Iterable[_Schema]) -> Iterator[_Schema]:

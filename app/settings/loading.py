@@ -12,6 +12,7 @@ from app.settings.document import Document, Key, Problem, read_document
 from app.settings.keys import keys_beside
 from app.settings.models import Settings
 from app.settings.references import contradictions
+from app.settings.retired import take_out_retired
 
 _MESSAGES = {
     "missing": "is missing",
@@ -47,10 +48,13 @@ def settings_path(environ: Mapping[str, str]) -> Path:
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
     """Read and check the whole file; no secret is read, but each will be from this `environ` when it is used.
 
-    Raises InvalidSettings with every problem of one pass: of shape first, then of what the sections say together.
+    Keys that there are no more stop nothing: `notices` of the settings tells them. Raises InvalidSettings with every
+    problem of one pass: of shape first, then of what the sections say together.
     """
     document = read_document(_text(path))
-    context = {"folder": path.absolute().parent, "environ": environ}
+    retired = [Problem(key, document.place(key), told) for key, told in take_out_retired(document.values)]
+    notices = tuple(_line(path, one) for one in sorted(retired, key=_position))
+    context = {"folder": path.absolute().parent, "environ": environ, "notices": notices}
     problems = list(document.problems)
     settings = None
     if document.values is not None:

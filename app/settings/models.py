@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from app.settings.config_repos import ConfigRepo
 from app.settings.server import Api, Database, Limits, Listen, Log, Retention, Sweeps, Work
@@ -36,3 +36,14 @@ class Settings(Section):
     applied_within_s: Seconds = 900.0
     """How long after a merge each cluster's Flux may take to tell of it; later it is shown as overdue."""
     log: Log = Log()
+    _notices: tuple[str, ...] = PrivateAttr(default=())
+
+    def model_post_init(self, context: object, /) -> None:
+        """Keep what was noticed while the file was read."""
+        if isinstance(context, dict):
+            self._notices = context.get("notices", ())
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the file says that nothing reads any more, each with its place, for people."""
+        return self._notices

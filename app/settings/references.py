@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from app.core.nearest import among
-from app.settings.config_repos import GitHubForge
 from app.settings.models import Settings
 from app.settings.server import is_loopback
-from app.settings.sources import DistributionSource, FluxSource, GitHubSource, Source
+from app.settings.sources import Source
 
 Key = tuple[str | int, ...]
 
@@ -24,14 +23,16 @@ def contradictions(settings: Settings) -> Iterator[tuple[Key, str]]:
 
 
 def _dangling(settings: Settings, name: str, source: Source) -> Iterator[tuple[Key, str]]:
-    match source:
-        case DistributionSource():
-            yield from _missing(name, "registry", source.registry, settings.registries, "registries")
-        case FluxSource() | GitHubSource():
-            if source.config_repo is not None:
-                yield from _missing(name, "config_repo", source.config_repo, settings.config_repos, "config_repos")
-        case _:
-            yield from _missing(name, "jenkins", source.jenkins, settings.jenkins, "jenkins")
+    """A field of a source that is called so names an entry of that section, whatever kind of source it is."""
+    leads_to: Mapping[str, tuple[str, Mapping[str, object]]] = {
+        "jenkins": ("jenkins", settings.jenkins),
+        "registry": ("registries", settings.registries),
+        "config_repo": ("config_repos", settings.config_repos),
+    }
+    for field, (section, entries) in leads_to.items():
+        target = getattr(source, field, None)
+        if target is not None:
+            yield from _missing(name, field, target, entries, section)
 
 
 def _missing(
@@ -65,11 +66,12 @@ def _shared_branches(settings: Settings) -> Iterator[tuple[Key, str]]:
 
 
 def _shared_budgets(settings: Settings) -> Iterator[tuple[Key, str]]:
-    owners: dict[str, tuple[str, int]] = {}
+    owners: dict[str, tuple[str, int | None]] = {}
     for name, repo in settings.config_repos.items():
-        if isinstance(repo.forge, GitHubForge):
-            per_hour = repo.forge.writes_per_hour
-            owner, shared = owners.setdefault(repo.forge.budget, (name, per_hour))
-            if per_hour != shared:
-                told = f"is {per_hour}, but config_repos.{owner} has {shared} with the same token: they share a budget"
-                yield ("config_repos", name, "forge", "writes_per_hour"), told
+        budget = repo.forge.budget
+        owner, shared = owners.setdefault(budget.name, (name, budget.per_hour))
+        if budget.per_hour != shared:
+            told = (
+                f"is {budget.per_hour}, but config_repos.{owner} has {shared} with the same token: they share a budget"
+            )
+            yield ("config_repos", name, "forge", "writes_per_hour"), told

@@ -136,8 +136,6 @@ class Sweeps(Section):
     """When each Jenkins is asked for builds that nobody reported."""
     pull_requests: Schedule = "*/10 * * * *"
     """When each forge is asked for our pull requests."""
-    webhooks: Schedule = "*/15 * * * *"
-    """When GitHub is asked for webhooks that it could not deliver."""
     bodies: Schedule = "30 3 * * *"
     """When old bodies of deliveries are dropped."""
     mirrors: Schedule = "0 4 * * 0"
@@ -146,7 +144,7 @@ class Sweeps(Section):
     @property
     def schedules(self) -> Mapping[str, str]:
         """The cron expression of each sweep that does not wait for a person."""
-        names = ("tags", "builds", "pull_requests", "webhooks", "bodies", "mirrors")
+        names = ("tags", "builds", "pull_requests", "bodies", "mirrors")
         return {name: text for name in names if (text := getattr(self, name)) != "never"}
 
 

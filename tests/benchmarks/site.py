@@ -21,7 +21,7 @@ import httpx
 from sqlalchemy import make_url
 
 from app.clients.forges.local.forge import LocalForge
-from app.compose import utc_now
+from app.compose.machine import utc_now
 from app.core.ports import PullRequest, PullRequestState
 from app.db.database import Database
 from app.demo.registry import DemoRegistry

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.compose import utc_now
+from app.compose.machine import utc_now
 from tests.benchmarks.bars import Bar, Figures, database_of, run
 from tests.benchmarks.load import answering_server, request_bytes, saturate
 from tests.benchmarks.site import Site, app_path, config_files, push_request, running_site, wait_for

@@ -53,6 +53,23 @@ def wrong(told: tuple[int, list[str]]) -> str:
     return line
 
 
+def test_a_proof_that_the_kind_of_a_source_does_not_have_is_wrong_and_the_rest_is_checked(around: Surroundings) -> None:
+    (around.folder / "secret").write_text("a-secret-that-is-long-enough")
+    (around.folder / "secret").chmod(0o600)
+    told = around.check(more="sources: {hub: {kind: distribution, registry: acme, hmac: {file: secret}}}\n")
+    assert wrong(told).startswith("WRONG sources.hub: sources.hub.hmac is nothing that a distribution sends: write")
+    assert any(line.startswith("ok    registries.acme") for line in told[1])
+
+
+def test_a_setting_that_is_not_needed_any_more_is_told_below_the_settings(around: Surroundings) -> None:
+    code, lines = around.check(more="sweeps: {webhooks: never}\n")
+    assert (code, lines[0].startswith("ok    settings: ")) == (0, True)
+    assert lines[1].endswith(
+        ":3:10: sweeps.webhooks: is not needed any more: what a webhook that got lost told of is "
+        "found by looking at branches and pull requests; delete it"
+    )
+
+
 def test_where_all_is_well_every_line_says_so(around: Surroundings) -> None:
     code, lines = around.check()
     assert code == 0

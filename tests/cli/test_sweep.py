@@ -71,11 +71,11 @@ def test_what_is_held_back_is_told_until_a_person_confirms_it(proposed: Bridge, 
 def test_all_that_have_a_schedule_are_run_by_default(asking: Console) -> None:
     out = asking.run("sweep", "--dry-run").out
     names = re.findall(r"^([a-z_]+): ", out, re.MULTILINE)
-    assert names == ["webhooks", "tags", "builds", "pull_requests", "bodies", "mirrors"]
+    assert names == ["tags", "builds", "pull_requests", "bodies", "mirrors"]
 
 
 def test_a_sweep_that_there_is_not_is_told_with_those_that_there_are(asking: Console) -> None:
-    assert "there are: webhooks, tags" in asking.refused(2, "sweep", "everything")
+    assert "there are: tags, builds" in asking.refused(2, "sweep", "everything")
 
 
 def test_what_could_not_be_looked_at_is_told_and_ends_with_code_1(proposed: Bridge, console: Console) -> None:
@@ -106,7 +106,7 @@ def test_check_without_a_server_tells_what_waits(tmp_path: Path, console: Consol
 def test_nothing_held_back_is_told_alike(asking: Console) -> None:
     assert asking.run("sweep", "accept").out == "Nothing is held back.\n"
     assert asking.run("sweep", "accept", "--json").json == []
-    assert "there are: webhooks, tags" in asking.refused(2, "sweep", "accept", "everything")
+    assert "there are: tags, builds" in asking.refused(2, "sweep", "accept", "everything")
     assert asking.run("sweep", "--all").code == 2
 
 

@@ -59,19 +59,6 @@ def test_more_than_may_follow_on_each_other_are_let_through_once_nothing_is_spen
     assert take(database, 1, at=10 * SECOND) == 0
 
 
-def test_less_than_half_of_the_writes_in_a_row_is_no_reserve(database: Database) -> None:
-    def has_reserve(at: timedelta = timedelta(0)) -> bool:
-        with database.transaction() as connection:
-            return forge_budgets.has_reserve(connection, FORGE, now=NOW + at, per_hour=360)
-
-    assert has_reserve()
-    take(database, 29)
-    assert has_reserve()
-    take(database, 1)
-    assert not has_reserve()
-    assert has_reserve(11 * SECOND)
-
-
 def test_who_is_refused_is_told_when_to_come_back(database: Database) -> None:
     take(database, 60)
     with pytest.raises(BudgetSpent, match=r"got its 360 writes an hour from us; more follow in 10 s") as refused:

@@ -152,6 +152,11 @@ def test_a_commit_of_ours_is_known_before_it_is_pushed(database: Database) -> No
         pushed_heads.record(connection, HEAD)
         assert pushed_heads.find(connection, LANE, SHA) == HEAD
         assert pushed_heads.has(connection, LANE, SHA)
+        assert pushed_heads.find(connection, LANE, SHA[:12]) == HEAD
+        assert pushed_heads.find(connection, LANE, SHA[:11]) is None
+        pushed_heads.record(connection, replace(HEAD, sha=SHA[:20] + "0" * 20))
+        assert pushed_heads.find(connection, LANE, SHA[:12]) is None
+        assert pushed_heads.find(connection, LANE, SHA[:30]) == HEAD
         assert not pushed_heads.has(connection, OTHER_LANE, SHA)
         assert pushed_heads.is_known(connection, SHA)
         assert not pushed_heads.is_known(connection, "f" * 40)
@@ -165,3 +170,8 @@ def test_the_same_head_from_two_workers_at_once_is_one(database: Database) -> No
     at_once(*[record] * 4)
     with database.transaction() as connection:
         assert pushed_heads.has(connection, LANE, SHA)
+        assert pushed_heads.find(connection, LANE, SHA[:12]) == HEAD
+        assert pushed_heads.find(connection, LANE, SHA[:11]) is None
+        pushed_heads.record(connection, replace(HEAD, sha=SHA[:20] + "0" * 20))
+        assert pushed_heads.find(connection, LANE, SHA[:12]) is None
+        assert pushed_heads.find(connection, LANE, SHA[:30]) == HEAD

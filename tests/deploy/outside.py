@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from app.clients.forges.local.forge import LocalForge
-from app.compose import utc_now
+from app.compose.machine import utc_now
 from app.core.ports import PullRequest, PullRequestState
 from tests.cli.console import read_until
 from tests.deploy.written import ROOT, command, compose, health_check

@@ -105,6 +105,7 @@ def test_the_registry_reports_to_the_source_that_expects_it(prepared: Surroundin
     source = settings().sources["registry"]
     assert source.kind == "distribution"
     assert endpoint["url"] == f"http://bridge:{settings().listen.port}/webhooks/registry"
+    assert source.header is not None
     [header] = source.header["Authorization"]
     assert header.file is not None
     assert endpoint["headers"]["Authorization"] == [(prepared.secrets / header.file.name).read_text()]

@@ -40,7 +40,7 @@ def rows(model: type[BaseModel] = Settings, key: str = "", place: str = "") -> I
     for name, field in model.model_fields.items():
         written = field.alias or name
         below = list(sections_in(field.annotation))
-        named = ".<name>" if _is_mapping(field.annotation) else ""
+        named = ".<name>" if is_mapping(field.annotation) else ""
         if not below or field.description:
             yield _row(f"{key}{written}{named if not below else ''}", f"{place}{written}", field)
         for section in below:
@@ -128,5 +128,8 @@ def sections_in(annotation: object) -> Iterator[type[BaseModel]]:
             yield from sections_in(argument)
 
 
-def _is_mapping(annotation: object) -> bool:
+def is_mapping(annotation: object) -> bool:
+    """Whether a field holds names that a person gives, also where it may be left out."""
+    if get_origin(annotation) in {Annotated, Union, UnionType}:
+        return any(map(is_mapping, get_args(annotation)))
     return get_origin(annotation) is dict

@@ -16,7 +16,7 @@ import httpx
 
 from app.clients.forges.local.forge import LocalForge
 from app.clients.tls import trusting
-from app.compose import utc_now
+from app.compose.machine import utc_now
 from app.core.ports import PullRequest, PullRequestState
 from app.demo.registry import DemoRegistry
 from app.main import Server, serving, token_file

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.compose import utc_now
+from app.compose.machine import utc_now
 from app.db import lanes
 from app.db.database import Database, DatabaseUnavailable
 from app.db.lanes import LaneClaim

@@ -6,8 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
@@ -71,7 +70,7 @@ class GitHubServer:
         self.limit = HourlyLimit()
         self._post = WebhookPost()
         self._pulls = PullRequests(self.repository, self._bodies.owner, self._tell)
-        self._api = RestApi(self._pulls, self._bodies, self._post)
+        self._api = RestApi(self._pulls, self._bodies)
         self._hook_up()
 
     @property
@@ -89,20 +88,6 @@ class GitHubServer:
     def send_webhooks_to(self, url: str, secret: str) -> None:
         """Send what happens from now on, and what is sent again, there."""
         self._post.hooks[FIRST_HOOK] = Webhook(url, secret)
-
-    def add_webhook(self, url: str, secret: str) -> int:
-        """Send what happens from now on there as well; returns the webhook's number."""
-        number = FIRST_HOOK + len(self._post.hooks) + 1
-        self._post.hooks[number] = Webhook(url, secret)
-        return number
-
-    def turn_webhook_off(self, number: int) -> None:
-        """Send nothing there any more, as a person may decide."""
-        self._post.hooks[number] = replace(self._post.hooks[number], is_active=False)
-
-    def age_webhooks(self, by: timedelta) -> None:
-        """Let the attempts so far have been made earlier."""
-        self._post.age(by)
 
     def wait_for_webhooks(self, count: int) -> list[WebhookDelivery]:
         """Every attempt so far, once there are `count`."""

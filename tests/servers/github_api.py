@@ -1,4 +1,4 @@
-"""GitHub's REST API as far as Fluxbridge asks it, over the pull requests and webhooks of one repository."""
+"""GitHub's REST API as far as Fluxbridge asks it, over the pull requests of one repository."""
 
 import json
 import re
@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlencode
 
 from tests.servers.github_bodies import REPOSITORY_ID, Bodies, Body
 from tests.servers.github_pulls import NOWHERE, Pull, PullEvent, PullRequests, Rejected
-from tests.servers.github_webhooks import WebhookPost
 
 Item = TypeVar("Item")
 ENTERPRISE_VERSION = "3.19.1"
@@ -52,8 +51,8 @@ class Answer:
 class RestApi:
     """Answers requests; `former_names` of the repository redirect to it."""
 
-    def __init__(self, pulls: PullRequests, bodies: Bodies, post: WebhookPost) -> None:
-        self._pulls, self._bodies, self._post = pulls, bodies, post
+    def __init__(self, pulls: PullRequests, bodies: Bodies) -> None:
+        self._pulls, self._bodies = pulls, bodies
         self.former_names: set[str] = set()
 
     def answer(self, asked: Asked) -> Answer:
@@ -102,9 +101,6 @@ class RestApi:
             ("POST", r"/issues/(\d+)/labels", self._add_labels),
             ("POST", r"/issues/(\d+)/comments", self._add_comment),
             ("GET", r"/issues/(\d+)/comments", self._list_comments),
-            ("GET", "/hooks", self._list_hooks),
-            ("GET", r"/hooks/(\d+)/deliveries", self._list_deliveries),
-            ("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", self._send_again),
         ]
 
     def _redirect(self, asked: Asked, rest: str) -> Answer:
@@ -178,34 +174,6 @@ class RestApi:
         after = datetime.fromisoformat(since) if since is not None else None
         shown, links = self._page(asked, [one for one in pull.comments if after is None or one.at >= after])
         return Answer(200, [self._bodies.comment(pull, one) for one in shown], links)
-
-    def _list_hooks(self, asked: Asked) -> Answer:
-        shown, links = self._page(asked, sorted(self._post.hooks.items()))
-        return Answer(
-            200, [self._bodies.hook(number, hook.url, is_active=hook.is_active) for number, hook in shown], links
-        )
-
-    def _list_deliveries(self, asked: Asked, hook: int) -> Answer:
-        """A cursor says which attempt the page begins with."""
-        self._require_hook(hook)
-        wanted = asked.parameters()
-        first = int(wanted["cursor"].removeprefix("v1_")) if "cursor" in wanted else None
-        found = [each for each in self._post.sent_to(hook) if first is None or each.number <= first]
-        size = int(wanted.get("per_page", 30))
-        following = {"per_page": str(size), "cursor": f"v1_{found[size].number}"} if len(found) > size else {}
-        return Answer(200, [self._bodies.delivery(each) for each in found[:size]], self._link(asked, following))
-
-    def _send_again(self, _: Asked, hook: int, number: int) -> Answer:
-        self._require_hook(hook)
-        for delivery in self._post.sent_to(hook):
-            if delivery.number == number:
-                self._post.send_again(delivery)
-                return Answer(202, {})
-        raise Rejected(404, "Not Found")
-
-    def _require_hook(self, hook: int) -> None:
-        if hook not in self._post.hooks:
-            raise Rejected(404, "Not Found")
 
     def _page(self, asked: Asked, found: Sequence[Item]) -> tuple[Sequence[Item], Mapping[str, str]]:
         """What is asked for of a list, and the link to what follows."""

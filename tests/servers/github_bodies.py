@@ -9,7 +9,6 @@ from typing import Any
 from zlib import crc32
 
 from tests.servers.github_pulls import Comment, Pull, PullEvent, PushEvent, Review
-from tests.servers.github_webhooks import WebhookDelivery
 
 Body = dict[str, Any]
 
@@ -105,42 +104,6 @@ class Bodies:
         """One comment."""
         shown = {"user": self.account(comment.by), "body": comment.text, "created_at": _instant(comment.at)}
         return self._example("issue-comment", pull.number) | shown | {"updated_at": _instant(comment.at)}
-
-    def hook(self, number: int, url: str, *, is_active: bool) -> Body:
-        """A webhook as the documentation of GitHub shows one."""
-        place = f"{self.repository_url}/hooks/{number}"
-        return {
-            "type": "Repository",
-            "id": number,
-            "name": "web",
-            "active": is_active,
-            "events": ["pull_request", "push"],
-            "config": {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": url},
-            "created_at": "2026-05-01T08:00:00Z",
-            "updated_at": "2026-05-01T08:00:00Z",
-            "url": place,
-            "test_url": f"{place}/test",
-            "ping_url": f"{place}/pings",
-            "deliveries_url": f"{place}/deliveries",
-            "last_response": {"code": None, "status": "unused", "message": None},
-        }
-
-    def delivery(self, sent: WebhookDelivery) -> Body:
-        """One attempt to deliver a webhook."""
-        status = "OK" if 200 <= (sent.status or 0) < 300 else "Invalid HTTP Response"
-        return self._example("hook-delivery-items", at=0) | {
-            "id": sent.number,
-            "guid": sent.id,
-            "delivered_at": _instant(sent.at),
-            "redelivery": sent.is_again,
-            "status": status if sent.status else "failed to connect to host",
-            "status_code": sent.status or 0,
-            "event": sent.event,
-            "action": json.loads(sent.body).get("action"),
-            "installation_id": None,
-            "repository_id": REPOSITORY_ID,
-            "throttled_at": None,
-        }
 
     def error(self, status: int, message: str, errors: list[Body]) -> Body:
         """What GitHub answers where it does not do it."""

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 _TIMEOUT_S = 10
@@ -73,16 +73,6 @@ class WebhookPost:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self._sent) >= count, timeout_s), self._sent
             return list(self._sent)
-
-    def sent_to(self, hook: int) -> list[WebhookDelivery]:
-        """The attempts of one webhook, newest first."""
-        with self._changed:
-            return [each for each in reversed(self._sent) if each.hook == hook]
-
-    def age(self, by: timedelta) -> None:
-        """Let what was sent so far have been sent earlier."""
-        with self._changed:
-            self._sent = [replace(each, at=each.at - by) for each in self._sent]
 
     def _work(self) -> None:
         while (asked := self._waiting.get()) is not None:

@@ -155,36 +155,6 @@ def test_a_redelivery_has_the_same_id_and_a_failed_one_is_not_repeated(
     assert [each.status for each in github.server.wait_for_webhooks(5)] == [202, 202, 202, None, None]
 
 
-def test_the_api_shows_webhooks_and_their_attempts_newest_first_and_sends_one_again(
-    github: GitHubWorld, received: list[WebhookRequest]
-) -> None:
-    opened(github)
-    sent = github.server.wait_for_webhooks(2)
-    [hook] = asked_for(github, "GET", "/hooks")
-    assert hook["config"]["url"].endswith("/webhooks/github")
-    first_page = ask(github, "GET", f"/hooks/{hook['id']}/deliveries", "per_page=1")
-    [newest] = first_page.json()
-    assert (newest["guid"], newest["status"], newest["redelivery"]) == (sent[1].id, "OK", False)
-    following = httpx.URL(first_page.links["next"]["url"]).query.decode()
-    [oldest] = asked_for(github, "GET", f"/hooks/{hook['id']}/deliveries", following)
-    assert (oldest["guid"], oldest["event"], oldest["status_code"]) == (sent[0].id, "push", 202)
-    asked_for(github, "POST", f"/hooks/{hook['id']}/deliveries/{oldest['id']}/attempts")
-    assert github.server.wait_for_webhooks(3)[2] == sent[0]
-    assert received[2].body == received[0].body
-    again = asked_for(github, "GET", f"/hooks/{hook['id']}/deliveries")[0]
-    assert (again["guid"], again["redelivery"]) == (oldest["guid"], True)
-    assert again["id"] != oldest["id"]
-
-
-def test_what_nobody_answered_is_kept_as_failed(github: GitHubWorld) -> None:
-    github.server.send_webhooks_to("http://127.0.0.1:1/webhooks/github", SECRET)
-    github.push(HEAD, {"app.yaml": "tag: 1.3.0\n"})
-    github.server.wait_for_webhooks(1)
-    [hook] = asked_for(github, "GET", "/hooks")
-    [kept] = asked_for(github, "GET", f"/hooks/{hook['id']}/deliveries")
-    assert (kept["status_code"], kept["status"]) == (0, "failed to connect to host")
-
-
 def test_pull_requests_are_listed_by_what_changed_last(github: GitHubWorld) -> None:
     numbers = [opened(github, f"fluxbridge/main/staging/{name}").number for name in ("a", "b", "c")]
     github.server.close(numbers[0], by=MIRA)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args, get_origin
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from app.settings.loading import load
 from app.settings.models import Settings
-from tests.docs.settings_reference import sections_in, written
+from tests.docs.settings_reference import is_mapping, sections_in, written
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `([^`]+)` \| (.+?) \| (.+?) \|", re.MULTILINE)
@@ -24,7 +24,7 @@ def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
     for name, field in model.model_fields.items():
         below = list(sections_in(field.annotation))
         key = f"{prefix}{field.alias or name}"
-        if get_origin(field.annotation) is dict:
+        if is_mapping(field.annotation):
             key += ".<name>"
         if not below:
             default = PydanticUndefined if field.default_factory else field.default
@@ -38,7 +38,7 @@ def kinds_in(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     for field in model.model_fields.values():
         for inner in sections_in(field.annotation):
             if "kind" in inner.model_fields:
-                yield get_args(inner.model_fields["kind"].annotation)[0], inner.__name__
+                yield from ((kind, inner.__name__) for kind in get_args(inner.model_fields["kind"].annotation))
             yield from kinds_in(inner)
 
 

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings.config_repos import GITHUB_TOKEN_USER, ConfigRepo, GitHubForge
-from app.settings.loading import load, settings_path
+from app.settings.config_repos import ConfigRepo
+from app.settings.forges.github import GitHubForge
+from app.settings.loading import InvalidSettings, load, settings_path
 from app.settings.models import Settings
 from app.settings.server import is_loopback
-from app.settings.sources import DistributionSource, FluxSource, JenkinsSource
+from app.settings.sources.flux import FluxSource
+from app.settings.sources.jenkins import JenkinsSource
+from app.settings.sources.registries import RegistrySource
 
 WHOLE = """\
 data_dir: ./data
@@ -50,8 +53,9 @@ def test_the_documented_example_is_read_whole(tmp_path: Path) -> None:
     ci, registry, cluster = (settings.sources[name] for name in ("ci", "registry", "prod-eu"))
     assert isinstance(ci, JenkinsSource)
     assert (ci.jenkins, ci.jobs, ci.images) == ("main", ("acme/*",), ("registry.acme.example/*",))
-    assert isinstance(registry, DistributionSource)
-    assert list(registry.header) == ["Authorization"]
+    assert isinstance(registry, RegistrySource)
+    assert registry.proof == "header"
+    assert list(registry.header or ()) == ["Authorization"]
     assert isinstance(cluster, FluxSource)
     assert (cluster.cluster, cluster.root) == ("prod-eu", "clusters/prod-eu")
     assert settings.jenkins["main"].url == "https://ci.acme.example"
@@ -125,8 +129,8 @@ def test_a_database_may_be_written_as_its_url_alone(tmp_path: Path) -> None:
     ("text", "user"),
     [
         pytest.param("credentials: {user: bot, password: {env: A}}", "bot", id="user-and-password"),
-        pytest.param("credentials: {token: {env: A}}", GITHUB_TOKEN_USER, id="token"),
-        pytest.param("mode: observe", GITHUB_TOKEN_USER, id="the-forge's-token"),
+        pytest.param("credentials: {token: {env: A}}", GitHubForge.git_user, id="token"),
+        pytest.param("mode: observe", GitHubForge.git_user, id="the-forge's-token"),
     ],
 )
 def test_git_logs_in_with_its_credentials_or_the_token_of_the_forge(tmp_path: Path, text: str, user: str) -> None:
@@ -174,7 +178,6 @@ def test_sweeps_have_schedules_of_which_each_may_be_taken_away(tmp_path: Path) -
     assert given.schedules == {
         "tags": "5 */2 * * 1-5",
         "pull_requests": "*/10 * * * *",
-        "webhooks": "*/15 * * * *",
         "bodies": "30 3 * * *",
     }
 
@@ -191,3 +194,22 @@ def test_settings_do_not_change_after_they_were_read(tmp_path: Path) -> None:
 )
 def test_loopback_is_told_from_the_network(host: str, *, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_a_key_that_there_is_no_more_is_told_with_its_place_and_stops_nothing(tmp_path: Path) -> None:
+    text = WHOLE.replace("repository: acme/fleet,", "repository: acme/fleet, redeliver: true,")
+    settings = read(tmp_path, f"{text}sweeps:\n  webhooks: never\n")
+    path = tmp_path / "fluxbridge.yaml"
+    lines = [text.splitlines().index(line) + 1 for line in text.splitlines() if "redeliver" in line]
+    places = [one.removeprefix(f"{path}:").partition(": is not needed any more") for one in settings.notices]
+    assert [place for place, _, _ in places] == [
+        f"{lines[0]}:51: config_repos.fleet.forge.redeliver",
+        f"{lines[0] + 2}:3: sweeps.webhooks",
+    ]
+    assert read(tmp_path, WHOLE).notices == ()
+
+
+def test_where_a_retired_key_would_stand_other_mistakes_are_told_as_ever(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="sweeps: must be a mapping") as refused:
+        read(tmp_path, "sweeps: webhooks\nconfig_repos: [redeliver]\n")
+    assert "config_repos: must be a mapping" in str(refused.value)

@@ -102,7 +102,11 @@ def test_a_mistake_is_told_with_its_line_and_key(tmp_path: Path, text: str, told
         pytest.param("{kind: jenkins, jenkins: main}", ".secret: is missing", id="jenkins-without-secret"),
         pytest.param("{kind: jenkins, jenkins: main, secret: []}", ".secret: must have at least one", id="no-secrets"),
         pytest.param("{kind: github}", ".secret: is missing", id="github-without-secret"),
-        pytest.param("{kind: distribution, registry: r}", ".header: is missing", id="distribution-without-header"),
+        pytest.param(
+            "{kind: distribution, registry: r}",
+            ": must have exactly one of header, hmac, url_token and basic",
+            id="no-proof",
+        ),
         pytest.param("{kind: distribution, registry: r, header: {}}", ".header: must have at least", id="no-header"),
         pytest.param("{kind: distribution, registry: r, header: {a b: {env: A}}}", ".header.a b: must be", id="header"),
         pytest.param(

@@ -22,6 +22,7 @@ from app.clients.git.push import list_branches, push
 from app.clients.git.remote import Remote, RemoteRefused, RemoteUnavailable
 from app.clients.git.trees import ObjectMissing, Trees, read_commits, read_objects
 from app.clients.git.writing import Identity, modes_of, write_commits
+from app.core.commits import SHORTEST, WHOLE
 from app.core.errors import Unavailable
 from app.core.ports import BranchUpdate, Commit, CommitDraft, PushResult, TreeEntry
 
@@ -29,6 +30,7 @@ _HEADS = "refs/heads/"
 _BROKEN_MARK = "fluxbridge-broken"
 _LOCK_POLL_S = 0.02
 _MOST_COMMITS = 1000
+_CUT_SHORT = re.compile(rf"[0-9a-f]{{{SHORTEST},{WHOLE - 1}}}")
 # What git says of its own repository; lines that the remote sent begin with "remote:" and do not count.
 _DAMAGE = re.compile(
     r"^(?!remote:).*(bad (tree )?object|bad sha1|bad config|bad signature|not a git repository|not a valid object"
@@ -101,6 +103,14 @@ class Mirror:
     def has_commit(self, sha: str) -> bool:
         """Tell whether the mirror holds this commit."""
         return is_sha(sha) and self._has_all([sha])
+
+    def full_id(self, sha: str) -> str:
+        """The whole id of a commit that is cut short to twelve digits or more; as it is where that names none here."""
+        if not _CUT_SHORT.fullmatch(sha):
+            return sha
+        found = self._git.run("rev-parse", "--verify", "--quiet", f"{sha}^{{commit}}", accept=(0, 1, 128)).text
+        # A branch may be called as a commit is.
+        return found if is_sha(found) and found.startswith(sha) else sha
 
     def commit(self, sha: str) -> Commit:
         """One commit; `author` is `Name <e-mail>`. Raises UnknownCommit."""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from app.core.commits import is_same_commit
 from app.core.facts import US
 from app.core.flux.objects import PolicyName
 from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
@@ -30,7 +31,7 @@ def adopt(
                 _take_in(run, rules, pull, head)
     for branch, heads in _lost(run, rules, {one.head for one in open_here}).items():
         for pull in run.repo.forge.find_pull_requests(head=branch):
-            head = heads.get(pull.head_sha)
+            head = next((one for sha, one in heads.items() if is_same_commit(sha, pull.head_sha)), None)
             if head is not None and pull.base == run.claim.branch and pull.state is not PullRequestState.CLOSED:
                 _take_in(run, rules, pull, head)
                 break
@@ -57,7 +58,7 @@ def _lost(run: LaneRun, rules: Rules, open_branches: set[str]) -> Mapping[str, M
 
 
 def _take_in(run: LaneRun, rules: Rules, pull: PullRequest, head: PushedHead) -> None:
-    now, learned = run.now(), {"pull_request": pull.number, "branch": pull.head, "head_sha": pull.head_sha}
+    now, learned = run.now(), {"pull_request": pull.number, "branch": pull.head, "head_sha": head.sha}
     reason = f"pull request {pull.number} was opened by a run that was broken off"
     with run.writing() as connection:
         stages = promotions.stages_of(connection, run.lane, min(head.tags))

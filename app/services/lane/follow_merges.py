@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from app.core.commits import is_same_commit
 from app.core.errors import NotFound
 from app.core.facts import US
 from app.core.ports import BranchUpdate, GitMerge, PullRequest, PullRequestSeen, PullRequestState
@@ -13,8 +14,10 @@ from app.db import promotions, pull_requests
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.services.heads.view import HeadView, view_at
+from app.services.lane.closings import NOBODY_KNOWN
 from app.services.lane.own_heads import OwnHeads
 from app.services.lane.run import LaneRun
+from app.services.lane.whole_ids import in_full
 from app.services.telling.call_receivers import tell_flux
 
 _MOST_COMMITS = 1000
@@ -41,7 +44,8 @@ class MergeNotes:
         merge = self._merge_in_base(row, seen)
         if merge is None:
             return False
-        pull = replace(self.run.repo.forge.notice_merge(row.number, merge), head_sha=merge.head)
+        shown = self.run.repo.forge.notice_merge(row.number, merge)
+        pull = replace(in_full(self.run.repo.repository, shown), head_sha=merge.head)
         if pull.state is PullRequestState.MERGED:
             self._note_told(row, pull, is_news=True)
         else:
@@ -52,7 +56,7 @@ class MergeNotes:
     def note_told(self, row: PullRequestRow) -> bool:
         """What only Git had shown of a merge is corrected once the forge tells; true where it does."""
         try:
-            pull = self.run.repo.forge.pull_request(row.number)
+            pull = in_full(self.run.repo.repository, self.run.repo.forge.pull_request(row.number))
         except NotFound:
             pull = None
         if pull is not None and pull.state is PullRequestState.OPEN:
@@ -61,7 +65,7 @@ class MergeNotes:
             self._note_told(row, pull, is_news=False)
             return True
         with self.run.writing() as connection:
-            pull_requests.upsert(connection, replace(row, ended_by=(pull and pull.closed_by) or "unknown"))
+            pull_requests.upsert(connection, replace(row, ended_by=(pull and pull.closed_by) or NOBODY_KNOWN))
         return False
 
     def _note_told(self, row: PullRequestRow, pull: PullRequest, *, is_news: bool) -> None:
@@ -71,8 +75,9 @@ class MergeNotes:
 
     def delete_branch(self, row: PullRequestRow, pull: PullRequest) -> None:
         """Delete a branch that did its work, before that is written down; one that has moved is somebody's."""
-        if not self.run.repo.is_observing and self.heads.get(row.branch) == pull.head_sha:
-            self.run.repo.repository.push([BranchUpdate(row.branch, None, pull.head_sha)])
+        present = self.heads.get(row.branch, "")
+        if not self.run.repo.is_observing and is_same_commit(present, pull.head_sha):
+            self.run.repo.repository.push([BranchUpdate(row.branch, None, present)])
 
     def carried(self, row: PullRequestRow, pull: PullRequest) -> Mapping[str, str]:
         """The tag of each policy in the pull request's head: what we wrote down before the push, else what is there."""
@@ -98,7 +103,7 @@ class MergeNotes:
             return None
         present = self.heads.get(row.branch)
         found = [present] if present is not None else [seen.head_sha if seen else None, row.head_sha]
-        for head in filter(None, found):
+        for head in map(repository.full_id, filter(None, found)):
             if repository.has_commit(head) and repository.is_ancestor(head, base) and self._is_to_merge(head):
                 return self._merge_of(head)
         return None

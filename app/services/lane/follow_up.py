@@ -14,10 +14,12 @@ from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.heads.view import rules_at
 from app.services.lane.adopt import adopt
+from app.services.lane.closings import closer_of, forget_closing
 from app.services.lane.follow_merges import MergeNotes
 from app.services.lane.hold import hold_closed
 from app.services.lane.own_heads import OwnHeads
 from app.services.lane.run import LaneRun
+from app.services.lane.whole_ids import in_full
 from app.services.telling.comments import closed_at, comment_on
 
 _BROKEN_OFF = (
@@ -80,6 +82,7 @@ def follow_pull_requests(run: LaneRun, heads: Mapping[str, str]) -> Followed:
             _note_closed(run, row, pull, notes)
         else:
             still_open[row.number] = seen
+            forget_closing(run, row)
     lent = _lent(run, listed.values())
     return Followed(still_open, listed, lent, carried, is_behind=is_behind, is_untold=not all(told_now))
 
@@ -95,7 +98,7 @@ def _lent(run: LaneRun, listed: Iterable[PullRequestSeen]) -> Mapping[str, int]:
 
 def _read(run: LaneRun, row: PullRequestRow) -> PullRequest | None:
     try:
-        return run.repo.forge.pull_request(row.number)
+        return in_full(run.repo.repository, run.repo.forge.pull_request(row.number))
     except NotFound:
         return None
 
@@ -113,10 +116,8 @@ def _let_go(run: LaneRun, row: PullRequestRow) -> None:
 
 def _note_closed(run: LaneRun, row: PullRequestRow, pull: PullRequest | None, notes: MergeNotes) -> None:
     """Closed by anyone but us is a person's no, and it holds; after our own closing the branch goes too."""
-    closer = pull.closed_by if pull is not None else None
-    now = run.now()
-    is_ours = closer is not None and closer == run.repo.forge.account()
-    who = US if is_ours else closer or "unknown"
+    now, who = run.now(), closer_of(run, row, pull)
+    is_ours = who == US
     is_here = bool(row.tags) and (pull is None or pull.base == run.claim.branch)
     if is_ours and pull is not None:
         notes.delete_branch(row, pull)
@@ -141,5 +142,5 @@ def _note_reopened(run: LaneRun, listed: Mapping[int, PullRequestSeen]) -> None:
         if row.state is PullRequestState.CLOSED:
             with run.writing() as connection:
                 holds.lift_of_pull_request(connection, run.lane, row.number, at=run.now())
-                again = replace(row, state=PullRequestState.OPEN, ended_at=None, ended_by=None)
+                again = replace(row, state=PullRequestState.OPEN, ended_at=None, ended_by=None, closing_at=None)
                 pull_requests.upsert(connection, again)

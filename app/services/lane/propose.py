@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection
 
+from app.core.commits import is_same_commit
 from app.core.facts import US
 from app.core.images import ImageName
 from app.core.ports import (
@@ -29,6 +30,7 @@ from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.heads.view import HeadView
 from app.services.lane.check_builds import paths_that_build
+from app.services.lane.closings import announce_closing, closer_of
 from app.services.lane.hold import hold_closed
 from app.services.lane.proposal_commits import CannotEdit, ProposalCommits
 from app.services.lane.run import LaneRun
@@ -37,7 +39,8 @@ from app.services.telling.comments import closed_at, comment_on
 _BASE_MOVED = "the base branch moved meanwhile; planned again at once"
 _MAYBE_MERGED = "it may have been merged, which its forge is about to tell; looked at again"
 _QUICKER = "somebody merged or closed it meanwhile; looked at again"
-_REOPEN = "reopen it, or push a higher tag"
+_HIGHER = "push a higher tag"
+_REOPEN = f"reopen it, or {_HIGHER}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,13 +195,14 @@ class Proposer:
     def _was_refused_by_people(self, wanted: _Wanted, commit: str) -> bool:
         """One that another account closed at the head that we would propose is a no that we missed."""
         for pull in wanted.ended:
-            if pull.state is not PullRequestState.CLOSED or pull.head_sha != commit:
+            if pull.state is not PullRequestState.CLOSED or not is_same_commit(pull.head_sha, commit):
                 continue
-            who = pull.closed_by or "unknown"
-            if who == self.run.repo.forge.account():
+            who = closer_of(self.run, self._row(pull.number), pull)
+            if who == US:
                 continue
             reason = f"pull request {pull.number} was closed by {who}"
-            why = KeptBack(reason, Standing.HELD, is_trouble=False, next_step=_REOPEN)
+            next_step = _REOPEN if self.run.repo.forge.capabilities.can_reopen else _HIGHER
+            why = KeptBack(reason, Standing.HELD, is_trouble=False, next_step=next_step)
             self._note_kept_back(wanted.proposal, why)
             with self.run.writing() as connection:
                 for place in wanted.proposal.places:
@@ -263,7 +267,7 @@ class Proposer:
             )
             pull = forge.open_pull_request(wanted)
             if (pull.title, pull.body.strip()) != (title, body.strip()):
-                forge.edit_pull_request(pull.number, title=title, body=body)
+                forge.edit_pull_request(pull.number, title=title, body=body, version=pull.version)
             return _Written(pull.number, pull.url, title, text_hash)
         if known.text_hash != text_hash:
             forge.edit_pull_request(known.number, title=title, body=body)
@@ -273,9 +277,12 @@ class Proposer:
         """What is written down of a pull request in full."""
         if pull is None:
             return None
-        with self.run.database.transaction() as connection:
-            row = pull_requests.find(connection, self.run.lane, pull.number)
+        row = self._row(pull.number)
         return row if row is not None and row.head_sha else None
+
+    def _row(self, number: int) -> PullRequestRow | None:
+        with self.run.database.transaction() as connection:
+            return pull_requests.find(connection, self.run.lane, number)
 
     def _build_urls(self, proposal: Proposal) -> Mapping[str, str]:
         """Where builds are seen; a report may name any address, so only one of its own controller counts."""
@@ -364,17 +371,18 @@ class Proposer:
         pull = self.run.repo.forge.pull_request(closure.number)
         if pull.state is not PullRequestState.OPEN:
             return _QUICKER
+        row = announce_closing(self.run, closure.number)
         closed = self.run.repo.forge.close_pull_request(closure.number)
-        if closed.state is PullRequestState.MERGED:
+        if closed.state is PullRequestState.MERGED or closer_of(self.run, row, closed) != US:
             return _QUICKER
-        if self.heads.get(pull.head) == pull.head_sha:
-            self.run.repo.repository.push([BranchUpdate(pull.head, None, pull.head_sha)])
+        present = self.heads.get(pull.head, "")
+        if is_same_commit(present, pull.head_sha):
+            self.run.repo.repository.push([BranchUpdate(pull.head, None, present)])
         now, text = self.run.now(), f"Closed by Fluxbridge: {texts.code(closure.reason)}."
         with self.run.writing() as connection:
-            row = pull_requests.find(connection, self.run.lane, closure.number)
             if row is not None:
-                state = PullRequestState.CLOSED
-                pull_requests.upsert(connection, replace(row, state=state, ended_at=now, ended_by=US))
+                ended = replace(row, state=PullRequestState.CLOSED, ended_at=now, ended_by=US)
+                pull_requests.upsert(connection, ended)
             occasion = closed_at(closed.closed_at or now)
             comment_on(connection, self.run.repo, closure.number, occasion=occasion, text=text, now=now)
         return None

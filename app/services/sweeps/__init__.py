@@ -8,10 +8,8 @@ from app.services.sweeps.mirrors import pack_mirrors
 from app.services.sweeps.pull_requests import sweep_pull_requests
 from app.services.sweeps.sweep_run import Look
 from app.services.sweeps.tags import sweep_tags
-from app.services.sweeps.webhooks import ask_for_webhooks
 
 SWEEPS: Mapping[str, Callable[[Look], None]] = {
-    "webhooks": ask_for_webhooks,
     "tags": sweep_tags,
     "builds": sweep_builds,
     "pull_requests": sweep_pull_requests,

@@ -28,7 +28,6 @@ _AT_ONCE = 20
 _MARKS_AT_ONCE = 100
 _MOST_UNKNOWN = 100
 _UNKNOWN_FOR = timedelta(days=7)
-_KINDS = frozenset({"jenkins", "jenkins-notification"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +232,7 @@ def _speaker(systems: Systems, controller: str, job: str) -> Source | None:
 
     Where no source is of this Jenkins every job and image counts; None where there are some, but not for this job.
     """
-    its = [one for one in systems.sources.values() if one.kind in _KINDS and one.origin.jenkins == controller]
+    its = [one for one in systems.sources.values() if one.origin.jenkins == controller]
     those = [one for one in its if one.may_report_job(job)]
     if its and not those:
         return None

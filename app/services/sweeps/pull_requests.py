@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
+from app.core.commits import is_same_commit
 from app.core.ports import PullRequestSeen, PullRequestState
 from app.db import lanes, pull_requests, pushed_heads, sweep_marks
 from app.db.pull_requests import PullRequestRow
@@ -19,7 +20,7 @@ _MOST_LOOKED_AT = 100
 def sweep_pull_requests(look: Look) -> None:
     """Compare the pull requests that changed last at each forge with what we know; the same difference counts once."""
     for repo in look.systems.config_repos.values():
-        if not repo.is_local:
+        if not repo.look_shows_pull_requests:
             with look.attempt(repo.name), look.asking_forge(repo):
                 _compare(look, repo)
 
@@ -66,7 +67,7 @@ def _difference(row: PullRequestRow, seen: PullRequestSeen, branch: str) -> str 
         return None
     if seen.base != branch:
         return f"goes into {seen.base}, not {branch}"
-    if row.head_sha and seen.head_sha != row.head_sha:
+    if row.head_sha and not is_same_commit(seen.head_sha, row.head_sha):
         return f"has the commit {seen.head_sha[:12]}, not {row.head_sha[:12]}"
     return None
 

@@ -70,6 +70,7 @@ class Sweeps:
         """Make every sweep known: each is due now, unless it ended well a moment ago or waits for a person."""
         with self.database.transaction() as connection:
             now = self._now(connection)
+            schedules.forget_others(connection, SWEEPS.keys())
             ended = {row.name: row.last_ended_at for row in schedules.every(connection) if row.last_error is None}
             for name in SWEEPS:
                 last = ended.get(name)

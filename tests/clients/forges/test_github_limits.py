@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.clients.forges.github.forge import GitHub
-from app.clients.forges.github.webhooks import GitHubWebhooks
 from app.core.errors import Unavailable
 from app.core.ports import RateLimited
 from tests.clients.forges.forge_contract import HEAD, draft, opened
 from tests.clients.forges.github_worlds import GitHubWorld, connect, github_world
-from tests.clients.forges.webhook_worlds import lost_webhook
 from tests.servers.github_api import Answer
 
 DATE = {"Date": "Mon, 04 May 2026 12:00:00 GMT", "X-RateLimit-Reset": "1777896090"}  # 90 s later
@@ -142,12 +140,11 @@ def test_a_limit_that_is_reached_is_told_with_the_end_of_the_hour(github: GitHub
     connect(github.server.api_url).account()
 
 
-def write_everything(forge: GitHub, number: int, lost: GitHubWorld) -> None:
+def write_everything(forge: GitHub, number: int) -> None:
     forge.open_pull_request(draft(f"{HEAD}-2", labels=("fluxbridge",)))
     forge.edit_pull_request(number, title="Newer", body="")
     forge.comment(number, "A newer tag waits.")
     forge.close_pull_request(number)
-    GitHubWebhooks(forge).redeliver(lost_webhook(lost))
 
 
 def test_a_word_is_said_before_requests_that_write_and_before_no_other(github: GitHubWorld) -> None:
@@ -160,7 +157,7 @@ def test_a_word_is_said_before_requests_that_write_and_before_no_other(github: G
 
     forge = connect(github.server.api_url, spend=spend)
     start = asked(github)
-    write_everything(forge, number, github)
+    write_everything(forge, number)
     wrote_at = [at for at, each in enumerate(github.server.exchanges) if at >= start and each.method != "GET"]
     # The two that open and label are one word.
     assert said_at == [wrote_at[0], wrote_at[0], *wrote_at[2:]]
@@ -170,7 +167,6 @@ def test_a_word_is_said_before_requests_that_write_and_before_no_other(github: G
         str(number),
         "comments",
         str(number),
-        "attempts",
     ]
 
 

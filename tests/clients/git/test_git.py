@@ -55,6 +55,24 @@ def test_an_empty_repository_has_no_branches(tmp_path: Path) -> None:
     assert mirror.remote_branches() == {}
 
 
+def test_a_commit_that_is_cut_short_is_told_whole_where_it_is_here(git_world: GitWorld) -> None:
+    theirs = git_world.repository.commit("feature/x", {"a": "2"})
+    mirror = git_world.mirror()
+    main = mirror.fetch()["main"]
+    assert mirror.full_id(main[:12]) == mirror.full_id(main[:39]) == mirror.full_id(main) == main
+    for unknown in (theirs[:12], main[:11], mirror.commit(main).tree[:12], "main", "--all", ABSENT):
+        assert mirror.full_id(unknown) == unknown
+
+
+def test_a_branch_that_is_called_as_a_commit_is_no_commit(git_world: GitWorld) -> None:
+    main = git_world.repository.head("main") or ""
+    other = git_world.repository.commit(OURS, {"a": "1"})
+    mirror = git_world.mirror()
+    mirror.fetch()
+    BareRepository(git_world.folder / "mirror.git").git("update-ref", f"refs/heads/{main[:12]}", other)
+    assert mirror.full_id(main[:12]) == main[:12]
+
+
 def test_files_are_read_byte_by_byte(git_world: GitWorld) -> None:
     git_world.repository.commit("main", {"héllo wörld.yaml": "a\r\nb", "empty": ""})
     git_world.repository.commit("main", {"run.sh": "#!/bin/sh\n"}, mode="100755")

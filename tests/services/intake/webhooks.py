@@ -186,26 +186,25 @@ def running_site(database: Database) -> Iterator[Site]:
 def open_site(database: Database, registry: DemoRegistry, jenkins: JenkinsServer) -> Site:
     """Two config repositories, of which `fleet` uses the app's image on both of its base branches."""
     oci = OCIRegistry(registry.host, plain_http=True)
-    origin = Origin("any", jenkins="main", jenkins_url=jenkins.url, registry=registry.host, cluster="prod-eu")
     kinds = {
-        "ci": "jenkins",
-        "plugin": "jenkins-notification",
-        "registry": "distribution",
-        "github": "github",
-        "prod-eu": "flux",
+        "jenkins": Origin("ci", jenkins="main", jenkins_url=jenkins.url),
+        "jenkins-notification": Origin("plugin", jenkins="main", jenkins_url=jenkins.url),
+        "distribution": Origin("registry", registry=registry.host),
+        "github": Origin("github"),
+        "flux": Origin("prod-eu", cluster="prod-eu"),
     }
     sources = {
-        name: Source(
-            name=name,
+        origin.source: Source(
+            name=origin.source,
             kind=kind,
-            origin=replace(origin, source=name),
+            origin=origin,
             keys=Keys,
             jobs=("team/*",) if "jenkins" in kind else (),
             images=(f"{registry.host}/team/*",),
             config_repo="fleet" if kind == "flux" else None,
             root="clusters/prod-eu" if kind == "flux" else "",
         )
-        for name, kind in kinds.items()
+        for kind, origin in kinds.items()
     }
     systems = Systems(
         sources=sources,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.core.ports import PullRequestState
+from app.core.ports import Capabilities, PullRequestState
 from app.db.database import Database
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import Lane
@@ -35,6 +35,12 @@ class Watched:
             return real(*arguments, **named)
 
         return ask
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Known without asking."""
+        found: Capabilities = self.real.capabilities
+        return found
 
     def during(self, lane: Lane) -> list[str]:
         """What a run of the lane asks."""

@@ -168,6 +168,19 @@ def test_who_closes_while_a_newer_tag_is_being_pushed_has_said_no_to_the_tag_the
     assert ("mira", ("1.1.0",)) in people.held()
 
 
+def test_one_that_somebody_closes_just_before_we_do_is_their_no(people: People) -> None:
+    pull = people.propose("1.1.0")
+    with people.lane.telling_of("1.1.0") as connection:
+        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, looked_at=people.lane.now)
+    people.lane.now += timedelta(seconds=1)
+    real = people.lane.forge
+    people.lane.forge = Interrupted(real, "close_pull_request", lambda: people.forge.close(pull.number, by="mira"))
+    people.lane.run()
+    people.lane.forge = real
+    people.run_twice()
+    assert people.held() == [("mira", ("1.1.0",))]
+
+
 @dataclass
 class Retargeted:
     """A forge at which mira gave one pull request another base and merged it there."""

@@ -1,15 +1,14 @@
 """Systems that say what a test puts into them, and sweeps over them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 from app.core.errors import NotFound
 from app.core.facts import BuildFinished, BuildResult
 from app.core.images import ImageName
-from app.core.ports import BuildSeen, FailedWebhook, PullRequestSeen
+from app.core.ports import BuildSeen, PullRequestSeen
 from app.db import policies, schedules, storms
 from app.db.policies import PolicyRow
 from app.db.schedules import ScheduleRow
@@ -92,27 +91,6 @@ class ShownForge:
         if isinstance(self.seen, Exception):
             raise self.seen
         return self.seen
-
-
-@dataclass
-class FailingSender:
-    """Webhooks that failed; those whose guid is in `refuses` raise when they are asked for again."""
-
-    failed: list[FailedWebhook] = field(default_factory=list)
-    asked: list[tuple[str, datetime]] = field(default_factory=list)
-    sent: list[str] = field(default_factory=list)
-    refuses: dict[str, Exception] = field(default_factory=dict)
-    spend: Callable[[], None] = lambda: None
-
-    def failed_webhooks(self, *, path: str, since: datetime) -> Sequence[FailedWebhook]:
-        self.asked.append((path, since))
-        return [one for one in self.failed if one.at >= since]
-
-    def redeliver(self, failed: FailedWebhook) -> None:
-        if failed.guid in self.refuses:
-            raise self.refuses[failed.guid]
-        self.spend()
-        self.sent.append(failed.guid)
 
 
 @dataclass

@@ -1,22 +1,21 @@
-"""A look at forges, webhooks that failed, old bodies and mirrors."""
+"""A look at forges, old bodies and mirrors."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from app.core.errors import Conflict, Refused, Unavailable
+from app.core.errors import Conflict, Unavailable
 from app.core.facts import RevisionApplied
-from app.core.ports import FailedWebhook, PullRequestSeen, PullRequestState, RateLimited
+from app.core.ports import PullRequestSeen, PullRequestState
 from app.db import deliveries, outbox, pull_requests, pushed_heads, revisions
 from app.db.outbox import Channel, Outcome, Telling
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.people.replay import replay
-from app.services.work.spend import spend
 from tests.services.intake.webhooks import MAIN, NEXT, NOW, OTHER, Site, branch_event, github
-from tests.services.sweeps.sweeping import FailingSender, Packed, ShownForge, change_repo, everything, sweep
+from tests.services.sweeps.sweeping import Packed, ShownForge, change_repo, everything, sweep
 
 OPEN, CLOSED, MERGED = PullRequestState.OPEN, PullRequestState.CLOSED, PullRequestState.MERGED
 HEAD, OTHER_HEAD = "1" * 40, "2" * 40
@@ -28,7 +27,7 @@ def forge(site: Site) -> ShownForge:
     """A forge that shows our open pull request 4 of `main` as we know it; the other repository has a local one."""
     forge = ShownForge([seen(4)])
     change_repo(site, forge=forge)
-    change_repo(site, "other", forge=ShownForge(Unavailable("asked")), is_local=True)
+    change_repo(site, "other", forge=ShownForge(Unavailable("asked")), look_shows_pull_requests=True)
     remember(site, 4)
     return forge
 
@@ -66,6 +65,11 @@ def remember(site: Site, number: int, state: PullRequestState = OPEN) -> None:
         pytest.param(seen(4, head_sha=OTHER_HEAD), "#4 has the commit 222222222222, not 111111111111", id="pushed to"),
         pytest.param(seen(4, base="next"), "#4 goes into next, not main", id="another base"),
         pytest.param(seen(5), "#5 is open and of our commit 111111111111", id="one that no row knows"),
+        pytest.param(
+            seen(5, head_sha=HEAD[:12]),
+            "#5 is open and of our commit 111111111111",
+            id="one by the start of its commit",
+        ),
     ],
 )
 def test_where_a_forge_shows_one_of_ours_otherwise_its_lane_is_due_once(
@@ -83,6 +87,7 @@ def test_where_a_forge_shows_one_of_ours_otherwise_its_lane_is_due_once(
     "shown",
     [
         pytest.param(seen(4), id="as we know it"),
+        pytest.param(seen(4, head_sha=HEAD[:12]), id="its commit cut short"),
         pytest.param(seen(5, head_sha=OTHER_HEAD), id="a person's on a branch of our name"),
         pytest.param(seen(5, CLOSED), id="a closed one that no row knows"),
         pytest.param(seen(5, base="elsewhere"), id="into a branch that is not ours"),
@@ -115,155 +120,6 @@ def test_a_dry_look_at_a_forge_writes_nothing(site: Site, forge: ShownForge) -> 
     assert sweep(site, "pull_requests", is_dry=True).found == 1
     assert everything(site) == before
     assert sweep(site, "pull_requests").found == 1
-
-
-@pytest.fixture
-def sender(site: Site) -> FailingSender:
-    """GitHub failed to deliver one webhook an hour ago."""
-    sender = FailingSender([failed(1)])
-    change_repo(site, sender=sender)
-    return sender
-
-
-def failed(number: int, *, at: datetime = NOW - timedelta(hours=1)) -> FailedWebhook:
-    return FailedWebhook(hook=7, delivery=number, guid=f"guid-{number}", event="push", at=at)
-
-
-def test_a_webhook_that_failed_is_asked_for_once_more(site: Site, sender: FailingSender) -> None:
-    look = sweep(site, "webhooks")
-    assert (look.found, sender.sent) == (1, ["guid-1"])
-    assert sender.asked == [("/webhooks/github", NOW - timedelta(days=3))]
-
-
-def test_it_is_not_asked_for_again_within_ten_minutes_and_then_until_it_comes(
-    site: Site, sender: FailingSender
-) -> None:
-    sweep(site, "webhooks")
-    sender.failed = [failed(1, at=site.now)]
-    for minutes in (5, 9):
-        site.now = NOW + timedelta(minutes=minutes)
-        sweep(site, "webhooks")
-    assert sender.sent == ["guid-1"]
-    site.now = NOW + timedelta(minutes=15)
-    sweep(site, "webhooks")
-    assert sender.sent == ["guid-1"] * 2
-    sender.failed = []
-    site.now = NOW + timedelta(minutes=30)
-    assert sweep(site, "webhooks").found == 0
-
-
-def test_a_later_look_goes_back_to_the_one_before_and_a_little_further(site: Site, sender: FailingSender) -> None:
-    sender.failed = []
-    sweep(site, "webhooks")
-    site.now = NOW + timedelta(hours=2)
-    sweep(site, "webhooks")
-    assert sender.asked[-1][1] == NOW - timedelta(minutes=10)
-    site.now = NOW + timedelta(days=9)
-    sweep(site, "webhooks")
-    assert sender.asked[-1][1] == site.now - timedelta(days=3)
-
-
-def test_one_that_cannot_be_asked_for_stops_no_other_and_is_found_by_the_next_look(
-    site: Site, sender: FailingSender
-) -> None:
-    sender.failed = [failed(1), failed(2)]
-    sender.refuses["guid-1"] = Refused("no permission")
-    assert sweep(site, "webhooks").failures == ["fleet guid-1: no permission"]
-    assert sender.sent == ["guid-2"]
-    sender.refuses.clear()
-    sender.failed = [failed(1)]
-    site.now = NOW + timedelta(minutes=15)
-    sweep(site, "webhooks")
-    assert sender.sent == ["guid-2", "guid-1"]
-
-
-def test_what_two_config_repos_of_one_repository_find_is_asked_for_once(site: Site, sender: FailingSender) -> None:
-    change_repo(site, "other", sender=sender, forge_repository="acme/fleet")
-    sweep(site, "webhooks")
-    assert sender.sent == ["guid-1"]
-
-
-def test_one_that_fails_each_time_is_asked_for_three_times(site: Site, sender: FailingSender) -> None:
-    for _ in range(10 * 8):
-        site.now += timedelta(hours=3)
-        sender.failed = [failed(1, at=site.now - timedelta(minutes=1))]
-        assert sweep(site, "webhooks").failures == []
-    assert sender.sent == ["guid-1"] * 3
-    assert sender.asked[-1][1] == site.now - timedelta(hours=3, minutes=10)
-
-
-def test_one_is_asked_for_no_more_three_days_after_it_failed_first(site: Site, sender: FailingSender) -> None:
-    sender.failed = [failed(1, at=NOW)]
-    sweep(site, "webhooks")
-    site.now = NOW + timedelta(days=2, hours=23)
-    sender.failed = [failed(1, at=site.now - timedelta(minutes=1))]
-    sweep(site, "webhooks")
-    assert sender.sent == ["guid-1"] * 2
-    site.now = NOW + timedelta(days=3, minutes=1)
-    sender.failed = [failed(1, at=site.now - timedelta(minutes=1)), failed(2, at=site.now)]
-    look = sweep(site, "webhooks")
-    assert (look.found, sender.sent) == (1, ["guid-1", "guid-1", "guid-2"])
-
-
-def test_what_could_not_be_sent_for_want_of_budget_does_not_count(site: Site, sender: FailingSender) -> None:
-    for _ in range(5):
-        sender.refuses["guid-1"] = RateLimited("enough", retry_after=timedelta(seconds=9))
-        sweep(site, "webhooks")
-        site.now += timedelta(minutes=15)
-    sender.refuses.clear()
-    for _ in range(5):
-        sender.failed = [failed(1, at=site.now)]
-        sweep(site, "webhooks")
-        site.now += timedelta(minutes=15)
-    assert sender.sent == ["guid-1"] * 3
-
-
-def test_webhooks_leave_pull_requests_half_of_the_writes_in_a_row(site: Site, sender: FailingSender) -> None:
-    def take() -> None:
-        spend(site.database, lambda: site.now, "github", 400)
-
-    sender.failed = [failed(number) for number in range(100)]
-    sender.spend = take
-    change_repo(site, forge_budget="github", writes_per_hour=400)
-    assert sweep(site, "webhooks").failures == []
-    assert len(sender.sent) == 30
-    for _ in range(30):
-        take()
-    site.now += timedelta(minutes=15)
-    sender.failed = sender.failed[30:]
-    sweep(site, "webhooks")
-    assert len(sender.sent) == 60
-    assert sender.asked[-1][1] == site.now - timedelta(days=3)
-
-
-def test_pull_requests_are_never_refused_while_many_webhooks_fail_for_good(site: Site, sender: FailingSender) -> None:
-    def take() -> None:
-        spend(site.database, lambda: site.now, "github", 400)
-
-    sender.spend = take
-    change_repo(site, forge_budget="github", writes_per_hour=400)
-    start = site.now
-    while site.now < start + timedelta(hours=3):
-        sender.failed = [failed(number, at=site.now) for number in range(40)]
-        sweep(site, "webhooks")
-        # Two writes for a pull request every two minutes; who is refused raises.
-        for _ in range(8):
-            take()
-            take()
-            site.now += timedelta(minutes=2)
-    assert len(sender.sent) == 40 * 3
-
-
-def test_only_sources_that_speak_for_a_repository_are_asked_about(site: Site, sender: FailingSender) -> None:
-    site.change_source("github", config_repo="other")
-    sweep(site, "webhooks")
-    assert sender.asked == []
-
-
-def test_a_dry_look_for_webhooks_asks_for_none(site: Site, sender: FailingSender) -> None:
-    before = everything(site)
-    assert sweep(site, "webhooks", is_dry=True).found == 1
-    assert (sender.sent, everything(site)) == ([], before)
 
 
 DAY = timedelta(days=1)

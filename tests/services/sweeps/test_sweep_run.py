@@ -1,6 +1,5 @@
 """What does not answer keeps nobody waiting for good, and a forge that wants to be left alone is."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -91,7 +90,7 @@ def forge(site: Site) -> ShownForge:
     """A forge that two config repositories share by their token."""
     forge = ShownForge([])
     for name in ("fleet", "other"):
-        change_repo(site, name, forge=forge, forge_budget="github", is_local=False)
+        change_repo(site, name, forge=forge, forge_budget="github", look_shows_pull_requests=False)
     return forge
 
 
@@ -112,29 +111,13 @@ def test_a_forge_that_limits_a_sweep_is_left_alone_by_everybody(site: Site, forg
     assert (len(forge.asked), blocked(site)) == (1, {"github": 7 * MINUTE})
 
 
-@pytest.mark.parametrize("name", ["pull_requests", "webhooks"])
-def test_a_sweep_does_not_ask_a_forge_that_is_left_alone(site: Site, forge: ShownForge, name: str) -> None:
-    sender = Unasked()
-    change_repo(site, sender=sender)
+def test_a_sweep_does_not_ask_a_forge_that_is_left_alone(site: Site, forge: ShownForge) -> None:
     with site.database.transaction() as connection:
         forge_budgets.block(connection, "github", until=site.now + MINUTE, why="limit", now=site.now)
-    assert "wants to be left alone" in sweep(site, name).failures[0]
+    assert "wants to be left alone" in sweep(site, "pull_requests").failures[0]
     assert forge.asked == []
     site.now += MINUTE
-    sender.is_asked_now = True
-    assert sweep(site, name).failures == []
-
-
-class Unasked:
-    """A sender of webhooks that must not be asked yet."""
-
-    is_asked_now = False
-
-    def failed_webhooks(self, **_: object) -> list[object]:
-        assert self.is_asked_now
-        return []
-
-    redeliver: Callable[..., None]
+    assert sweep(site, "pull_requests").failures == []
 
 
 def test_a_dry_look_that_is_limited_writes_nothing(site: Site, forge: ShownForge) -> None:

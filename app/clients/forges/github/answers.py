@@ -1,12 +1,11 @@
-"""What GitHub's REST API says of pull requests, reviews and webhooks, read into our own values."""
+"""What GitHub's REST API says of pull requests and reviews, read into our own values."""
 
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
 
@@ -107,35 +106,6 @@ class ReviewAnswer(BaseModel):
     state: str
     commit_id: str | None
     author_association: str
-
-
-class HookConfig(BaseModel):
-    """What a webhook was set up with; old services among the hooks have no URL."""
-
-    url: str = ""
-
-
-class HookAnswer(BaseModel):
-    """A webhook of a repository."""
-
-    id: Annotated[int, Field(gt=0)]
-    active: bool
-    config: HookConfig
-
-
-class DeliveryAnswer(BaseModel):
-    """One attempt to deliver a webhook; `guid` is the same in all attempts, `status_code` 0 where nobody answered."""
-
-    id: Annotated[int, Field(gt=0)]
-    guid: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    delivered_at: AwareDatetime
-    status_code: int
-    event: str
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the receiver took it."""
-        return HTTPStatus.OK <= self.status_code < HTTPStatus.MULTIPLE_CHOICES
 
 
 def json_object(text: str) -> dict[str, object]:

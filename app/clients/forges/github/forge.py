@@ -44,7 +44,7 @@ from app.clients.forges.github.identity import identify
 from app.clients.forges.github.limits import Limits
 from app.clients.forges.github.pages import PAGE, read_pages
 from app.core.errors import FluxbridgeError
-from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _API_VERSION = "2022-11-28"
 _PULLS = TypeAdapter(list[ListedPull])
@@ -71,6 +71,8 @@ class GitHub:
     `spend` is given the number of requests that write before the first of them, and may raise Unavailable. While less
     than a tenth of the token's hourly requests is left, everything raises GitHubRateLimited and nothing is asked.
     """
+
+    capabilities = Capabilities()
 
     def __init__(  # noqa: PLR0913 - one argument a setting, two for budget and tests
         self,
@@ -108,17 +110,17 @@ class GitHub:
 
     def product(self) -> str:
         """GitHub with its version and its API's, as it says itself. Raises NotGitHub."""
-        with self.asking():
+        with self._asking():
             return self._identified()
 
     def account(self) -> str:
         """The login that the token belongs to."""
-        with self.asking():
+        with self._asking():
             return AccountAnswer.model_validate(self._client.get_user().raw_data).login
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the repository, newest first: those open and the last ten that ended."""
-        with self.asking() as repository:
+        with self._asking() as repository:
             # Without the filter on what comes back, a redirect that drops the query would give those of all branches.
             pulls = repository.get_pulls(state="all", sort="created", direction="desc", head=self._from(head))
             ours = [pull for pull in pulls.get_page(0) if pull.head.ref == head]
@@ -133,19 +135,19 @@ class GitHub:
         At most `limit` pull requests are looked at, whosever they are; each hundred costs one request.
         """
         newest = {"state": "all", "sort": "updated", "direction": "desc"}
-        with self.asking() as repository:
+        with self._asking() as repository:
             pages = read_pages(repository, "/pulls", newest, _PULLS)
-            return self._ours(islice((pull for page, _ in pages for pull in page), limit), prefix)
+            return self._ours(islice((pull for page in pages for pull in page), limit), prefix)
 
     def open_pull_requests(self, *, prefix: str) -> Sequence[PullRequestSeen]:
         """Those that are open from branches of the repository below `prefix`/, of the oldest two thousand."""
-        with self.asking() as repository:
+        with self._asking() as repository:
             pages = read_pages(repository, "/pulls", {"state": "open", "sort": "created", "direction": "asc"}, _PULLS)
-            return self._ours((pull for page, _ in islice(pages, _MOST_PAGES) for pull in page), prefix)
+            return self._ours((pull for page in islice(pages, _MOST_PAGES) for pull in page), prefix)
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request. Raises UnknownPullRequest."""
-        with self.asking(number) as repository:
+        with self._asking(number) as repository:
             return self._shown(repository, number)
 
     def open_pull_request(self, draft: PullRequestDraft) -> PullRequest:
@@ -153,7 +155,7 @@ class GitHub:
 
         One is looked for first: to ask for what is there already would cost a write and give nothing.
         """
-        with self.asking() as repository:
+        with self._asking() as repository:
             pull = self._already_open(repository, draft)
             if pull is not None:
                 self._label(pull, draft)
@@ -163,14 +165,15 @@ class GitHub:
                     self._label(pull, draft)
             return self._shown(repository, pull.number)
 
-    def edit_pull_request(self, number: int, *, title: str, body: str) -> None:
-        """Replace title and body. Raises UnknownPullRequest."""
-        with self.asking(number) as repository:
+    def edit_pull_request(self, number: int, *, title: str, body: str, version: str | None = None) -> None:
+        """Replace title and body; GitHub knows no versions of them. Raises UnknownPullRequest."""
+        del version
+        with self._asking(number) as repository:
             repository.get_pull(number).edit(title=title, body=body)
 
     def comment(self, number: int, text: str) -> None:
         """Say something in the pull request. Raises UnknownPullRequest."""
-        with self.asking(number) as repository:
+        with self._asking(number) as repository:
             CommentAnswer.model_validate(repository.get_issue(number).create_comment(text).raw_data)
 
     def own_comments(self, number: int, *, since: datetime) -> Sequence[str]:
@@ -180,14 +183,14 @@ class GitHub:
         """
         account = self.account()
         query = {"since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        with self.asking(number) as repository:
+        with self._asking(number) as repository:
             pages = read_pages(repository, f"/issues/{number:d}/comments", query, _COMMENTS)
-            listed = (comment for page, _ in islice(pages, _MOST_PAGES) for comment in page)
+            listed = (comment for page in islice(pages, _MOST_PAGES) for comment in page)
             return [one.body or "" for one in listed if one.user is not None and one.user.login == account]
 
     def close_pull_request(self, number: int) -> PullRequest:
         """Close it; one that is closed or merged stays as it is. Raises UnknownPullRequest."""
-        with self.asking(number) as repository:
+        with self._asking(number) as repository:
             pull = repository.get_pull(number)
             if self._read(pull).outcome is PullRequestState.OPEN:
                 pull.edit(state="closed")
@@ -199,10 +202,10 @@ class GitHub:
         return self.pull_request(number)
 
     @contextmanager
-    def asking(self, number: int | None = None, *, permission: str = _PULL_REQUESTS) -> Iterator[Repository]:
+    def _asking(self, number: int | None = None) -> Iterator[Repository]:
         """Give the repository to one caller at a time, and say its errors by who must act.
 
-        `number` is the pull request that is asked for, `permission` what the token needs, in GitHub's words.
+        `number` is the pull request that is asked for.
         """
         with self._lock:
             try:
@@ -211,7 +214,7 @@ class GitHub:
             except FluxbridgeError:
                 raise
             except TROUBLE as error:
-                raise self._explain(error, number, permission) from error
+                raise self._explain(error, number) from error
 
     def _identified(self) -> str:
         """What it is, asked once."""
@@ -219,19 +222,19 @@ class GitHub:
             self._product = identify(self._client.requester, self._url)
         return self._product
 
-    def _explain(self, error: Exception, number: int | None, permission: str) -> FluxbridgeError:
+    def _explain(self, error: Exception, number: int | None) -> FluxbridgeError:
         if not is_missing(error):
-            return explain(error, self.name, timeout_s=self._timeout_s, permission=permission)
+            return explain(error, self.name, timeout_s=self._timeout_s, permission=_PULL_REQUESTS)
         try:
             self._client.get_repo(self.name).complete()
         except TROUBLE as why:
             if is_missing(why):
                 return RepositoryNotVisible(self.name)
-            return explain(why, self.name, timeout_s=self._timeout_s, permission=permission)
+            return explain(why, self.name, timeout_s=self._timeout_s, permission=_PULL_REQUESTS)
         if number is not None:
             return UnknownPullRequest(self.name, number)
         return GitHubRefused(
-            self.name, f"the token may read the repository, but not this; give it the permission '{permission}'"
+            self.name, f"the token may read the repository, but not this; give it the permission '{_PULL_REQUESTS}'"
         )
 
     def _from(self, head: str) -> str:

@@ -15,8 +15,8 @@ Item = TypeVar("Item")
 
 def read_pages(
     repository: Repository, place: str, query: Mapping[str, str], page: TypeAdapter[list[Item]]
-) -> Iterator[tuple[list[Item], Mapping[str, str]]]:
-    """Every page up to an empty one, with the headers of its answer; `place` is what follows the repository's own URL.
+) -> Iterator[list[Item]]:
+    """Every page up to an empty one; `place` is what follows the repository's own URL.
 
     Of a link to the next page only the query is taken, so that the address stays ours. Whoever reads decides when it is
     enough: an odd server's pages may never end.
@@ -25,7 +25,7 @@ def read_pages(
     while asked:
         headers, content = repository.requester.requestJsonAndCheck("GET", repository.url + place, asked)
         items = page.validate_python(content)
-        yield items, headers
+        yield items
         asked = _query_of_next(headers.get("link", "")) if items else {}
 
 

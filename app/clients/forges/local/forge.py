@@ -18,7 +18,7 @@ from app.clients.forges.local.pulls import (
 from app.clients.git.command import GitCommand, GitFailed, checked_branch
 from app.clients.git.trees import commit_tree, signature
 from app.core.errors import Conflict, NotFound, Refused, Unavailable
-from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _ATTEMPTS = 20
 
@@ -62,6 +62,8 @@ class LocalForge:
     `account` acts in the methods of the Forge port. Each change is a compare-and-swap, tried anew when another came
     first.
     """
+
+    capabilities = Capabilities()
 
     def __init__(
         self, path: Path, *, clock: Callable[[], datetime], account: str = "fluxbridge", timeout_s: float = 60
@@ -135,8 +137,9 @@ class LocalForge:
                 return self._show(snapshot.after(number, pull, moves), number)
         raise RepositoryBusy(self._git.path)
 
-    def edit_pull_request(self, number: int, *, title: str, body: str) -> None:
-        """Replace title and body."""
+    def edit_pull_request(self, number: int, *, title: str, body: str, version: str | None = None) -> None:
+        """Replace title and body; there are no versions of them."""
+        del version
         self._change(number, lambda _, pull: pull.model_copy(update={"title": title, "body": body}))
 
     def comment(self, number: int, text: str) -> None:

@@ -1,0 +1,81 @@
+"""Forges from their settings: all that the kind of a forge decides, as one value."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+from app.clients.forges.github.forge import GitHub
+from app.clients.forges.local.forge import LocalForge
+from app.compose.machine import utc_now
+from app.core.ports import Forge
+from app.settings.config_repos import ConfigRepo
+from app.settings.forges import github, local
+
+Spend = Callable[[str, int, int], None]
+"""Take writes out of a budget: its name, how many it has an hour, how many to take at once. Raises Unavailable."""
+
+
+def without_budget(name: str, per_hour: int, count: int) -> None:
+    """For commands that only read."""
+    del name, per_hour, count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposedForge:
+    """A forge and how it is used.
+
+    `repository` is its own name of the repository, `budget` what its writes are counted under. A pull request gets a
+    newer tag at most once in `update_every`. `refs` gives names and ids that change whenever branches or pull requests
+    do; None: there is no better way than to ask git for the branches.
+    """
+
+    forge: Forge
+    repository: str
+    budget: str
+    update_every: timedelta
+    refs: Callable[[], Mapping[str, str]] | None = None
+
+
+def compose_forge(name: str, one: ConfigRepo, *, spend: Spend = without_budget) -> ComposedForge:
+    """The forge of a config repository; nothing is contacted yet. Raises CertificatesUnusable."""
+    match one.forge:
+        case github.GitHubForge():
+            return _github(one, one.forge, spend)
+        case local.LocalForge():
+            return _local(name, one, one.forge)
+        case _:
+            assert_never(one.forge)
+
+
+def local_forge(one: ConfigRepo) -> LocalForge:
+    """The forge that is the bare repository itself, with what people do there."""
+    return LocalForge(Path(one.url.removeprefix("file://")), clock=utc_now)
+
+
+def _github(one: ConfigRepo, its: github.GitHubForge, spend: Spend) -> ComposedForge:
+    forge = GitHub(
+        its.repository,
+        token=its.token.read,
+        base_url=its.api_url,
+        ca_file=one.ca_file,
+        proxy=one.proxy,
+        seconds_between_requests=0.25 if its.paced else None,
+        seconds_between_writes=1.0 if its.paced else None,
+        spend=partial(spend, its.budget.name, its.writes_per_hour),
+    )
+    return ComposedForge(
+        forge=forge,
+        repository=its.repository,
+        budget=its.budget.name,
+        update_every=timedelta(seconds=its.update_every_s),
+    )
+
+
+def _local(name: str, one: ConfigRepo, its: local.LocalForge) -> ComposedForge:
+    forge = local_forge(one)
+    return ComposedForge(
+        forge=forge, repository=name, budget=its.budget.name, update_every=timedelta(0), refs=forge.refs
+    )

@@ -1,0 +1,141 @@
+"""Sources from their settings: what proves each kind, and for which system it speaks."""
+
+from collections.abc import Callable, Mapping
+from typing import assert_never
+
+from app.core.errors import Refused
+from app.senders import SENDERS
+from app.senders.sender import KeyKind, Keys, Origin
+from app.services.systems import Source
+from app.settings.models import Settings
+from app.settings.secrets import Secret
+from app.settings.sources.flux import FluxSource
+from app.settings.sources.github import GitHubSource
+from app.settings.sources.jenkins import JenkinsNotificationSource, JenkinsSource
+from app.settings.sources.proofs import BasicLogin
+from app.settings.sources.registries import RegistryProof, RegistrySource
+
+_PROVES: Mapping[RegistryProof, KeyKind] = {
+    "header": "headers",
+    "hmac": "secrets",
+    "url_token": "url_tokens",
+    "basic": "basic",
+}
+"""The kind of key that each key of a registry's settings is."""
+
+
+class NoKeys(Refused):
+    """A source has nothing by which its senders could prove themselves."""
+
+    def __init__(self, name: str, wanted: str) -> None:
+        super().__init__(f"sources.{name} has no usable {wanted}: anyone could post; set it and start again")
+
+
+class ProofNotTaken(Refused):
+    """A source is to prove itself in a way that its kind does not have."""
+
+    def __init__(self, name: str, kind: str, given: str, taken: str) -> None:
+        super().__init__(f"sources.{name}.{given} is nothing that a {kind} sends: write {taken} in its place")
+
+
+def compose_sources(settings: Settings) -> Mapping[str, Source]:
+    """Every source; each has what proves its senders. Raises ProofNotTaken, NoKeys, SecretUnreadable."""
+    found = {name: compose_source(name, settings) for name in settings.sources}
+    for name, source in found.items():
+        _require_keys(name, source)
+    return found
+
+
+def unfit_sources(settings: Settings) -> Mapping[str, str]:
+    """What is wrong with each source that is to prove itself otherwise than its kind can, by its key."""
+    problems = {}
+    for name in settings.sources:
+        try:
+            compose_source(name, settings)
+        except ProofNotTaken as error:
+            problems[f"sources.{name}"] = str(error)
+    return problems
+
+
+def compose_source(name: str, settings: Settings) -> Source:
+    """One source; its secrets are read when they are used. Raises ProofNotTaken."""
+    match one := settings.sources[name]:
+        case JenkinsSource():
+            return _of_jenkins(name, one, settings, lambda: Keys(secrets=_read(one.secret)))
+        case JenkinsNotificationSource():
+            return _of_jenkins(
+                name, one, settings, lambda: Keys(url_tokens=_read(one.url_token), basic=_pairs(one.basic))
+            )
+        case RegistrySource():
+            _require_taken(name, one)
+            return Source(
+                name=name,
+                kind=one.kind,
+                origin=Origin(name, registry=settings.registries[one.registry].host),
+                keys=lambda: _registry_keys(one),
+                images=one.images or (),
+            )
+        case GitHubSource():
+            return Source(
+                name=name,
+                kind=one.kind,
+                origin=Origin(name),
+                keys=lambda: Keys(secrets=_read(one.secret)),
+                config_repo=one.config_repo,
+            )
+        case FluxSource():
+            return Source(
+                name=name,
+                kind=one.kind,
+                origin=Origin(name, cluster=one.cluster),
+                keys=lambda: Keys(secrets=_read(one.secret)),
+                config_repo=one.config_repo,
+                root=one.root,
+            )
+        case _:
+            assert_never(one)
+
+
+def _of_jenkins(
+    name: str, one: JenkinsSource | JenkinsNotificationSource, settings: Settings, keys: Callable[[], Keys]
+) -> Source:
+    return Source(
+        name=name,
+        kind=one.kind,
+        origin=Origin(name, jenkins=one.jenkins, jenkins_url=settings.jenkins[one.jenkins].url),
+        keys=keys,
+        jobs=one.jobs or (),
+        images=one.images or (),
+    )
+
+
+def _registry_keys(one: RegistrySource) -> Keys:
+    return Keys(
+        headers={name.lower(): _read(values) for name, values in (one.header or {}).items()},
+        secrets=_read(one.hmac),
+        url_tokens=_read(one.url_token),
+        basic=_pairs(one.basic),
+    )
+
+
+def _pairs(login: BasicLogin | None) -> tuple[tuple[str, str], ...]:
+    return tuple((login.user, password) for password in _read(login.password)) if login is not None else ()
+
+
+def _read(secrets: tuple[Secret, ...] | None) -> tuple[str, ...]:
+    return tuple(secret.read() for secret in secrets or ())
+
+
+def _require_taken(name: str, one: RegistrySource) -> None:
+    """What a kind of registry can prove itself by, is said beside its sender."""
+    needs = SENDERS[one.kind].needs
+    if _PROVES[one.proof] not in needs:
+        taken = " or ".join(proof for proof, kind in _PROVES.items() if kind in needs)
+        raise ProofNotTaken(name, one.kind, one.proof, taken)
+
+
+def _require_keys(name: str, source: Source) -> None:
+    wanted = SENDERS[source.kind].needs
+    keys = source.keys()
+    if not any(keys.holds(kind) for kind in wanted):
+        raise NoKeys(name, " or ".join(wanted))

@@ -1,0 +1,67 @@
+"""Everything outside that the services may reach, from the settings."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from app.clients.jenkins.controller import Jenkins
+from app.clients.registry.oci import OCIRegistry
+from app.compose.config_repos import compose_config_repo
+from app.compose.forges import Spend, without_budget
+from app.compose.sources import compose_sources
+from app.services.systems import SweepRules, Systems, Timing
+from app.settings.models import Settings
+from app.settings.secrets import Secret
+from app.settings.systems import ImageRegistry, JenkinsController
+
+
+def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Systems:
+    """Build every client that the settings name; nothing is contacted yet. Raises Refused leaves."""
+    sources = compose_sources(settings)
+    registries = {one.host: compose_registry(one) for one in settings.registries.values()}
+    return Systems(
+        sources=sources,
+        jenkins={name: compose_jenkins(name, one) for name, one in settings.jenkins.items()},
+        jenkins_urls={name: one.url for name, one in settings.jenkins.items()},
+        registries=registries,
+        aliases={alias: one.host for one in settings.registries.values() for alias in one.aliases},
+        config_repos={name: compose_config_repo(name, settings, spend=spend) for name in settings.config_repos},
+        timing=Timing(
+            lease=timedelta(seconds=settings.work.lease_s),
+            lane_deadline=timedelta(seconds=settings.work.lane_deadline_s),
+            build_within=timedelta(seconds=settings.build_within_s),
+            applied_within=timedelta(seconds=settings.applied_within_s),
+        ),
+        sweeps=_sweep_rules(settings),
+        closers=tuple(one.close for one in registries.values()),
+    )
+
+
+def compose_jenkins(name: str, one: JenkinsController) -> Jenkins:
+    """One controller."""
+    return Jenkins(name, one.url, user=one.user, token=_reader(one.token), ca_file=one.ca_file, proxy=one.proxy)
+
+
+def compose_registry(one: ImageRegistry) -> OCIRegistry:
+    """One registry. Raises CertificatesUnusable."""
+    return OCIRegistry(
+        one.host,
+        user=one.user,
+        password=_reader(one.password),
+        plain_http=one.plain_http,
+        ca_file=one.ca_file,
+        proxy=one.proxy,
+    )
+
+
+def _reader(secret: Secret | None) -> Callable[[], str] | None:
+    return secret.read if secret is not None else None
+
+
+def _sweep_rules(settings: Settings) -> SweepRules:
+    return SweepRules(
+        schedules=settings.sweeps.schedules,
+        jobs={name: one.sweep_jobs for name, one in settings.jenkins.items() if one.sweep_jobs},
+        max_new=settings.sweeps.max_new,
+        bodies_kept=timedelta(days=settings.retention.bodies_days),
+        bodies_day_bytes=settings.retention.bodies_day_bytes,
+    )

@@ -1,0 +1,15 @@
+"""Who may post webhooks, one shape of settings a file; kinds that are set up alike share a shape."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.settings.sources.flux import FluxSource
+from app.settings.sources.github import GitHubSource
+from app.settings.sources.jenkins import JenkinsNotificationSource, JenkinsSource
+from app.settings.sources.registries import RegistrySource
+
+Source = Annotated[
+    JenkinsSource | JenkinsNotificationSource | RegistrySource | GitHubSource | FluxSource,
+    Field(discriminator="kind"),
+]
