@@ -5,7 +5,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -21,10 +20,10 @@ from app.db.database import Database
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
 from app.db.outbox import ClaimedTelling
-from app.db.owed_looks import OwedLook
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.scans import Scans
-from app.services.intake.interpret import Done, Interpreter, Reading, groups_of
+from app.services.intake.interpret import Interpreter
+from app.services.intake.pile import Pile
 from app.services.lane.reconcile import reconcile
 from app.services.lane.run import LaneRun, LostLane
 from app.services.sweeps.schedule import Sweeps
@@ -42,8 +41,6 @@ _LONGEST_PUT_OFF = timedelta(hours=1)
 _STEP = "a worker step"
 # One that waits for a system which does not answer keeps the others' tellings from nobody.
 _TELLERS = 2
-_MOST_AT_ONCE = 8
-_MANY_AT_ONCE = 4
 _LATER_WHERE_MANY_WAIT = timedelta(seconds=10)
 _log = structlog.get_logger("fluxbridge.worker")
 
@@ -69,8 +66,7 @@ class Workers:
     stepped: threading.Condition = field(default_factory=threading.Condition)
     bell: Bell = field(default_factory=Bell)
     troubles: Troubles = field(default_factory=Troubles)
-    _last_source: str = ""
-    _at_once: int = 1
+    _pile: Pile = field(init=False)
     _deliveries: Lookout[Sequence[ClaimedDelivery]] = field(init=False)
     _lanes: Lookout[LaneClaim] = field(init=False)
     _tellings: Lookout[ClaimedTelling] = field(init=False)
@@ -82,11 +78,21 @@ class Workers:
 
     def __post_init__(self) -> None:
         """Nothing runs and nothing is held yet."""
-        self._deliveries = Lookout(self.bell, self._claim_deliveries, lambda: _POLL_S)
+        self._leases = Leases(self.database, self.clock, self.systems.timing)
+        self._pile = Pile(
+            database=self.database,
+            interpreter=Interpreter(self.database, self.systems, self.clock, self.ready),
+            leases=self._leases,
+            owner=self.owner,
+            lease=self.systems.timing.lease,
+            in_time=lambda: ending_within(self.systems.timing.lane_deadline),
+            is_stopping=self._stopping.is_set,
+            on_low=self.wake,
+        )
+        self._deliveries = Lookout(self.bell, self._pile.take, lambda: _POLL_S)
         self._lanes = Lookout(self.bell, self._claim_lane, self._until_next_lane_s)
         self.database.when_told(self.wake)
         self._tellings = Lookout(self.bell, self._claim_telling, lambda: _POLL_S)
-        self._leases = Leases(self.database, self.clock, self.systems.timing)
         self._sweeps = Sweeps(
             database=self.database,
             systems=self.systems,
@@ -187,78 +193,14 @@ class Workers:
 
     def _later(self) -> timedelta:
         """How much later lanes are taken: while many deliveries wait, the next of them undoes what a run does."""
-        return _LATER_WHERE_MANY_WAIT if self._at_once >= _MANY_AT_ONCE else timedelta()
-
-    def _claim_deliveries(self) -> Sequence[ClaimedDelivery] | None:
-        """Take one, or where many wait more and more at once: each claim and each answer costs a commit."""
-        with self.database.transaction() as connection:
-            claims = delivery_claims.claim_some(
-                connection,
-                owner=self.owner,
-                now=self._leases.now(connection),
-                lease=self.systems.timing.lease,
-                most=self._at_once,
-                excluding=self._leases.deliveries(),
-                after_source=self._last_source,
-            )
-        is_full, were_lanes_later = len(claims) == self._at_once, bool(self._later())
-        self._at_once = min(_MOST_AT_ONCE, 2 * self._at_once) if is_full else 1
-        if were_lanes_later and not is_full:
-            self.wake()
-        if claims:
-            self._last_source = claims[-1].source
-        return claims or None
+        return _LATER_WHERE_MANY_WAIT if self._pile.is_high else timedelta()
 
     def _interpret_some(self) -> bool:
         claims = self._deliveries.take()
         if claims is None:
             return False
-        interpreter = Interpreter(self.database, self.systems, self.clock, self.ready)
-        errors: list[Exception] = []
-        readings = [
-            one for claim in claims for one in self._held([claim], partial(interpreter.read, claim), errors) or ()
-        ]
-        owed: list[OwedLook] = []
-        for group in groups_of(readings):
-            owed += self._write(interpreter, group, errors)
-        with self._leases.holding(claims[-1]), ending_within(self.systems.timing.lane_deadline):
-            interpreter.ask(owed)
-        if errors:
-            raise errors[0]
+        self._pile.work_off(claims)
         return True
-
-    def _write(self, interpreter: Interpreter, group: Sequence[Reading], errors: list[Exception]) -> Sequence[OwedLook]:
-        """Write down several deliveries together, or each by itself where one of them does not let it be."""
-        if len(group) > 1:
-            claims = [one.claim for one in group]
-            owed = self._held(claims, partial(interpreter.write_together, group), errors)
-            if owed is not None:
-                return owed
-        return [
-            owed for one in group for owed in self._held([one.claim], partial(interpreter.write, one), errors) or ()
-        ]
-
-    def _held(
-        self, claims: Sequence[ClaimedDelivery], step: Callable[[], Sequence[Done] | None], errors: list[Exception]
-    ) -> Sequence[Done] | None:
-        """Do a step of deliveries while they are held; what it raises is added to the errors, and others go on.
-
-        Where all is to stop they are given back.
-        """
-        if self._stopping.is_set():
-            with self.database.transaction() as connection:
-                for claim in claims:
-                    delivery_claims.release(connection, claim)
-            return ()
-        try:
-            with ExitStack() as holding:
-                for claim in claims:
-                    holding.enter_context(self._leases.holding(claim))
-                holding.enter_context(ending_within(self.systems.timing.lane_deadline))
-                return step()
-        except Exception as error:  # noqa: BLE001 (the others are worked off, then it is raised)
-            errors.append(error)
-            return ()
 
     def _claim_lane(self) -> LaneClaim | None:
         with self.database.transaction() as connection:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app.db import catalogue
+from app.db import catalogue, listing_wishes
 from app.db.database import Database
 from tests.db.facts import DIGEST, IMAGE, MINUTE, NOW, OTHER_DIGEST, OTHER_IMAGE, record_listing
 from tests.db.threads import at_once
@@ -119,19 +119,19 @@ def test_a_repository_counts_as_listed_after_its_first_list(database: Database) 
 
 def test_a_wish_to_list_stands_until_it_is_listed(database: Database) -> None:
     with database.transaction() as connection:
-        catalogue.want_listing(connection, OTHER_IMAGE, NOW)
-        catalogue.want_listing(connection, IMAGE, NOW + MINUTE)
-        assert list(catalogue.wanted_listings(connection, limit=9)) == [OTHER_IMAGE, IMAGE]
+        listing_wishes.want_listing(connection, OTHER_IMAGE, NOW)
+        listing_wishes.want_listing(connection, IMAGE, NOW + MINUTE)
+        assert list(listing_wishes.wanted_listings(connection, limit=9)) == [OTHER_IMAGE, IMAGE]
         record_listing(connection, OTHER_IMAGE, ["1.0.0"], NOW)
-        assert list(catalogue.wanted_listings(connection, limit=9)) == [IMAGE]
+        assert list(listing_wishes.wanted_listings(connection, limit=9)) == [IMAGE]
 
 
 def test_a_wish_that_comes_while_the_list_is_fetched_is_not_lost(database: Database) -> None:
     with database.transaction() as connection:
-        catalogue.want_listing(connection, IMAGE, NOW)
-        catalogue.want_listing(connection, IMAGE, NOW + 2 * MINUTE)
+        listing_wishes.want_listing(connection, IMAGE, NOW)
+        listing_wishes.want_listing(connection, IMAGE, NOW + 2 * MINUTE)
         record_listing(connection, IMAGE, ["1.0.0"], NOW + 3 * MINUTE, asked_at=NOW + MINUTE)
-        assert list(catalogue.wanted_listings(connection, limit=9)) == [IMAGE]
+        assert list(listing_wishes.wanted_listings(connection, limit=9)) == [IMAGE]
 
 
 def test_lists_and_pushes_at_once_agree(database: Database) -> None:
@@ -148,7 +148,7 @@ def test_lists_and_pushes_at_once_agree(database: Database) -> None:
 def test_pages_tell_every_repository_and_tag_once(database: Database) -> None:
     _list(database, ["1", "2", "3"])
     with database.transaction() as connection:
-        catalogue.want_listing(connection, OTHER_IMAGE, NOW)
+        listing_wishes.want_listing(connection, OTHER_IMAGE, NOW)
         images = catalogue.page_of_repositories(connection, limit=1)
         more = catalogue.page_of_repositories(connection, limit=1, after=images.next)
         tags = catalogue.page_of_tags(connection, str(IMAGE), limit=2)

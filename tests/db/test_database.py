@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from app.core.errors import Refused, Unavailable
-from app.db import catalogue, migrations
+from app.db import listing_wishes, migrations
 from app.db.collections import METADATA
 from app.db.database import Database, DatabaseLocked, DatabaseUnavailable, NestedTransaction, StatementTooLong
 from app.db.migrations import configuration
@@ -25,21 +25,21 @@ from tests.servers.relay import relaying
 
 def test_what_a_transaction_wrote_is_there_after_it(database: Database) -> None:
     with database.transaction() as connection:
-        catalogue.want_listing(connection, IMAGE, NOW)
+        listing_wishes.want_listing(connection, IMAGE, NOW)
     with database.transaction() as connection:
-        assert list(catalogue.wanted_listings(connection, limit=5)) == [IMAGE]
+        assert list(listing_wishes.wanted_listings(connection, limit=5)) == [IMAGE]
 
 
 def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     def write_and_fail() -> None:
         with database.transaction() as connection:
-            catalogue.want_listing(connection, IMAGE, NOW)
+            listing_wishes.want_listing(connection, IMAGE, NOW)
             raise KeyError
 
     with pytest.raises(KeyError):
         write_and_fail()
     with database.transaction() as connection:
-        assert list(catalogue.wanted_listings(connection, limit=5)) == []
+        assert list(listing_wishes.wanted_listings(connection, limit=5)) == []
 
 
 def test_a_transaction_inside_one_is_an_error_and_no_deadlock(database: Database) -> None:
@@ -135,7 +135,7 @@ def test_a_full_disk_is_unavailable_and_heals(sqlite_url: str) -> None:
             connection.execute(text("CREATE TABLE filler (words TEXT)"))
         _set_most_pages(database, 1_000_000)
         with database.transaction() as connection:
-            catalogue.want_listing(connection, IMAGE, NOW)
+            listing_wishes.want_listing(connection, IMAGE, NOW)
     finally:
         database.close()
 

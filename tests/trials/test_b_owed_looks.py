@@ -8,7 +8,7 @@ import pytest
 
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
-from app.db import catalogue, owed_looks
+from app.db import listing_wishes, owed_looks
 from app.db.deliveries import DeliveryState
 from app.services.reading.builds import build as build_details
 from app.services.reading.status import read_status
@@ -120,7 +120,7 @@ def rest_of(sweeper: Sweeper, site: Site) -> timedelta:
     """How long the registry is left alone, to the second."""
     began = site.now
     with site.database.transaction() as connection:
-        catalogue.want_listing(connection, site.image, began)
+        listing_wishes.want_listing(connection, site.image, began)
     while not sweeper.list_wanted():
         site.now += SECOND
     return site.now - began

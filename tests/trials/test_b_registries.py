@@ -17,7 +17,7 @@ from app.clients.registry.oci import RegistryUnavailable
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, ImageReference, InvalidImage
 from app.core.tag_presence import TagPresence
-from app.db import catalogue, lanes
+from app.db import catalogue, lanes, listing_wishes
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.migrations import configuration
@@ -215,7 +215,7 @@ def test_why_a_repository_is_not_listed_stands_with_it_until_it_is(site: Site, e
     registry = Scripted({"team/app": error})
     site.swap_registry(registry)
     with site.database.transaction() as connection:
-        catalogue.want_listing(connection, site.image, site.now)
+        listing_wishes.want_listing(connection, site.image, site.now)
     before = site.wanted()[MAIN]
     sweeper_of(site).list_wanted()
     [problem] = read_status(site.database, lambda: site.now).listing_problems

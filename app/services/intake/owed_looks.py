@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.core.errors import FluxbridgeError, Refused, Unavailable
 from app.core.images import ImageName, is_tag
 from app.core.ports import Registry
-from app.db import catalogue, lanes, owed_looks, selections
+from app.db import catalogue, lanes, listing_wishes, owed_looks, selections
 from app.db.database import Database, DatabaseUnavailable
 from app.db.owed_looks import OwedLook
 from app.services.catalogue.gone_storms import watch_gone
@@ -178,7 +178,7 @@ class _Notes:
             asked_about = set(tags_in_use(self._connection, image))
             catalogue.unlist(self._connection, image, answer.asked_at, keeping=asked_about)
             selections.forget(self._connection, image)
-        catalogue.want_listing(self._connection, image, self._now)
+        listing_wishes.want_listing(self._connection, image, self._now)
         known = [one.tag for one in catalogue.tags_named(self._connection, image, asked_about) if not one.is_gone]
         follows = [self._owe_deletion(answer.owed, tag) for tag in known]
         if not digest and not follows:

@@ -13,7 +13,18 @@ from app.core.promotion.leaving import MOVED, PUSHED
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
-from app.db import catalogue, fields, holds, lanes, owed_looks, policies, promotions, pull_requests, selections
+from app.db import (
+    catalogue,
+    fields,
+    holds,
+    lanes,
+    listing_wishes,
+    owed_looks,
+    policies,
+    promotions,
+    pull_requests,
+    selections,
+)
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow, PromotionState
@@ -182,7 +193,7 @@ def _remember(run: LaneRun, view: HeadView, state: LaneState, planned: Plan) -> 
     for one in state.policies:
         if one.is_unlisted and one.policy.image is not None:
             with run.database.transaction() as connection:
-                catalogue.wish_listing(connection, run.systems.known_as(one.policy.image), run.now())
+                listing_wishes.wish_listing(connection, run.systems.known_as(one.policy.image), run.now())
     _owe_doubted(run, state)
 
 

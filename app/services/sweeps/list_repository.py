@@ -6,7 +6,7 @@ from datetime import datetime
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, is_signature_tag, is_tag
 from app.core.ports import Registry
-from app.db import catalogue, lanes, listing_problems, storms
+from app.db import catalogue, lanes, listing_problems, listing_wishes, storms
 from app.db.database import Database
 from app.db.listed_tags import TagList, Told, record_listed
 from app.services.catalogue.keep_selections import keep_selections
@@ -126,4 +126,4 @@ def _counted(told: Mapping[str, Told]) -> str:
 def _drop_wish(look: Look, image: ImageName) -> None:
     if not look.is_dry:
         with look.database.transaction() as connection:
-            catalogue.drop_wish(connection, image)
+            listing_wishes.drop_wish(connection, image)

@@ -8,7 +8,7 @@ import structlog
 
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
-from app.db import catalogue, lanes, owed_looks
+from app.db import lanes, listing_wishes, owed_looks
 from app.db.database import Database, DatabaseUnavailable
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.owed_looks import OwedLooks
@@ -65,7 +65,7 @@ class Sweeper:
         now = self.clock()
         resting = [host for host, rest in self._resting.items() if rest.until > now]
         with self.database.transaction() as connection:
-            wanted = list(catalogue.wanted_listings(connection, limit=_AT_ONCE, now=now, excluding=resting))
+            wanted = list(listing_wishes.wanted_listings(connection, limit=_AT_ONCE, now=now, excluding=resting))
         return sum([self._list_one(image, now) for image in wanted])
 
     def ask_owed(self) -> int:
@@ -125,7 +125,7 @@ class Sweeper:
     def _put_off(self, image: ImageName, span: timedelta, error: Unavailable | Refused) -> None:
         _log.warning("a repository could not be listed", image=str(image), why=str(error), again_in_s=span.seconds)
         with self.database.transaction() as connection:
-            catalogue.put_off_listing(connection, image, self.clock() + span)
+            listing_wishes.put_off_listing(connection, image, self.clock() + span)
 
     def _raise_lanes(self, repo: ConfigRepo) -> None:
         now = self.clock()

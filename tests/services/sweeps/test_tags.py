@@ -7,7 +7,7 @@ import pytest
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
 from app.core.policies.spec import PolicySpec, SemVer
-from app.db import catalogue, lanes
+from app.db import catalogue, lanes, listing_wishes
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.judge import Judge
 from app.services.sweeps.list_repository import list_repository
@@ -254,11 +254,11 @@ def test_a_list_that_a_lane_asked_for_is_held_back_as_well(site: Site, registry:
     sweep(site, "tags")
     registry.shown[APP.path] = many(200)
     with site.database.transaction() as connection:
-        catalogue.want_listing(connection, APP, site.now)
+        listing_wishes.want_listing(connection, APP, site.now)
     Sweeper(site.database, site.systems, lambda: site.now, ReadyPolicies()).list_wanted()
     assert [one.key for one in held(site)] == [str(APP)]
     with site.database.transaction() as connection:
-        assert list(catalogue.wanted_listings(connection, limit=9)) == []
+        assert list(listing_wishes.wanted_listings(connection, limit=9)) == []
 
 
 def test_a_long_list_moves_the_choices_along(site: Site) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
-from app.db import catalogue, lanes
+from app.db import catalogue, lanes, listing_wishes
 from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.catalogue.ready_policies import ReadyPolicies
@@ -71,12 +71,12 @@ def want(database: Database, *images: ImageName) -> None:
     """Lanes ask for these lists, one after the other."""
     with database.transaction() as connection:
         for number, image in enumerate(images):
-            catalogue.want_listing(connection, image, NOW - timedelta(hours=1) + timedelta(seconds=number))
+            listing_wishes.want_listing(connection, image, NOW - timedelta(hours=1) + timedelta(seconds=number))
 
 
 def still_wanted(database: Database) -> list[ImageName]:
     with database.transaction() as connection:
-        return list(catalogue.wanted_listings(connection, limit=100))
+        return list(listing_wishes.wanted_listings(connection, limit=100))
 
 
 def tags(database: Database, image: ImageName) -> dict[str, bool]:
