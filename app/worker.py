@@ -27,10 +27,10 @@ from app.services.intake.pile import Pile
 from app.services.lane.reconcile import reconcile
 from app.services.lane.run import LaneRun, LostLane
 from app.services.sweeps.schedule import Sweeps
-from app.services.sweeps.watch import Sweeper
+from app.services.sweeps.watch import Watch
 from app.services.systems import Clock, ConfigRepo, Systems
 from app.services.telling.outbox import Sender
-from app.services.work.bell import Bell, Kind, Lookout, Taker
+from app.services.work.bell import Bell, Finder, Kind, Taker
 from app.services.work.leases import Leases
 from app.services.work.put_off import put_off_lane
 from app.services.work.troubles import Troubles
@@ -67,9 +67,9 @@ class Workers:
     bell: Bell = field(default_factory=Bell)
     troubles: Troubles = field(default_factory=Troubles)
     _pile: Pile = field(init=False)
-    _deliveries: Lookout[Sequence[ClaimedDelivery]] = field(init=False)
-    _lanes: Lookout[LaneClaim] = field(init=False)
-    _tellings: Lookout[ClaimedTelling] = field(init=False)
+    _deliveries: Finder[Sequence[ClaimedDelivery]] = field(init=False)
+    _lanes: Finder[LaneClaim] = field(init=False)
+    _tellings: Finder[ClaimedTelling] = field(init=False)
     _leases: Leases = field(init=False)
     _sweeps: Sweeps = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -89,10 +89,10 @@ class Workers:
             is_stopping=self._stopping.is_set,
             on_low=self.wake,
         )
-        self._deliveries = Lookout(self.bell, self._pile.take, lambda: _POLL_S)
-        self._lanes = Lookout(self.bell, self._claim_lane, self._until_next_lane_s)
+        self._deliveries = Finder(self.bell, self._pile.take, lambda: _POLL_S)
+        self._lanes = Finder(self.bell, self._claim_lane, self._until_next_lane_s)
         self.database.when_told(self.wake)
-        self._tellings = Lookout(self.bell, self._claim_telling, lambda: _POLL_S)
+        self._tellings = Finder(self.bell, self._claim_telling, lambda: _POLL_S)
         self._sweeps = Sweeps(
             database=self.database,
             systems=self.systems,
@@ -169,7 +169,7 @@ class Workers:
             rings = self.bell.rings
             try:
                 is_busy = any(kind.step() for kind in (*kinds[first:], *kinds[:first]))
-                pause_s = 0.0 if is_busy else min(kind.lookout.left_s() for kind in kinds)
+                pause_s = 0.0 if is_busy else min(kind.finder.left_s() for kind in kinds)
             except Exception as error:  # noqa: BLE001 (whatever a step raises, the thread must live on)
                 self.troubles.note(_STEP, error)
                 is_busy, pause_s, rings = False, _POLL_S, self.bell.rings
@@ -314,18 +314,18 @@ class Workers:
             self.wake()
 
     def _watch(self, repo: ConfigRepo) -> None:
-        sweeper = self._sweeper()
+        watch = self._sweeper()
         while not self._stopping.is_set():
             with ending_within(_LONGEST_LOOK):
-                self._attempt(lambda: sweeper.look_at_branches(repo), f"watching {repo.name}")
-            self._stopping.wait(repo.look_every.total_seconds())
+                self._attempt(lambda: watch.watch_branches(repo), f"watching {repo.name}")
+            self._stopping.wait(repo.refs_every.total_seconds())
 
     def _list_wanted(self) -> None:
-        sweeper = self._sweeper()
+        watch = self._sweeper()
         while not self._stopping.is_set():
             rings = self.bell.rings
-            is_well = self._attempt(sweeper.list_wanted, "listing repositories")
-            if self._attempt(sweeper.ask_owed, "asking registries what they owe") and is_well:
+            is_well = self._attempt(watch.list_wanted, "listing repositories")
+            if self._attempt(watch.ask_owed, "asking registries what they owe") and is_well:
                 self.bell.wait(rings, _POLL_S)
             else:
                 self._stopping.wait(_POLL_S)
@@ -339,8 +339,8 @@ class Workers:
                 pass
             self._stopping.wait(_POLL_S)
 
-    def _sweeper(self) -> Sweeper:
-        return Sweeper(self.database, self.systems, self.clock, self.ready)
+    def _sweeper(self) -> Watch:
+        return Watch(self.database, self.systems, self.clock, self.ready)
 
     def _attempt(self, step: Callable[[], object], what: str) -> bool:
         """Tell whether a step went well and did not say that there was nothing to do."""

@@ -49,7 +49,7 @@ def test_the_rules_of_sweeps_are_those_of_the_settings(systems: Systems) -> None
 
 
 def test_only_a_local_forge_shows_pull_requests_among_its_refs(systems: Systems) -> None:
-    assert {name: repo.look_shows_pull_requests for name, repo in systems.config_repos.items()} == {
+    assert {name: repo.refs_show_pull_requests for name, repo in systems.config_repos.items()} == {
         "fleet": False,
         "quiet": False,
         "here": True,

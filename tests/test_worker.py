@@ -60,7 +60,7 @@ def test_what_is_due_is_done(lane: Lane) -> None:
 def test_a_lane_that_nobody_knew_is_due_at_start(lane: Lane) -> None:
     lane.config.commit("next", {"apps/app.yaml": deployment("1.0.0")})
     systems = lane.systems
-    repo = replace(systems.config_repos["fleet"], branches=("main", "next"), look_every=DAY)
+    repo = replace(systems.config_repos["fleet"], branches=("main", "next"), refs_every=DAY)
     systems = replace(systems, config_repos={"fleet": repo})
     workers = Workers(database=lane.database, systems=systems, clock=now, count=0)
     workers.start()
@@ -217,7 +217,7 @@ def test_a_run_that_lost_its_lane_writes_nothing(lane: Lane) -> None:
 def ticking(lane: Lane, timing: Timing, ticks: threading.Semaphore) -> tuple[datetime | None, datetime | None]:
     """When the lease of a hanging run ends, at first and after some renewals."""
     gate = Gate()
-    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), look_every=DAY)
+    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), refs_every=DAY)
     systems = replace(lane.systems, config_repos={"fleet": repo}, timing=timing)
     workers = Workers(database=lane.database, systems=systems, clock=now, count=1, measure_clock=ticks.release)
     workers.start()
@@ -304,7 +304,7 @@ def test_a_branch_that_moves_is_noticed_without_a_webhook_though_one_look_failed
         due_at = row(lane).due_at
         return has_failed.is_set() and has_run(lane) and due_at is not None and due_at > now() + MINUTE
 
-    with working(lane, look=look, look_every=timedelta(milliseconds=10)) as workers:
+    with working(lane, look=look, refs_every=timedelta(milliseconds=10)) as workers:
         wait_for(workers, is_settled)
         before = row(lane).last_run_at
         has_moved.set()

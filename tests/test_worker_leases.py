@@ -152,12 +152,12 @@ def _is_not_there() -> Mapping[str, str]:
 @contextmanager
 def two_lanes(lane: Lane, budgets: tuple[str, str]) -> Iterator[Workers]:
     """The lane, whose forge is limited, beside one of another config repository whose run is well."""
-    fleet = replace(lane.systems.config_repos["fleet"], look_every=DAY)
+    fleet = replace(lane.systems.config_repos["fleet"], refs_every=DAY)
     limited = Fetching(lane.repository, fail_with(RateLimited("the rate limit is used up", retry_after=17 * MINUTE)))
     repos = {
         "fleet": replace(fleet, repository=limited, forge_budget=budgets[0]),
         # Nothing makes it due but the test: the worker that finds one row locked takes the next.
-        "other": replace(fleet, name="other", forge_budget=budgets[1], look=_is_not_there),
+        "other": replace(fleet, name="other", forge_budget=budgets[1], refs=_is_not_there),
     }
     systems = replace(lane.systems, config_repos=repos)
     workers = Workers(database=lane.database, systems=systems, clock=now, count=1)
@@ -291,7 +291,7 @@ class FailsToRenew(BrokenDatabase):
 def test_leases_are_renewed_on_after_whatever_went_wrong(lane: Lane) -> None:
     gate, ticks = Gate(), threading.Semaphore(0)
     broken = FailsToRenew(lane.database)
-    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), look_every=DAY)
+    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), refs_every=DAY)
     systems = replace(lane.systems, config_repos={"fleet": repo}, timing=SHORT)
     workers = Workers(
         database=broken,  # type: ignore[arg-type]

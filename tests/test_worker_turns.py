@@ -60,7 +60,7 @@ def test_a_lane_that_one_of_our_threads_still_runs_is_not_taken_again_after_its_
         fetches.append(threading.get_ident())
         gate()
 
-    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, fetching), look_every=DAY)
+    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, fetching), refs_every=DAY)
     timing = Timing(lease=timedelta(seconds=0.3), lane_deadline=timedelta(0))
     systems = replace(lane.systems, config_repos={"fleet": repo}, timing=timing)
     workers = Workers(database=lane.database, systems=systems, clock=now, count=3, measure_clock=ticks.release)
@@ -82,7 +82,7 @@ def test_a_lane_that_one_of_our_threads_still_runs_is_not_taken_again_after_its_
 
 def test_one_thread_is_left_to_deliveries_however_many_lanes_are_due(lane: Lane) -> None:
     gate = Gate()
-    fleet = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), look_every=DAY)
+    fleet = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), refs_every=DAY)
     repos = {"fleet": fleet, "other": replace(fleet, name="other")}
     workers = Workers(database=lane.database, systems=replace(lane.systems, config_repos=repos), clock=now, count=2)
     workers.start()
@@ -112,7 +112,7 @@ def test_while_many_deliveries_wait_a_lane_that_ran_just_now_waits_for_them(tmp_
             if len(waiting) < 5:
                 lanes.raise_wanted(connection, [LANE], now=began)
 
-    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, fetching), look_every=DAY)
+    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, fetching), refs_every=DAY)
     systems = replace(lane.systems, config_repos={"fleet": repo})
     workers = Workers(database=database, systems=systems, clock=lambda: began, count=1)
     workers.start()
@@ -134,7 +134,7 @@ def test_a_sweep_that_a_dead_process_left_is_run_at_once_where_no_other_can_be_a
         schedules.know(connection, "pull_requests")
         assert schedules.claim(connection, "pull_requests", owner="dead", now=now(), lease=HOUR)
     rules = SweepRules(schedules={"pull_requests": "0 0 1 1 *"})
-    repo = replace(lane.systems.config_repos["fleet"], look_every=DAY)
+    repo = replace(lane.systems.config_repos["fleet"], refs_every=DAY)
     systems = replace(lane.systems, config_repos={"fleet": repo}, sweeps=rules)
     workers = Workers(database=database, systems=systems, clock=now, count=1)
 

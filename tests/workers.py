@@ -93,7 +93,7 @@ def working(
     lane: Lane, *, count: int = 1, database: Any = None, registry: Registry | None = None, **changes: Any
 ) -> Iterator[Workers]:
     """Workers over the lane; `changes` are made to its config repository."""
-    repo = replace(lane.systems.config_repos["fleet"], **{"look_every": DAY, **changes})
+    repo = replace(lane.systems.config_repos["fleet"], **{"refs_every": DAY, **changes})
     registries = {IMAGE.registry: registry} if registry is not None else lane.systems.registries
     systems = replace(lane.systems, config_repos={"fleet": repo}, registries=registries)
     workers = Workers(database=database or lane.database, systems=systems, clock=now, count=count)

@@ -58,7 +58,7 @@ class _Check:
     """
 
     name: str
-    look: Callable[[], str]
+    ask: Callable[[], str]
     place: str = ""
     needs: Sequence[str] = ()
     correct: str = ""
@@ -110,7 +110,7 @@ _Outcome = tuple[str, bool]
 def _ask(check: _Check) -> _Outcome:
     """What it says, and whether that is well."""
     try:
-        return check.look(), True
+        return check.ask(), True
     except RateLimited as error:
         return str(error), False
     except Unavailable as error:
@@ -155,13 +155,13 @@ def check(*, database: bool, is_all: bool) -> None:
 
 def _of_this_machine(settings: Settings, *, has_unusable: bool) -> Iterator[_Check]:
     usable = "the others can be used" if has_unusable else "each can be used"
-    yield _Check(name="secrets", look=lambda: _lines(usable, (), exposed_secrets(settings)))
+    yield _Check(name="secrets", ask=lambda: _lines(usable, (), exposed_secrets(settings)))
     yield _Check(
         name="data folder",
         needs=["data_dir"],
-        look=lambda: _lines(str(settings.data_dir), (), filter(None, [exposed_data_folder(settings)])),
+        ask=lambda: _lines(str(settings.data_dir), (), filter(None, [exposed_data_folder(settings)])),
     )
-    yield _Check(name="git", look=require_git)
+    yield _Check(name="git", ask=require_git)
 
 
 def _secrets_below(settings: Settings, key: str) -> Sequence[str]:
@@ -179,7 +179,7 @@ def _of_database(settings: Settings) -> Iterator[_Check]:
         place=settings.database.place(settings.data_dir),
         needs=["data_dir", *_secrets_below(settings, "database")],
         correct="database.url",
-        look=partial(_check_database, settings),
+        ask=partial(_check_database, settings),
     )
 
 
@@ -190,7 +190,7 @@ def _of_jenkins(settings: Settings) -> Iterator[_Check]:
             place=one.url,
             needs=_needs_of(settings, f"jenkins.{name}"),
             correct=f"jenkins.{name}.url",
-            look=partial(_ask_jenkins, name, one),
+            ask=partial(_ask_jenkins, name, one),
         )
 
 
@@ -207,7 +207,7 @@ def _of_repos(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
             place=asked_at or one.url,
             needs=[*needs, *_secrets_below(settings, f"{key}.forge")],
             correct=f"{key}.forge.api_url" if asked_at is not None else f"{key}.url",
-            look=partial(_made_and, check_forge, name, settings),
+            ask=partial(_made_and, check_forge, name, settings),
         )
         login = f"{key}.credentials" if one.credentials is not None else f"{key}.forge"
         yield _Check(
@@ -215,7 +215,7 @@ def _of_repos(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
             place=one.url,
             needs=[*needs, *(_secrets_below(settings, login) if one.git_login is not None else ())],
             correct=f"{key}.url",
-            look=partial(_made_and, repos.check, name, settings),
+            ask=partial(_made_and, repos.check, name, settings),
         )
 
 
@@ -235,7 +235,7 @@ def _of_sources(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
             yield _Check(
                 name=f"sources.{name}",
                 needs=[f"config_repos.{source.config_repo}"] if views is None else [],
-                look=partial(repos.check_cluster, source, views or ()),
+                ask=partial(repos.check_cluster, source, views or ()),
             )
 
 
@@ -248,7 +248,7 @@ def _of_registries(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
             place=f"{'http' if one.plain_http else 'https'}://{one.host}",
             needs=_needs_of(settings, f"registries.{name}"),
             correct=f"registries.{name}.host",
-            look=partial(_ask_registry, one, path),
+            ask=partial(_ask_registry, one, path),
         )
 
 

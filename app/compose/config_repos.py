@@ -36,8 +36,8 @@ def compose_config_repo(name: str, settings: Settings, *, spend: Spend = without
         repository=mirror,
         forge=composed.forge,
         forge_repository=composed.repository,
-        look=composed.refs or mirror.remote_branches,
-        look_every=timedelta(seconds=settings.sweeps.local_s if one.is_local else settings.sweeps.branches_s),
+        refs=composed.refs or mirror.remote_branches,
+        refs_every=timedelta(seconds=settings.sweeps.local_s if one.is_local else settings.sweeps.branches_s),
         branches=one.bases,
         prefix=one.prefix,
         is_observing=one.mode == "observe",
@@ -45,7 +45,7 @@ def compose_config_repo(name: str, settings: Settings, *, spend: Spend = without
         builder=_builder(one, mirror),
         forge_budget=composed.budget,
         update_every=composed.update_every,
-        look_shows_pull_requests=composed.refs is not None,
+        refs_show_pull_requests=composed.refs is not None,
         receivers=_receivers(one),
     )
 

@@ -45,8 +45,8 @@ class Source:
 class ConfigRepo:
     """One config repository: its mirror, its forge, its base branches and how far we may go in it.
 
-    `look` gives names and ids that change whenever its branches do, and its pull requests too where
-    `look_shows_pull_requests`. `builder` proves that what was edited still builds, where that is asked for. Writes to
+    `refs` gives names and ids that change whenever its branches do, and its pull requests too where
+    `refs_show_pull_requests`. `builder` proves that what was edited still builds, where that is asked for. Writes to
     the forge are counted under `forge_budget`; a pull request gets a newer tag at most once in `update_every`.
     `receivers` are those of Flux in its clusters, which are called after a merge.
     """
@@ -55,8 +55,8 @@ class ConfigRepo:
     repository: ConfigRepository
     forge: Forge
     forge_repository: str
-    look: Callable[[], Mapping[str, str]]
-    look_every: timedelta
+    refs: Callable[[], Mapping[str, str]]
+    refs_every: timedelta
     branches: tuple[str, ...]
     prefix: str
     is_observing: bool = False
@@ -64,7 +64,7 @@ class ConfigRepo:
     builder: ManifestBuilder | None = None
     forge_budget: str = ""
     update_every: timedelta = timedelta(0)
-    look_shows_pull_requests: bool = False
+    refs_show_pull_requests: bool = False
     receivers: tuple[Receiver, ...] = ()
 
 
@@ -77,7 +77,7 @@ class Timing:
     grace: timedelta = timedelta(seconds=30)
     build_within: timedelta = timedelta(hours=1)
     applied_within: timedelta = timedelta(minutes=15)
-    look_at_pull_requests: timedelta = timedelta(minutes=10)
+    pull_requests_every: timedelta = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from app.db import owed_looks
 from app.db.database import Database
 from app.db.owed_looks import OwedLook
 from app.services.catalogue.ready_policies import ReadyPolicies
-from app.services.sweeps.watch import Sweeper
+from app.services.sweeps.watch import Watch
 from app.services.systems import Systems
 from tests.services.intake.webhooks import Site
 from tests.services.lanes import IMAGE, NOW, Lane
@@ -43,8 +43,8 @@ def owed(database: Database) -> list[OwedLook]:
         return list(owed_looks.due(connection, NOW + timedelta(days=365), limit=100))
 
 
-def sweeper_of(site: Site) -> Sweeper:
-    return Sweeper(site.database, site.systems, lambda: site.now, ReadyPolicies())
+def sweeper_of(site: Site) -> Watch:
+    return Watch(site.database, site.systems, lambda: site.now, ReadyPolicies())
 
 
 def over(lane: Lane, registry: Scripted) -> Systems:

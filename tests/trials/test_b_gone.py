@@ -19,7 +19,7 @@ from app.db.storms import HeldBack
 from app.services.catalogue.gone_storms import watch_gone
 from app.services.reading.status import read_status
 from app.services.sweeps.schedule import Sweeps
-from app.services.sweeps.watch import Sweeper
+from app.services.sweeps.watch import Watch
 from tests.db.facts import record_listing
 from tests.db.threads import at_once
 from tests.end_to_end.bridge import deployment, policy
@@ -41,7 +41,7 @@ def lane(tmp_path: Path, database: Database) -> Lane:
 
 def list_with(lane: Lane, registry: Scripted) -> None:
     lane.now += MINUTE
-    Sweeper(lane.database, over(lane, registry), lambda: lane.now, lane.ready).list_repository(IMAGE)
+    Watch(lane.database, over(lane, registry), lambda: lane.now, lane.ready).list_repository(IMAGE)
 
 
 def test_a_list_that_is_short_again_and_again_moves_nothing_while_the_manifest_answers(lane: Lane) -> None:
@@ -132,11 +132,11 @@ def many_apps(tmp_path: Path, database: Database) -> Lane:
 
 def lose(made: Lane, names: tuple[str, ...]) -> None:
     registry = Scripted({f"team/{name}": ["1.0.0"] for name in names})
-    sweeper = Sweeper(made.database, over(made, registry), lambda: made.now, made.ready)
+    watch = Watch(made.database, over(made, registry), lambda: made.now, made.ready)
     for _ in range(2):
         made.now += MINUTE
         for name in names:
-            sweeper.list_repository(ImageName(IMAGE.registry, f"team/{name}"))
+            watch.list_repository(ImageName(IMAGE.registry, f"team/{name}"))
 
 
 def sweeps_without(made: Lane, names: tuple[str, ...]) -> Sweeps:

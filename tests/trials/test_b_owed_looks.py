@@ -12,7 +12,7 @@ from app.db import listing_wishes, owed_looks
 from app.db.deliveries import DeliveryState
 from app.services.reading.builds import build as build_details
 from app.services.reading.status import read_status
-from app.services.sweeps.watch import Sweeper
+from app.services.sweeps.watch import Watch
 from tests.services.intake.webhooks import (
     MAIN,
     Site,
@@ -116,12 +116,12 @@ def owe_all(site: Site, tags: Iterable[str]) -> None:
             owed_looks.owe(connection, site.image, tag, is_deletion=False, source="ci", delivery_id=None, now=site.now)
 
 
-def rest_of(sweeper: Sweeper, site: Site) -> timedelta:
+def rest_of(watch: Watch, site: Site) -> timedelta:
     """How long the registry is left alone, to the second."""
     began = site.now
     with site.database.transaction() as connection:
         listing_wishes.want_listing(connection, site.image, began)
-    while not sweeper.list_wanted():
+    while not watch.list_wanted():
         site.now += SECOND
     return site.now - began
 
@@ -132,21 +132,21 @@ def test_who_asks_to_come_back_later_for_many_tags_has_said_so_once(site: Site) 
         Scripted(digests={(site.image.path, tag): Unavailable("busy", retry_after=SECOND) for tag in tags})
     )
     owe_all(site, tags)
-    sweeper = sweeper_of(site)
-    assert sweeper.ask_owed() == len(tags)
-    assert rest_of(sweeper, site) == 2 * SECOND
+    watch = sweeper_of(site)
+    assert watch.ask_owed() == len(tags)
+    assert rest_of(watch, site) == 2 * SECOND
 
 
 def test_who_answered_since_is_left_alone_no_longer_than_at_first(site: Site) -> None:
     registry = Scripted()
     site.swap_registry(registry)
-    sweeper, busy = sweeper_of(site), Unavailable("busy", retry_after=SECOND)
+    watch, busy = sweeper_of(site), Unavailable("busy", retry_after=SECOND)
     for answer in (busy, busy, digest_of(TAG), busy):
         registry.digests[site.image.path, TAG] = answer
         site.now += timedelta(hours=1)
         owe_all(site, [TAG])
-        assert sweeper.ask_owed() == 1
-    assert rest_of(sweeper, site) == 2 * SECOND
+        assert watch.ask_owed() == 1
+    assert rest_of(watch, site) == 2 * SECOND
 
 
 def test_a_worker_that_dies_after_the_facts_leaves_what_is_owed_to_others(site: Site) -> None:

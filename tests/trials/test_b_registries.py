@@ -22,7 +22,7 @@ from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.migrations import configuration
 from app.services.reading.status import read_status
-from app.services.sweeps.watch import Sweeper
+from app.services.sweeps.watch import Watch
 from tests.clients.registry.scripted_registry import HOST, asking
 from tests.db.facts import record_listing
 from tests.end_to_end.bridge import deployment, policy
@@ -251,9 +251,9 @@ def test_the_plan_says_why_a_repository_is_not_listed(tmp_path: Path, database: 
     api = ImageName(IMAGE.registry, "team/api")
     made.run()
     broken = Scripted({api.path: Unavailable("registry x: it answered 429")})
-    sweeper = Sweeper(made.database, over(made, broken), lambda: made.now, made.ready)
+    watch = Watch(made.database, over(made, broken), lambda: made.now, made.ready)
     made.now += MINUTE
-    assert sweeper.list_wanted() == 0
+    assert watch.list_wanted() == 0
     made.run()
     with database.transaction() as connection:
         row = lanes.find(connection, LANE)

@@ -50,7 +50,7 @@ def given_up(database: Database) -> dict[str, int]:
 
 def test_a_lane_that_hangs_is_given_up_and_the_deliveries_go_on(lane: Lane) -> None:
     gate = Gate()
-    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), look_every=DAY)
+    repo = replace(lane.systems.config_repos["fleet"], repository=Fetching(lane.repository, gate), refs_every=DAY)
     systems = replace(lane.systems, config_repos={"fleet": repo}, timing=IMPATIENT)
     with hanging(lane, systems, gate) as (workers, ticks):
         delivery = keep(lane.database)

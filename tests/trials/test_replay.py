@@ -23,7 +23,7 @@ from app.db.promotions import PromotionFilters
 from app.demo.registry import DemoRegistry
 from app.services.lane.run import LaneRun
 from app.services.sweeps.list_repository import list_repository
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Systems
 from tests.end_to_end.bridge import deployment, kustomization, policy
 from tests.fuzz.contents import EXAMPLES
@@ -188,8 +188,8 @@ def _tree(lane: Lane, sha: str) -> str:
 
 
 def _list(lane: Lane, site: Site) -> None:
-    look = Look(sweep="tags", database=lane.database, systems=lane.systems, clock=lambda: lane.now, ready=lane.ready)
-    list_repository(look, site.image)
+    run = SweepRun(sweep="tags", database=lane.database, systems=lane.systems, clock=lambda: lane.now, ready=lane.ready)
+    list_repository(run, site.image)
 
 
 def test_facts_in_any_order_and_any_number_of_times_end_alike(new_database: NewDatabase) -> None:

@@ -35,8 +35,8 @@ def swept(database: Database, mirror: Packed) -> Iterator[Site]:
         repository=repository,
         forge=nothing,
         forge_repository="acme/fleet",
-        look=dict,
-        look_every=timedelta(seconds=1),
+        refs=dict,
+        refs_every=timedelta(seconds=1),
         branches=("main",),
         prefix="fluxbridge",
     )

@@ -82,7 +82,7 @@ def reconcile(run: LaneRun) -> None:
     if not is_settled:
         looks.append(run.now() + backoff(run.claim.attempts))
     if state.open_pull_requests or planned.proposals or followed.lent or is_untold:
-        looks.append(run.now() + run.systems.timing.look_at_pull_requests)
+        looks.append(run.now() + run.systems.timing.pull_requests_every)
     _remember(run, view, state, planned)
     _drop_unused_selections(run)
     look_at = min(filter(None, looks), default=None)

@@ -10,7 +10,7 @@ from app.db import schedules, storms
 from app.db.storms import HeldBack
 from app.services.reading.pages import Listing
 from app.services.sweeps import SWEEPS
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Systems
 
 
@@ -59,16 +59,16 @@ class SweepReport(BaseModel):
     left_out: list[str]
 
     @classmethod
-    def of(cls, look: Look) -> "SweepReport":
+    def of(cls, run: SweepRun) -> "SweepReport":
         """The same for people and programs."""
-        held = [HeldView.of(one) for one in look.held]
+        held = [HeldView.of(one) for one in run.held]
         return cls(
-            name=look.sweep,
-            found=look.found,
-            told=look.told,
+            name=run.sweep,
+            found=run.found,
+            told=run.told,
             held=held,
-            failures=look.failures,
-            left_out=look.left_out,
+            failures=run.failures,
+            left_out=run.left_out,
         )
 
 

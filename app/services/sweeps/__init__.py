@@ -6,10 +6,10 @@ from app.services.sweeps.bodies import drop_bodies
 from app.services.sweeps.builds import sweep_builds
 from app.services.sweeps.mirrors import pack_mirrors
 from app.services.sweeps.pull_requests import sweep_pull_requests
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 from app.services.sweeps.tags import sweep_tags
 
-SWEEPS: Mapping[str, Callable[[Look], None]] = {
+SWEEPS: Mapping[str, Callable[[SweepRun], None]] = {
     "tags": sweep_tags,
     "builds": sweep_builds,
     "pull_requests": sweep_pull_requests,

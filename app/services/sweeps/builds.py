@@ -1,4 +1,4 @@
-"""Look for builds: what each Jenkins has built since the last look, in the jobs that `sweep_jobs` names."""
+"""Find builds: what each Jenkins has built since the last sweep, in the jobs that `sweep_jobs` names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from app.senders.sender import Keys, Origin
 from app.services.intake.gather import Gathered, settle_build, with_named_image
 from app.services.intake.owed_looks import OwedLooks
 from app.services.intake.write_facts import FactWriter
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Source, Systems
 
 _SWEEP = "builds"
@@ -70,112 +70,112 @@ class _News:
     mark: int
 
 
-def sweep_builds(look: Look) -> None:
+def sweep_builds(run: SweepRun) -> None:
     """Take in ended builds that nobody told of. A running one is looked at again the next time.
 
     More than may come at once of one pattern is held back, but not at the first look at it: that takes the newest
     hundred of each job.
     """
-    look.let_go_of_others(f"{name} {each}" for name, patterns in look.systems.sweeps.jobs.items() for each in patterns)
-    for controller, patterns in sorted(look.systems.sweeps.jobs.items()):
-        with look.attempt(f"jenkins.{controller}"):
-            jenkins = look.systems.jenkins[controller]
-            newest = jenkins.newest_builds(patterns, on_left_out=partial(_leave_out, look, controller))
+    run.let_go_of_others(f"{name} {each}" for name, patterns in run.systems.sweeps.jobs.items() for each in patterns)
+    for controller, patterns in sorted(run.systems.sweeps.jobs.items()):
+        with run.attempt(f"jenkins.{controller}"):
+            jenkins = run.systems.jenkins[controller]
+            newest = jenkins.newest_builds(patterns, on_left_out=partial(_leave_out, run, controller))
             for pattern in patterns:
                 its = {job: number for job, number in newest.items() if _pattern_of(job, patterns) == pattern}
-                jobs = _jobs(look, controller, jenkins, pattern, its)
-                with look.at(jobs.key) as one:
+                jobs = _jobs(run, controller, jenkins, pattern, its)
+                with run.at(jobs.key) as one:
                     _look_at(one, jobs)
-            _look_at_unknown(look, controller, jenkins)
-    for controller in sorted(look.systems.jenkins.keys() - look.systems.sweeps.jobs.keys()):
-        _look_at_unknown(look, controller, look.systems.jenkins[controller])
+            _look_at_unknown(run, controller, jenkins)
+    for controller in sorted(run.systems.jenkins.keys() - run.systems.sweeps.jobs.keys()):
+        _look_at_unknown(run, controller, run.systems.jenkins[controller])
 
 
-def _leave_out(look: Look, controller: str, name: str, why: str) -> None:
-    look.leave_out(f"jenkins.{controller} {name[:200]!a}: {why}")
+def _leave_out(run: SweepRun, controller: str, name: str, why: str) -> None:
+    run.leave_out(f"jenkins.{controller} {name[:200]!a}: {why}")
 
 
-def _look_at_unknown(look: Look, controller: str, jenkins: Jenkins) -> None:
+def _look_at_unknown(run: SweepRun, controller: str, jenkins: Jenkins) -> None:
     """Ask again for builds that Jenkins could not show, also where the job is not swept or was beyond them."""
-    with look.database.transaction() as connection:
-        since = look.now() - _UNKNOWN_FOR
+    with run.database.transaction() as connection:
+        since = run.now() - _UNKNOWN_FOR
         unknown = builds.unknown_since(connection, controller, since, limit=_MOST_UNKNOWN)
 
     def look_at(job: str, number: int) -> None:
-        speaker = _speaker(look.systems, controller, job)
+        speaker = _speaker(run.systems, controller, job)
         try:
             build = jenkins.build(job, number) if speaker is not None else None
         except NotFound:
             return
         if speaker is None or build is None or build.result is BuildResult.UNKNOWN:
             return
-        if not look.is_dry:
-            _write(look, speaker, [build])
-        look.find(_told(job, [build]))
+        if not run.is_dry:
+            _write(run, speaker, [build])
+        run.find(_told(job, [build]))
 
     steps = {f"jenkins.{controller} {job} #{number}": partial(look_at, job, number) for job, number in unknown}
-    look.each(f"jenkins.{controller}", steps)
+    run.each(f"jenkins.{controller}", steps)
 
 
 def _pattern_of(job: str, patterns: Sequence[str]) -> str | None:
     return next((pattern for pattern in patterns if fnmatchcase(job, pattern)), None)
 
 
-def _jobs(look: Look, controller: str, jenkins: Jenkins, pattern: str, newest: Mapping[str, int]) -> _Jobs:
-    with look.database.transaction() as connection:
+def _jobs(run: SweepRun, controller: str, jenkins: Jenkins, pattern: str, newest: Mapping[str, int]) -> _Jobs:
+    with run.database.transaction() as connection:
         marks = sweep_marks.of(connection, _SWEEP, [f"{controller} {job}" for job in newest])
         known = sweep_marks.of(connection, _PATTERNS, [f"{controller} {pattern}"])
     return _Jobs(controller, jenkins, pattern, newest, marks, is_new=not known)
 
 
-def _look_at(look: Look, jobs: _Jobs) -> None:
+def _look_at(run: SweepRun, jobs: _Jobs) -> None:
     waiting: list[_News] = []
     seen: set[str] = set()
 
     def look_at(job: str) -> None:
-        news = _news(look, jobs, job)
-        if news is not None and not (jobs.is_first(job) or look.is_confirmed):
+        news = _news(run, jobs, job)
+        if news is not None and not (jobs.is_first(job) or run.is_confirmed):
             waiting.append(news)
         elif news is not None:
-            _take_in(look, jobs, news)
+            _take_in(run, jobs, news)
         seen.add(job)
 
     moved = [job for job, newest in sorted(jobs.newest.items()) if newest != jobs.marks.get(jobs.mark_key(job), 0)]
     steps = {f"jenkins.{jobs.controller} {job}": partial(look_at, job) for job in moved}
-    look.each(f"jenkins.{jobs.controller}", steps)
-    _take_in_or_hold(look, jobs, waiting)
-    if jobs.is_new and not look.is_dry:
-        _end_first_look(look, jobs, [job for job in moved if job not in seen])
+    run.each(f"jenkins.{jobs.controller}", steps)
+    _take_in_or_hold(run, jobs, waiting)
+    if jobs.is_new and not run.is_dry:
+        _end_first_look(run, jobs, [job for job in moved if job not in seen])
 
 
-def _end_first_look(look: Look, jobs: _Jobs, owed: Sequence[str]) -> None:
+def _end_first_look(run: SweepRun, jobs: _Jobs, owed: Sequence[str]) -> None:
     """From here on too many builds of the pattern are held back, but not at the first look at a job that is owed it."""
     for start in range(0, len(owed), _MARKS_AT_ONCE):
-        with look.database.transaction() as connection:
+        with run.database.transaction() as connection:
             for job in owed[start : start + _MARKS_AT_ONCE]:
-                sweep_marks.put(connection, _SWEEP, jobs.mark_key(job), _OWED, now=look.now())
-    with look.database.transaction() as connection:
-        sweep_marks.put(connection, _PATTERNS, jobs.key, 0, now=look.now())
+                sweep_marks.put(connection, _SWEEP, jobs.mark_key(job), _OWED, now=run.now())
+    with run.database.transaction() as connection:
+        sweep_marks.put(connection, _PATTERNS, jobs.key, 0, now=run.now())
 
 
-def _take_in_or_hold(look: Look, jobs: _Jobs, waiting: Sequence[_News]) -> None:
+def _take_in_or_hold(run: SweepRun, jobs: _Jobs, waiting: Sequence[_News]) -> None:
     count = sum(len(news.builds) for news in waiting)
-    if look.is_too_much(count):
+    if run.is_too_much(count):
         names = [f"{news.job} #{build.number}" for news in waiting for build in news.builds]
-        look.hold(jobs.key, count, f"{count} new builds", names)
+        run.hold(jobs.key, count, f"{count} new builds", names)
         return
     for news in waiting:
-        with look.attempt(f"jenkins.{jobs.controller} {news.job}"):
-            _take_in(look, jobs, news)
-    if not look.is_dry:
-        with look.database.transaction() as connection:
+        with run.attempt(f"jenkins.{jobs.controller} {news.job}"):
+            _take_in(run, jobs, news)
+    if not run.is_dry:
+        with run.database.transaction() as connection:
             storms.let_go(connection, _SWEEP, jobs.key)
 
 
-def _news(look: Look, jobs: _Jobs, job: str) -> _News | None:
+def _news(run: SweepRun, jobs: _Jobs, job: str) -> _News | None:
     """What a job has that is not known yet; None where Jenkins no longer has the job."""
     after, newest = jobs.known_to(job), jobs.newest[job]
-    speaker = _speaker(look.systems, jobs.controller, job)
+    speaker = _speaker(run.systems, jobs.controller, job)
     if speaker is None:
         return _News(job, None, (), newest)
     # Those that were started since the newest was asked for must not take the place of the oldest.
@@ -184,7 +184,7 @@ def _news(look: Look, jobs: _Jobs, job: str) -> _News | None:
         seen = jobs.jenkins.builds_after(job, after, limit=limit)
     except NotFound:
         return None
-    with look.database.transaction() as connection:
+    with run.database.transaction() as connection:
         new = builds.untold(connection, [one.build for one in seen if one.build is not None])
     return _News(job, speaker, new, _mark(seen, newest))
 
@@ -195,31 +195,31 @@ def _mark(seen: Sequence[BuildSeen], newest: int) -> int:
     return min(running) - 1 if running else max([newest, *(one.number for one in seen)])
 
 
-def _take_in(look: Look, jobs: _Jobs, news: _News) -> None:
+def _take_in(run: SweepRun, jobs: _Jobs, news: _News) -> None:
     speaker, new = news.speaker, news.builds
-    if speaker is not None and not look.is_dry:
+    if speaker is not None and not run.is_dry:
         for start in range(0, len(new), _AT_ONCE):
-            look.go_on()
-            _write(look, speaker, new[start : start + _AT_ONCE])
-    look.find(_told(news.job, new), len(new))
-    if not look.is_dry:
-        with look.database.transaction() as connection:
-            sweep_marks.put(connection, _SWEEP, jobs.mark_key(news.job), news.mark, now=look.now())
+            run.go_on()
+            _write(run, speaker, new[start : start + _AT_ONCE])
+    run.find(_told(news.job, new), len(new))
+    if not run.is_dry:
+        with run.database.transaction() as connection:
+            sweep_marks.put(connection, _SWEEP, jobs.mark_key(news.job), news.mark, now=run.now())
 
 
-def _write(look: Look, speaker: Source, new: Sequence[BuildFinished]) -> None:
+def _write(run: SweepRun, speaker: Source, new: Sequence[BuildFinished]) -> None:
     """Write builds of one job down, and ask the registries about their images; not those that came meanwhile."""
-    gathered, asked_at = Gathered(), look.now()
+    gathered, asked_at = Gathered(), run.now()
     for build in new:
-        settle_build(with_named_image(no_later_than(asked_at, build)), speaker, look.systems, gathered)
+        settle_build(with_named_image(no_later_than(asked_at, build)), speaker, run.systems, gathered)
     for ignored in gathered.ignored:
-        look.leave_out(f"{new[0].job}: {ignored}")
-    with look.database.transaction() as connection:
+        run.leave_out(f"{new[0].job}: {ignored}")
+    with run.database.transaction() as connection:
         still = {build.number for build in builds.untold(connection, new)}
         facts = [fact for fact in gathered.facts if not isinstance(fact, BuildFinished) or fact.number in still]
-        writer = FactWriter(connection, look.systems, speaker, None, look.now(), asked_at)
-        written = writer.write(replace(gathered, facts=facts), look.ready)
-    OwedLooks(look.database, look.systems, look.clock, look.ready).ask(written.owed)
+        writer = FactWriter(connection, run.systems, speaker, None, run.now(), asked_at)
+        written = writer.write(replace(gathered, facts=facts), run.ready)
+    OwedLooks(run.database, run.systems, run.clock, run.ready).ask(written.owed)
 
 
 def _told(job: str, new: Sequence[BuildFinished]) -> str:

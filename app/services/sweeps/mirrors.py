@@ -1,12 +1,12 @@
 """Pack the mirrors of the config repositories."""
 
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 
 
-def pack_mirrors(look: Look) -> None:
+def pack_mirrors(run: SweepRun) -> None:
     """Let git drop what no branch needs any more."""
-    for repo in look.systems.config_repos.values():
-        with look.attempt(repo.name):
-            if not look.is_dry:
+    for repo in run.systems.config_repos.values():
+        with run.attempt(repo.name):
+            if not run.is_dry:
                 repo.repository.collect_garbage()
-            look.find(f"{repo.name}: packed")
+            run.find(f"{repo.name}: packed")

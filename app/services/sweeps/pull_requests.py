@@ -1,4 +1,4 @@
-"""Look for pull requests: where a forge shows one of ours otherwise than we know it, its lane is due."""
+"""Find pull requests: where a forge shows one of ours otherwise than we know it, its lane is due."""
 
 import hashlib
 from collections import defaultdict
@@ -10,36 +10,36 @@ from app.core.commits import is_same_commit
 from app.core.ports import PullRequestSeen, PullRequestState
 from app.db import lanes, pull_requests, pushed_heads, sweep_marks
 from app.db.pull_requests import PullRequestRow
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import ConfigRepo
 
 _SWEEP = "pull_requests"
 _MOST_LOOKED_AT = 100
 
 
-def sweep_pull_requests(look: Look) -> None:
+def sweep_pull_requests(run: SweepRun) -> None:
     """Compare the pull requests that changed last at each forge with what we know; the same difference counts once."""
-    for repo in look.systems.config_repos.values():
-        if not repo.look_shows_pull_requests:
-            with look.attempt(repo.name), look.asking_forge(repo):
-                _compare(look, repo)
+    for repo in run.systems.config_repos.values():
+        if not repo.refs_show_pull_requests:
+            with run.attempt(repo.name), run.asking_forge(repo):
+                _compare(run, repo)
 
 
-def _compare(look: Look, repo: ConfigRepo) -> None:
+def _compare(run: SweepRun, repo: ConfigRepo) -> None:
     seen = repo.forge.recent_pull_requests(prefix=repo.prefix, limit=_MOST_LOOKED_AT)
     by_lane = {lanes.key_of(repo.name, branch): branch for branch in repo.branches}
-    with look.database.transaction() as connection:
+    with run.database.transaction() as connection:
         differing = _differing(connection, by_lane, {one.number: one for one in seen})
         marks = {lane: _mark(differing.get(lane, {})) for lane in by_lane}
         known = sweep_marks.of(connection, _SWEEP, by_lane)
         due = [lane for lane, mark in marks.items() if mark and mark != known.get(lane)]
-        if not look.is_dry:
-            lanes.raise_wanted(connection, due, now=look.now())
+        if not run.is_dry:
+            lanes.raise_wanted(connection, due, now=run.now())
             for lane in sorted(lane for lane, mark in marks.items() if mark != known.get(lane, 0)):
-                sweep_marks.put(connection, _SWEEP, lane, marks[lane], now=look.now())
+                sweep_marks.put(connection, _SWEEP, lane, marks[lane], now=run.now())
     for lane in due:
         told = ", ".join(f"#{number} {how}" for number, how in sorted(differing[lane].items()))
-        look.find(f"{lane}: {told}", len(differing[lane]))
+        run.find(f"{lane}: {told}", len(differing[lane]))
 
 
 def _differing(

@@ -17,7 +17,7 @@ from app.db.database import Database
 from app.db.schedules import SweepClaim
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.sweeps import OF_EACH_PROCESS, SWEEPS
-from app.services.sweeps.sweep_run import BrokenOff, Look
+from app.services.sweeps.sweep_run import BrokenOff, SweepRun
 from app.services.systems import Clock, Systems
 
 _JUST_NOW = timedelta(minutes=1)
@@ -97,8 +97,8 @@ class Sweeps:
         if claim is None:
             return self._run_own()
         with self._keeping([claim]):
-            look = self._run(claim)
-        _log_failures(look)
+            run = self._run(claim)
+        _log_failures(run)
         return True
 
     def run_now(
@@ -108,7 +108,7 @@ class Sweeps:
         is_dry: bool = False,
         is_confirmed: bool = False,
         accepted: Collection[str] = (),
-    ) -> Sequence[Look]:
+    ) -> Sequence[SweepRun]:
         """Run these sweeps in this thread, by default all that have a schedule, and tell what each found.
 
         With `is_dry` nothing is written. What is held back is taken in where its key is `accepted`, or all of it when
@@ -124,7 +124,7 @@ class Sweeps:
         claims = self._claim_all(wanted)
         with self._keeping(claims):
             looks = [self._run(claim, is_confirmed=is_confirmed, accepted=accepted) for claim in claims]
-        return [look for look in looks if look is not None]
+        return [run for run in looks if run is not None]
 
     def renew(self) -> None:
         """Prolong the leases of what runs here; what another process has taken over meanwhile is broken off."""
@@ -146,17 +146,17 @@ class Sweeps:
         if name is None:
             return False
         try:
-            look = self._look(name)
+            run = self._look(name)
         except BrokenOff:
             return False
         now = self.clock()
         with self.database.transaction() as connection:
-            schedules.note(connection, name, started_at=began, ended_at=now, found=look.found, error=look.remark)
-            _count(connection, look)
-        next_at = self._next_after(look, now)
+            schedules.note(connection, name, started_at=began, ended_at=now, found=run.found, error=run.remark)
+            _count(connection, run)
+        next_at = self._next_after(run, now)
         if next_at is not None:
             self._own_next[name] = next_at
-        _log_failures(look)
+        _log_failures(run)
         return True
 
     def _claim_all(self, names: Sequence[str]) -> Sequence[SweepClaim]:
@@ -181,10 +181,10 @@ class Sweeps:
             if key not in held:
                 raise NotHeld(key, held)
 
-    def _run(self, claim: SweepClaim, *, is_confirmed: bool = False, accepted: Collection[str] = ()) -> Look | None:
+    def _run(self, claim: SweepClaim, *, is_confirmed: bool = False, accepted: Collection[str] = ()) -> SweepRun | None:
         """Run one sweep and write down how it ended; None when it was broken off."""
         try:
-            look = self._look(claim.name, claim, is_confirmed=is_confirmed, accepted=accepted)
+            run = self._look(claim.name, claim, is_confirmed=is_confirmed, accepted=accepted)
         except BrokenOff as error:
             _log.warning("a sweep was broken off", sweep=claim.name, why=str(error))
             with self.database.transaction() as connection:
@@ -196,14 +196,14 @@ class Sweeps:
                 connection,
                 claim,
                 now=now,
-                next_at=None if claim.name in OF_EACH_PROCESS else self._next_after(look, now),
-                found=look.found,
-                error=look.remark,
+                next_at=None if claim.name in OF_EACH_PROCESS else self._next_after(run, now),
+                found=run.found,
+                error=run.remark,
             )
             if is_mine:
-                _count(connection, look)
+                _count(connection, run)
         self._running.pop(claim.name, None)
-        return look
+        return run
 
     def _look(
         self,
@@ -213,8 +213,8 @@ class Sweeps:
         is_dry: bool = False,
         is_confirmed: bool = False,
         accepted: Collection[str] = (),
-    ) -> Look:
-        look = Look(
+    ) -> SweepRun:
+        run = SweepRun(
             sweep=name,
             database=self.database,
             systems=self.systems,
@@ -226,9 +226,9 @@ class Sweeps:
             go_on=lambda: self._go_on(name, claim),
         )
         # What goes wrong before its first step is told as well.
-        with look.attempt(name):
-            SWEEPS[name](look)
-        return look
+        with run.attempt(name):
+            SWEEPS[name](run)
+        return run
 
     def _go_on(self, name: str, claim: SweepClaim | None) -> None:
         # The pause lets those have the database that wait for it: SQLite has one connection.
@@ -260,10 +260,10 @@ class Sweeps:
             except Exception:  # noqa: BLE001 (the next renewal may work)
                 _log.exception("the lease of a sweep could not be renewed")
 
-    def _next_after(self, look: Look, now: datetime) -> datetime | None:
+    def _next_after(self, run: SweepRun, now: datetime) -> datetime | None:
         """By its schedule; what could not be looked at is looked at again sooner."""
-        by_schedule = self._next_at(look.sweep, now)
-        if by_schedule is None or look.error is None:
+        by_schedule = self._next_at(run.sweep, now)
+        if by_schedule is None or run.error is None:
             return by_schedule
         return min(by_schedule, now + _SOONER)
 
@@ -276,12 +276,12 @@ class Sweeps:
         return self.database.server_now(connection) or self.clock()
 
 
-def _count(connection: Connection, look: Look) -> None:
-    outcome = "ok" if look.error is None else "failed"
-    measures.add(connection, "sweep_found", look.sweep, look.found)
-    measures.add(connection, "sweeps", f"{look.sweep}:{outcome}")
+def _count(connection: Connection, run: SweepRun) -> None:
+    outcome = "ok" if run.error is None else "failed"
+    measures.add(connection, "sweep_found", run.sweep, run.found)
+    measures.add(connection, "sweeps", f"{run.sweep}:{outcome}")
 
 
-def _log_failures(look: Look | None) -> None:
-    if look is not None and look.error is not None:
-        _log.warning("a sweep met failures", sweep=look.sweep, why=look.error)
+def _log_failures(run: SweepRun | None) -> None:
+    if run is not None and run.error is not None:
+        _log.warning("a sweep met failures", sweep=run.sweep, why=run.error)

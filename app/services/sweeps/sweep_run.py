@@ -1,4 +1,4 @@
-"""Look for what no webhook brought: what one look may take in, and what it found."""
+"""One run of one sweep: what it may take in, and what it found."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,15 +27,15 @@ _log = structlog.get_logger("fluxbridge.sweeps")
 
 
 class BrokenOff(Conflict):
-    """A look ends before its time: the process stops, or another one has taken the sweep over."""
+    """A run ends before its time: the process stops, or another one has taken the sweep over."""
 
     def __init__(self, sweep: str) -> None:
         super().__init__(f"the sweep {sweep} was broken off; it goes on where the process or another one begins anew")
 
 
 @dataclass(slots=True, kw_only=True)
-class Look:
-    """One look of one sweep. With `is_dry` it writes nothing; with `is_confirmed` it takes in what would be held back.
+class SweepRun:
+    """One run of one sweep. With `is_dry` it writes nothing; with `is_confirmed` it takes in what would be held back.
 
     A person has `accepted` what is held back under these keys, and nothing else.
     `go_on` is called between two steps and raises BrokenOff when there should be no further one.
@@ -67,13 +67,13 @@ class Look:
             self.told.append(what)
 
     def leave_out(self, what: str) -> None:
-        """Tell what was not taken in, and why: nothing failed, and another look finds it so again."""
+        """Tell what was not taken in, and why: nothing failed, and another run finds it so again."""
         if len(self.left_out) < _MOST_TOLD and what not in self.left_out:
             self.left_out.append(what)
 
     @contextmanager
     def attempt(self, what: str) -> Iterator[None]:
-        """Look at one thing: what goes wrong there is told and stops no other."""
+        """Attempt one thing: what goes wrong there is told and stops no other."""
         self.go_on()
         try:
             yield
@@ -82,7 +82,7 @@ class Look:
         except FluxbridgeError as error:
             self.failures.append(f"{what}: {error}")
         except Exception as error:  # noqa: BLE001 (whatever it is, the others are looked at, and the log has it)
-            _log.exception("a sweep could not look at something", sweep=self.sweep, at=what)
+            _log.exception("a sweep could not attempt something", sweep=self.sweep, at=what)
             self.failures.append(f"{what}: {type(error).__name__}; see the log")
 
     def each(self, system: str, steps: Mapping[str, Callable[[], None]]) -> None:
@@ -140,8 +140,8 @@ class Look:
         return self.is_confirmed or key in self.accepted
 
     @contextmanager
-    def at(self, key: str) -> Iterator["Look"]:
-        """This look as it is at one thing: confirmed where a person accepts it; what it finds counts here."""
+    def at(self, key: str) -> Iterator["SweepRun"]:
+        """This run as it is at one thing: confirmed where a person accepts it; what it finds counts here."""
         its = replace(self, is_confirmed=self.is_accepted(key), found=0)
         try:
             yield its

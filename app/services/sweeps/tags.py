@@ -1,4 +1,4 @@
-"""Look for tags: list every repository that a policy names, and see whether what policies choose is still the same."""
+"""Find tags: list every repository that a policy names, and see whether what policies choose is still the same."""
 
 from collections import defaultdict
 from functools import partial
@@ -9,72 +9,72 @@ from app.services.catalogue.gone_storms import accept_gone, key_of, let_go_of_re
 from app.services.catalogue.note_digest import note_digest
 from app.services.heads.judge import Judge
 from app.services.sweeps.list_repository import list_repository
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 
 
-def sweep_tags(look: Look) -> None:
+def sweep_tags(run: SweepRun) -> None:
     """List each repository that policies name, where its registry is configured.
 
     A person who accepts a storm says that what is gone is gone, up to now; what is there again is doubted no more.
     """
-    _settle_storms(look)
-    with look.database.transaction() as connection:
+    _settle_storms(run)
+    with run.database.transaction() as connection:
         named = [ImageName.of_repository(name) for name in policies.repositories(connection)]
     by_registry: dict[str, list[ImageName]] = defaultdict(list)
     for image in named:
-        if look.systems.registry_of(image) is not None:
+        if run.systems.registry_of(image) is not None:
             by_registry[image.registry].append(image)
     kept = [str(image) for images in by_registry.values() for image in images]
-    look.let_go_of_others([*kept, *map(key_of, look.systems.registries)])
+    run.let_go_of_others([*kept, *map(key_of, run.systems.registries)])
     for host, images in by_registry.items():
-        look.each(f"registry {host}", {str(image): partial(_look_at, look, image) for image in images})
+        run.each(f"registry {host}", {str(image): partial(_look_at, run, image) for image in images})
 
 
-def _settle_storms(look: Look) -> None:
-    if look.is_dry:
+def _settle_storms(run: SweepRun) -> None:
+    if run.is_dry:
         return
-    for registry in look.systems.registries:
-        is_accepted = look.is_accepted(key_of(registry))
+    for registry in run.systems.registries:
+        is_accepted = run.is_accepted(key_of(registry))
         settle = accept_gone if is_accepted else let_go_of_returned
-        with look.database.transaction() as connection:
-            is_settled = settle(connection, registry, now=look.now())
+        with run.database.transaction() as connection:
+            is_settled = settle(connection, registry, now=run.now())
         if is_settled:
-            look.find(f"{key_of(registry)}: {'accepted' if is_accepted else 'there again'}")
+            run.find(f"{key_of(registry)}: {'accepted' if is_accepted else 'there again'}")
 
 
-def _look_at(look: Look, image: ImageName) -> None:
-    with look.at(str(image)) as its:
+def _look_at(run: SweepRun, image: ImageName) -> None:
+    with run.at(str(image)) as its:
         list_repository(its, image)
-    if not look.is_dry:
+    if not run.is_dry:
         # What was chosen may be gone by this list, and what is chosen instead be pushed once more since it was told of.
-        Judge(database=look.database, systems=look.systems, ready=look.ready, clock=look.clock).work_out(image)
-    with look.database.transaction() as connection:
+        Judge(database=run.database, systems=run.systems, ready=run.ready, clock=run.clock).work_out(image)
+    with run.database.transaction() as connection:
         choices = [row.stored_choice for row in selections.of_image(connection, image)]
         chosen = {choice.tag for choice in choices if choice is not None and choice.tag is not None}
         known = [tag for tag in catalogue.tags_named(connection, image, chosen) if not tag.is_gone]
     for tag in known:
         # A tag whose digest is not known yet is looked up by the lane that needs it.
         if tag.digest is not None:
-            _look_again(look, image, tag.tag, known=tag.digest)
+            _look_again(run, image, tag.tag, known=tag.digest)
 
 
-def _look_again(look: Look, image: ImageName, tag: str, *, known: str) -> None:
+def _look_again(run: SweepRun, image: ImageName, tag: str, *, known: str) -> None:
     """A list does not tell that a tag was pushed once more with other content."""
-    registry = look.systems.registry_of(image)
-    asked_at = look.now()
+    registry = run.systems.registry_of(image)
+    asked_at = run.now()
     digest = registry.digest(image.path, tag) if registry is not None else None
     if digest is None or digest == known:
         return
-    look.find(f"{image}:{tag}: other content")
-    if look.is_dry:
+    run.find(f"{image}:{tag}: other content")
+    if run.is_dry:
         return
-    with look.database.transaction() as connection:
+    with run.database.transaction() as connection:
         note_digest(
             connection,
             image,
             tag,
             digest,
             asked_at=asked_at,
-            now=look.now(),
-            ready=look.ready,
+            now=run.now(),
+            ready=run.ready,
         )

@@ -1,4 +1,4 @@
-"""Look again and again at base branches, list what lanes wait for, and ask registries what they owe."""
+"""Watch base branches, list what lanes wait for, and ask registries what they owe."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from app.db.database import Database, DatabaseUnavailable
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.owed_looks import OwedLooks
 from app.services.sweeps.list_repository import list_repository
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Clock, ConfigRepo, Systems
 
 _AT_ONCE = 20
@@ -33,7 +33,7 @@ class _Rest:
 
 
 @dataclass(slots=True)
-class Sweeper:
+class Watch:
     """Notices moved branches and pull requests, lists repositories that a lane asked for, and asks what is owed."""
 
     database: Database
@@ -43,12 +43,12 @@ class Sweeper:
     last_seen: dict[str, str] = field(default_factory=dict)
     _resting: dict[str, _Rest] = field(default_factory=dict)
 
-    def look_at_branches(self, repo: ConfigRepo) -> bool:
-        """Ask the remote for its refs; when any has moved since the last look, its lanes are due.
+    def watch_branches(self, repo: ConfigRepo) -> bool:
+        """Ask the remote for its refs; when any has moved since it was asked last, its lanes are due.
 
-        The first look makes them due as well: what moved while nobody looked is not known.
+        The first time makes them due as well: what moved while nobody asked is not known.
         """
-        refs = repo.look()
+        refs = repo.refs()
         seen = sha256("\n".join(f"{name} {commit}" for name, commit in sorted(refs.items())).encode()).hexdigest()
         if self.last_seen.get(repo.name) == seen:
             return False
@@ -88,14 +88,14 @@ class Sweeper:
 
     def list_repository(self, image: ImageName) -> None:
         """List one repository in full. Raises Unavailable or Refused when its registry cannot be asked."""
-        look = Look(
+        run = SweepRun(
             sweep="tags",
             database=self.database,
             systems=self.systems,
             clock=self.clock,
             ready=self.ready,
         )
-        list_repository(look, image)
+        list_repository(run, image)
 
     def _list_one(self, image: ImageName, now: datetime) -> bool:
         rest = self._resting.get(image.registry, _Rest())

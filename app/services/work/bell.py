@@ -28,7 +28,7 @@ class Bell:
             self._changed.wait_for(lambda: self.rings != since, timeout_s)
 
 
-class Lookout(Generic[Work]):
+class Finder(Generic[Work]):
     """Looks for work of one kind, for one thread at a time.
 
     All threads hear the bell, and the database would be asked by each: where one of them found nothing, the others look
@@ -63,7 +63,7 @@ class Kind:
     """One kind of work: the step that does some of it, false where there is none, and what looks for it."""
 
     step: Callable[[], bool]
-    lookout: Lookout[Any]
+    finder: Finder[Any]
 
 
 @dataclass(frozen=True, slots=True)

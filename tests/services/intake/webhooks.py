@@ -234,8 +234,8 @@ def config_repo(name: str, branches: tuple[str, ...]) -> ConfigRepo:
         repository=nothing,
         forge=nothing,
         forge_repository=f"acme/{name}",
-        look=dict,
-        look_every=timedelta(seconds=1),
+        refs=dict,
+        refs_every=timedelta(seconds=1),
         branches=branches,
         prefix="fluxbridge",
     )

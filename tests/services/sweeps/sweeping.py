@@ -14,7 +14,7 @@ from app.db.policies import PolicyRow
 from app.db.schedules import ScheduleRow
 from app.db.storms import HeldBack
 from app.services.sweeps.schedule import Sweeps
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import ConfigRepo
 from tests.services.intake.webhooks import COMMIT, MAIN, NOW, Site
 
@@ -136,10 +136,10 @@ def sweep(
     is_confirmed: bool = False,
     accepted: Sequence[str] = (),
     **rules: Any,
-) -> Look:
+) -> SweepRun:
     """Run one sweep now."""
-    [look] = sweeps_over(site, **rules).run_now([name], is_dry=is_dry, is_confirmed=is_confirmed, accepted=accepted)
-    return look
+    [run] = sweeps_over(site, **rules).run_now([name], is_dry=is_dry, is_confirmed=is_confirmed, accepted=accepted)
+    return run
 
 
 def change_repo(site: Site, name: str = "fleet", **changes: Any) -> ConfigRepo:

@@ -27,7 +27,7 @@ def forge(site: Site) -> ShownForge:
     """A forge that shows our open pull request 4 of `main` as we know it; the other repository has a local one."""
     forge = ShownForge([seen(4)])
     change_repo(site, forge=forge)
-    change_repo(site, "other", forge=ShownForge(Unavailable("asked")), look_shows_pull_requests=True)
+    change_repo(site, "other", forge=ShownForge(Unavailable("asked")), refs_show_pull_requests=True)
     remember(site, 4)
     return forge
 

@@ -13,7 +13,7 @@ from app.core.ports import RateLimited
 from app.db import forge_budgets
 from app.db.database import Database
 from app.services.catalogue.ready_policies import ReadyPolicies
-from app.services.sweeps.sweep_run import Look
+from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Systems
 from tests.db.facts import MINUTE, NOW
 from tests.services.intake.webhooks import Site
@@ -34,7 +34,7 @@ class Rounds:
         """One sweep; returns what was looked at."""
         self.number += 1
         seen: list[str] = []
-        look = Look(
+        run = SweepRun(
             sweep=self.name,
             database=self.database,
             systems=Systems(),
@@ -42,8 +42,8 @@ class Rounds:
             ready=ReadyPolicies(),
             is_dry=is_dry,
         )
-        look.each("the system", {item: partial(self._ask, seen, item) for item in self.items})
-        self.failures = look.failures
+        run.each("the system", {item: partial(self._ask, seen, item) for item in self.items})
+        self.failures = run.failures
         return seen
 
     def _ask(self, seen: list[str], item: str) -> None:
@@ -90,7 +90,7 @@ def forge(site: Site) -> ShownForge:
     """A forge that two config repositories share by their token."""
     forge = ShownForge([])
     for name in ("fleet", "other"):
-        change_repo(site, name, forge=forge, forge_budget="github", look_shows_pull_requests=False)
+        change_repo(site, name, forge=forge, forge_budget="github", refs_show_pull_requests=False)
     return forge
 
 

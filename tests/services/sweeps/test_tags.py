@@ -12,8 +12,8 @@ from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.judge import Judge
 from app.services.sweeps.list_repository import list_repository
 from app.services.sweeps.schedule import NotHeld
-from app.services.sweeps.sweep_run import BrokenOff, Look
-from app.services.sweeps.watch import Sweeper
+from app.services.sweeps.sweep_run import BrokenOff, SweepRun
+from app.services.sweeps.watch import Watch
 from tests.services.intake.webhooks import MAIN, NEXT, OTHER, Site, digest_of, envelope, push_event
 from tests.services.sweeps.sweeping import ShownRegistry, everything, held, name_in_policies, sweep
 
@@ -51,8 +51,8 @@ def tags(site: Site, image: ImageName = APP) -> dict[str, bool]:
 
 @pytest.mark.usefixtures("registry")
 def test_every_repository_that_policies_name_is_listed_and_its_lanes_are_due(site: Site) -> None:
-    look = sweep(site, "tags")
-    assert (look.found, look.failures, look.held) == (3, [], [])
+    run = sweep(site, "tags")
+    assert (run.found, run.failures, run.held) == (3, [], [])
     assert [tags(site, image) for image in (APP, API, FAR)] == [{"1.0.0": True}] * 3
     assert site.wanted() == {MAIN: 1, NEXT: 2, OTHER: 0}
 
@@ -61,8 +61,8 @@ def test_every_repository_that_policies_name_is_listed_and_its_lanes_are_due(sit
 def test_a_second_look_changes_nothing(site: Site) -> None:
     sweep(site, "tags")
     before = site.facts(), site.wanted(), site.wakes
-    look = sweep(site, "tags")
-    assert (look.found, look.told) == (0, [])
+    run = sweep(site, "tags")
+    assert (run.found, run.told) == (0, [])
     assert (site.facts(), site.wanted(), site.wakes) == before
 
 
@@ -100,10 +100,10 @@ def test_a_repository_that_cannot_be_listed_is_told_and_stops_no_other(
     site: Site, registry: ShownRegistry, error: Exception
 ) -> None:
     registry.shown[API.path] = error
-    look = sweep(site, "tags")
-    assert (len(look.failures), str(API) in look.failures[0]) == (1, True)
-    assert look.error is not None
-    assert look.error.startswith("1 failed: ")
+    run = sweep(site, "tags")
+    assert (len(run.failures), str(API) in run.failures[0]) == (1, True)
+    assert run.error is not None
+    assert run.error.startswith("1 failed: ")
     assert [tags(site, image) for image in (APP, FAR)] == [{"1.0.0": True}] * 2
 
 
@@ -113,9 +113,9 @@ def test_a_registry_that_is_down_is_soon_asked_no_more_and_the_rest_is_told(
     images = [ImageName(HOST, f"down/app{number}") for number in range(20)]
     registry.shown |= {image.path: Unavailable("down") for image in images}
     name_in_policies(site, [*images, FAR])
-    look = sweep(site, "tags")
+    run = sweep(site, "tags")
     assert len(registry.asked) == 3
-    assert look.failures[-1] == f"registry {HOST}: 17 more were not asked for"
+    assert run.failures[-1] == f"registry {HOST}: 17 more were not asked for"
     assert tags(site, FAR) == {"1.0.0": True}
 
 
@@ -135,9 +135,9 @@ def test_a_dry_look_writes_nothing_and_tells_what_would_be_taken_in(site: Site, 
     registry.shown[APP.path] = shown("1.1.0")
     registry.shown[API.path] = shown("1.0.0") | many(6, after=1)
     before = everything(site)
-    look = sweep(site, "tags", is_dry=True, max_new=5)
-    assert look.told == [f"{APP}: 1 new, 1 missing"]
-    assert [(one.key, one.found) for one in look.held] == [(str(API), 6)]
+    run = sweep(site, "tags", is_dry=True, max_new=5)
+    assert run.told == [f"{APP}: 1 new, 1 missing"]
+    assert [(one.key, one.found) for one in run.held] == [(str(API), 6)]
     assert everything(site) == before
 
 
@@ -155,7 +155,7 @@ def test_a_list_counts_only_once_it_is_taken_in_as_a_whole(site: Site, registry:
         if next(steps, None) is None:
             raise BrokenOff("tags")
 
-    broken_off = Look(
+    broken_off = SweepRun(
         sweep="tags",
         database=site.database,
         systems=site.systems,
@@ -179,9 +179,9 @@ def test_too_many_new_tags_at_once_wait_for_a_person(site: Site, registry: Shown
     sweep(site, "tags")
     registry.shown[APP.path] = many(7)
     wanted = site.wanted()
-    look = sweep(site, "tags", max_new=5)
+    run = sweep(site, "tags", max_new=5)
     [one] = held(site)
-    assert (look.found, len(look.held)) == (0, 1)
+    assert (run.found, len(run.held)) == (0, 1)
     assert (one.sweep, one.key, one.found) == ("tags", str(APP), 6)
     assert one.sample == "6 new: 1.0.1, 1.0.2, 1.0.3, 1.0.4, 1.0.5, …"
     assert (tags(site), site.wanted()) == ({"1.0.0": True}, wanted)
@@ -195,8 +195,8 @@ def test_a_person_takes_in_one_thing_and_the_rest_waits(site: Site, registry: Sh
     registry.shown |= {APP.path: many(7), API.path: many(7)}
     sweep(site, "tags", max_new=5)
     assert [one.key for one in held(site)] == [str(API), str(APP)]
-    look = sweep(site, "tags", max_new=5, accepted=[str(APP)])
-    assert (look.found, [one.key for one in look.held]) == (6, [str(API)])
+    run = sweep(site, "tags", max_new=5, accepted=[str(APP)])
+    assert (run.found, [one.key for one in run.held]) == (6, [str(API)])
     assert (len(tags(site)), len(tags(site, API))) == (7, 1)
 
 
@@ -255,7 +255,7 @@ def test_a_list_that_a_lane_asked_for_is_held_back_as_well(site: Site, registry:
     registry.shown[APP.path] = many(200)
     with site.database.transaction() as connection:
         listing_wishes.want_listing(connection, APP, site.now)
-    Sweeper(site.database, site.systems, lambda: site.now, ReadyPolicies()).list_wanted()
+    Watch(site.database, site.systems, lambda: site.now, ReadyPolicies()).list_wanted()
     assert [one.key for one in held(site)] == [str(APP)]
     with site.database.transaction() as connection:
         assert list(listing_wishes.wanted_listings(connection, limit=9)) == []
@@ -304,10 +304,10 @@ def test_other_content_behind_a_tag_that_a_policy_chooses_is_found(site: Site, r
     chosen(site, registry)
     before = site.wanted()
     registry.shown[APP.path] = {tag: digest_of(f"{tag} again") for tag in ("1.0.0", "1.1.0")}
-    look = sweep(site, "tags", is_dry=True)
-    assert (look.found, digest_known(site, "1.1.0")) == (1, digest_of("1.1.0"))
-    look = sweep(site, "tags")
-    assert (look.found, look.told[-1]) == (1, f"{APP}:1.1.0: other content")
+    run = sweep(site, "tags", is_dry=True)
+    assert (run.found, digest_known(site, "1.1.0")) == (1, digest_of("1.1.0"))
+    run = sweep(site, "tags")
+    assert (run.found, run.told[-1]) == (1, f"{APP}:1.1.0: other content")
     assert digest_known(site, "1.1.0") == digest_of("1.1.0 again")
     assert digest_known(site, "1.0.0") == digest_of("1.0.0")
     assert site.wanted()[MAIN] == before[MAIN] + 1

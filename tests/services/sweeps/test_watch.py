@@ -13,7 +13,7 @@ from app.db import catalogue, lanes, listing_wishes
 from app.db.database import Database
 from app.db.lanes import LaneRow
 from app.services.catalogue.ready_policies import ReadyPolicies
-from app.services.sweeps.watch import Sweeper
+from app.services.sweeps.watch import Watch
 from app.services.systems import ConfigRepo, Systems
 from tests.services.broken_database import BrokenDatabase
 from tests.services.intake.webhooks import MAIN, NEXT, NOW, OTHER, Site, digest_of
@@ -44,27 +44,27 @@ class ListedRegistry:
 class Watched:
     """A config repository whose refs a test moves."""
 
-    sweeper: Sweeper
+    watch: Watch
     repo: ConfigRepo
     refs: dict[str, str]
 
     def look(self) -> bool:
-        return self.sweeper.look_at_branches(self.repo)
+        return self.watch.watch_branches(self.repo)
 
 
 @pytest.fixture
 def watched(site: Site) -> Watched:
     """The repository `fleet`, looked at for the first time."""
     refs = {"main": "a" * 40, "next": "b" * 40}
-    repo = replace(site.systems.config_repos["fleet"], look=lambda: dict(refs))
+    repo = replace(site.systems.config_repos["fleet"], refs=lambda: dict(refs))
     watched = Watched(sweeper_of(site), repo, refs)
     watched.look()
     return watched
 
 
-def sweeper_of(site: Site, database: Any = None) -> Sweeper:
-    """A sweeper over the site as it is."""
-    return Sweeper(database or site.database, site.systems, lambda: site.now, ReadyPolicies())
+def sweeper_of(site: Site, database: Any = None) -> Watch:
+    """A watch over the site as it is."""
+    return Watch(database or site.database, site.systems, lambda: site.now, ReadyPolicies())
 
 
 def want(database: Database, *images: ImageName) -> None:
@@ -127,14 +127,14 @@ def test_a_move_makes_the_lanes_of_its_repository_due_once(
 
 def test_a_move_that_could_not_be_written_down_is_seen_by_the_next_look(site: Site) -> None:
     refs = {"main": "a" * 40}
-    repo = replace(site.systems.config_repos["fleet"], look=lambda: dict(refs))
+    repo = replace(site.systems.config_repos["fleet"], refs=lambda: dict(refs))
     broken = BrokenDatabase(site.database)
-    sweeper = sweeper_of(site, broken)
-    sweeper.look_at_branches(repo)
+    watch = sweeper_of(site, broken)
+    watch.watch_branches(repo)
     refs["main"], broken.lost_commits = "b" * 40, 1
     with pytest.raises(Unavailable):
-        sweeper.look_at_branches(repo)
-    assert sweeper.look_at_branches(repo)
+        watch.watch_branches(repo)
+    assert watch.watch_branches(repo)
     assert site.wanted()[MAIN] == 2
 
 
@@ -144,34 +144,34 @@ def test_a_remote_that_does_not_answer_moves_nothing(watched: Watched, site: Sit
 
     before = site.wanted()
     with pytest.raises(Unavailable):
-        watched.sweeper.look_at_branches(replace(watched.repo, look=fail))
+        watched.watch.watch_branches(replace(watched.repo, refs=fail))
     assert not watched.look()
     assert site.wanted() == before
 
 
 def test_the_branches_of_one_repository_say_nothing_of_another(watched: Watched, site: Site) -> None:
-    other = replace(site.systems.config_repos["other"], look=lambda: dict(watched.refs))
-    watched.sweeper.look_at_branches(other)
+    other = replace(site.systems.config_repos["other"], refs=lambda: dict(watched.refs))
+    watched.watch.watch_branches(other)
     watched.refs["main"] = "c" * 40
     assert watched.look()
     assert site.wanted()[OTHER] == 1
 
 
-def listing(site: Site, lists: dict[str, list[str] | Exception]) -> tuple[Sweeper, ListedRegistry]:
-    """A sweeper over a registry with these lists."""
+def listing(site: Site, lists: dict[str, list[str] | Exception]) -> tuple[Watch, ListedRegistry]:
+    """A watch over a registry with these lists."""
     registry = ListedRegistry(lists)
     site.systems = replace(site.systems, registries={HOST: registry})
     return sweeper_of(site), registry
 
 
 def test_a_wanted_repository_is_listed_once_and_its_lanes_are_due(site: Site) -> None:
-    sweeper, registry = listing(site, {APP.path: ["1.0.0", "1.1.0"]})
+    watch, registry = listing(site, {APP.path: ["1.0.0", "1.1.0"]})
     with site.database.transaction() as connection:
         lanes.replace_images(connection, MAIN, [APP])
     want(site.database, APP)
     want(site.database, APP)
     assert site.wakes == 2, "who lists hears of each wish at once"
-    assert [sweeper.list_wanted(), sweeper.list_wanted()] == [1, 0]
+    assert [watch.list_wanted(), watch.list_wanted()] == [1, 0]
     assert registry.asked == [APP.path]
     assert tags(site.database, APP) == {"1.0.0": True, "1.1.0": True}
     assert (site.wanted(), site.wakes) == ({MAIN: 1, NEXT: 0, OTHER: 0}, 3)
@@ -195,21 +195,21 @@ def test_a_list_from_the_real_registry_leaves_out_what_is_no_image(site: Site) -
     ],
 )
 def test_a_registry_that_asks_for_time_gets_it(site: Site, asked_for: timedelta, rest: timedelta) -> None:
-    sweeper, registry = listing(site, {APP.path: Unavailable("limit", retry_after=asked_for), API.path: ["1.0.0"]})
+    watch, registry = listing(site, {APP.path: Unavailable("limit", retry_after=asked_for), API.path: ["1.0.0"]})
     want(site.database, APP, API)
-    sweeper.list_wanted()
+    watch.list_wanted()
     site.now = NOW + rest - timedelta(milliseconds=1)
-    assert (sweeper.list_wanted(), registry.asked) == (0, [APP.path])
+    assert (watch.list_wanted(), registry.asked) == (0, [APP.path])
     site.now = NOW + rest
     registry.lists[APP.path] = ["1.0.0"]
-    assert sweeper.list_wanted() == 2
+    assert watch.list_wanted() == 2
 
 
 def test_the_same_list_again_changes_nothing(site: Site) -> None:
-    sweeper, _ = listing(site, {APP.path: ["1.0.0"]})
+    watch, _ = listing(site, {APP.path: ["1.0.0"]})
     for minutes in range(3):
         site.now = NOW + timedelta(minutes=minutes)
-        sweeper.list_repository(APP)
+        watch.list_repository(APP)
     with site.database.transaction() as connection:
         [known] = catalogue.tags_after(connection, APP, "", limit=10_000)
     assert (known.tag, known.first_seen_at, known.is_gone) == ("1.0.0", NOW, False)
@@ -217,11 +217,11 @@ def test_the_same_list_again_changes_nothing(site: Site) -> None:
 
 def test_a_tag_is_gone_when_two_lists_in_a_row_lack_it(site: Site) -> None:
     lists: dict[str, list[str] | Exception] = {APP.path: ["1.0.0", "1.1.0"]}
-    sweeper, _ = listing(site, lists)
+    watch, _ = listing(site, lists)
     seen = []
     for present in (["1.0.0", "1.1.0"], ["1.0.0"], ["1.0.0", "1.1.0"], ["1.0.0"], ["1.0.0"], ["1.0.0", "1.1.0"]):
         lists[APP.path] = present
-        sweeper.list_repository(APP)
+        watch.list_repository(APP)
         seen.append(tags(site.database, APP)["1.1.0"])
     assert seen == [True, True, True, True, False, True]
 
@@ -254,18 +254,18 @@ def test_a_repository_that_cannot_be_listed_stops_no_other_and_is_tried_again(
     site: Site, error: Unavailable | Refused
 ) -> None:
     lists: dict[str, list[str] | Exception] = {APP.path: error, API.path: ["2.0.0"]}
-    sweeper, _ = listing(site, lists)
+    watch, _ = listing(site, lists)
     want(site.database, APP, API)
-    sweeper.list_wanted()
+    watch.list_wanted()
     assert still_wanted(site.database)[-1] == APP
     with site.database.transaction() as connection:
         assert not catalogue.is_listed(connection, APP)
     site.now += timedelta(minutes=5)
-    sweeper.list_wanted()
+    watch.list_wanted()
     assert tags(site.database, API) == {"2.0.0": True}
     lists[APP.path] = ["1.0.0"]
     site.now += timedelta(minutes=5)
-    assert sweeper.list_wanted() == 1
+    assert watch.list_wanted() == 1
     assert tags(site.database, APP) == {"1.0.0": True}
 
 
@@ -275,26 +275,26 @@ def test_a_registry_that_is_down_is_asked_once_and_delays_no_other(site: Site) -
     site.systems = replace(site.systems, registries={HOST: down, "other.example": other})
     elsewhere = ImageName("other.example", "team/app")
     want(site.database, *(ImageName(HOST, f"team/app{number}") for number in range(30)), elsewhere)
-    sweeper = sweeper_of(site)
-    assert [sweeper.list_wanted(), sweeper.list_wanted()] == [0, 1]
+    watch = sweeper_of(site)
+    assert [watch.list_wanted(), watch.list_wanted()] == [0, 1]
     assert len(down.asked) == 1
     assert tags(site.database, elsewhere) == {"1.0.0": True}
 
 
 def test_a_registry_that_stays_down_is_left_alone_longer_each_time_until_it_answers(site: Site) -> None:
     lists: dict[str, list[str] | Exception] = {APP.path: Unavailable("down")}
-    sweeper, registry = listing(site, lists)
+    watch, registry = listing(site, lists)
     want(site.database, APP)
     asked_at = []
     for second in range(0, 60, 2):
         site.now = NOW + timedelta(seconds=second)
         before = len(registry.asked)
-        sweeper.list_wanted()
+        watch.list_wanted()
         asked_at += [second] if len(registry.asked) > before else []
     assert asked_at == [0, 2, 6, 14, 30]
     lists[APP.path] = ["1.0.0"]
     site.now = NOW + timedelta(minutes=2)
-    assert sweeper.list_wanted() == 1
+    assert watch.list_wanted() == 1
 
 
 def test_a_database_that_is_gone_is_told(site: Site) -> None:
@@ -305,18 +305,18 @@ def test_a_database_that_is_gone_is_told(site: Site) -> None:
 def test_however_many_cannot_be_listed_another_gets_its_turn(site: Site) -> None:
     private = [ImageName(HOST, f"private/app{number}") for number in range(30)]
     lists: dict[str, list[str] | Exception] = {image.path: Refused("no access") for image in private}
-    sweeper, _ = listing(site, lists | {APP.path: ["1.0.0"]})
+    watch, _ = listing(site, lists | {APP.path: ["1.0.0"]})
     want(site.database, *private, APP)
     for _ in range(2):
-        sweeper.list_wanted()
+        watch.list_wanted()
         site.now += timedelta(minutes=1)
     assert tags(site.database, APP) == {"1.0.0": True}
 
 
 def test_an_empty_list_is_a_list(site: Site) -> None:
-    sweeper, _ = listing(site, {APP.path: []})
+    watch, _ = listing(site, {APP.path: []})
     want(site.database, APP)
-    sweeper.list_wanted()
+    watch.list_wanted()
     with site.database.transaction() as connection:
         assert catalogue.is_listed(connection, APP)
 

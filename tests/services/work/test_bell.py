@@ -3,22 +3,22 @@
 import threading
 from collections import deque
 
-from app.services.work.bell import Bell, Lookout
+from app.services.work.bell import Bell, Finder
 
 LONG_S = 600.0
 
 
-def lookout(bell: Bell, work: "deque[str]", looks: list[int], *, rest_s: float = LONG_S) -> Lookout[str]:
+def finder(bell: Bell, work: "deque[str]", looks: list[int], *, rest_s: float = LONG_S) -> Finder[str]:
     def look() -> str | None:
         looks.append(1)
         return work.popleft() if work else None
 
-    return Lookout(bell, look, lambda: rest_s)
+    return Finder(bell, look, lambda: rest_s)
 
 
 def test_where_one_found_nothing_the_others_do_not_look_until_it_rings() -> None:
     bell, work, looks = Bell(), deque[str](), list[int]()
-    there = lookout(bell, work, looks)
+    there = finder(bell, work, looks)
     assert [there.take() for _ in range(4)] == [None] * 4
     assert len(looks) == 1
     assert 0 < there.left_s() <= LONG_S
@@ -30,7 +30,7 @@ def test_where_one_found_nothing_the_others_do_not_look_until_it_rings() -> None
 
 def test_what_is_due_later_is_found_without_a_ring() -> None:
     bell, work, looks = Bell(), deque[str](), list[int]()
-    there = lookout(bell, work, looks, rest_s=0)
+    there = finder(bell, work, looks, rest_s=0)
     assert there.take() is None
     work.append("a lane")
     assert there.take() == "a lane"
@@ -46,7 +46,7 @@ def test_a_ring_during_a_look_that_finds_nothing_is_heard() -> None:
         bell.ring()
         return None
 
-    there = Lookout(bell, look, lambda: LONG_S)
+    there = Finder(bell, look, lambda: LONG_S)
     assert [there.take(), there.take()] == [None, "came just now"]
 
 
@@ -59,7 +59,7 @@ def test_many_threads_share_one_look() -> None:
         assert may_end.wait(20)
         return None
 
-    there = Lookout(bell, look, lambda: LONG_S)
+    there = Finder(bell, look, lambda: LONG_S)
     threads = [threading.Thread(target=there.take) for _ in range(4)]
     threads[0].start()
     assert looking.wait(20)
@@ -80,7 +80,7 @@ def test_after_a_look_that_failed_the_next_one_looks() -> None:
             raise ZeroDivisionError
         return None
 
-    there = Lookout(bell, look, lambda: LONG_S)
+    there = Finder(bell, look, lambda: LONG_S)
     assert there.take() is None
     bell.ring()
     try:
