@@ -29,10 +29,16 @@ class MappingNode:
     end: int
     last: int = 0
     pairs: list[tuple["Node", "Node"]] = field(default_factory=list)
+    _by_key: dict[str, list["Node"]] = field(default_factory=dict, repr=False, compare=False)
+    _indexed: int = field(default=0, repr=False, compare=False)
 
     def find(self, key: str) -> list["Node"]:
         """The values of a key: one, none, or several where it is written more than once."""
-        return [value for written, value in self.pairs if isinstance(written, Scalar) and written.value == key]
+        for written, value in self.pairs[self._indexed :]:
+            if isinstance(written, Scalar):
+                self._by_key.setdefault(written.value, []).append(value)
+        self._indexed = len(self.pairs)
+        return self._by_key.get(key, [])
 
     def text(self, key: str) -> str:
         """The value of a key as text; empty where it is none."""
