@@ -54,8 +54,12 @@ class Pile:
                 after_source=self._last_source,
             )
         is_full, was_high = len(claims) == self._at_once, self.is_high
-        self._at_once = min(_MOST_AT_ONCE, 2 * self._at_once) if is_full else 1
-        if was_high and not is_full:
+        if is_full:
+            self._at_once = min(_MOST_AT_ONCE, 2 * self._at_once)
+        else:
+            # More of a pile may just be coming in; where there is nothing it is gone.
+            self._at_once = max(1, self._at_once // 2) if claims else 1
+        if was_high and not self.is_high:
             self.on_low()
         if claims:
             self._last_source = claims[-1].source
