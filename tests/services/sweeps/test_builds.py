@@ -12,8 +12,8 @@ from app.services.reading.builds import build as show_build
 from tests.db.facts import reports_of
 from tests.servers.jenkins import build_body
 from tests.services.broken_database import BrokenDatabase
-from tests.services.built_jobs import JOB, PATTERNS, a_jenkins, build, known, look
 from tests.services.intake.webhooks import ALIAS, MAIN, Site, build_report, notification
+from tests.services.sweeps.built_jobs import JOB, PATTERNS, a_jenkins, build, known, look
 from tests.services.sweeps.sweeping import BuiltJenkins, built, everything, held, sweeps_over
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from app.core.errors import Unavailable
-from tests.services.built_jobs import JOB, a_jenkins, build, known, look
 from tests.services.intake.webhooks import Site, notification
+from tests.services.sweeps.built_jobs import JOB, a_jenkins, build, known, look
 from tests.services.sweeps.sweeping import BuiltJenkins, held
 
 
