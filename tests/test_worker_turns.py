@@ -168,7 +168,7 @@ def test_a_look_at_the_branches_has_a_deadline(lane: Lane) -> None:
         return {}
 
     at_rest(lane.database)
-    with working(lane, look=look):
+    with working(lane, refs=look):
         assert looked.wait(PATIENCE_S)
     assert 0 < left[0] <= 60
 
