@@ -304,7 +304,7 @@ def test_a_branch_that_moves_is_noticed_without_a_webhook_though_one_look_failed
         due_at = row(lane).due_at
         return has_failed.is_set() and has_run(lane) and due_at is not None and due_at > now() + MINUTE
 
-    with working(lane, look=look, refs_every=timedelta(milliseconds=10)) as workers:
+    with working(lane, refs=look, refs_every=timedelta(milliseconds=10)) as workers:
         wait_for(workers, is_settled)
         before = row(lane).last_run_at
         has_moved.set()
