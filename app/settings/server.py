@@ -137,7 +137,7 @@ class Sweeps(Section):
     pull_requests: Schedule = "*/10 * * * *"
     """When each forge is asked for our pull requests."""
     bodies: Schedule = "30 3 * * *"
-    """When old bodies of deliveries are dropped."""
+    """When old bodies of deliveries are dropped, and what was told to others long ago."""
     mirrors: Schedule = "0 4 * * 0"
     """When the mirrors of the config repos are packed."""
 
@@ -152,7 +152,7 @@ class Retention(Section):
     """What is dropped in time; facts, promotions and the history never are."""
 
     bodies_days: Count = 30
-    """Days after its end for which the body of a delivery is kept."""
+    """Days after its end for which the body of a delivery is kept, and what was told to others."""
     bodies_day_bytes: Count = 200 * 1024 * 1024
     """Bytes, as they are stored, that are kept of the bodies of ended deliveries of one source and one day (UTC, by
     their receipt); beyond, the body of a delivery is dropped when it ends. One that waits or is dead keeps it.

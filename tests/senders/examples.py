@@ -1,10 +1,12 @@
 """The example requests in tests/payloads, with the keys and origins that go with them."""
 
+import hmac
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from app.senders import SENDERS
 from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest
@@ -22,19 +24,46 @@ ORIGIN = Origin(
     registry="registry.lumen.example",
     cluster="prod-eu",
 )
-KEYS = {
-    "jenkins": Keys(secrets=("lumen-ci-secret",)),
-    "jenkins-notification": Keys(url_tokens=("lumen-url-token",)),
-    "distribution": Keys(headers={"authorization": ("Bearer lumen-registry-token",)}),
-    "github": Keys(secrets=("lumen-gh-secret",)),
-    "flux": Keys(secrets=("lumen-flux-secret",)),
-}
-PROOFS = {
-    "jenkins": "x-signature",
-    "distribution": "authorization",
-    "github": "x-hub-signature-256",
-    "flux": "x-signature",
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How a kind proves itself in its examples, and could prove anything else.
+
+    `hmac` signs the body, after the time in the header `timestamp` where there is one; `literal` is a header's whole
+    value; `url-token` stands in the query.
+    """
+
+    scheme: Literal["hmac", "literal", "url-token"]
+    secret: str
+    header: str = ""
+    timestamp: str = ""
+
+    def keys(self, secret: str | None = None) -> Keys:
+        """What the source is configured with, by default for its examples."""
+        key = (self.secret if secret is None else secret,)
+        match self.scheme:
+            case "hmac":
+                return Keys(secrets=key)
+            case "literal":
+                return Keys(headers={self.header: key})
+            case "url-token":
+                return Keys(url_tokens=key)
+
+    def prove(self, body: bytes, headers: Mapping[str, str], *, at: datetime, secret: str) -> WebhookRequest:
+        """A request with this body that is proven by the secret."""
+        stamp, proofs, query = str(int(at.timestamp())), {}, {}
+        match self.scheme:
+            case "hmac":
+                signed = stamp.encode() + b"." + body if self.timestamp else body
+                proofs[self.header] = "sha256=" + hmac.digest(secret.encode(), signed, "sha256").hex()
+            case "literal":
+                proofs[self.header] = secret
+            case "url-token":
+                query["token"] = secret
+        if self.timestamp:
+            proofs[self.timestamp] = stamp
+        return WebhookRequest({**headers, **proofs}, body, query)
 
 
 def load(path: Path) -> Any:
@@ -42,25 +71,34 @@ def load(path: Path) -> Any:
     return json.loads(path.read_bytes())
 
 
-EXPECTATIONS = load(WEBHOOKS / "expectations.json")
-EXAMPLES = sorted(EXPECTATIONS)
+EXPECTATIONS = {path.name: load(path) for path in (WEBHOOKS / "expected").glob("*.json")}
+EXAMPLES = sorted(path.name for path in WEBHOOKS.glob("*.json"))
 CAPTURED = sorted(path.stem for path in DISTRIBUTION.glob("*.json"))
+PROOFS = {
+    one["source"]: Proof(
+        one["auth"]["scheme"],
+        one["auth"]["secret"],
+        one["auth"].get("header", "").lower(),
+        one["auth"].get("timestamp", "").lower(),
+    )
+    for one in EXPECTATIONS.values()
+}
+KEYS = {kind: proof.keys() for kind, proof in PROOFS.items()}
 
 
 def sender_of(file: str) -> Sender:
     """Return the sender that reads an example."""
-    source = EXPECTATIONS[file]["source"]
-    return SENDERS["jenkins" if source == "jenkins-curl" else source]
+    return SENDERS[EXPECTATIONS[file]["source"]]
 
 
 def example(file: str) -> WebhookRequest:
-    """Return an example as it would arrive; the notification plugin's URL carries a token."""
-    headers = next(entry["headers"] for entry in load(WEBHOOKS / "index.json") if entry["file"] == file)
-    query = {"token": "lumen-url-token"} if file.startswith("jenkins-notification") else {}
+    """Return an example as it would arrive."""
+    expected = EXPECTATIONS[file]
+    proof = PROOFS[expected["source"]]
     return WebhookRequest(
-        headers={name.lower(): value for name, value in headers.items()},
+        headers={name.lower(): value for name, value in expected["headers"].items()},
         body=(WEBHOOKS / file).read_bytes(),
-        query=query,
+        query={"token": proof.secret} if proof.scheme == "url-token" else {},
     )
 
 

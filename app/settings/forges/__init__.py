@@ -1,7 +1,7 @@
 """Where pull requests are, one kind of forge a file.
 
-Each kind says the same of itself: whether it lives in the bare repository, where people find it, whose budget it spends
-and who its token is for git.
+Each kind says the same of itself: whether it is the bare repository itself, as `fluxbridge pulls` needs it, where
+people find it, whose budget it spends and who its token is for git.
 """
 
 from typing import Annotated

@@ -1,7 +1,5 @@
 """A webhook is kept as it came once its sender is proven, under a name by which a copy is known."""
 
-import base64
-import hmac
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,41 +13,30 @@ from app.senders import SENDERS
 from app.senders.sender import Keys, Origin, WebhookRequest
 from app.services.intake.accept import UnknownSource, accept, find_source, oversized
 from app.services.systems import Source
+from tests.senders.examples import PROOFS
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SLOT = timedelta(minutes=10)
 SECRET = "a-secret-of-the-sender"
-KEYS = {
-    "jenkins": Keys(secrets=(SECRET,)),
-    "jenkins-notification": Keys(basic=(("jenkins", SECRET),), url_tokens=(SECRET,)),
-    "distribution": Keys(headers={"authorization": (SECRET,)}),
-    "github": Keys(secrets=(SECRET,)),
-    "flux": Keys(secrets=(SECRET,)),
+HEADERS = {
+    "content-type": "application/json",
+    "cookie": "session=1",
+    "x-forwarded-for": "10.0.0.1",
+    "x-github-event": "ping",
+    "x-github-delivery": "72d3162e",
 }
 SOURCES = {kind: Source(name=f"my-{kind}", kind=kind, origin=Origin(kind), keys=Keys) for kind in SENDERS}
 
 
 def request(kind: str, body: bytes = b"{}", *, at: datetime = NOW, secret: str = SECRET) -> WebhookRequest:
-    """A request that its sender has proven, with headers that nobody needs."""
-    stamp = str(int(at.timestamp()))
-    signed = stamp.encode() + b"." + body if kind == "jenkins" else body
-    signature = "sha256=" + hmac.digest(secret.encode(), signed, "sha256").hex()
-    basic = base64.b64encode(f"jenkins:{secret}".encode()).decode()
-    proofs: dict[str, dict[str, str]] = {
-        "jenkins": {"x-signature-timestamp": stamp, "x-signature": signature},
-        "jenkins-notification": {"authorization": f"Basic {basic}"},
-        "distribution": {"authorization": secret},
-        "github": {"x-hub-signature-256": signature, "x-github-event": "ping", "x-github-delivery": "72d3162e"},
-        "flux": {"x-signature": signature},
-    }
-    headers = {"content-type": "application/json", "cookie": "session=1", "x-forwarded-for": "10.0.0.1"}
-    return WebhookRequest(headers={**headers, **proofs[kind]}, body=body, query={"token": secret})
+    """A request that its sender has proven, with headers that nobody needs, or only one kind."""
+    return PROOFS[kind].prove(body, HEADERS, at=at, secret=secret)
 
 
 def accepted(kind: str, sent: WebhookRequest, *, now: datetime = NOW, keys: Keys | None = None) -> NewDelivery:
     """What is kept of a request."""
     source, sender = find_source(SOURCES, kind)
-    return accept(replace(source, keys=lambda: keys or KEYS[kind]), sender, sent, now)
+    return accept(replace(source, keys=lambda: keys or PROOFS[kind].keys(SECRET)), sender, sent, now)
 
 
 @pytest.mark.parametrize("kind", SENDERS)
