@@ -61,16 +61,17 @@ def test_the_documentation_names_no_setting_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted({kind for kind, _ in kinds_in(Settings)}))
-def test_every_kind_has_its_own_table(kind: str) -> None:
-    assert f"kind: {kind}\n" in DOCS.read_text(encoding="utf-8")
+def test_every_kind_has_its_heading_or_its_line_below_that_of_those_it_is_set_up_like(kind: str) -> None:
+    place = re.compile(rf"^(### .*kind: {kind}$|- `kind: {kind}`: )", re.MULTILINE)
+    assert place.search(DOCS.read_text(encoding="utf-8"))
 
 
-def test_the_example_of_the_documentation_is_read(tmp_path: Path) -> None:
+def test_the_example_of_the_documentation_is_read_and_has_every_shape_of_source(tmp_path: Path) -> None:
     example = re.search(r"```yaml\n(.+?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     assert example is not None
     path = tmp_path / "fluxbridge.yaml"
     path.write_text(example[1], encoding="utf-8")
     settings = load(path, {})
-    assert {source.kind for source in settings.sources.values()} == {
-        kind for kind, model in kinds_in(Settings) if model.endswith("Source")
+    assert {type(source).__name__ for source in settings.sources.values()} == {
+        model for _, model in kinds_in(Settings) if model.endswith("Source")
     }
