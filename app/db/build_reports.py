@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
 from sqlalchemy.engine import Row
 
 from app.core.facts import BuildResult
 from app.core.images import ImageName
 from app.core.promotion.tags import BuildReport
 from app.db.builds import artifacts, builds, has_twins
-from app.db.tables import lists_of
+from app.db.tables import is_pair, lists_of, pairs
 
 
 def reports_after(
@@ -45,7 +45,7 @@ def reports_on_some(
         *((_ON_DIGESTS, some) for some in lists_of((image, digest) for image, _, digest in tags if digest)),
     ]
     for query, some in wanted:
-        for row in connection.execute(query, {"some": some}):
+        for row in connection.execute(query, pairs(some)):
             one = _report(row)
             found[ImageName.of_repository(row.named_image)][one.build_id, one.tag, one.digest] = one
     return {image: list(reports.values()) for image, reports in found.items()}
@@ -56,7 +56,7 @@ def reports_of_digests(connection: Connection, image: ImageName, digests: Iterab
     return [
         _report(row)
         for some in lists_of((str(image), digest) for digest in digests)
-        for row in connection.execute(_ON_DIGESTS, {"some": some})
+        for row in connection.execute(_ON_DIGESTS, pairs(some))
     ]
 
 
@@ -78,11 +78,10 @@ def _reports(are_wanted: ColumnElement[bool]) -> Select[tuple[object, ...]]:
     return wanted.join(artifacts, artifacts.c.build_id == builds.c.id).where(are_wanted)
 
 
-_SOME: BindParameter[tuple[str, str]] = bindparam("some", expanding=True)
-_ARE_TAGS = tuple_(artifacts.c.image, artifacts.c.tag).in_(_SOME)
+_ARE_TAGS = is_pair(artifacts.c.image, artifacts.c.tag)
 _ON_TAGS = _reports(_ARE_TAGS)
 _ON_TAGS_ALONE = _reports(and_(_ARE_TAGS, artifacts.c.digest == ""))
-_ON_DIGESTS = _reports(tuple_(artifacts.c.image, artifacts.c.digest).in_(_SOME))
+_ON_DIGESTS = _reports(is_pair(artifacts.c.image, artifacts.c.digest))
 
 
 def _report(row: Row[tuple[object, ...]]) -> BuildReport:

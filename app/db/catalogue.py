@@ -21,7 +21,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.engine import Row
@@ -29,7 +28,7 @@ from sqlalchemy.engine import Row
 from app.core.images import ImageName
 from app.core.tag_presence import TagPresence
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata
+from app.db.tables import Instant, SafeString, SafeText, insert_absent, is_pair, lists_of, metadata, pairs
 
 repositories = Table(
     "repositories",
@@ -122,7 +121,7 @@ _HOLD = (
     .where(repositories.c.image == bindparam("its_image"))
     .values(version=repositories.c.version + 1)
 )
-_FIND_ALL = select(tags).where(tuple_(tags.c.image, tags.c.tag).in_(bindparam("named", expanding=True)))
+_FIND_ALL = select(tags).where(is_pair(tags.c.image, tags.c.tag))
 _SEE = (
     update(tags)
     .where(_OF_IMAGE, _OF_TAG)
@@ -286,7 +285,7 @@ def tags_named(connection: Connection, image: ImageName, names: Iterable[str]) -
 def tags_of(connection: Connection, named: Mapping[ImageName, Iterable[str]]) -> Sequence[KnownTag]:
     """Those of these tags of some repositories that are known, also if they are gone."""
     keys = lists_of((str(image), tag) for image, names in named.items() for tag in names)
-    return [_tag(row) for some in keys for row in connection.execute(_FIND_ALL, {"named": some})]
+    return [_tag(row) for some in keys for row in connection.execute(_FIND_ALL, pairs(some))]
 
 
 def tags_denied_since(

@@ -11,7 +11,20 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TypeVar
 
-from sqlalchemy import BigInteger, Connection, Dialect, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.types import TypeDecorator
@@ -123,3 +136,25 @@ def storable(text: str) -> str:
     'a�b�'
     """
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def is_pair(first: Column[str], second: Column[str]) -> ColumnElement[bool]:
+    """That two columns have one of the pairs that `pairs` gives.
+
+    SQLite has no index for pairs, so each column is asked by itself too, for which the index of both is used.
+    """
+    return and_(
+        first.in_(bindparam("firsts", expanding=True)),
+        second.in_(bindparam("seconds", expanding=True)),
+        tuple_(first, second).in_(bindparam("pairs", expanding=True)),
+    )
+
+
+def pairs(some: Iterable[tuple[str, str]]) -> Mapping[str, list[str] | list[tuple[str, str]]]:
+    """The parameters of `is_pair`."""
+    every = list(some)
+    return {
+        "firsts": sorted({first for first, _ in every}),
+        "seconds": sorted({second for _, second in every}),
+        "pairs": every,
+    }

@@ -179,11 +179,14 @@ def test_a_healthy_database_is_looked_through_without_a_server(around: Surroundi
 def test_what_is_wrong_in_the_database_is_told_with_its_row(around: Surroundings) -> None:
     around.check()
     with sqlite3.connect(around.folder / "data" / "fluxbridge.sqlite3") as raw:
-        raw.execute("INSERT INTO selections VALUES ('ghcr.io/acme/gone', 'h', '{}', 1, NULL)")
+        raw.execute(
+            "INSERT INTO lanes (key, repo, branch, wanted, fence, attempts, next_look_at, last_run_at) "
+            "VALUES ('gone:main', 'gone', 'main', 1, 0, 0, 7, 5)"
+        )
     raw.close()
     ended = around.console.run("check", "--database")
     assert ended.code == 1
-    assert "WRONG selection ghcr.io/acme/gone h: its image is not in the database" in ended.out
+    assert "WRONG lane gone:main: a run of it is wanted, but it is neither due nor running" in ended.out
 
 
 @pytest.mark.usefixtures("told")

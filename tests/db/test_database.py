@@ -132,7 +132,7 @@ def test_a_full_disk_is_unavailable_and_heals(sqlite_url: str) -> None:
     try:
         _set_most_pages(database, 1)
         with pytest.raises(Unavailable, match="full"), database.transaction() as connection:
-            connection.execute(text("CREATE TABLE filler (words TEXT)"))
+            connection.execute(text("CREATE TABLE filler AS SELECT zeroblob(1000000) AS words"))
         _set_most_pages(database, 1_000_000)
         with database.transaction() as connection:
             listing_wishes.want_listing(connection, IMAGE, NOW)

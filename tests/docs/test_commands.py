@@ -14,8 +14,8 @@ from tests.parts import require_shell
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "jenkins").glob("*.md"))]
 PAGES += sorted((ROOT / "deploy").rglob("*.md"))
-BLOCK = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```", re.DOTALL | re.MULTILINE)
-LANGUAGES = {"console", "sh", "yaml", "json", "groovy", "mermaid", "diff", "text"}
+BLOCK = re.compile(r"^ *```(?P<language>\w*)(?: \S+)?\n(?P<text>.*?)^ *```", re.DOTALL | re.MULTILINE)
+LANGUAGES = {"console", "sh", "yaml", "json", "groovy", "mermaid", "diff", "text", "python"}
 TYPED = {
     "docs/check.md": "tests/docs/test_sessions.py",
     "docs/edit.md": "tests/docs/test_sessions.py",

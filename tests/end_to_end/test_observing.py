@@ -18,6 +18,7 @@ def test_observing_plans_explains_and_pushes_nothing(tmp_path: Path, database_ur
         ]
         assert planned[0]["changes"] == [
             {
+                "policy": "images:flux-system/app",
                 "file": "apps/staging/app.yaml",
                 "line": 6,
                 "old": "registry.acme.example/team/app:1.0.0",

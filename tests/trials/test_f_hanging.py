@@ -83,6 +83,6 @@ def test_a_delivery_that_hangs_is_given_up_and_the_others_go_on(lane: Lane) -> N
         other = keep(lane.database)
         wait_for(workers, lambda: ended(lane.database, other))
         told = read_status(lane.database, now)
-        assert told.given_up == {"delivery": 1, "lane": 0}
+        assert told.given_up == {"delivery": 1, "lane": 0, "telling": 0}
         assert told.deliveries[DeliveryState.WAITING] == 1
         assert not ended(lane.database, first)
