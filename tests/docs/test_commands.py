@@ -14,8 +14,8 @@ from tests.parts import require_shell
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "jenkins").glob("*.md"))]
 PAGES += sorted((ROOT / "deploy").rglob("*.md"))
-BLOCK = re.compile(r"^ *```(?P<language>\w*)(?: \S+)?\n(?P<text>.*?)^ *```", re.DOTALL | re.MULTILINE)
-LANGUAGES = {"console", "sh", "yaml", "json", "groovy", "mermaid", "diff", "text", "python"}
+BLOCK = re.compile(r"^ *```(?P<language>\w*)(?P<file> \S+)?\n(?P<text>.*?)^ *```", re.DOTALL | re.MULTILINE)
+LANGUAGES = {"console", "sh", "yaml", "json", "groovy", "mermaid", "diff", "text"}
 TYPED = {
     "docs/check.md": "tests/docs/test_sessions.py",
     "docs/edit.md": "tests/docs/test_sessions.py",
@@ -65,7 +65,10 @@ def test_a_command_is_one_with_these_options(page: str, line: str) -> None:
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.relative_to(ROOT).as_posix()) for path in PAGES])
 def test_every_block_is_of_a_kind_that_is_shown(path: Path) -> None:
-    languages = [found["language"] for found in BLOCK.finditer(path.read_text(encoding="utf-8"))]
+    blocks = list(BLOCK.finditer(path.read_text(encoding="utf-8")))
+    named = any(found["file"] for found in blocks)
+    assert named == (path.name == "contributing.md"), "new files are made and tried by tests/docs/test_contributing.py"
+    languages = [found["language"] for found in blocks if not found["file"]]
     assert [one for one in languages if one not in LANGUAGES] == []
     typed_by = TYPED.get(path.relative_to(ROOT).as_posix())
     assert ("console" in languages) == (typed_by is not None)
