@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.hold_commands import hold
+
 app = typer.Typer(
     name="fluxbridge",
     no_args_is_help=True,
@@ -360,6 +362,7 @@ def reopen(number: _Number, repo: _Forge = None, by: _By = None) -> None:
     run(number, repo, by)
 
 
+app.add_typer(hold, name="hold")
 app.add_typer(init, name="init")
 app.add_typer(policy, name="policy")
 app.add_typer(pulls, name="pulls")

@@ -1,7 +1,7 @@
 """Questions to the server: what is where, what moved, what is going on."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -12,12 +12,12 @@ from app.cli.clusters import in_clusters, one_line
 from app.cli.names import NoSuchLane, NothingCalledSo, names_tag, policy_path, refuse_unknown, told_by_name
 from app.cli.reach import Api, reach
 from app.cli.sweep import held_line
-from app.cli.terminal import printable, say
+from app.cli.tables import fetch_all, instant, show_rows, show_table
+from app.cli.terminal import say
 from app.cli.untold import untold
 from app.core.builds.runs import build_name
 from app.core.errors import Invalid, NotFound
 
-_PAGE = 100
 _MIB = 1024 * 1024
 _MOST_SEARCHED = 1_000
 
@@ -32,7 +32,7 @@ class ToldOfEveryPolicy(Invalid):
 def stages(repo: str | None, stage: str | None, policy: str | None, *, as_json: bool) -> None:
     """Show what is where: image, tag, build, who let it in, and where Flux applied it."""
     with reach() as api:
-        found = _all(api, "/stages", None, repo=repo, stage=stage, policy=policy)
+        found = fetch_all(api, "/stages", None, repo=repo, stage=stage, policy=policy)
         if not found:
             _refuse_unknown(api, {"repo": repo, "stage": stage, "policy": policy})
     rows = [
@@ -47,7 +47,7 @@ def stages(repo: str | None, stage: str | None, policy: str | None, *, as_json: 
         )
         for one in found
     ]
-    _print(found, rows, ("STAGE", "POLICY", "TAG", "BUILD", "PULL", "LET IN BY", "APPLIED IN"), as_json=as_json)
+    show_rows(found, rows, ("STAGE", "POLICY", "TAG", "BUILD", "PULL", "LET IN BY", "APPLIED IN"), as_json=as_json)
 
 
 def _named(one: Any) -> str:
@@ -59,12 +59,12 @@ def _named(one: Any) -> str:
 def promotions(wanted: Mapping[str, str | None], *, limit: int, as_json: bool) -> None:
     """Show what moved, or wants to: the promotions that fit what is wanted, newest first."""
     with reach() as api:
-        found = _all(api, "/promotions", limit, **wanted)
+        found = fetch_all(api, "/promotions", limit, **wanted)
         if not found:
             _refuse_unknown(api, wanted)
     rows = [
         (
-            _instant(one["updated_at"]),
+            instant(one["updated_at"]),
             one["state"],
             one["stage"],
             one["policy"],
@@ -76,7 +76,7 @@ def promotions(wanted: Mapping[str, str | None], *, limit: int, as_json: bool) -
         )
         for one in found
     ]
-    _print(found, rows, ("CHANGED", "STATE", "STAGE", "POLICY", "TAGS", "PULL", "WHY"), as_json=as_json)
+    show_rows(found, rows, ("CHANGED", "STATE", "STAGE", "POLICY", "TAGS", "PULL", "WHY"), as_json=as_json)
 
 
 def history(name: str, *, repo: str | None, root: str | None, limit: int, as_json: bool) -> None:
@@ -94,7 +94,7 @@ def history(name: str, *, repo: str | None, root: str | None, limit: int, as_jso
     say(f"{found['image']}:{found['tag']}" if found["tag"] else name, bold=True)
     rows = [
         (
-            _instant(one["at"]),
+            instant(one["at"]),
             one["tag"],
             one["stage"] or "-",
             one["what"] + (f" in {one['cluster']}" if one["cluster"] else ""),
@@ -103,16 +103,16 @@ def history(name: str, *, repo: str | None, root: str | None, limit: int, as_jso
         )
         for one in found["happenings"]
     ]
-    _print([], rows, ("TIME", "TAG", "STAGE", "WHAT", "BY", "DETAILS"), as_json=False)
+    show_rows([], rows, ("TIME", "TAG", "STAGE", "WHAT", "BY", "DETAILS"), as_json=False)
 
 
 def _history_of_tag(api: Api, name: str) -> Any:
     found = api.get("/images/tags/history", tag=name)
     if not found["happenings"]:
-        images = [one["image"] for one in _all(api, "/images", _MOST_SEARCHED)]
+        images = [one["image"] for one in fetch_all(api, "/images", _MOST_SEARCHED)]
         if found["image"] not in images:
             raise NothingCalledSo("image", found["image"], images)
-        tags = [one["tag"] for one in _all(api, "/images/tags", _MOST_SEARCHED, image=found["image"])]
+        tags = [one["tag"] for one in fetch_all(api, "/images/tags", _MOST_SEARCHED, image=found["image"])]
         raise NothingCalledSo(f"tag of {found['image']}", found["tag"], tags)
     return found
 
@@ -160,14 +160,14 @@ def status(*, as_json: bool) -> None:
         (
             _lane_name(one),
             _standing(one, found["lane_leases_s"].get(_lane_name(one))),
-            _instant(one["last_run_at"]),
-            _instant(one["due_at"]),
+            instant(one["last_run_at"]),
+            instant(one["due_at"]),
             str(one["attempts"]),
             " ".join((one["last_error"] or "-").split()),
         )
         for one in lanes
     ]
-    _table(rows, ("LANE", "STATE", "LAST RUN", "NEXT RUN", "FAILURES", "LAST ERROR"))
+    show_table(rows, ("LANE", "STATE", "LAST RUN", "NEXT RUN", "FAILURES", "LAST ERROR"))
     for lane, problem in ((one, problem) for one in lanes for problem in one["problems"]):
         if problem != lane["last_error"]:
             say(f"{_lane_name(lane)}: to be mended: {' '.join(problem.split())}")
@@ -208,7 +208,7 @@ def _troubles(found: Any) -> Iterator[str]:
     for one in found["troubles"]:
         yield f"not applied    {one['stage']} {one['policy']}: {in_clusters([one['standing']], one['tag'])}"
     for one in found["outbox"]["troubles"]:
-        again = f"again at {_instant(one['due_at'])}" if one["due_at"] else "failed for good"
+        again = f"again at {instant(one['due_at'])}" if one["due_at"] else "failed for good"
         yield f"not told       {one['channel']} to {one['target']}, {again}: {one_line(one['error'] or '')}"
     for one in found["unused"]:
         more = f" and {one['count'] - 1} more" if one["count"] > 1 else ""
@@ -250,40 +250,10 @@ def replay(ids: list[str]) -> None:
 
 def _refuse_unknown(api: Api, wanted: Mapping[str, str | None]) -> None:
     """Where nothing was found: is something called so at all? Raises NothingCalledSo."""
-    present = _all(api, "/stages", None)
+    present = fetch_all(api, "/stages", None)
     refuse_unknown(
         wanted, {what: sorted({one[what] for one in present}) for what in ("repo", "stage", "policy", "image")}
     )
-
-
-def _all(api: Api, path: str, limit: int | None, **query: str | None) -> list[Any]:
-    """Page by page: so many, or with None all there are."""
-    found: list[Any] = []
-    after: str | None = None
-    while limit is None or len(found) < limit:
-        wanted = _PAGE if limit is None else min(_PAGE, limit - len(found))
-        page = api.get(path, **query, after=after, limit=wanted)
-        found += page["items"]
-        after = page["next"]
-        if after is None:
-            break
-    return found
-
-
-def _print(found: Sequence[Any], rows: Sequence[Sequence[str]], head: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    elif rows:
-        _table(rows, head)
-    else:
-        typer.echo("Nothing yet.")
-
-
-def _table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
-    shown = [[printable(cell) for cell in row] for row in [head, *rows]]
-    widths = [max(len(row[index]) for row in shown) for index in range(len(head))]
-    for row in shown:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _find_plan(api: Api, lane: Any) -> Any | None:
@@ -299,7 +269,7 @@ def _print_plan(lane: Any, one: Any | None) -> None:
         return
     say(f"{_lane_name(lane)} at {one['commit'][:12]}", bold=True)
     if one["broken_off"]:
-        again = f"; tried again at {_instant(one['tried_again_at'])}" if one["tried_again_at"] else ""
+        again = f"; tried again at {instant(one['tried_again_at'])}" if one["tried_again_at"] else ""
         say(f"  the last run did not end: {' '.join(one['broken_off'].split())}{again}")
     if one["problem"]:
         say(f"  nothing can be planned: {one['problem']}")
@@ -330,10 +300,6 @@ def _lane_name(lane: Any) -> str:
 
 def _is_due(lane: Any) -> bool:
     return lane["due_at"] is not None and datetime.fromisoformat(lane["due_at"]) <= datetime.now(UTC)
-
-
-def _instant(text: str | None) -> str:
-    return text[:19].replace("T", " ") if text else "-"
 
 
 def _counts(found: dict[str, int]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import JSON, Column, Connection, Index, Table, delete, insert, select
 from sqlalchemy.engine import Row
 
+from app.core.flux.objects import PolicyName
 from app.core.images import ImageName
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
 from app.db.tables import SafeString, SafeText, metadata, storable
@@ -73,6 +74,31 @@ def of_repository(connection: Connection, image: ImageName, *, limit: int | None
     order = (policies.c.lane, policies.c.root, policies.c.namespace, policies.c.name)
     wanted = select(policies).where(policies.c.repository == str(image)).order_by(*order).limit(limit)
     return [_row(row) for row in connection.execute(wanted)]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPlace:
+    """Where a policy is: its lane, its stages, and its repository under its registry's own host."""
+
+    lane: str
+    name: PolicyName
+    stages: Sequence[str]
+    repository: str | None
+
+    @property
+    def repo(self) -> str:
+        """Its config repository."""
+        return self.lane.partition(":")[0]
+
+
+def places(connection: Connection) -> Sequence[PolicyPlace]:
+    """Where every policy is."""
+    columns = (policies.c.lane, policies.c.root, policies.c.namespace, policies.c.name)
+    wanted = select(*columns, policies.c.stages, policies.c.repository).order_by(*columns)
+    return [
+        PolicyPlace(row.lane, PolicyName(row.root, row.namespace, row.name), row.stages, row.repository)
+        for row in connection.execute(wanted)
+    ]
 
 
 def names(connection: Connection) -> Sequence[str]:

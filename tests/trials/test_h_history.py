@@ -8,7 +8,7 @@ from tests.trials.crews import ADA, MIRA, Crew, Open
 
 def history(here: Crew, tag: str) -> list[HappeningView]:
     with here.lane.database.transaction() as connection:
-        return timeline_of_tag(connection, here.lane.systems, f"{IMAGE}:{tag}").happenings
+        return timeline_of_tag(connection, here.lane.systems, f"{IMAGE}:{tag}", now=here.lane.now).happenings
 
 
 def told(here: Crew, tag: str) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from tests.web.site import OPERATE, Site
 pytestmark = pytest.mark.new_database
 
 VALUES = {
+    "active": "true",
     "branch": "release/2026",
     "build_id": "0",
     "cluster": "prod-eu",

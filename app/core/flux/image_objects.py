@@ -31,6 +31,7 @@ def read_policy(written: Value, *, missing: Collection[str] = ()) -> WrittenPoli
             digest_reflection=_digest_reflection(written),
             digest_interval=read_interval(text_at(written, "spec", "interval")),
             labels=labels,
+            is_suspended=_is_suspended(written),
         )
     except Unreadable as error:
         return WrittenPolicy(namespace=namespace, name=name, labels=labels, problem=str(error))
@@ -63,6 +64,12 @@ def read_automation(written: Value) -> WrittenAutomation:
         push_branch=written_at(written, "spec", "git", "push", "branch"),
         selector=tuple(read_selector(at(written, "spec", "policySelector") or {})),
     )
+
+
+def _is_suspended(written: Value) -> bool:
+    """Whether `spec.suspend` is set, which policies have from v1 on: before, the API server drops it."""
+    has_it = written_at(written, "apiVersion") == f"{IMAGE_GROUP}/{IMAGE_VERSIONS[0]}"
+    return has_it and written_at(written, "spec", "suspend").lower() == "true"
 
 
 def _repository_name(written: Value) -> str:

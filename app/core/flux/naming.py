@@ -202,6 +202,7 @@ class PolicyFinder:
             digest_interval=written.digest_interval,
             labels=written.labels,
             problem=problem,
+            is_suspended=written.is_suspended,
         )
 
     def _repository_of(self, root: str | None, written: WrittenPolicy) -> WrittenRepository:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Literal, Self
 
 from app.core.flux.selectors import LabelRequirement
@@ -42,6 +43,14 @@ class PolicyName:
         namespace, _, name = short.partition("/")
         return cls(root, namespace, name)
 
+    def matches(self, pattern: str) -> bool:
+        """Tell whether a pattern means it, by its whole name or without its root.
+
+        >>> PolicyName("clusters/prod", "flux-system", "app").matches("flux-system/*")
+        True
+        """
+        return any(fnmatchcase(name, pattern) for name in (str(self), f"{self.namespace}/{self.name}"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -49,7 +58,7 @@ class Policy:
 
     `image_text` is that image as written, which is what Flux writes into manifests. `digest_interval` is how often
     the registry is asked for the digest under Always. `labels` are those that the cluster gets.
-    `problem` says why the policy cannot be used; None where it can.
+    `problem` says why the policy cannot be used; None where it can. `is_suspended`: Flux is told to leave it alone.
     """
 
     name: PolicyName
@@ -61,6 +70,7 @@ class Policy:
     digest_interval: timedelta = DIGEST_INTERVAL
     labels: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ class WrittenPolicy:
     digest_interval: timedelta = DIGEST_INTERVAL
     labels: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

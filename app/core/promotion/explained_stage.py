@@ -78,13 +78,13 @@ def explain_stage(state: PolicyState, fields: Sequence[FieldState], entry: Entry
         steps=(*failed[:MOST_STEPS], *end),
         untold=max(0, len(failed) - MOST_STEPS) + found.skipped,
         summary=summary if moved is None or is_there else f"{moved}; {summary}",
-        doubtful=_doubt(state, fields),
+        doubtful=_doubt(state, fields, entry),
     )
 
 
-def _doubt(state: PolicyState, fields: Sequence[FieldState]) -> str | None:
+def _doubt(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> str | None:
     present = dict.fromkeys(one.own_tag for one in fields if one.own_tag is not None)
-    return "; ".join(filter(None, (doubt_of(state, fields, tag) for tag in present))) or None
+    return "; ".join(filter(None, (doubt_of(state, fields, entry, tag) for tag in present))) or None
 
 
 def _step(tag: TagState, kind: StepKind, answers: GateAnswers) -> Step:

@@ -58,7 +58,7 @@ def explain_tag(state: PolicyState, fields: Sequence[FieldState], entry: Entry, 
     stage = entry.stage.name
     why = why_no_candidate(state, tag)
     if have_it(fields, tag):
-        doubt = doubt_of(state, fields, tag)
+        doubt = doubt_of(state, fields, entry, tag)
         return ExplainedPlace(stage=stage, place=TagPlace.THERE, reason="the base branch has it", doubtful=doubt)
     if why is not None:
         return ExplainedPlace(stage=stage, place=TagPlace.NO_CANDIDATE, reason=why)

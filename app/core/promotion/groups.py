@@ -42,6 +42,12 @@ def _together(state: LaneState, stage: Stage, group: str, parts: Sequence[Part])
     moves = tuple(part.move for part in parts if part.move is not None)
     staying = [part for part in parts if part.policy in carried and part.move is None and part.closure is None]
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
+    denied = "; ".join(dict.fromkeys(part.denied for part in parts if part.denied is not None))
+    if denied and staying and open_one is not None:
+        # What the others carry is proposed anew, each as it may be by then.
+        decided = [replace(one, is_blind=False) for one in outcomes]
+        said = _instead(decided, Standing.WAITING, f"pull request {open_one.number} is closed first: {denied}", None)
+        return GroupPlan(said, closure=Closure(open_one.number, denied))
     if moves and staying and open_one is not None:
         # What the others carry cannot be written anew, nor may it be lost.
         why = f"pull request {open_one.number} also carries {staying[0].policy}, which has to stay as it is: "

@@ -1,17 +1,30 @@
-"""A human's stop: what a person closed, reverted or froze is not proposed. The one place that tells what it reaches."""
+"""A human's stop: what a person closed, reverted, froze or denied is not proposed. The one place of its reach."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.core.flux.objects import PolicyName
+from app.core.images import ImageName
+from app.core.promotion.tags import TagState
+
+GIT = "the config repository"
+"""Who holds what stands in Git."""
+
 
 class HoldKind(StrEnum):
-    """Where a hold comes from."""
+    """Where a hold comes from; of those in `BY_PATTERN` the policy is a pattern, of the others a whole name."""
 
     CLOSED = "closed"
     REVERTED = "reverted"
+    SUSPENDED = "suspended"
     MANUAL = "manual"
+    DENIED = "denied"
+
+
+BY_PATTERN = frozenset({HoldKind.MANUAL, HoldKind.DENIED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +32,9 @@ class Hold:
     """A stop for a policy in a stage; each is None where it is for every one.
 
     With `tags` these are not proposed, nor any lower one in their place. Without, it is a freeze: nothing is opened or
-    given another tag, and what is open stays. It ends by itself at `until`.
+    given another tag, and what is open stays. One that is DENIED is for these tags of `image` (under its registry's own
+    host), or for a `digest`: they are no candidates, and others pass them by. It ends by itself at `until`. Those that
+    stand in Git (`is_in_git`) get their `id` and `since` when a run first sees them.
     """
 
     id: str
@@ -31,6 +46,9 @@ class Hold:
     why: str
     since: datetime
     until: datetime | None = None
+    image: ImageName | None = None
+    digest: str | None = None
+    is_in_git: bool = False
 
     @property
     def words(self) -> str:
@@ -41,18 +59,59 @@ class Hold:
     @property
     def next_step(self) -> str:
         """What a person can do who wants a tag all the same."""
-        if self.tags is None:
-            return "lift the hold"
+        if self.kind is HoldKind.SUSPENDED:
+            return "take spec.suspend out of the ImagePolicy"
+        if self.is_in_git:
+            return "take it out of .fluxbridge.yaml"
+        lift = f"lift the hold: fluxbridge hold lift {self.id}"
+        if self.kind in BY_PATTERN:
+            return lift
         reopen = "reopen the pull request, or " if self.kind is HoldKind.CLOSED else ""
         return f"{reopen}push a higher tag"
 
+    @property
+    def is_freeze(self) -> bool:
+        """Tell whether it stops every tag."""
+        return self.tags is None and self.kind is not HoldKind.DENIED
+
     def reaches(self, stage: str, policy: str) -> bool:
         """Tell whether it is on this place."""
-        return self.stage in {None, stage} and self.policy in {None, policy}
+        return self.stage in {None, stage} and self.reaches_policy(policy)
+
+    def reaches_policy(self, policy: str) -> bool:
+        """Tell whether it is on a policy, by its whole name, in any stage."""
+        if self.policy is None or self.policy == policy:
+            return True
+        return self.kind in BY_PATTERN and PolicyName.parse(policy).matches(self.policy)
+
+    def reaches_image(self, image: ImageName | None) -> bool:
+        """Tell whether it is on tags of this image, given under its registry's own host."""
+        return self.image in {None, image}
+
+    def denies(self, tag: TagState) -> bool:
+        """Tell whether a tag, with the digest that would be written, is no candidate by it."""
+        if self.kind is not HoldKind.DENIED:
+            return False
+        return tag.tag in self.tags if self.tags is not None else tag.digest is not None and tag.digest == self.digest
 
     def is_over(self, now: datetime) -> bool:
         """Tell whether it ended by itself."""
         return self.until is not None and now >= self.until
+
+
+class HoldIndex:
+    """Holds by the policies that they may reach: a lane has many of one policy, and few that are wider."""
+
+    def __init__(self, holds: Iterable[Hold]) -> None:
+        self._wide: list[Hold] = []
+        self._of: dict[str, list[Hold]] = defaultdict(list)
+        for one in holds:
+            its = self._wide if one.policy is None or one.kind in BY_PATTERN else self._of[one.policy]
+            its.append(one)
+
+    def near(self, policy: str) -> tuple[Hold, ...]:
+        """Those that may reach a policy, by its whole name."""
+        return (*self._of.get(policy, ()), *self._wide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +121,27 @@ class Stops:
     holds: tuple[Hold, ...] = ()
 
     @classmethod
-    def on(cls, holds: Iterable[Hold], *, stage: str, policy: str, now: datetime) -> "Stops":
-        """Those of all holds that reach this place now."""
-        return cls(tuple(one for one in holds if one.reaches(stage, policy) and not one.is_over(now)))
+    def on(
+        cls, holds: Iterable[Hold], *, stage: str, policy: str, now: datetime, image: ImageName | None = None
+    ) -> "Stops":
+        """Those of all holds that reach this place, whose tags are of this image, now."""
+        return cls(
+            tuple(
+                one for one in holds if not one.is_over(now) and one.reaches(stage, policy) and one.reaches_image(image)
+            )
+        )
 
     @property
     def freeze(self) -> Hold | None:
         """What stops every tag; of several the one that ends last."""
-        freezes = [one for one in self.holds if one.tags is None]
+        freezes = [one for one in self.holds if one.is_freeze]
         return max(freezes, key=lambda one: (one.until is None, one.until or one.since), default=None)
 
     def of(self, tag: str) -> Hold | None:
-        """What stops this tag."""
-        return self.freeze or next((one for one in self.holds if one.tags is not None and tag in one.tags), None)
+        """What stops this tag, and all below it."""
+        held = (one for one in self.holds if one.kind is not HoldKind.DENIED and tag in (one.tags or ()))
+        return self.freeze or next(held, None)
+
+    def denial_of(self, tag: TagState) -> Hold | None:
+        """What makes this tag no candidate, given with the digest that would be written."""
+        return next((one for one in self.holds if one.denies(tag)), None)

@@ -12,7 +12,18 @@ from app.core.promotion.present import other_image, present_tag, why_moved, why_
 from app.core.promotion.proposals import Move
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
 from app.core.promotion.tags import TagState, deciding_build
-from app.core.promotion.walk import Entry, Passed, Walk, as_written, ask_one, candidates_for, doubt_of, is_there, walk
+from app.core.promotion.walk import (
+    Entry,
+    Passed,
+    Walk,
+    as_written,
+    ask_one,
+    candidates_for,
+    denied_words,
+    doubt_of,
+    is_there,
+    walk,
+)
 
 _THERE = "the base branch has this tag already"
 
@@ -21,7 +32,8 @@ _THERE = "the base branch has this tag already"
 class Part:
     """The plan of one policy in one stage.
 
-    With neither a move nor a closure, what is open for it keeps what it carries.
+    With neither a move nor a closure, what is open for it keeps what it carries. `denied` says why the tag that is open
+    for it must not stay so.
     """
 
     policy: str
@@ -30,6 +42,7 @@ class Part:
     closure: Closure | None = None
     look_at: datetime | None = None
     needs_all: bool = False
+    denied: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +92,30 @@ class Member:
 
 
 def plan_member(state: LaneState, member: Member) -> Part:
-    """Plan one policy in one stage."""
+    """Plan one policy in one stage. A denied tag does not stay open, whatever else stands in the way."""
+    part, tag = _plan(state, member), member.carried
+    denial = _denial_of(member, tag) if member.carrying and tag is not None else None
+    if denial is None or member.carrying is None or part.needs_all:
+        return part
+    why = denied_words(denial)
+    if part.move is not None or (part.closure is not None and part.closure.is_in_base):
+        return replace(part, denied=why)
+    is_there_too = tag is not None and is_there(member.policy, member.fields, tag)
+    closure = Closure(member.carrying.number, _THERE if is_there_too else why, is_in_base=is_there_too)
+    refused = replace(member.said, standing=Standing.REFUSED, reason=why, tag=tag, next_step=denial.next_step)
+    others = [replace(one, is_blind=False) for one in part.outcomes if one.tag != tag]
+    said = others if is_there_too else (refused, *others)
+    return replace(part, outcomes=tuple(said) or part.outcomes, closure=closure, denied=why)
+
+
+def _denial_of(member: Member, tag: str) -> Hold | None:
+    policy = member.policy
+    unknown = TagState(tag=tag, digest=policy.proposed_digests.get(tag), first_seen_at=member.entry.now)
+    written = as_written(policy, member.fields, policy.tags.get(tag, unknown))
+    return member.entry.stops(policy).denial_of(written)
+
+
+def _plan(state: LaneState, member: Member) -> Part:
     kept_back = _kept_back(state, member)
     if kept_back is not None:
         return kept_back
@@ -98,7 +134,8 @@ def plan_member(state: LaneState, member: Member) -> Part:
 
 def _moving_part(member: Member, found: Walk, passed: Passed) -> Part:
     move = _move(member, passed)
-    return Part(member.name, (*_refusals(member, found), _proposed(move, member.said)), move=move)
+    outcomes = (*_refusals(member, found), _proposed(move, member.said))
+    return Part(member.name, outcomes, move=move, look_at=found.look_at)
 
 
 def _kept_back(state: LaneState, member: Member) -> Part | None:
@@ -253,7 +290,7 @@ def _idle(member: Member, found: Walk) -> Outcome:
         reason = only_barred_words(policy.name, policy.barred_tags)
         return replace(said, standing=Standing.CURRENT, reason=reason, tag=said.from_tag)
     if found.passed is not None:
-        doubt = doubt_of(policy, fields, found.passed.tag.tag)
+        doubt = doubt_of(policy, fields, member.entry, found.passed.tag.tag)
         reason = f"the stage has it; {doubt}" if doubt else "the stage has it"
         return replace(said, standing=Standing.CURRENT, reason=reason, tag=found.passed.tag.tag)
     selection = policy.selection

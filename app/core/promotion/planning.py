@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from app.core.promotion.consent import in_stage
 from app.core.promotion.groups import GroupPlan, compose, put_off
+from app.core.promotion.holds import HoldIndex
 from app.core.promotion.leaving import Left, way_back
 from app.core.promotion.parts import Member, Part, plan_member
 from app.core.promotion.plans import Closure, Outcome, Plan, Standing
@@ -21,9 +22,11 @@ _REGROUPED = "its policies are proposed in other groups now"
 def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta(hours=1)) -> Plan:
     """Work out which pull requests should exist with which content. The same state always gives the same plan."""
     members: dict[tuple[str, str], list[Part]] = {}
+    held = HoldIndex(state.holds)
     for policy in state.policies:
+        its_holds = held.near(str(policy.name))
         for stage in state.rules.stages:
-            entry = Entry(stage=stage, holds=state.holds, now=now, build_within=build_within)
+            entry = Entry(stage=stage, holds=its_holds, now=now, build_within=build_within)
             member = _member(state, policy, entry)
             if member is not None:
                 members.setdefault((stage.name, member.group), []).append(plan_member(state, member))

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from app.core.flux.from_rules import RULES_FILE as RULES_FILE
 from app.core.flux.from_rules import Declaration
 from app.core.flux.objects import Policy, PolicyName
 from app.core.promotion.gates.evidence import Asks
+from app.core.promotion.holds import Hold
 from app.core.promotion.stage_paths import holds, literal_part
 
 ONLY_STAGE = "all"
@@ -39,7 +39,8 @@ class Rules:
 
     `declarations` are fields without markers, `policies` those that stand here instead of in objects of Flux.
     `change_requests_for` are patterns of policies that may take tags which only builds of change requests made.
-    `groups` are patterns of the policies that move together, by the group's name.
+    `groups` are patterns of the policies that move together, by the group's name. `holds` are what they stop and deny,
+    with images as written.
     """
 
     roots: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Rules:
     policies: tuple[Policy, ...] = ()
     change_requests_for: tuple[str, ...] = ()
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    holds: tuple[Hold, ...] = ()
 
     def takes_change_requests(self, stage: Stage, policy: PolicyName) -> bool:
         """Tell whether a policy may take tags of change requests in a stage: a stage's own word beats any pattern."""
@@ -84,5 +86,4 @@ class Rules:
 
 
 def _matches(policy: PolicyName, patterns: Sequence[str]) -> bool:
-    names = (str(policy), f"{policy.namespace}/{policy.name}")
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    return any(policy.matches(pattern) for pattern in patterns)

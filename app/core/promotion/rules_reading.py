@@ -8,9 +8,11 @@ from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, 
 
 from app.core.promotion.gates.gate import Gate
 from app.core.promotion.gates.table import GATES
+from app.core.promotion.holds import Hold
 from app.core.promotion.rules import DEFAULT_OPEN_LIMIT, Rules, Stage
 from app.core.promotion.rules_document import InvalidRules, read_document
 from app.core.promotion.rules_fields import MOST_WILDCARDS, WrittenField, WrittenPolicy, has_too_many_wildcards
+from app.core.promotion.rules_holds import WrittenDenial, WrittenHold
 from app.core.promotion.rules_mistakes import explain_mistakes
 from app.core.promotion.rules_model import StrictModel
 from app.core.promotion.stage_paths import MOST_PATTERNS, literal_part
@@ -94,6 +96,8 @@ class _WrittenRules(StrictModel):
     groups: dict[_Name, _WrittenGroup] = Field(default_factory=dict, max_length=1000)
     fields: list[WrittenField] = Field(default_factory=list, max_length=1000)
     policies: list[WrittenPolicy] = Field(default_factory=list, max_length=10_000)
+    holds: list[WrittenHold] = Field(default_factory=list, max_length=200)
+    deny: list[WrittenDenial] = Field(default_factory=list, max_length=200)
 
 
 def _rules(written: _WrittenRules) -> Rules:
@@ -119,7 +123,16 @@ def _rules(written: _WrittenRules) -> Rules:
         policies=tuple(one.as_policy() for one in written.policies),
         change_requests_for=tuple(written.change_requests.allow),
         groups=tuple((name, tuple(group.policies)) for name, group in written.groups.items()),
+        holds=_holds(written, [one.name for one in stages or Rules().stages]),
     )
+
+
+def _holds(written: _WrittenRules, stages: Sequence[str]) -> tuple[Hold, ...]:
+    try:
+        held = [one.hold(number, stages) for number, one in enumerate(written.holds)]
+    except ValueError as error:
+        raise InvalidRules(str(error)) from error
+    return (*held, *(one.hold(number) for number, one in enumerate(written.deny)))
 
 
 def _refuse_shared_paths(stages: Sequence[Stage]) -> None:

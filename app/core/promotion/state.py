@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.tree import Field, Report
+from app.core.images import ImageName
 from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy, Selection
 from app.core.promotion.field_texts import digest_in, tag_in
@@ -66,6 +67,7 @@ class PolicyState:
     ours would bring. `with_changes` is what it selects where tags of change requests may enter, None where no stage of
     its takes them. `barred_tags` are examples of the tags that it matches, where only builds of change requests made
     all of these. `near_misses` are what the files of its fields have that looks like a marker and sets nothing.
+    `repository` is its image under its registry's own host.
     """
 
     policy: Policy
@@ -81,6 +83,7 @@ class PolicyState:
     with_changes: Selection | None = None
     barred_tags: tuple[str, ...] = ()
     near_misses: tuple[Report, ...] = ()
+    repository: ImageName | None = None
 
     @property
     def chosen_tags(self) -> tuple[str, ...]:

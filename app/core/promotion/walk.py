@@ -7,7 +7,7 @@ from itertools import islice
 
 from app.core.policies.selection import CompiledPolicy
 from app.core.promotion.downward import Downward, downward_to, is_gone_from_git, order_for
-from app.core.promotion.gates.answers import GateAnswer, GateAnswers, Verdict, alone
+from app.core.promotion.gates.answers import Asked, GateAnswer, GateAnswers, Verdict, alone
 from app.core.promotion.gates.evidence import Evidence, ask_all
 from app.core.promotion.holds import Hold, Stops
 from app.core.promotion.proposals import CannotWrite, Change, changes_for, digest_for
@@ -17,7 +17,7 @@ from app.core.promotion.tags import TagState, bad_build
 
 MOST_CANDIDATES = 100
 _LOOK_FOR_DIGEST = timedelta(minutes=1)
-_REGISTRY, _FIELDS = "registry", "fields"
+_REGISTRY, _FIELDS, _DENY = "registry", "fields", "deny"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,17 @@ class Entry:
 
     def stops(self, state: PolicyState) -> Stops:
         """What people hold of a policy here."""
-        return Stops.on(self.holds, stage=self.stage.name, policy=str(state.name), now=self.now)
+        return Stops.on(self.holds, stage=self.stage.name, policy=str(state.name), now=self.now, image=state.repository)
 
 
 def walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk:
     """Walk one policy's candidates for one stage, best first; never below the tag that is there now."""
+    found = _walk(state, fields, entry)
+    looks = [found.look_at, *(answers.look_at for _, answers in found.failed)]
+    return replace(found, look_at=min((at for at in looks if at is not None), default=None))
+
+
+def _walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Walk:
     stops = entry.stops(state)
     if stops.freeze is not None:
         return Walk(held=stops.freeze, look_at=stops.freeze.until)
@@ -188,12 +194,20 @@ def floor_of(fields: Sequence[FieldState], *, compiled: CompiledPolicy, tags: Ma
     return floor
 
 
-def doubt_of(state: PolicyState, fields: Sequence[FieldState], tag: str) -> str | None:
-    """What is doubtful of a tag that these fields have: whether it is gone, and how its build ended."""
+def doubt_of(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: str) -> str | None:
+    """What is doubtful of a tag that these fields have: whether it is gone or denied, and how its build ended."""
     known = state.tags.get(tag)
     if known is None:
         return None
-    return "; ".join(filter(None, (known.doubt, bad_build(as_written(state, fields, known))))) or None
+    written = as_written(state, fields, known)
+    denial = entry.stops(state).denial_of(written)
+    denied = denied_words(denial) if denial is not None else None
+    return "; ".join(filter(None, (known.doubt, denied, bad_build(written)))) or None
+
+
+def denied_words(denial: Hold) -> str:
+    """That a tag is denied, why and by whom."""
+    return f"denied: {denial.words}"
 
 
 def as_written(state: PolicyState, fields: Sequence[FieldState], tag: TagState) -> TagState:
@@ -202,6 +216,12 @@ def as_written(state: PolicyState, fields: Sequence[FieldState], tag: TagState) 
 
 
 def ask_gates(state: PolicyState, fields: Sequence[FieldState], entry: Entry, tag: TagState) -> GateAnswers:
-    """What the stage's gates say of a tag, as it would be written into these fields."""
-    evidence = Evidence(tag=as_written(state, fields, tag), build_within=entry.build_within)
-    return ask_all(entry.stage.requires, evidence, entry.now)
+    """What the stage's gates say of a tag, as it would be written into these fields, and before them who denied it."""
+    written = as_written(state, fields, tag)
+    evidence = Evidence(tag=written, build_within=entry.build_within)
+    answers = ask_all(entry.stage.requires, evidence, entry.now)
+    denial = entry.stops(state).denial_of(written)
+    if denial is None:
+        return answers
+    denied = GateAnswer(Verdict.FAIL, denied_words(denial), look_at=denial.until)
+    return GateAnswers((Asked(_DENY, denied), *answers.every))

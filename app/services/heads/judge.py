@@ -195,6 +195,7 @@ def judge(  # noqa: PLR0913, PLR0917 (all that decides)
             replace(
                 _judge_policy(policy, staged, view, texts, known),
                 refused=refused.get(name, {}),
+                repository=systems.known_as(policy.image) if policy.image is not None else None,
                 near_misses=tuple(report for file in files for report in near.get(file, ())),
             )
         )

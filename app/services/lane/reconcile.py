@@ -35,6 +35,7 @@ from app.services.lane.follow_flux import follow_flux
 from app.services.lane.follow_git import follow_git
 from app.services.lane.follow_renames import follow_renames, orphans
 from app.services.lane.follow_up import Followed, follow_pull_requests
+from app.services.lane.hold import note_holds_in_git
 from app.services.lane.learn_digests import learn_digests, next_look_at_digests
 from app.services.lane.leave_to_people import tell_left
 from app.services.lane.propose import Proposer
@@ -63,6 +64,7 @@ def reconcile(run: LaneRun) -> None:
         _settle(run, view, None, look_at=None)
         return
     _remember_images(run, view)
+    note_holds_in_git(run, view)
     if follow_renames(run, view):
         # What is open, and what it carries, goes by the new names.
         reconcile(run)

@@ -1,8 +1,7 @@
 """Read stages: what is where now, and how it came there."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,8 +9,10 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.core.images import ImageName, InvalidImage, is_digest
+from app.core.promotion.holds import Hold, HoldKind, Stops
 from app.core.promotion.tags import TagState, bad_build, present_build
-from app.db import build_reports, fields, lanes, promotions
+from app.core.promotion.walk import denied_words
+from app.db import build_reports, fields, holds, lanes, promotions
 from app.db.lanes import LaneRow
 from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
@@ -74,7 +75,8 @@ def list_stages(
     ]
     page = cut(sorted(places), filters.limit, lambda one: encode_cursor(one.lane, one.stage, one.policy, one.tag))
     clusters = StandingReader(connection, now, systems.timing.applied_within)
-    reader = _StageReader(connection, clusters, _tag_states(connection, systems, page.items))
+    denials = {key: [one for one in holds.active(connection, key) if one.kind is HoldKind.DENIED] for key in known}
+    reader = _StageReader(connection, clusters, _tag_states(connection, systems, page.items), systems, denials, now)
     views = [reader.read(known[one.lane], one) for one in page.items]
     return Listing(items=views, next=page.next)
 
@@ -116,8 +118,9 @@ def _tag_states(
     """What is known of what is at some places, read for all of an image at once."""
     of_image: dict[ImageName, list[_Place]] = defaultdict(list)
     for place in places:
-        with suppress(InvalidImage):
-            of_image[systems.known_as(ImageName.parse(place.image))].append(place)
+        image = _image_of(place, systems)
+        if image is not None:
+            of_image[image].append(place)
     found: dict[tuple[str, str, str], TagState] = {}
     for image, its in of_image.items():
         states = states_of_tags(connection, image, {one.tag for one in its}, is_history_wanted=False)
@@ -130,6 +133,13 @@ def _tag_states(
                 state = replace(state, digest=one.pinned, reports=its_own)
             found[one.runs] = state
     return found
+
+
+def _image_of(place: _Place, systems: Systems) -> ImageName | None:
+    try:
+        return systems.known_as(ImageName.parse(place.image))
+    except InvalidImage:
+        return None
 
 
 def _is_wanted(place: _Place, filters: StageFilters) -> bool:
@@ -147,6 +157,9 @@ class _StageReader:
     connection: Connection
     clusters: StandingReader
     states: Mapping[tuple[str, str, str], TagState]
+    systems: Systems
+    denials: Mapping[str, Sequence[Hold]]
+    now: datetime
 
     def read(self, lane: LaneRow, place: _Place) -> StageView:
         newest = promotions.latest_merged(self.connection, place.lane, stage=place.stage, policy=place.policy)
@@ -168,9 +181,20 @@ class _StageReader:
             merge_commit=came.merge_commit if came else None,
             origin=came.origin if came else None,
             promotion=came.id if came else None,
-            doubtful=_doubt(present),
+            doubtful="; ".join(filter(None, (self._denied(place, present, digest), _doubt(present)))) or None,
             applied=self.clusters.of_stage(place.lane, stage=place.stage, policy=place.policy, came=came),
         )
+
+    def _denied(self, place: _Place, present: TagState | None, digest: str | None) -> str | None:
+        """That what is there is denied, and by whom."""
+        its = self.denials[place.lane]
+        if not its:
+            return None
+        known = present or TagState(tag=place.tag, digest=digest, first_seen_at=self.now)
+        image = _image_of(place, self.systems)
+        stops = Stops.on(its, stage=place.stage, policy=place.policy, now=self.now, image=image)
+        denial = stops.denial_of(replace(known, digest=digest))
+        return denied_words(denial) if denial is not None else None
 
     def _build(self, came: PromotionRow | None, present: TagState | None) -> BuildLink | None:
         """The build that let it in; where no gate asked for one, the build that reported what it is."""

@@ -5,6 +5,7 @@ The times are those of this machine, when it learned of each thing: one clock fo
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +16,10 @@ from app.core.facts import US
 from app.core.flux.objects import PolicyName
 from app.core.images import ImageName, InvalidImage
 from app.core.ports import PullRequestState
+from app.core.promotion.holds import Hold, HoldKind
 from app.db import applications, catalogue, holds, policies, promotion_events, promotions, pull_requests
 from app.db.applications import ApplicationRow
+from app.db.holds import HoldRow
 from app.db.promotion_events import EventRow
 from app.db.promotions import PromotionFilters, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
@@ -39,8 +42,8 @@ class HappeningView(BaseModel):
     """One thing that happened.
 
     `what`: build, seen, chosen, set (in Git, by others), waiting, proposed, refused, superseded, closed, merged,
-    reverted, held, hold ended, or how a cluster fared: applied, not healthy, overridden, failed, replaced. `who` is a
-    person, a source, a cluster's Kustomization or Fluxbridge itself.
+    reverted, held, denied, hold ended, or how a cluster fared: applied, not healthy, overridden, failed, replaced.
+    `who` is a person, a source, a cluster's Kustomization or Fluxbridge itself.
     """
 
     at: datetime
@@ -63,7 +66,7 @@ class Timeline(BaseModel):
     happenings: list[HappeningView]
 
 
-def timeline_of_tag(connection: Connection, systems: Systems, text: str) -> Timeline:
+def timeline_of_tag(connection: Connection, systems: Systems, text: str, *, now: datetime) -> Timeline:
     """What happened to `image:tag` in every policy of its image. Raises InvalidImage, NoTagNamed."""
     asked = AskedTag.parse(text, systems)
     rows = policies.of_repository(connection, asked.image, limit=MOST_POLICIES)
@@ -73,12 +76,12 @@ def timeline_of_tag(connection: Connection, systems: Systems, text: str) -> Time
         for one in promotions_of(connection, row, asked.tag)
         if _image_of(one, systems) in {None, asked.image}
     ]
-    happenings = [*_told(connection, asked), *_Moves(connection, moved).happenings(asked.tag)]
+    happenings = [*_told(connection, asked), *_Moves(connection, moved, systems, now).happenings(asked.tag)]
     return Timeline(image=str(asked.image), tag=asked.tag, happenings=_in_order(happenings))
 
 
-def timeline_of_policy(
-    connection: Connection, systems: Systems, *, policy: PolicyName, repo: str | None, limit: int
+def timeline_of_policy(  # noqa: PLR0913 (what is asked, all named)
+    connection: Connection, systems: Systems, *, policy: PolicyName, repo: str | None, limit: int, now: datetime
 ) -> Timeline:
     """What happened to the tags that a policy moved to last, at most so many moves. Raises NoSuchPolicy."""
     name = str(policy)
@@ -87,7 +90,8 @@ def timeline_of_policy(
         raise NoSuchPolicy(policy.namespace, policy.name, policies.names(connection))
     asked = {(image, row.tag) for row in page.items if (image := _image_of(row, systems)) is not None}
     told = [one for image, tag in sorted(asked) for one in _told(connection, AskedTag(image, tag, systems))]
-    return Timeline(image=None, tag=None, happenings=_in_order([*told, *_Moves(connection, page.items).happenings()]))
+    moves = _Moves(connection, page.items, systems, now).happenings()
+    return Timeline(image=None, tag=None, happenings=_in_order([*told, *moves]))
 
 
 def _is_known(connection: Connection, policy: PolicyName, repo: str | None) -> bool:
@@ -138,6 +142,8 @@ class _Moves:
 
     connection: Connection
     rows: Sequence[PromotionRow]
+    systems: Systems
+    now: datetime
 
     def happenings(self, tag: str | None = None) -> Iterator[HappeningView]:
         """What happened to them, and to the holds on their places, on a tag or on any."""
@@ -172,14 +178,41 @@ class _Moves:
     def _holds(self, tag: str | None) -> Iterator[HappeningView]:
         places = {(row.lane, row.stage, row.policy): row for row in self.rows}
         for lane, policy in sorted({(row.lane, row.policy) for row in self.rows}):
-            for hold, ended_at in holds.of_policy(self.connection, lane, policy):
-                place = next((row for at, row in places.items() if at[0] == lane and hold.reaches(*at[1:])), None)
+            for one in holds.of_policy(self.connection, lane, policy):
+                hold = one.hold
+                place = next((row for at, row in places.items() if at[0] == lane and self._is_on(hold, row)), None)
                 if place is None or (tag is not None and hold.tags is not None and tag not in hold.tags):
                     continue
-                for held in hold.tags or (None,):
-                    yield _happening(place, "held", at=hold.since, who=hold.who, words=hold.why, tag=held)
-                    if ended_at is not None:
-                        yield _happening(place, "hold ended", at=ended_at, who=US, words=hold.why, tag=held)
+                what = "denied" if hold.kind is HoldKind.DENIED else "held"
+                for held in _tags_of(hold, {row.tag for row in self.rows} if tag is None else {tag}):
+                    yield _happening(place, what, at=hold.since, who=hold.who, words=hold.why, tag=held)
+                    end = _end_of(one, self.now)
+                    if end is not None:
+                        at, who, words = end
+                        yield _happening(place, "hold ended", at=at, who=who, words=words, tag=held)
+
+    def _is_on(self, hold: Hold, row: PromotionRow) -> bool:
+        """Whether a hold is on the place of a promotion, and on its image or digest where it names one."""
+        if not hold.reaches(row.stage, row.policy) or hold.digest not in {None, row.digest}:
+            return False
+        return hold.image is None or hold.image == _image_of(row, self.systems)
+
+
+def _tags_of(hold: Hold, asked: AbstractSet[str]) -> Sequence[str | None]:
+    """The tags of a hold that are told of; of those that are denied, which may be many, only what is asked about."""
+    if hold.kind is HoldKind.DENIED and hold.tags is not None:
+        return sorted(asked & set(hold.tags))
+    return hold.tags or (None,)
+
+
+def _end_of(one: HoldRow, now: datetime) -> tuple[datetime, str, str] | None:
+    """When a hold ended, by whom and why; None while it lasts."""
+    hold = one.hold
+    if hold.until is not None and hold.is_over(one.lifted_at or now):
+        return hold.until, US, f"{hold.why}, until {hold.until:%Y-%m-%d %H:%M} UTC"
+    if one.lifted_at is None:
+        return None
+    return one.lifted_at, one.lifted_by or US, one.lifted_why or hold.why
 
 
 def _moved(row: PromotionRow, event: EventRow, pull: PullRequestRow | None, *, is_first: bool) -> HappeningView:

@@ -33,7 +33,7 @@ def list_tags(parts: Parts, filters: Annotated[TagFilters, Query()]) -> Listing[
 def show_history(parts: Parts, tag: Line) -> Timeline:
     """What happened to a tag, given as `image:tag`, from build to cluster, oldest first; empty of an unknown one."""
     with parts.database.transaction() as connection:
-        return timeline_of_tag(connection, parts.systems, tag)
+        return timeline_of_tag(connection, parts.systems, tag, now=parts.clock())
 
 
 @router.get("/tags/explain", responses=INVALID)

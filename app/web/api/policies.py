@@ -45,7 +45,7 @@ def show_history(  # noqa: PLR0913 (one argument a parameter)
     """What happened to the tags that a policy moved to last, from build to cluster, oldest first."""
     policy = PolicyName(root or "", namespace, name)
     with parts.database.transaction() as connection:
-        return timeline_of_policy(connection, parts.systems, policy=policy, repo=repo, limit=limit)
+        return timeline_of_policy(connection, parts.systems, policy=policy, repo=repo, limit=limit, now=parts.clock())
 
 
 @router.get("/{namespace}/{name}/explain", responses=INVALID | NOT_FOUND | CONFLICT)

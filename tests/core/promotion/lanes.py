@@ -138,6 +138,7 @@ class Lane:
             waits_for=self.waits_for,
             tags=known,
             fields=fields,
+            repository=policy.image,
         )
 
 

@@ -43,7 +43,7 @@ def test_a_freeze_opens_nothing_in_its_stage_says_until_when_and_ends_by_itself(
     assert proposed(found) == {"staging": "1.2.0"}
     [said] = [one for one in found.outcomes if one.stage == "production"]
     assert (said.standing, said.reason) == (Standing.HELD, "holidays, by ada, until 2026-11-21 14:00 UTC")
-    assert said.next_step == "lift the hold"
+    assert said.next_step == "lift the hold: fluxbridge hold lift h1"
     assert found.next_look_at == FREEZE.until
     assert proposed(planned(FREEZE, after=timedelta(hours=2))) == {"staging": "1.2.0", "production": "1.2.0"}
 

@@ -31,7 +31,7 @@ def written(database: Database) -> Database:
 
 def of_tag(database: Database, text: str) -> Timeline:
     with database.transaction() as connection:
-        return timeline_of_tag(connection, SYSTEMS, text)
+        return timeline_of_tag(connection, SYSTEMS, text, now=NOW)
 
 
 def test_a_tag_is_told_from_build_to_cluster(written: Database) -> None:
@@ -62,7 +62,8 @@ def test_an_alias_of_the_registry_means_the_same(written: Database) -> None:
 
 def test_a_build_of_another_address_than_its_controllers_is_not_linked(written: Database) -> None:
     with written.transaction() as connection:
-        found = timeline_of_tag(connection, Systems(jenkins_urls={"main": "https://other.example"}), f"{IMAGE}:1.1.0")
+        systems = Systems(jenkins_urls={"main": "https://other.example"})
+        found = timeline_of_tag(connection, systems, f"{IMAGE}:1.1.0", now=NOW)
     assert found.happenings[0].link is None
 
 
@@ -99,8 +100,8 @@ def test_holds_and_their_end_are_told_and_so_is_what_we_closed(written: Database
 
 def test_a_policy_is_told_by_the_tags_that_it_moved_to_last(written: Database) -> None:
     with written.transaction() as connection:
-        found = timeline_of_policy(connection, SYSTEMS, policy=WEB, repo="fleet", limit=20)
-        last = timeline_of_policy(connection, SYSTEMS, policy=WEB, repo=None, limit=1)
+        found = timeline_of_policy(connection, SYSTEMS, policy=WEB, repo="fleet", limit=20, now=NOW)
+        last = timeline_of_policy(connection, SYSTEMS, policy=WEB, repo=None, limit=1, now=NOW)
     assert (found.image, found.tag) == (None, None)
     assert [one.tag for one in found.happenings] == ["1.1.0"] * 6 + ["1.2.0"]
     assert [(one.tag, one.what) for one in last.happenings] == [("1.2.0", "chosen")]
@@ -109,9 +110,9 @@ def test_a_policy_is_told_by_the_tags_that_it_moved_to_last(written: Database) -
 def test_a_policy_that_never_moved_has_no_history_and_one_that_is_none_is_not_found(written: Database) -> None:
     dev, none = PolicyName("clusters/dev", "flux-system", "web"), PolicyName("", "flux-system", "wep")
     with written.transaction() as connection:
-        assert timeline_of_policy(connection, SYSTEMS, policy=dev, repo=None, limit=20).happenings == []
+        assert timeline_of_policy(connection, SYSTEMS, policy=dev, repo=None, limit=20, now=NOW).happenings == []
     with written.transaction() as connection, pytest.raises(NotFound):
-        timeline_of_policy(connection, SYSTEMS, policy=none, repo=None, limit=20)
+        timeline_of_policy(connection, SYSTEMS, policy=none, repo=None, limit=20, now=NOW)
 
 
 def test_of_an_unknown_tag_there_is_nothing_and_what_names_none_is_refused(written: Database) -> None:

@@ -32,7 +32,7 @@ class GateAnswer:
 class Asked:
     """One who was asked about a tag, by the gate's key in the rules, and the answer.
 
-    What is no gate but has its say on every tag goes by names that no gate has: `registry`, `fields`.
+    What is no gate but has its say on every tag goes by names that no gate has: `registry`, `fields`, `deny`.
     """
 
     gate: str
