@@ -104,7 +104,7 @@ def _moving_part(member: Member, found: Walk, passed: Passed) -> Part:
 def _kept_back(state: LaneState, member: Member) -> Part | None:
     """What stands in the way of any tag; where a field cannot be written, also of what is open."""
     policy, said = member.policy, member.said
-    claims = state.rules.groups_of(policy.name)
+    claims = [one.name for one in state.rules.groups_of(policy.name, said.stage)]
     if len(claims) > 1:
         reason = f"the groups {' and '.join(claims)} both claim it: name it in one of them"
         return member.part(replace(said, reason=reason, is_blind=True))

@@ -41,7 +41,7 @@ def _member(state: LaneState, policy: PolicyState, entry: Entry) -> Member | Non
     fields = [one for one in policy.fields if one.stage == stage]
     if not fields and stage not in policy.refused:
         return None
-    group = state.rules.group_of(policy.name)
+    group = state.rules.group_of(policy.name, stage).name
     return Member(
         policy=in_stage(policy, entry.stage, state.rules),
         fields=fields,

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, 
 
 from app.core.promotion.gates.gate import Gate
 from app.core.promotion.gates.table import GATES
-from app.core.promotion.rules import DEFAULT_OPEN_LIMIT, Rules, Stage
+from app.core.promotion.rules import DEFAULT_OPEN_LIMIT, Group, Rules, Stage, Together
 from app.core.promotion.rules_document import InvalidRules, read_document
 from app.core.promotion.rules_fields import MOST_WILDCARDS, WrittenField, WrittenPolicy, has_too_many_wildcards
 from app.core.promotion.rules_mistakes import explain_mistakes
@@ -64,6 +64,7 @@ class _WrittenStage(StrictModel):
     requires: Annotated[tuple[tuple[str, Gate], ...], PlainValidator(_gates)] = ()
     merge: Annotated[Literal["people"], BeforeValidator(partial(_not_yet, later=("auto",)))] = "people"
     labels: list[str] = Field(default_factory=list, max_length=20)
+    group: Literal["stage"] | None = None
 
 
 class _Limits(StrictModel):
@@ -82,7 +83,9 @@ class _WrittenRoot(StrictModel):
 
 class _WrittenGroup(StrictModel):
     policies: list[_Pattern] = Field(min_length=1, max_length=1000)
-    together: Annotated[Literal["any"], BeforeValidator(partial(_not_yet, later=("same-tag", "same-build")))] = "any"
+    together: Annotated[
+        Together, Field(strict=False), BeforeValidator(partial(_not_yet, later=("same-tag", "same-build")))
+    ] = Together.ANY
 
 
 class _WrittenRules(StrictModel):
@@ -103,6 +106,7 @@ def _rules(written: _WrittenRules) -> Rules:
             paths=tuple(_clean_glob(path) for path in stage.paths),
             requires=stage.requires,
             labels=tuple(stage.labels),
+            is_one_group=stage.group is not None,
         )
         for name, stage in written.stages.items()
     )
@@ -118,7 +122,7 @@ def _rules(written: _WrittenRules) -> Rules:
         declarations=tuple(one.declaration(number) for number, one in enumerate(written.fields)),
         policies=tuple(one.as_policy() for one in written.policies),
         change_requests_for=tuple(written.change_requests.allow),
-        groups=tuple((name, tuple(group.policies)) for name, group in written.groups.items()),
+        groups=tuple(Group(name, tuple(one.policies), one.together) for name, one in written.groups.items()),
     )
 
 
