@@ -83,9 +83,7 @@ class _WrittenRoot(StrictModel):
 
 class _WrittenGroup(StrictModel):
     policies: list[_Pattern] = Field(min_length=1, max_length=1000)
-    together: Annotated[
-        Together, Field(strict=False), BeforeValidator(partial(_not_yet, later=("same-tag", "same-build")))
-    ] = Together.ANY
+    together: Together = Field(default=Together.ANY, strict=False)
 
 
 class _WrittenRules(StrictModel):
