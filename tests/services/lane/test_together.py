@@ -13,6 +13,7 @@ from app.db import builds, catalogue, holds
 from app.db.database import Database
 from app.db.promotions import PromotionState
 from app.services.catalogue.keep_selections import keep_selections
+from app.services.reading.policy_explained import Question, explain_policy
 from tests.db.facts import record_listing
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import LANE, Lane, digest
@@ -160,6 +161,21 @@ def test_merged_and_one_member_taken_back_the_release_waits_for_the_next_one(lan
 def test_a_member_that_the_build_did_not_publish_stays(lane: Lane) -> None:
     (pull,) = released(lane, 7, {"api": "1.1.0", "job": "1.1.0"})
     assert brought(lane, pull) == in_two_files({"api": "1.1.0", "job": "1.1.0", "web": "1.0.0"})
+
+
+def test_one_tag_for_all_is_found_below_what_each_chooses_and_explain_says_what_the_group_adds(lane: Lane) -> None:
+    rules = 'groups: {shop: {policies: ["flux-system/*"], together: same-tag}}\n'
+    lane.config.commit("main", {".fluxbridge.yaml": rules})
+    for tags in ({"api": "1.3.0", "job": "1.2.0", "web": "1.3.0"}, {"api": "1.2.0", "web": "1.2.0"}):
+        pushed(lane, tags)
+    lane.run()
+    (pull,) = lane.open_pulls()
+    assert brought(lane, pull) == in_two_files(dict.fromkeys(_NAMES, "1.2.0"))
+    question = Question(namespace="flux-system", name="web")
+    explained = explain_policy(lane.database, lane.systems, question, scans=lane.scans, now=lane.now)
+    [stage] = explained.stages
+    assert stage.summary == "1.3.0 may enter"
+    assert (stage.kept_back or "").startswith("waiting: 1.3.0 waits for flux-system/job of the group shop: ")
 
 
 def test_an_image_that_was_published_and_is_not_there_yet_keeps_its_release_back(lane: Lane) -> None:
