@@ -60,6 +60,18 @@ def reports_of_digests(connection: Connection, image: ImageName, digests: Iterab
     ]
 
 
+def published_by(connection: Connection, build_ids: Iterable[str]) -> Mapping[str, Mapping[ImageName, frozenset[str]]]:
+    """The tags of each image that each of some builds named."""
+    found: dict[str, dict[ImageName, frozenset[str]]] = {}
+    for some in lists_of(build_ids):
+        query = select(artifacts.c.build_id, artifacts.c.image, artifacts.c.tag)
+        for build_id, image, tag in connection.execute(query.where(artifacts.c.build_id.in_(some))):
+            of_build = found.setdefault(build_id, {})
+            name = ImageName.of_repository(image)
+            of_build[name] = of_build.get(name, frozenset()) | {tag}
+    return found
+
+
 def are_of_change_requests(connection: Connection, image: ImageName) -> bool:
     """Tell whether a build of a change request named an image."""
     named = select(artifacts.c.id).join(builds, artifacts.c.build_id == builds.c.id)

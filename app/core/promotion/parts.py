@@ -25,7 +25,7 @@ from app.core.promotion.walk import (
     walk,
 )
 
-_THERE = "the base branch has this tag already"
+THERE = "the base branch has this tag already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def plan_member(state: LaneState, member: Member) -> Part:
     if part.move is not None or (part.closure is not None and part.closure.is_in_base):
         return replace(part, denied=why)
     is_there_too = tag is not None and is_there(member.policy, member.fields, tag)
-    closure = Closure(member.carrying.number, _THERE if is_there_too else why, is_in_base=is_there_too)
+    closure = Closure(member.carrying.number, THERE if is_there_too else why, is_in_base=is_there_too)
     refused = replace(member.said, standing=Standing.REFUSED, reason=why, tag=tag, next_step=denial.next_step)
     others = [replace(one, is_blind=False) for one in part.outcomes if one.tag != tag]
     said = others if is_there_too else (refused, *others)
@@ -116,32 +116,32 @@ def _denial_of(member: Member, tag: str) -> Hold | None:
 
 
 def _plan(state: LaneState, member: Member) -> Part:
-    kept_back = _kept_back(state, member)
+    kept_back = kept_back_part(state, member)
     if kept_back is not None:
         return kept_back
     found = walk(member.policy, member.fields, member.entry)
     if found.needs_all:
         return Part(member.name, (), needs_all=True)
     if found.held is not None and found.held_tag is None:
-        return member.part(replace(_held(found.held, member.said), is_blind=True), look_at=found.look_at)
+        return member.part(replace(held_outcome(found.held, member.said), is_blind=True), look_at=found.look_at)
     if found.waiting is not None:
         return _waiting_part(member, found.waiting, found)
     if found.passed is not None and found.passed.changes:
         return _paced_part(state, member, found, found.passed) or _moving_part(member, found, found.passed)
     closure = _closure(member, found, member.carrying) if member.carrying else None
-    return member.part(*_refusals(member, found), _idle(member, found), closure=closure, look_at=found.look_at)
+    return member.part(*_refusals(member, found), idle_outcome(member, found), closure=closure, look_at=found.look_at)
 
 
 def _moving_part(member: Member, found: Walk, passed: Passed) -> Part:
-    move = _move(member, passed)
-    outcomes = (*_refusals(member, found), _proposed(move, member.said))
+    move = move_to(member, passed)
+    outcomes = (*_refusals(member, found), proposed_outcome(move, member.said))
     return Part(member.name, outcomes, move=move, look_at=found.look_at)
 
 
-def _kept_back(state: LaneState, member: Member) -> Part | None:
+def kept_back_part(state: LaneState, member: Member) -> Part | None:
     """What stands in the way of any tag; where a field cannot be written, also of what is open."""
     policy, said = member.policy, member.said
-    claims = state.rules.groups_of(policy.name)
+    claims = [one.name for one in state.rules.groups_of(policy.name, said.stage)]
     if len(claims) > 1:
         reason = f"the groups {' and '.join(claims)} both claim it: name it in one of them"
         return member.part(replace(said, reason=reason, is_blind=True))
@@ -180,8 +180,8 @@ def _waiting_part(member: Member, waiting: tuple[TagState, GateAnswers], found: 
     is_one = present is not None and present in candidates.tags
     kept = ask_one(member.policy, member.fields, member.entry, present) if present and is_one else None
     if isinstance(kept, Passed) and kept.changes:
-        move = _move(member, kept)
-        return Part(member.name, (*outcomes, _proposed(move, member.said)), move=move, look_at=look_at)
+        move = move_to(member, kept)
+        return Part(member.name, (*outcomes, proposed_outcome(move, member.said)), move=move, look_at=look_at)
     if isinstance(kept, Passed):
         waits = replace(said, reason=kept.answers.reason, tag=present, digest=None, answers=kept.answers)
         return member.part(*(outcomes if present == tag.tag else (*outcomes, waits)), look_at=look_at)
@@ -200,8 +200,7 @@ def _paced_part(state: LaneState, member: Member, found: Walk, passed: Passed) -
     if present == newer.tag or now >= due_at:
         return None
     got = present or "what others of its group have"
-    every = f"{state.update_every.total_seconds():g} s"
-    reason = f"its pull request got {got} a moment ago, and a newer tag once in {every} (forge.update_every_s)"
+    reason = paced_words(state, got)
     waits = replace(member.said, standing=Standing.WAITING, reason=reason, tag=newer.tag, digest=newer.digest)
     refusals = _refusals(member, found)
     if present is None:
@@ -212,15 +211,22 @@ def _paced_part(state: LaneState, member: Member, found: Walk, passed: Passed) -
     kept = ask_one(member.policy, member.fields, member.entry, present) if present in candidates.tags else None
     if not isinstance(kept, Passed) or not kept.changes:
         return None
-    move = _move(member, kept)
-    return Part(member.name, (*refusals, waits, _proposed(move, member.said)), move=move, look_at=due_at)
+    move = move_to(member, kept)
+    return Part(member.name, (*refusals, waits, proposed_outcome(move, member.said)), move=move, look_at=due_at)
+
+
+def paced_words(state: LaneState, got: str) -> str:
+    """That a pull request keeps for now what it got."""
+    every = f"{state.update_every.total_seconds():g} s"
+    return f"its pull request got {got} a moment ago, and a newer tag once in {every} (forge.update_every_s)"
 
 
 def _held_words(hold: Hold) -> str:
     return f"held: {hold.words}"
 
 
-def _move(member: Member, passed: Passed) -> Move:
+def move_to(member: Member, passed: Passed) -> Move:
+    """The move of a member to a tag that passed."""
     policy, fields = member.policy, member.fields
     decided = [passed.tag.first_seen_at, passed.answers.decided_at]
     return Move(
@@ -250,7 +256,8 @@ def _chosen_words(policy: PolicyState, tag: TagState) -> str:
     return verdict.reason if verdict is not None else f"{tag.tag} is in the policy's order"
 
 
-def _proposed(move: Move, said: Outcome) -> Outcome:
+def proposed_outcome(move: Move, said: Outcome) -> Outcome:
+    """That a move is proposed, and why."""
     return replace(
         said,
         standing=Standing.PROPOSED,
@@ -278,14 +285,16 @@ def _refusals(member: Member, found: Walk) -> tuple[Outcome, ...]:
     )
 
 
-def _held(hold: Hold, said: Outcome, tag: str | None = None) -> Outcome:
+def held_outcome(hold: Hold, said: Outcome, tag: str | None = None) -> Outcome:
+    """That a person stops it, at a tag or altogether."""
     return replace(said, standing=Standing.HELD, reason=hold.words, tag=tag, next_step=hold.next_step)
 
 
-def _idle(member: Member, found: Walk) -> Outcome:
+def idle_outcome(member: Member, found: Walk) -> Outcome:
+    """What is said of a policy that nothing is to be done for."""
     policy, fields, said = member.policy, member.fields, member.said
     if found.held is not None:
-        return _held(found.held, said, found.held_tag)
+        return held_outcome(found.held, said, found.held_tag)
     if policy.barred_tags:
         reason = only_barred_words(policy.name, policy.barred_tags)
         return replace(said, standing=Standing.CURRENT, reason=reason, tag=said.from_tag)
@@ -305,7 +314,7 @@ def _closure(member: Member, found: Walk, open_one: OpenPullRequest) -> Closure:
     """Why one that is open goes; its tag may have come into the base branch by its merge, whatever the walk met."""
     tag = member.carried
     if tag is not None and is_there(member.policy, member.fields, tag):
-        return Closure(open_one.number, _THERE, is_in_base=True)
+        return Closure(open_one.number, THERE, is_in_base=True)
     why = next((answers.reason for failed, answers in found.failed if failed.tag == tag), None)
     return Closure(open_one.number, why or _why_nothing(found))
 
@@ -316,7 +325,7 @@ def _why_nothing(found: Walk) -> str:
     if found.waiting is not None:
         return "its tag no longer passes the gates"
     if found.passed is not None:
-        return _THERE
+        return THERE
     if found.skipped:
         return f"no candidate passed among the first {len(found.failed)}; {found.skipped} more were not looked at"
     return "no candidate passes" if found.failed else "the policy has no newer candidate"

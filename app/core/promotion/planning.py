@@ -8,11 +8,12 @@ from app.core.promotion.consent import in_stage
 from app.core.promotion.groups import GroupPlan, compose, put_off
 from app.core.promotion.holds import HoldIndex
 from app.core.promotion.leaving import Left, way_back
-from app.core.promotion.parts import Member, Part, plan_member
+from app.core.promotion.parts import Member
 from app.core.promotion.plans import Closure, Outcome, Plan, Standing
 from app.core.promotion.proposals import Proposal
 from app.core.promotion.rules import Stage
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
+from app.core.promotion.together import plan_group
 from app.core.promotion.walk import Entry
 
 _GONE = "its policy or its fields are no longer on the base branch"
@@ -21,7 +22,7 @@ _REGROUPED = "its policies are proposed in other groups now"
 
 def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta(hours=1)) -> Plan:
     """Work out which pull requests should exist with which content. The same state always gives the same plan."""
-    members: dict[tuple[str, str], list[Part]] = {}
+    members: dict[tuple[str, str], list[Member]] = {}
     held = HoldIndex(state.holds)
     for policy in state.policies:
         its_holds = held.near(str(policy.name))
@@ -29,10 +30,11 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
             entry = Entry(stage=stage, holds=its_holds, now=now, build_within=build_within)
             member = _member(state, policy, entry)
             if member is not None:
-                members.setdefault((stage.name, member.group), []).append(plan_member(state, member))
+                members.setdefault((stage.name, member.group), []).append(member)
+    parts = {place: plan_group(state, those) for place, those in members.items()}
     stages: dict[str, Stage] = {stage.name: stage for stage in state.rules.stages}
-    found = [compose(state, stages[stage], group, parts) for (stage, group), parts in members.items()]
-    present = {(stage, part.policy) for (stage, _), parts in members.items() for part in parts}
+    found = [compose(state, stages[stage], group, those) for (stage, group), those in parts.items()]
+    present = {(stage, part.policy) for (stage, _), those in parts.items() for part in those}
     found += [_orphan(pull, present) for pull in state.open_pull_requests if (pull.stage, pull.group) not in members]
     unsettled = frozenset(policy for one in found for policy in one.unsettled)
     return replace(_within_limits(state, found), unsettled=unsettled)
@@ -44,7 +46,7 @@ def _member(state: LaneState, policy: PolicyState, entry: Entry) -> Member | Non
     fields = [one for one in policy.fields if one.stage == stage]
     if not fields and stage not in policy.refused:
         return None
-    group = state.rules.group_of(policy.name)
+    group = state.rules.group_of(policy.name, stage).name
     return Member(
         policy=in_stage(policy, entry.stage, state.rules),
         fields=fields,

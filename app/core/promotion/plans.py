@@ -27,7 +27,8 @@ class Outcome:
     """What the plan says of one policy in one stage, about one tag where there is one.
 
     `is_blind` tells that nothing could be decided, so that what is open stays as it is. `next_step` is what a person
-    can do where only a person can. `answers` is what each gate said of the tag.
+    can do where only a person can. `answers` is what each gate said of the tag. `is_by_group` tells that other members
+    of its group decided, not the policy itself.
     """
 
     stage: str
@@ -42,6 +43,7 @@ class Outcome:
     is_blind: bool = False
     next_step: str | None = None
     answers: GateAnswers | None = None
+    is_by_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)

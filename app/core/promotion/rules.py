@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from app.core.flux.from_rules import RULES_FILE as RULES_FILE
 from app.core.flux.from_rules import Declaration
@@ -18,13 +19,15 @@ DEFAULT_OPEN_LIMIT = 10
 class Stage:
     """An environment: the paths (folders, files or patterns) that belong to it and what a tag needs to enter.
 
-    `requires` are its gates, each with its key, in the order of `GATES`.
+    `requires` are its gates, each with its key, in the order of `GATES`. All policies of one that `is_one_group` move
+    in one pull request, whatever groups claim them.
     """
 
     name: str
     paths: tuple[str, ...] = ()
     requires: tuple[tuple[str, Asks], ...] = ()
     labels: tuple[str, ...] = ()
+    is_one_group: bool = False
 
     @property
     def takes_change_requests(self) -> bool | None:
@@ -33,14 +36,30 @@ class Stage:
         return next((one for one in said if one is not None), None)
 
 
+class Together(StrEnum):
+    """What binds the members of a group: nothing, one tag, or the tags that one build published."""
+
+    ANY = "any"
+    SAME_TAG = "same-tag"
+    SAME_BUILD = "same-build"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Policies whose moves in a stage are one pull request, by patterns of their names."""
+
+    name: str
+    policies: tuple[str, ...] = ()
+    together: Together = Together.ANY
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a lane's config repository asks for. With no stages declared every field is in the stage `all`.
 
     `declarations` are fields without markers, `policies` those that stand here instead of in objects of Flux.
     `change_requests_for` are patterns of policies that may take tags which only builds of change requests made.
-    `groups` are patterns of the policies that move together, by the group's name. `holds` are what they stop and deny,
-    with images as written.
+    `holds` are what they stop and deny, with images as written.
     """
 
     roots: tuple[str, ...] = ()
@@ -51,7 +70,7 @@ class Rules:
     declarations: tuple[Declaration, ...] = ()
     policies: tuple[Policy, ...] = ()
     change_requests_for: tuple[str, ...] = ()
-    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    groups: tuple[Group, ...] = ()
     holds: tuple[Hold, ...] = ()
 
     def takes_change_requests(self, stage: Stage, policy: PolicyName) -> bool:
@@ -60,14 +79,19 @@ class Rules:
             return stage.takes_change_requests
         return _matches(policy, self.change_requests_for)
 
-    def groups_of(self, policy: PolicyName) -> tuple[str, ...]:
-        """The groups that claim a policy; more than one is a mistake of the rules."""
-        return tuple(name for name, patterns in self.groups if _matches(policy, patterns))
+    def groups_of(self, policy: PolicyName, stage: str) -> tuple[Group, ...]:
+        """The groups that claim a policy in a stage; more than one is a mistake of the rules.
 
-    def group_of(self, policy: PolicyName) -> str:
-        """What a policy moves with: the group that claims it, else the policy itself, by its whole name."""
-        claims = self.groups_of(policy)
-        return claims[0] if len(claims) == 1 else str(policy)
+        A stage that is one group beats any pattern. That group has the stage's name.
+        """
+        if any(one.is_one_group for one in self.stages if one.name == stage):
+            return (Group(stage),)
+        return tuple(group for group in self.groups if _matches(policy, group.policies))
+
+    def group_of(self, policy: PolicyName, stage: str) -> Group:
+        """What a policy moves with in a stage: the group that claims it, else itself alone, by its whole name."""
+        claims = self.groups_of(policy, stage)
+        return claims[0] if len(claims) == 1 else Group(str(policy))
 
     def stages_of(self, file: str) -> tuple[Stage, ...]:
         """The stages with the longest path that holds this file: none, one, or several that have equal claims to it."""

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, 
 from app.core.promotion.gates.gate import Gate
 from app.core.promotion.gates.table import GATES
 from app.core.promotion.holds import Hold
-from app.core.promotion.rules import DEFAULT_OPEN_LIMIT, Rules, Stage
+from app.core.promotion.rules import DEFAULT_OPEN_LIMIT, Group, Rules, Stage, Together
 from app.core.promotion.rules_document import InvalidRules, read_document
 from app.core.promotion.rules_fields import MOST_WILDCARDS, WrittenField, WrittenPolicy, has_too_many_wildcards
 from app.core.promotion.rules_holds import WrittenDenial, WrittenHold
@@ -66,6 +66,7 @@ class _WrittenStage(StrictModel):
     requires: Annotated[tuple[tuple[str, Gate], ...], PlainValidator(_gates)] = ()
     merge: Annotated[Literal["people"], BeforeValidator(partial(_not_yet, later=("auto",)))] = "people"
     labels: list[str] = Field(default_factory=list, max_length=20)
+    group: Literal["stage"] | None = None
 
 
 class _Limits(StrictModel):
@@ -84,7 +85,7 @@ class _WrittenRoot(StrictModel):
 
 class _WrittenGroup(StrictModel):
     policies: list[_Pattern] = Field(min_length=1, max_length=1000)
-    together: Annotated[Literal["any"], BeforeValidator(partial(_not_yet, later=("same-tag", "same-build")))] = "any"
+    together: Together = Field(default=Together.ANY, strict=False)
 
 
 class _WrittenRules(StrictModel):
@@ -107,6 +108,7 @@ def _rules(written: _WrittenRules) -> Rules:
             paths=tuple(_clean_glob(path) for path in stage.paths),
             requires=stage.requires,
             labels=tuple(stage.labels),
+            is_one_group=stage.group is not None,
         )
         for name, stage in written.stages.items()
     )
@@ -122,7 +124,7 @@ def _rules(written: _WrittenRules) -> Rules:
         declarations=tuple(one.declaration(number) for number, one in enumerate(written.fields)),
         policies=tuple(one.as_policy() for one in written.policies),
         change_requests_for=tuple(written.change_requests.allow),
-        groups=tuple((name, tuple(group.policies)) for name, group in written.groups.items()),
+        groups=tuple(Group(name, tuple(one.policies), one.together) for name, one in written.groups.items()),
         holds=_holds(written, [one.name for one in stages or Rules().stages]),
     )
 

@@ -120,7 +120,8 @@ class LaneState:
 
     `began` tells since when a (stage, policy, tag) has been wanted: the oldest is proposed first. `taken` are branches
     that hold a person's work, each with the pull request that is open from it; `lent` are those from which one goes
-    into another base, with its number. A pull request gets a newer tag at most once in `update_every`.
+    into another base, with its number. A pull request gets a newer tag at most once in `update_every`. `published` has
+    for builds that named tags of policies which move by build all that each published of such: tags by policy.
     """
 
     prefix: str
@@ -134,6 +135,7 @@ class LaneState:
     lent: Mapping[str, int] = field(default_factory=dict)
     is_observing: bool = False
     update_every: timedelta = timedelta(0)
+    published: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     def open_pull_request(self, *, stage: str, group: str) -> OpenPullRequest | None:
         """The one that is open for a place; one that is ours before one that people took over."""

@@ -82,6 +82,18 @@ def deciding_build(tag: TagState) -> BuildReport | None:
     return _newest(report for report in _reports_for(tag) if not report.is_barred)
 
 
+def counting_builds(tag: TagState) -> Sequence[BuildReport]:
+    """Each build that counts for a tag, once: first the one that decides, then those of which we heard last."""
+    counting = sorted(
+        (report for report in _reports_for(tag) if not report.is_barred),
+        key=lambda report: (report.recorded_at, report.build_id),
+        reverse=True,
+    )
+    deciding = deciding_build(tag)
+    first = (deciding,) if deciding is not None else ()
+    return tuple({report.build_id: report for report in (*first, *counting)}.values())
+
+
 def present_build(tag: TagState) -> BuildReport | None:
     """The build that a tag in Git is of, as far as is known, whoever let it in; builds of our own branches are none.
 

@@ -83,7 +83,7 @@ def _walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Wal
         hold = stops.of(tag)
         if hold is not None:
             return Walk(held=hold, held_tag=tag, failed=tuple(failed), look_at=hold.until)
-        asked = _ask(state, fields, entry, known)
+        asked = ask(state, fields, entry, known)
         if isinstance(asked, Passed):
             return Walk(passed=asked, failed=tuple(failed))
         if asked.verdict is Verdict.WAIT:
@@ -114,10 +114,10 @@ def ask_one(
         if answers.verdict is not Verdict.PASS:
             return answers
         return Passed(known, alone(_FIELDS, GateAnswer(Verdict.WAIT, changes.reason)), ())
-    return _ask(state, fields, entry, known)
+    return ask(state, fields, entry, known)
 
 
-def _ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: TagState) -> Passed | GateAnswers:
+def ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: TagState) -> Passed | GateAnswers:
     """A tag passes with the registry's word, a text that can be written, and its gates.
 
     What its builds say against it counts without the registry's word: a registry may be away for long.

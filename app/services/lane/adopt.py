@@ -44,7 +44,7 @@ def _lost(run: LaneRun, rules: Rules, open_branches: set[str]) -> Mapping[str, M
     found: dict[str, dict[str, PushedHead]] = defaultdict(dict)
     with run.database.transaction() as connection:
         for row in promotions.open_in(connection, run.lane):
-            group = rules.group_of(PolicyName.parse(row.policy))
+            group = rules.group_of(PolicyName.parse(row.policy), row.stage).name
             branch = branch_name(prefix=prefix, base=base, stage=row.stage, group=group)
             if row.pull_request is None and branch not in open_branches:
                 wanted[branch].add((row.policy, row.tag))
@@ -70,7 +70,7 @@ def _take_in(run: LaneRun, rules: Rules, pull: PullRequest, head: PushedHead) ->
             number=pull.number,
             branch=pull.head,
             stage=stage,
-            group=rules.group_of(PolicyName.parse(min(head.tags))),
+            group=rules.group_of(PolicyName.parse(min(head.tags)), stage).name,
             url=pull.url,
             title=pull.title,
             state=PullRequestState.OPEN,

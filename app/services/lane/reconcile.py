@@ -39,6 +39,7 @@ from app.services.lane.hold import note_holds_in_git
 from app.services.lane.learn_digests import learn_digests, next_look_at_digests
 from app.services.lane.leave_to_people import tell_left
 from app.services.lane.propose import Proposer
+from app.services.lane.published import with_published
 from app.services.lane.record_plan import record_outcomes, without_undone
 from app.services.lane.run import LaneRun, LostLane
 from app.services.reading.plans import describe
@@ -74,10 +75,10 @@ def reconcile(run: LaneRun) -> None:
     follow_flux(run, head)
     if learn_digests(run, policies_seen):
         policies_seen = run.judge.by_stored_choice(view, run.lane)
-    state = read_state(run, view, policies_seen, followed)
+    state = with_published(run, read_state(run, view, policies_seen, followed))
     planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
     if planned.unsettled:
-        state = _with_all_tags(state, run.judge.in_full(view, run.lane, planned.unsettled))
+        state = with_published(run, _with_all_tags(state, run.judge.in_full(view, run.lane, planned.unsettled)))
         planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
     planned, is_settled = _carry_out(run, view, planned, heads, followed)
     looks = [planned.next_look_at, next_look_at_digests(state.policies, run.now())]

@@ -86,7 +86,7 @@ def _kept_back(lane: LaneRow | None) -> Mapping[tuple[str, str, str | None], str
     return {
         place: f"{one.standing}: {one.reason}" + (f"; what you can do: {one.next_step}" if one.next_step else "")
         for one in planned.outcomes
-        if (place := (one.stage, one.policy, one.tag)) in put_off or one.standing == Standing.LEFT
+        if (place := (one.stage, one.policy, one.tag)) in put_off or one.is_by_group or one.standing == Standing.LEFT
     }
 
 

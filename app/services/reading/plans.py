@@ -88,7 +88,7 @@ class PlannedProposal(BaseModel):
 class PlannedOutcome(BaseModel):
     """Where one policy stands in one stage; `next_step` is what a person can do where only a person can.
 
-    `gates` are all answers about the tag.
+    `gates` are all answers about the tag. `is_by_group`: other members of its group decided, not the policy itself.
     """
 
     stage: str
@@ -99,6 +99,7 @@ class PlannedOutcome(BaseModel):
     reason: Told
     next_step: Told | None = None
     gates: list[GateView] = []
+    is_by_group: bool = False
 
 
 class PlannedClosure(BaseModel):
@@ -168,6 +169,7 @@ def describe(
                 reason=one.reason,
                 next_step=one.next_step,
                 gates=GateView.of(one.answers.every) if one.answers is not None else [],
+                is_by_group=one.is_by_group,
             )
             for one in planned.outcomes
         ],

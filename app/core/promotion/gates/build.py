@@ -37,7 +37,7 @@ class BuildGate(Gate):
         """Answer by the build that counts for the tag."""
         deciding = deciding_build(evidence.tag)
         if deciding is None:
-            return _unreported(evidence, now)
+            return unreported(evidence, now)
         verdict = Verdict.PASS if deciding.result is BuildResult.SUCCESS else Verdict.FAIL
         return GateAnswer(
             verdict,
@@ -51,7 +51,8 @@ class BuildGate(Gate):
         return None if self.change_requests is None else self.change_requests == "allow"
 
 
-def _unreported(evidence: Evidence, now: datetime) -> GateAnswer:
+def unreported(evidence: Evidence, now: datetime) -> GateAnswer:
+    """What is answered of a tag that no build has reported: it waits for one, and not for long."""
     until = evidence.tag.first_seen_at + evidence.build_within
     if now >= until:
         return GateAnswer(Verdict.FAIL, f"no build reported it within {_minutes(evidence.build_within)} of its push")
