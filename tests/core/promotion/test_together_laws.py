@@ -61,7 +61,7 @@ def assert_opening_it_changes_nothing(fleet: Fleet, moves: Mapping[str, str]) ->
     assert found.closures == ()
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(fleets("same-tag"))
 def test_a_group_of_one_tag_moves_to_one_tag_that_all_have_then(fleet: Fleet) -> None:
     moves = moves_of(fleet)
@@ -73,7 +73,7 @@ def test_a_group_of_one_tag_moves_to_one_tag_that_all_have_then(fleet: Fleet) ->
         assert fleet.merged().moved() == []
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(fleets("same-build"))
 def test_a_group_of_one_build_moves_to_what_one_build_published_for_all_that_it_did_publish(fleet: Fleet) -> None:
     moves = moves_of(fleet)
@@ -84,7 +84,7 @@ def test_a_group_of_one_build_moves_to_what_one_build_published_for_all_that_it_
         assert any(_is_whole_after(fleet, one, moves) for one in common)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(fleets("same-build"))
 def test_merging_release_after_release_comes_to_an_end(fleet: Fleet) -> None:
     fleet, steps = replace(fleet, pulls=()), 0
