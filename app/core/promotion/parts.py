@@ -91,9 +91,9 @@ class Member:
         return Part(self.name, outcomes, closure=closure, look_at=look_at)
 
 
-def plan_member(state: LaneState, member: Member) -> Part:
-    """Plan one policy in one stage. A denied tag does not stay open, whatever else stands in the way."""
-    part, tag = _plan(state, member), member.carried
+def without_denied(member: Member, part: Part) -> Part:
+    """The same, but a denied tag does not stay open, whatever else stands in the way."""
+    tag = member.carried
     denial = _denial_of(member, tag) if member.carrying and tag is not None else None
     if denial is None or member.carrying is None or part.needs_all:
         return part
@@ -115,7 +115,8 @@ def _denial_of(member: Member, tag: str) -> Hold | None:
     return member.entry.stops(policy).denial_of(written)
 
 
-def _plan(state: LaneState, member: Member) -> Part:
+def plan_member(state: LaneState, member: Member) -> Part:
+    """Plan one policy in one stage by itself."""
     kept_back = kept_back_part(state, member)
     if kept_back is not None:
         return kept_back

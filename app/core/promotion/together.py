@@ -16,6 +16,7 @@ from app.core.promotion.parts import (
     paced_words,
     plan_member,
     proposed_outcome,
+    without_denied,
 )
 from app.core.promotion.plans import Closure, Outcome, Standing
 from app.core.promotion.rules import Group, Together
@@ -35,11 +36,13 @@ def plan_group(state: LaneState, members: Sequence[Member]) -> Sequence[Part]:
     group = state.rules.group_of(first.policy.name, first.entry.stage.name)
     match group.together:
         case Together.ANY:
-            return [plan_member(state, member) for member in members]
+            parts: Sequence[Part] = [plan_member(state, member) for member in members]
         case Together.SAME_TAG | Together.SAME_BUILD:
-            return _plan_as_one(state, group, members)
+            parts = _plan_as_one(state, group, members)
         case _:
             assert_never(group.together)
+    by_name = {member.name: member for member in members}
+    return [without_denied(by_name[part.policy], part) for part in parts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from app.core.facts import BuildResult
+from app.core.images import ImageName
+from app.core.promotion.holds import Hold, HoldKind
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Standing
 from tests.core.promotion.lanes import NOW
@@ -156,6 +158,29 @@ def test_a_member_of_which_nothing_can_be_said_keeps_what_is_open(fleet: Fleet) 
     assert (api.standing, api.is_by_group) == (Standing.WAITING, True)
     assert "waits for flux-system/web of the group shop: " in api.reason
     assert api.reason.endswith("not listed")
+
+
+@pytest.mark.parametrize("fleet", [TAGS, BUILDS], ids=["same-tag", "same-build"])
+def test_a_denied_tag_of_one_member_is_in_no_set_and_its_pull_request_goes_also_under_a_freeze(fleet: Fleet) -> None:
+    denied = Hold(
+        id="d1",
+        stage=None,
+        policy=None,
+        tags=("1.4.0",),
+        kind=HoldKind.DENIED,
+        who="ada",
+        why="loses orders",
+        since=NOW,
+        image=ImageName("registry.acme.example", "team/api"),
+    )
+    freeze = replace(denied, id="f1", tags=None, image=None, kind=HoldKind.MANUAL, why="holidays")
+    opened = fleet.opened().state()
+    for holds in ((denied,), (denied, freeze)):
+        found = plan(replace(opened, holds=holds), NOW)
+        proposed = {tag for one in found.proposals for policy, tag in one.tags.items() if policy == "flux-system/api"}
+        assert "1.4.0" not in proposed
+        is_replaced = bool(found.proposals)
+        assert is_replaced or [one.number for one in found.closures] == [7]
 
 
 def test_what_is_open_stays_while_the_next_set_waits_for_a_member() -> None:
