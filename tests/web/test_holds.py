@@ -1,5 +1,6 @@
 """People hold, deny and lift through the API: what they name has to be there, and what is done stays on record."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -230,20 +231,28 @@ def test_a_denied_tag_that_is_there_is_doubtful(site: Site) -> None:
     assert doubts == {"production": "denied: loses orders, by ops", "staging": "denied: loses orders, by ops"}
 
 
-def test_the_history_tells_of_holds_by_pattern_and_how_they_ended(site: Site) -> None:
-    add(site, policy="flux-system/*", why="holidays", until="2026-12-01T00:00:00Z")
-    added = add(site, tag=f"{IMAGE}:1.1.0", why="loses orders")
-    site.post(f"/holds/{added['id']}/lift?why=mended")
-    for path, query in (
-        ("/images/tags/history", {"tag": f"{IMAGE}:1.1.0"}),
-        ("/policies/flux-system/web/history", {"root": "clusters/prod"}),
-    ):
-        told = site.get(path, **query).json()["happenings"]
-        assert [(one["what"], one["who"], one["words"]) for one in told if one["at"] >= "2026-11-30"] == [
-            ("held", "ops", "holidays"),
-            ("denied", "ops", "loses orders"),
-            ("hold ended", "ops", "mended"),
-        ]
+def test_the_history_tells_of_holds_by_pattern_and_how_they_ended(database: Database) -> None:
+    with database.transaction() as connection:
+        write_history(connection)
+    seconds = itertools.count()
+
+    def ticking(parts: WebParts) -> WebParts:
+        return replace(parts, clock=lambda: AT + timedelta(seconds=next(seconds)))
+
+    with running_site(database, change=ticking) as site:
+        add(site, policy="flux-system/*", why="holidays", until="2026-12-01T00:00:00Z")
+        added = add(site, tag=f"{IMAGE}:1.1.0", why="loses orders")
+        site.post(f"/holds/{added['id']}/lift?why=mended")
+        for path, query in (
+            ("/images/tags/history", {"tag": f"{IMAGE}:1.1.0"}),
+            ("/policies/flux-system/web/history", {"root": "clusters/prod"}),
+        ):
+            told = site.get(path, **query).json()["happenings"]
+            assert [(one["what"], one["who"], one["words"]) for one in told if one["at"] >= "2026-11-30"] == [
+                ("held", "ops", "holidays"),
+                ("denied", "ops", "loses orders"),
+                ("hold ended", "ops", "mended"),
+            ]
 
 
 def test_a_hold_that_is_over_is_no_longer_active(database: Database) -> None:
