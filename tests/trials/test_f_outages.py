@@ -65,6 +65,7 @@ def test_a_database_that_is_away_is_told_when_it_begins_each_minute_and_when_it_
         outage.work(12)
         assert len(told()) == 2
         outage.relay.be_back()
+        outage.work(12)  # also what began before that and still fails
         outage.passed_s += 20
         outage.work(12)
         assert "a worker step works again" in told()[-1]
