@@ -8,7 +8,7 @@ from app.core.promotion.gates.answers import GateAnswer
 from app.core.promotion.gates.build import BuildGate
 from app.core.promotion.gates.evidence import Evidence
 from app.db.builds import BuildRow
-from app.services.catalogue.keep_selections import states_of_tags
+from app.services.catalogue.tag_states import states_of_tags
 from tests.services.intake.webhooks import Site, build_report
 
 FIRST, SECOND = "1" * 40, "2" * 40

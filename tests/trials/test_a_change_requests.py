@@ -7,7 +7,7 @@ import pytest
 from app.core.builds.change_requests import Cause, find_change_request
 from app.core.promotion.consent import is_candidate
 from app.core.promotion.gates.answers import Verdict
-from app.services.catalogue.keep_selections import states_of_tags
+from app.services.catalogue.tag_states import states_of_tags
 from tests.servers.jenkins import build_body
 from tests.services.intake.webhooks import Site, notification
 from tests.trials.reports import gate, report

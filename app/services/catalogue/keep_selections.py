@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Connection
@@ -12,17 +12,13 @@ from app.core.policies.advance import StoredChoice, advance, retract
 from app.core.policies.spec import InvalidPolicy, PolicySpec
 from app.core.policies.stored import read_spec
 from app.core.promotion.consent import is_candidate
-from app.core.promotion.tags import BuildReport, TagState
-from app.db import build_reports, catalogue, owed_looks, selections
-from app.db.catalogue import KnownTag
-from app.db.database import Database
-from app.db.owed_looks import OwedLook
+from app.core.promotion.tags import TagState
+from app.db import selections
 from app.db.selections import SelectionRow
 from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.catalogue.tag_states import states_of_some
 
 _MOST_AT_ONCE = 200
-_PAGE = 2_000
-_UNSHOWN = "the registry has not shown it yet"
 
 
 def keep_selections(connection: Connection, ready: ReadyPolicies, image: ImageName, tags: Iterable[str]) -> None:
@@ -50,7 +46,7 @@ def keep_all_selections(
             selections.forget(connection, image)
         elif touched[image]:
             known[image] = touched[image]
-    states = _states_of(connection, known, is_history_wanted=False)
+    states = states_of_some(connection, known, is_history_wanted=False)
     for image, tags in known.items():
         its = {tag: states[image].get(tag) for tag in tags}
         for row in stored[image]:
@@ -70,105 +66,6 @@ def _keep_selection(
     stored_choice = _advanced(ready, spec, row.stored_choice, tags)
     if stored_choice != row.stored_choice:
         selections.store(connection, image, spec, stored_choice)
-
-
-def states_of_tags(
-    connection: Connection, image: ImageName, tags: Iterable[str], *, is_history_wanted: bool = True
-) -> dict[str, TagState]:
-    """What is known of these tags; those that nobody has told of are left out.
-
-    Without history what builds said of digests that the tags named before is left out: no candidate depends on it.
-    """
-    return _states_of(connection, {image: tags}, is_history_wanted=is_history_wanted)[image]
-
-
-def _states_of(
-    connection: Connection, tags: Mapping[ImageName, Iterable[str]], *, is_history_wanted: bool
-) -> Mapping[ImageName, dict[str, TagState]]:
-    known: dict[ImageName, list[KnownTag]] = {image: [] for image in tags}
-    for one in catalogue.tags_of(connection, tags):
-        known[ImageName.of_repository(one.image)].append(one)
-    digests = {image: {one.tag: one.digest for one in its} for image, its in known.items()}
-    reports = build_reports.reports_on_some(connection, digests, is_history_wanted=is_history_wanted)
-    return {
-        image: _join(
-            its, reports[image], owed_looks.of_image(connection, image, digests[image]) if is_history_wanted else ()
-        )
-        for image, its in known.items()
-    }
-
-
-def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:
-    """What is known of every tag of an image, read in many short transactions: each keeps webhooks waiting."""
-    known: list[KnownTag] = []
-    while True:
-        with database.transaction() as connection:
-            some = catalogue.tags_after(connection, image, known[-1].tag if known else "", limit=_PAGE)
-        known += some
-        if len(some) < _PAGE:
-            break
-    reports: list[BuildReport] = []
-    after, are_more = 0, True
-    while are_more:
-        with database.transaction() as connection:
-            told, after = build_reports.reports_after(connection, image, after, limit=_PAGE)
-        reports += told
-        are_more = len(told) == _PAGE
-    with database.transaction() as connection:
-        owed = owed_looks.of_image(connection, image)
-    return _join(known, reports, owed)
-
-
-def _join(
-    known_tags: Sequence[KnownTag], reports: Sequence[BuildReport], owed: Iterable[OwedLook]
-) -> dict[str, TagState]:
-    """Tags with the builds that named them or their digest, and what the registry has still to say of them."""
-    owed_of = {one.reference: one for one in owed}
-    by_tag: dict[str, list[BuildReport]] = defaultdict(list)
-    by_digest: dict[str, list[BuildReport]] = defaultdict(list)
-    for report in sorted(reports, key=lambda one: (one.build_id, one.tag, one.digest or "")):
-        by_tag[report.tag].append(report)
-        if report.digest is not None:
-            by_digest[report.digest].append(report)
-    states: dict[str, TagState] = {}
-    for known in known_tags:
-        its = {
-            (one.build_id, one.tag, one.digest): one
-            for one in [*by_tag.get(known.tag, []), *by_digest.get(known.digest or "", [])]
-        }
-        states[known.tag] = TagState(
-            tag=known.tag,
-            digest=known.digest,
-            first_seen_at=known.first_seen_at,
-            is_gone=known.is_gone,
-            reports=tuple(its.values()),
-            looked_at=known.presence.digest_at or known.looked_at,
-            is_unlisted=known.presence.is_unlisted,
-            unshown=why_unshown(known, owed_of.get(known.tag)),
-            doubt=_doubt(known),
-        )
-    return states
-
-
-def _doubt(known: KnownTag) -> str | None:
-    """What is missing for a tag that seems to be gone to be so where it is in Git."""
-    if not known.is_gone or known.presence.is_proven_gone:
-        return None
-    if known.presence.is_unlisted:
-        return "lists of its repository lack it, and whether its manifest is there is still to be asked"
-    return "the registry did not have it when it was asked, but nothing tells of its deletion"
-
-
-def why_unshown(known: KnownTag, owed: OwedLook | None) -> str | None:
-    """Why nothing that was told of a tag counts yet, also of one that was shown before and may be another since.
-
-    None: the registry has said all that it was asked.
-    """
-    if owed is None:
-        return None if known.presence.is_shown or known.is_gone else _UNSHOWN
-    if owed.error is None:
-        return f"{_UNSHOWN}; it is being asked"
-    return f"{_UNSHOWN}: {owed.error}; asked again at {owed.due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _advanced(

@@ -24,8 +24,8 @@ from app.core.promotion.text_images import other_images
 from app.db import build_reports, catalogue, selections, storms
 from app.db.database import Database
 from app.services.catalogue.gone_storms import SWEEP, doubted_registries, key_of
-from app.services.catalogue.keep_selections import states_of_all, states_of_tags
 from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.catalogue.tag_states import states_of_all, states_of_tags
 from app.services.heads.came_under import Texts, came_under, image_of, read_texts, reading_of, spec_hash
 from app.services.heads.view import HeadView
 from app.services.systems import Clock, Systems

@@ -9,7 +9,7 @@ from app.core.facts import Artifact, BuildResult
 from app.core.images import ImageName
 from app.db import builds, catalogue, owed_looks
 from app.db.builds import BuildRow
-from app.services.catalogue.keep_selections import why_unshown
+from app.services.catalogue.tag_states import why_unshown
 from app.services.reading.pages import Line, Listing, Paging, UnknownId
 from app.services.systems import Systems
 

@@ -16,7 +16,7 @@ from app.db import build_reports, fields, holds, lanes, promotions
 from app.db.lanes import LaneRow
 from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
-from app.services.catalogue.keep_selections import states_of_tags
+from app.services.catalogue.tag_states import states_of_tags
 from app.services.reading.builds import BuildLink, build_link
 from app.services.reading.pages import Line, Listing, Paging
 from app.services.reading.policies import is_named

@@ -21,7 +21,7 @@ from app.db.database import Database
 from app.db.owed_looks import OwedLook
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow
-from app.services.catalogue.keep_selections import why_unshown
+from app.services.catalogue.tag_states import why_unshown
 from app.services.heads.scans import Scans
 from app.services.reading.found_policies import FoundPolicy, entries_of, find_states
 from app.services.reading.pages import Shown

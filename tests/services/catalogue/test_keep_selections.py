@@ -16,8 +16,9 @@ from app.core.policies.spec import Alphabetical, Numerical, PolicySpec, SemVer, 
 from app.core.promotion.consent import is_candidate
 from app.db import builds, catalogue, selections
 from app.db.database import Database
-from app.services.catalogue.keep_selections import keep_selections, states_of_all
+from app.services.catalogue.keep_selections import keep_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.catalogue.tag_states import states_of_all
 from app.services.heads.judge import Judge
 from app.services.systems import Systems
 from tests.db.facts import record_listing

@@ -26,8 +26,8 @@ from app.db.deliveries import DeliveryRow, NewDelivery
 from app.db.delivery_claims import ClaimedDelivery
 from app.demo.registry import DemoRegistry
 from app.senders.sender import Keys, Origin
-from app.services.catalogue.keep_selections import states_of_all
 from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.catalogue.tag_states import states_of_all
 from app.services.heads.judge import Judge
 from app.services.intake.interpret import Interpreter
 from app.services.systems import ConfigRepo, Source, Systems

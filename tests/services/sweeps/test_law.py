@@ -16,7 +16,7 @@ from app.core.promotion.consent import is_candidate
 from app.db import builds, lanes, selections
 from app.db.collections import METADATA
 from app.db.database import Database
-from app.services.catalogue.keep_selections import states_of_all
+from app.services.catalogue.tag_states import states_of_all
 from tests.db.facts import reports_of
 from tests.services.intake.webhooks import (
     CHOICES,
