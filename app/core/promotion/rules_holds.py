@@ -10,7 +10,7 @@ from app.core.errors import Invalid
 from app.core.images import ImageName, is_digest, is_tag
 from app.core.nearest import among
 from app.core.promotion.holds import GIT, Hold, HoldKind
-from app.core.promotion.rules_model import StrictModel
+from app.core.promotion.rules_model import PolicyPattern, StrictModel
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -50,13 +50,12 @@ _Why = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$", max_length=500)
 ]
 _Stage = Annotated[str, StringConstraints(max_length=63)]
-_Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:*?\[\]!-]+$", max_length=520)]
 
 
 class WrittenHold(StrictModel):
     """An entry of `holds`: policies by a pattern, a stage, or both."""
 
-    policy: _Pattern | None = None
+    policy: PolicyPattern | None = None
     stage: _Stage | None = None
     until: Annotated[datetime | None, PlainValidator(_until)] = None
     why: _Why

@@ -1,6 +1,11 @@
 """How mappings of `.fluxbridge.yaml` are read."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+PolicyPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:*?\[\]!-]+$", max_length=520)]
+"""Names of policies, with `*`, `?` and `[]` for what differs."""
 
 
 class StrictModel(BaseModel):

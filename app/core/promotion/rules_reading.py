@@ -14,7 +14,7 @@ from app.core.promotion.rules_document import InvalidRules, read_document
 from app.core.promotion.rules_fields import MOST_WILDCARDS, WrittenField, WrittenPolicy, has_too_many_wildcards
 from app.core.promotion.rules_holds import WrittenDenial, WrittenHold
 from app.core.promotion.rules_mistakes import explain_mistakes
-from app.core.promotion.rules_model import StrictModel
+from app.core.promotion.rules_model import PolicyPattern, StrictModel
 from app.core.promotion.stage_paths import MOST_PATTERNS, literal_part
 
 
@@ -36,11 +36,8 @@ _VariableText = Annotated[str, StringConstraints(max_length=4000)]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
-_Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/:*?\[\]!-]+$", max_length=520)]
-
-
 class _ChangeRequests(StrictModel):
-    allow: list[_Pattern] = Field(default_factory=list, max_length=1000)
+    allow: list[PolicyPattern] = Field(default_factory=list, max_length=1000)
 
 
 # mypy takes the names of the fields for those of its own parameters.
@@ -84,7 +81,7 @@ class _WrittenRoot(StrictModel):
 
 
 class _WrittenGroup(StrictModel):
-    policies: list[_Pattern] = Field(min_length=1, max_length=1000)
+    policies: list[PolicyPattern] = Field(min_length=1, max_length=1000)
     together: Together = Field(default=Together.ANY, strict=False)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from app.core.promotion.gates.answers import GateAnswer, Verdict, alone
 from app.core.promotion.parts import (
     THERE,
     Member,
@@ -24,7 +23,7 @@ from app.core.promotion.seats import Answer, Seat
 from app.core.promotion.state import LaneState, OpenPullRequest
 from app.core.promotion.tag_sets import AskedSet, TagSet, WalkedSets, ask_set, same_build_sets, same_tag_sets, walk_sets
 from app.core.promotion.tags import deciding_build
-from app.core.promotion.walk import Passed, Walk
+from app.core.promotion.walk import Walk, there
 
 _NO_SET = "what it carries is nothing that its group may move to together"
 _SETTLED = {Standing.WAITING, Standing.HELD, Standing.PROPOSED}
@@ -167,8 +166,7 @@ def _walk_of(seat: Seat, walked: WalkedSets) -> Walk:
     """What a walk of the member alone would have met at its end."""
     failed = [one.answers[seat.name] for one in walked.met if seat.name in one.answers]
     if seat.tags and seat.has(seat.tags[-1]):
-        known = seat.member.policy.tags[seat.tags[-1]]
-        return Walk(passed=Passed(known, alone("fields", GateAnswer(Verdict.PASS, "it is there already")), ()))
+        return Walk(passed=there(seat.member.policy.tags[seat.tags[-1]]))
     tags = seat.member.policy.tags
     return Walk(failed=tuple((tags[one.tag], one.answers) for one in failed if one.answers is not None))
 

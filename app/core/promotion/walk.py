@@ -30,6 +30,11 @@ class Passed:
     downward: Downward | None = None
 
 
+def there(known: TagState) -> Passed:
+    """A tag that every field has already."""
+    return Passed(known, alone(_FIELDS, GateAnswer(Verdict.PASS, known.doubt or "it is there already")), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
     """What the walk met: the tag that passed, if any, and before it those that failed, waited or are held.
@@ -78,8 +83,7 @@ def _walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Wal
     for tag in islice(candidates.tags, MOST_CANDIDATES):
         known = state.tags[tag]
         if is_there(state, fields, tag):
-            answer = GateAnswer(Verdict.PASS, known.doubt or "it is there already")
-            return Walk(passed=Passed(known, alone(_FIELDS, answer), ()), failed=tuple(failed))
+            return Walk(passed=there(known), failed=tuple(failed))
         hold = stops.of(tag)
         if hold is not None:
             return Walk(held=hold, held_tag=tag, failed=tuple(failed), look_at=hold.until)
