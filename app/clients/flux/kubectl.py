@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.clients.deadline import seconds_left
-from app.clients.flux.kustomizations import why_not_built
+from app.clients.flux.kustomizations import is_plain_path, on_one_line, why_not_built
 from app.core.errors import Refused, Unavailable
 from app.core.kustomize.rendered import KUSTOMIZE_FILES, resources_among
 from app.core.ports import BuildCheck, ConfigRepository, RenderedManifests, TreeEntry
@@ -23,7 +23,6 @@ _REGULAR_FILES = frozenset({"100644", "100755"})
 _BLOBS_AT_ONCE = 500
 _LONGEST_WORDS = 2000
 _MOST_READ = 64 * 1024
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _MOST_MEMORY = 2 << 30
 _MOST_WRITTEN = 64 << 20
 # The first line that a Go program leaves when it breaks down; the lines after it differ each time.
@@ -181,7 +180,7 @@ class KustomizeBuilds:
         with _kustomization_in(root / path, [file[len(path) :].lstrip("/") for file in below]) as generated:
             files = [*laid_out.files(), *(str(file.relative_to(root)) for file in generated)]
             refusal = why_not_built(path, files, lambda file: (root / file).read_bytes())
-            return _CONTROL.sub(" ", refusal) if refusal else self._kubectl.build(root, path)
+            return refusal or self._kubectl.build(root, path)
 
 
 class _LaidOut:
@@ -230,11 +229,7 @@ class _LaidOut:
 
 def _files(entries: Mapping[str, TreeEntry]) -> dict[str, str]:
     """The regular files of a tree: links and submodules are in no artifact that Flux builds from either."""
-    return {
-        path: entry.blob
-        for path, entry in entries.items()
-        if entry.mode in _REGULAR_FILES and not {"", ".", ".."} & set(path.split("/"))
-    }
+    return {path: entry.blob for path, entry in entries.items() if entry.mode in _REGULAR_FILES and is_plain_path(path)}
 
 
 def _is_below(file: str, path: str) -> bool:
@@ -258,4 +253,4 @@ def _kustomization_in(folder: Path, files: Sequence[str]) -> Iterator[list[Path]
 def _readable(words: bytes, root: Path) -> str:
     """What kubectl said, fit for a pull request: one line, bounded, without the temporary folder's name."""
     text = words.decode("utf-8", "replace").replace(f"{root}/", "").replace(str(root), ".")
-    return _CONTROL.sub(" ", text).strip().removeprefix("error: ")[:_LONGEST_WORDS]
+    return on_one_line(text).strip().removeprefix("error: ")[:_LONGEST_WORDS]

@@ -32,10 +32,26 @@ _BUILT_IN = frozenset(
         *("ConfigMapGenerator", "SecretGenerator"),
     }
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def on_one_line(words: str) -> str:
+    """Words with a blank for what would break their line, or what a terminal obeys."""
+    return _CONTROL.sub(" ", words)
+
+
+def is_plain_path(path: str) -> bool:
+    """Tell whether a path leads straight down from the top of the repository."""
+    return not {"", ".", ".."} & set(path.split("/"))
 
 
 def why_not_built(path: str, files: Iterable[str], read: Callable[[str], bytes]) -> str | None:
-    """Why a folder must not be built, by its kustomization files and those of the folders that these name."""
+    """Why a folder must not be built, by its kustomization files and those of the folders that these name; one line."""
+    refusal = _refusal(path, files, read)
+    return None if refusal is None else on_one_line(refusal)
+
+
+def _refusal(path: str, files: Iterable[str], read: Callable[[str], bytes]) -> str | None:
     files = frozenset(files)
     inside: dict[str, list[str]] = defaultdict(list)
     for file in sorted(files):

@@ -1,18 +1,16 @@
 """Renders folders with the kubectl of this machine, of files that are laid out for that alone."""
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from app.clients.flux.kubectl import Kubectl, KubectlMissing
-from app.clients.flux.kustomizations import why_not_built
+from app.clients.flux.kustomizations import is_plain_path, why_not_built
 from app.core.errors import Refused, Unavailable
 from app.core.ports import RenderedManifests
 
 _TIMEOUT_S = 30.0
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 class NoKubectlToRender(Refused):
@@ -50,7 +48,7 @@ class KustomizeRenderer:
             folder, files, files.__getitem__
         )
         if refusal is not None:
-            return RenderedManifests(problem=_CONTROL.sub(" ", refusal))
+            return RenderedManifests(problem=refusal)
         try:
             with tempfile.TemporaryDirectory(prefix="fluxbridge-") as name:
                 root = Path(name)
@@ -63,7 +61,7 @@ class KustomizeRenderer:
 
 
 def _why_not_laid_out(paths: Iterable[str]) -> str | None:
-    odd = next((path for path in paths if {"", ".", ".."} & set(path.split("/"))), None)
+    odd = next((path for path in paths if not is_plain_path(path)), None)
     return None if odd is None else f"{odd[:200]!r} is no path below the repository"
 
 
