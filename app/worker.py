@@ -314,14 +314,14 @@ class Workers:
             self.wake()
 
     def _watch(self, repo: ConfigRepo) -> None:
-        watch = self._sweeper()
+        watch = self._new_watch()
         while not self._stopping.is_set():
             with ending_within(_LONGEST_LOOK):
                 self._attempt(lambda: watch.watch_branches(repo), f"watching {repo.name}")
             self._stopping.wait(repo.refs_every.total_seconds())
 
     def _list_wanted(self) -> None:
-        watch = self._sweeper()
+        watch = self._new_watch()
         while not self._stopping.is_set():
             rings = self.bell.rings
             is_well = self._attempt(watch.list_wanted, "listing repositories")
@@ -339,7 +339,7 @@ class Workers:
                 pass
             self._stopping.wait(_POLL_S)
 
-    def _sweeper(self) -> Watch:
+    def _new_watch(self) -> Watch:
         return Watch(self.database, self.systems, self.clock, self.ready)
 
     def _attempt(self, step: Callable[[], object], what: str) -> bool:
