@@ -1,7 +1,11 @@
 """A database with something of everything, and ways to break it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
 
+import pytest
 from sqlalchemy import Connection, text
 
 from app.core.policies.spec import PolicySpec, SemVer
@@ -17,6 +21,25 @@ from tests.services.history import IMAGE, LANE, NOW, POLICY, write_history
 
 LEASE = timedelta(seconds=30)
 HEAD = "e" * 40
+_ONE = "WHERE id = (SELECT min(id) FROM deliveries WHERE state = '{}')"
+DONE, WAITING = _ONE.format("done"), _ONE.format("waiting")
+AT_REST = [
+    pytest.param("due_at = NULL, last_error = 'no longer configured'", id="no longer configured"),
+    pytest.param("due_at = NULL, last_run_at = 5", id="idle"),
+    pytest.param("owner = 'w', claimed_at = 5, lease_until = 5", id="a lease that ran out"),
+]
+"""What may be set in a lane of a healthy database."""
+
+
+class Told(Protocol):
+    """Something that is wrong in a database, as whoever looks tells it."""
+
+    @property
+    def law(self) -> str: ...
+    @property
+    def row(self) -> str: ...
+    @property
+    def what(self) -> str: ...
 
 
 def fill(database: Database) -> None:
@@ -82,3 +105,16 @@ def run(database: Database, *statements: str) -> None:
     with database.transaction() as connection:
         for statement in statements:
             connection.execute(text(statement))
+
+
+def tells(found: Sequence[Told], law: str, row: str) -> None:
+    """See that a break of a law is told, with its row, and what it is."""
+    told = [one for one in found if one.law == law]
+    assert told, found
+    assert any(one.row.startswith(row) for one in told), told
+    assert all(one.what for one in told)
+
+
+def file_of(sqlite_url: str) -> Path:
+    """The file of a database."""
+    return Path(sqlite_url.removeprefix("sqlite:///"))

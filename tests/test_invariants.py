@@ -4,7 +4,6 @@
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from sqlalchemy import text
 
 from app.db import pull_requests
 from app.db.database import Database
-from tests.filled_database import LEASE, fill, open_pull, run
+from tests.filled_database import AT_REST, DONE, LEASE, WAITING, file_of, fill, open_pull, run, tells
 from tests.invariants import Violation, violations
 from tests.services.history import LANE, NOW
 
@@ -31,10 +30,6 @@ def _check(database: Database) -> Sequence[Violation]:
 
 def test_a_healthy_database_has_nothing_to_tell(database: Database) -> None:
     assert _check(database) == []
-
-
-ONE = "WHERE id = (SELECT min(id) FROM deliveries WHERE state = '{}')"
-DONE, WAITING = ONE.format("done"), ONE.format("waiting")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +51,7 @@ DONE, WAITING = ONE.format("done"), ONE.format("waiting")
 )
 def test_a_broken_delivery_is_told(database: Database, law: str, row: str, statement: str) -> None:
     run(database, f"UPDATE deliveries {statement}")
-    _tells(database, law, row)
+    tells(_check(database), law, row)
 
 
 @pytest.mark.parametrize(
@@ -68,17 +63,10 @@ def test_a_broken_delivery_is_told(database: Database, law: str, row: str, state
 )
 def test_a_broken_lane_is_told(database: Database, law: str, statement: str) -> None:
     run(database, f"UPDATE lanes SET {statement}")
-    _tells(database, law, f"lane {LANE}")
+    tells(_check(database), law, f"lane {LANE}")
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        pytest.param("due_at = NULL, last_error = 'no longer configured'", id="no longer configured"),
-        pytest.param("due_at = NULL, last_run_at = 5", id="idle"),
-        pytest.param("owner = 'w', claimed_at = 5, lease_until = 5", id="a lease that ran out"),
-    ],
-)
+@pytest.mark.parametrize("statement", AT_REST)
 def test_a_lane_at_rest_is_not_told(database: Database, statement: str) -> None:
     run(database, f"UPDATE lanes SET {statement}")
     assert _check(database) == []
@@ -108,32 +96,32 @@ def test_a_lane_at_rest_is_not_told(database: Database, statement: str) -> None:
 )
 def test_a_broken_history_is_told(database: Database, law: str, row: str, statement: str) -> None:
     run(database, statement)
-    _tells(database, law, row)
+    tells(_check(database), law, row)
 
 
 def test_a_second_open_pull_request_of_a_branch_is_told(database: Database) -> None:
     with database.transaction() as connection:
         pull_requests.upsert(connection, open_pull(6))
-    _tells(database, "one-open-pull-request-a-branch", f"pull request {LANE} 6")
+    tells(_check(database), "one-open-pull-request-a-branch", f"pull request {LANE} 6")
 
 
 def test_a_second_open_promotion_of_a_tag_is_told(database: Database) -> None:
     run(database, "DROP INDEX uq_promotions_open")
     _copy(database, "promotions", "'ffff'", where="state = 'waiting'")
-    _tells(database, "one-of-lane-stage-policy-tag", "promotion ffff")
+    tells(_check(database), "one-of-lane-stage-policy-tag", "promotion ffff")
 
 
 def test_a_push_that_is_there_twice_is_told(database: Database) -> None:
     _without_constraints(database, "pushes")
     _copy(database, "pushes", "4711")
-    _tells(database, "one-of-image-tag-digest", "push 4711")
+    tells(_check(database), "one-of-image-tag-digest", "push 4711")
 
 
 def test_a_build_that_is_there_twice_is_told(database: Database) -> None:
     run(database, "DELETE FROM build_artifacts")
     _without_constraints(database, "builds")
     _copy(database, "builds", "'ffff'")
-    _tells(database, "one-of-controller-job-number-run", "build ffff")
+    tells(_check(database), "one-of-controller-job-number-run", "build ffff")
 
 
 @pytest.mark.parametrize(
@@ -146,29 +134,18 @@ def test_a_build_that_is_there_twice_is_told(database: Database) -> None:
 def test_what_belongs_to_nothing_is_told(database: Database, table: str, owner: str, law: str, row: str) -> None:
     _without_constraints(database, table)
     run(database, f"DELETE FROM {owner}")
-    _tells(database, law, row)
+    tells(_check(database), law, row)
 
 
 def test_a_reference_to_nothing_in_the_file_is_told(sqlite_url: str) -> None:
-    with closing(sqlite3.connect(_file(sqlite_url))) as raw, raw:
+    with closing(sqlite3.connect(file_of(sqlite_url))) as raw, raw:
         raw.execute("INSERT INTO build_artifacts VALUES (1, 'none', 'image', 'i', 't', 'd', 5)")
     assert {"references-are-whole", "build-is-known"} == {one.law for one in _check_file(sqlite_url)}
-
-
-def _file(sqlite_url: str) -> Path:
-    return Path(sqlite_url.removeprefix("sqlite:///"))
 
 
 def _check_file(sqlite_url: str) -> Sequence[Violation]:
     with closing(Database(sqlite_url)) as opened:
         return _check(opened)
-
-
-def _tells(database: Database, law: str, row: str) -> None:
-    told = [one for one in _check(database) if one.law == law]
-    assert told, _check(database)
-    assert any(one.row.startswith(row) for one in told), told
-    assert all(one.what for one in told)
 
 
 def _copy(database: Database, table: str, key: str, *, where: str = "1 = 1") -> None:

@@ -4,7 +4,6 @@
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -13,7 +12,7 @@ from app.db import deliveries, promotions
 from app.db.database import Database
 from app.db.promotions import PromotionState
 from app.services.upkeep.check_database import STRETCH, ViolationView, check_database, check_page
-from tests.filled_database import a_delivery, fill, run
+from tests.filled_database import AT_REST, WAITING, a_delivery, file_of, fill, run, tells
 from tests.services.history import LANE, NOW
 
 
@@ -39,10 +38,6 @@ def test_an_empty_database_has_nothing_to_tell(sqlite_url: str) -> None:
     fresh.close()
 
 
-ONE = "WHERE id = (SELECT min(id) FROM deliveries WHERE state = '{}')"
-DONE, WAITING = ONE.format("done"), ONE.format("waiting")
-
-
 @pytest.mark.parametrize(
     ("law", "row", "statement"),
     [
@@ -52,7 +47,7 @@ DONE, WAITING = ONE.format("done"), ONE.format("waiting")
 )
 def test_a_broken_delivery_is_told(database: Database, law: str, row: str, statement: str) -> None:
     run(database, f"UPDATE deliveries {statement}")
-    _tells(database, law, row)
+    tells(_check(database), law, row)
 
 
 @pytest.mark.parametrize(
@@ -64,17 +59,10 @@ def test_a_broken_delivery_is_told(database: Database, law: str, row: str, state
 )
 def test_a_broken_lane_is_told(database: Database, law: str, statement: str) -> None:
     run(database, f"UPDATE lanes SET {statement}")
-    _tells(database, law, f"lane {LANE}")
+    tells(_check(database), law, f"lane {LANE}")
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        pytest.param("due_at = NULL, last_error = 'no longer configured'", id="no longer configured"),
-        pytest.param("due_at = NULL, last_run_at = 5", id="idle"),
-        pytest.param("owner = 'w', claimed_at = 5, lease_until = 5", id="a lease that ran out"),
-    ],
-)
+@pytest.mark.parametrize("statement", AT_REST)
 def test_a_lane_at_rest_is_not_told(database: Database, statement: str) -> None:
     run(database, f"UPDATE lanes SET {statement}")
     assert _check(database) == []
@@ -108,26 +96,22 @@ def test_a_lane_at_rest_is_not_told(database: Database, statement: str) -> None:
 )
 def test_a_broken_history_is_told(database: Database, law: str, row: str, statement: str) -> None:
     run(database, statement)
-    _tells(database, law, row)
+    tells(_check(database), law, row)
 
 
 def test_a_schema_of_another_version_is_told(database: Database) -> None:
     run(database, "UPDATE alembic_version SET version_num = 'another'")
-    _tells(database, "schema-is-current", "alembic_version")
+    tells(_check(database), "schema-is-current", "alembic_version")
 
 
 def test_a_damaged_file_is_told(sqlite_url: str) -> None:
-    with closing(sqlite3.connect(_file(sqlite_url))) as raw:
+    with closing(sqlite3.connect(file_of(sqlite_url))) as raw:
         [(page,)] = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'ix_lanes_due_at'").fetchall()
         [(size,)] = raw.execute("PRAGMA page_size").fetchall()
-    with _file(sqlite_url).open("r+b") as file:
+    with file_of(sqlite_url).open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * 64)
     assert {one.law for one in _check_file(sqlite_url)} == {"file-is-whole"}
-
-
-def _file(sqlite_url: str) -> Path:
-    return Path(sqlite_url.removeprefix("sqlite:///"))
 
 
 def _check_file(sqlite_url: str) -> Sequence[ViolationView]:
