@@ -12,6 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode=None,
 )
 policy = typer.Typer(help="Try tag policies out.", no_args_is_help=True)
 init = typer.Typer(help="Make what a config repository needs.", no_args_is_help=True)
@@ -64,7 +65,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="With --repo-only: print it as one JSON object.")] = False,
     database: Annotated[bool, typer.Option("--database", help="Go through the whole database instead.")] = False,
 ) -> None:
-    """Check the settings, the secrets, git, and whether every system answers; exit code 1 when something is wrong.
+    """Check the settings and secrets, and that each system answers. Exit code 1 when something is wrong.
 
     `fluxbridge check --repo-only DIR` tells what Fluxbridge would do in a config repository that is checked out there:
     clusters, stages, policies, fields, and what is left out. Nothing is written. Exit code 0: nothing is left out; 1:
@@ -103,7 +104,7 @@ def migrate(
 
 @app.command()
 def plan(repo: _Repo = None, branch: _Branch = None, *, as_json: _AsJson = False) -> None:
-    """Show what each lane's last run planned: which pull requests should exist, and why the others do not."""
+    """Show which pull requests should exist, and why others do not. It is what each lane's last run planned."""
     from app.cli.queries import plan as run
 
     run(repo, branch, as_json=as_json)
@@ -111,7 +112,7 @@ def plan(repo: _Repo = None, branch: _Branch = None, *, as_json: _AsJson = False
 
 @app.command()
 def stages(repo: _Repo = None, stage: _Stage = None, policy: _Policy = None, *, as_json: _AsJson = False) -> None:
-    """Show what is where: image, tag, build, who let it in, and where Flux applied it."""
+    """Show what is where, and who let it in. Image, tag, build, and where Flux applied it."""
     from app.cli.queries import stages as run
 
     run(repo, stage, policy, as_json=as_json)
@@ -139,7 +140,7 @@ def promotions(  # noqa: PLR0913 (one option a filter)
 
 @app.command()
 def status(*, as_json: _AsJson = False) -> None:
-    """Show deliveries, promotions and lanes: what waits, what runs, what failed."""
+    """Show which deliveries, promotions and lanes wait or failed."""
     from app.cli.queries import status as run
 
     run(as_json=as_json)
@@ -147,7 +148,7 @@ def status(*, as_json: _AsJson = False) -> None:
 
 @app.command()
 def replay(ids: Annotated[list[str], typer.Argument(help="The deliveries to interpret again.")]) -> None:
-    """Interpret deliveries again, whatever became of them; facts that are known stay one."""
+    """Interpret deliveries again, whatever became of them. Facts that are known stay one."""
     from app.cli.queries import replay as run
 
     run(ids)
@@ -168,7 +169,7 @@ def sweep(
     is_all: Annotated[bool, typer.Option("--all", help="After `accept`: take in all that is held back.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> None:
-    """Look for tags, builds, pull requests and webhooks that were missed; exit code 1 when something failed.
+    """Look for tags, builds and pull requests that were missed. Exit code 1 when something failed.
 
     `fluxbridge sweep accept [NAME [KEY]...]` takes in what is held back under these keys; without one the only thing
     that is.
@@ -190,7 +191,7 @@ def explain(  # noqa: PLR0913 (one option a question)
     push: Annotated[str | None, typer.Option(metavar="IMAGE:TAG", help="Try out a push of this tag.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
 ) -> None:
-    """Show why a policy selects what it selects, or why a tag is or is not proposed.
+    """Show why a policy selects a tag, or how a tag fares.
 
     Of a policy: the verdict on each tag, what gates and holds add, and warnings. Of a tag (IMAGE:TAG): who told of it,
     and where it stands in every policy and stage of its image, from delivery to gate.
@@ -209,7 +210,7 @@ def history(
     limit: Annotated[int, typer.Option(help="Of a policy, at most so many moves, the last ones.", min=1, max=100)] = 20,
     as_json: _AsJson = False,
 ) -> None:
-    """Show what happened to a tag, or to the tags that a policy moved to last, oldest first.
+    """Show what happened to a tag, or to those a policy had. Of a policy it is the last moves, oldest first.
 
     From the build to the clusters: who told of the tag, which policy chose it, its pull requests and who merged or
     closed them, tags that others set in Git, holds, and what each cluster applied at which revision.
@@ -232,7 +233,7 @@ def edit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print a unified diff and write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Set the fields of policies in a working directory, changing no other byte.
+    """Set fields of policies in a folder, changing no other byte.
 
     Exit code 0: every named policy is set (or was already); 1: one has no field, or could not be set; 2: bad input;
     6: a file could not be written.
@@ -249,7 +250,7 @@ def serve_command(
         bool, typer.Option(help="Run the workers in this process too; without: PostgreSQL only.")
     ] = True,
 ) -> None:
-    """Receive webhooks, answer the API and, unless told otherwise, do the work."""
+    """Receive webhooks, answer the API, and do the work. `--no-workers` leaves the work to others."""
     from app.cli.settings import read_settings_to_serve
     from app.main import serve
 
@@ -258,7 +259,7 @@ def serve_command(
 
 @app.command("work")
 def work_command() -> None:
-    """Do the work beside `serve --no-workers` processes on the same PostgreSQL."""
+    """Do the work beside `serve --no-workers` on one PostgreSQL."""
     from app.cli.settings import read_settings_to_serve
     from app.main import work
 
@@ -274,7 +275,7 @@ def demo(
     ),
     port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 0,
 ) -> None:
-    """Show the whole way on this machine: webhooks in, pull requests out, merged, applied."""
+    """Show the whole way on this machine, from webhooks to applied."""
     from app.demo.story import tell
 
     raise typer.Exit(tell(folder, is_once=once, port=port))
@@ -292,7 +293,7 @@ def init_rules(
     to_print: Annotated[bool, typer.Option("--print", help="Print the rules and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over rules that are there; their roots stay.")] = False,
 ) -> None:
-    """Write a first .fluxbridge.yaml from what a working tree has, and say what it could not decide.
+    """Write a first .fluxbridge.yaml from what a working tree has. It says what it could not decide.
 
     With --print the rules are on standard output, what is said about them on standard error.
     """
@@ -308,7 +309,7 @@ def _policy() -> None:
 
 @policy.command()
 def evaluate() -> None:
-    """Choose a tag for each case on standard input: one JSON object a line in, one a line out.
+    """Choose a tag for each case on standard input. One JSON object a line in, one a line out.
 
     A case has a kind (semver with range, alphabetical or numerical with order), tags, and where there are filterTags
     pattern and extract. An answer has tag, error (no-match, invalid-policy, invalid-tag or invalid-line) and message.
@@ -348,7 +349,7 @@ def merge(number: _Number, repo: _Forge = None, by: _By = None) -> None:
 
 @pulls.command()
 def close(number: _Number, repo: _Forge = None, by: _By = None) -> None:
-    """Close a pull request: its tag is held until a higher one passes or you reopen it."""
+    """Close a pull request. Its tag is held until a higher one passes or you reopen it."""
     from app.cli.pulls import close as run
 
     run(number, repo, by)

@@ -36,7 +36,7 @@ def add(  # noqa: PLR0913 (one option a word)
     repo: _Repo = None,
     as_json: _AsJson = False,
 ) -> None:
-    """Hold policies or a stage, or deny a tag or digest; what it reaches and when it ends is said back.
+    """Hold policies or a stage, or deny a tag or digest. What it reaches and when it ends is said back.
 
     Under a hold nothing is opened or given another tag, and what is open stays. What is denied is proposed nowhere, and
     its pull request is closed or gets the next tag.
@@ -56,7 +56,7 @@ def list_holds(
     is_all: Annotated[bool, typer.Option("--all", help="Those that were lifted or are over too.")] = False,
     as_json: _AsJson = False,
 ) -> None:
-    """Show what is held: also what stands in Git, and what people closed or reverted."""
+    """Show what is held, also by Git, or as people closed or reverted."""
     from app.cli.hold import list_holds as run
 
     run(repo, stage, policy, is_all=is_all, as_json=as_json)

@@ -18,7 +18,7 @@ _ACCEPT = "accept"
 
 
 def sweep(names: list[str] | None, *, dry_run: bool, confirm: bool, is_all: bool, as_json: bool) -> None:
-    """Look for tags, builds, pull requests and webhooks that were missed."""
+    """Look for tags, builds and pull requests that were missed."""
     asked, keys = names or [], list[str]()
     is_accepting = asked[:1] == [_ACCEPT]
     for name in asked[1:2] if is_accepting else asked:

@@ -8,7 +8,9 @@ import httpx
 import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
+from app.cli.commands import app
 from app.cli.failures import exit_code
 from app.core.manifests.kinds.declared import Selector
 from app.core.promotion import rules_reading
@@ -43,6 +45,14 @@ def test_every_command_is_told_once() -> None:
 def test_every_option_says_what_it_does() -> None:
     silent = [(name, each.names) for name, one in commands().items() for each in one.given if not each.help]
     assert silent == []
+
+
+@pytest.mark.parametrize("group", ["", *sorted({name.partition(" ")[0] for name in commands() if " " in name})])
+def test_a_list_of_commands_says_in_whole_what_each_does(group: str) -> None:
+    shown = CliRunner().invoke(app, [*group.split(), "--help"], env={"COLUMNS": "80"}).output
+    told = shown.partition("\nCommands:\n")[2].splitlines()
+    assert told
+    assert [line for line in told if line.endswith("...")] == []
 
 
 def test_every_kind_of_error_is_there_with_its_exit_code() -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -242,3 +242,19 @@ def test_what_commands_say_of_themselves_loads_nothing_of_what_they_do() -> None
     told = set(done.stdout.split())
     assert {"check", "explain", "demo", "app.cli.commands"} <= told
     assert told & {"sqlalchemy", "fastapi", "pydantic", "httpx", "github", "git", "ruamel.yaml", "structlog"} == set()
+
+
+@pytest.mark.parametrize("arguments", [(), ("check",), ("hold", "add")], ids=" ".join)
+def test_help_is_shown_without_what_draws_frames(arguments: Sequence[str]) -> None:
+    script = """
+import sys
+from app.cli.commands import app
+try:
+    app([*sys.argv[1:], "--help"])
+finally:
+    print(*sys.modules)
+"""
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "Show this message and exit." in done.stdout
+    assert {"rich", "markdown_it", "pygments", "sqlalchemy", "fastapi"}.isdisjoint(done.stdout.split())
