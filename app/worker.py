@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from app.clients.deadline import ending_within
 from app.core.errors import FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
-from app.db import clock_jumps, delivery_claims, forge_budgets, lanes, outbox, owed_looks, schedules
+from app.db import clock_jumps, delivery_claims, forge_budgets, lanes, outbox, owed_answers, schedules
 from app.db.database import Database
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.lanes import LaneClaim
@@ -110,7 +110,7 @@ class Workers:
                 lanes.release_all(connection)
                 schedules.release_all(connection)
                 outbox.release_all(connection)
-                owed_looks.release_all(connection, now)
+                owed_answers.release_all(connection, now)
             clock_jumps.correct(connection, now, most_ahead=_LONGEST_PUT_OFF)
             for repo in self.systems.config_repos.values():
                 for branch in repo.branches:

@@ -189,7 +189,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     yield "held back", str(found["held_back"] or "none")
     yield (
         "owed",
-        _with_age(f"{found['owed_looks'] or 'no'} answers of registries", "oldest", found["oldest_owed_look_s"]),
+        _with_age(f"{found['owed_answers'] or 'no'} answers of registries", "oldest", found["oldest_owed_answer_s"]),
     )
     telling = found["outbox"]
     yield "to be told", _with_age(_counts(telling["waiting"]), "oldest", telling["oldest_s"])

@@ -15,7 +15,7 @@ from app.db.deliveries import LONGEST_DELAY, DeliveryState, deliveries
 from app.db.forge_budgets import forge_budgets
 from app.db.lanes import lanes
 from app.db.outbox import outbox
-from app.db.owed_looks import owed_looks
+from app.db.owed_answers import owed_answers
 from app.db.schedules import schedules
 from app.db.tables import Instant
 
@@ -28,14 +28,14 @@ _FACTS = (
     *(pushes.c[name] for name in ("first_seen_at", "at")),
     builds.c.recorded_at,
     artifacts.c.recorded_at,
-    owed_looks.c.since,
-    owed_looks.c.wanted_at,
+    owed_answers.c.since,
+    owed_answers.c.wanted_at,
     deliveries.c.received_at,
 )
 _PUT_OFF = (
     lanes.c.due_at,
     outbox.c.due_at,
-    owed_looks.c.due_at,
+    owed_answers.c.due_at,
     repositories.c.listing_wanted_at,
     forge_budgets.c.spent_until,
     forge_budgets.c.blocked_until,

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.sql.dml import Update
 
-from app.db import deliveries, delivery_claims, kept_bodies, lanes, outbox, owed_looks, schedules
+from app.db import deliveries, delivery_claims, kept_bodies, lanes, outbox, owed_answers, schedules
 from app.db.database import Database
 from app.db.outbox import Channel, Telling
 from tests.db.facts import IMAGE, LEASE, MINUTE, NOW, claim_next, delivery
@@ -22,7 +22,7 @@ def _much_is_kept(database: Database) -> None:
         connection.execute(text("UPDATE lanes SET due_at = NULL"))
         for number in range(1000):
             schedules.ensure(connection, str(number), NOW + MINUTE)
-            owed_looks.owe_once(connection, IMAGE, str(number), is_deletion=False, source="ci", now=NOW + MINUTE)
+            owed_answers.owe_once(connection, IMAGE, str(number), is_deletion=False, source="ci", now=NOW + MINUTE)
             telling = Telling(channel=Channel.COMMENT, target="fleet#1", key=str(number), payload={})
             outbox.tell_once(connection, telling, now=NOW + MINUTE)
         connection.execute(deliveries.deliveries.update().values(ended_at=NOW))
@@ -40,7 +40,7 @@ def _much_is_kept(database: Database) -> None:
         pytest.param(lanes.next_due(NOW), "ix_lanes_due_at", id="the next lane"),
         pytest.param(schedules.next_due(NOW), "ix_schedules_next_at", id="the next sweep"),
         pytest.param(outbox.NEXT_DUE.params(now=NOW, excluding=[], most=1), "ix_outbox_due_at", id="the next telling"),
-        pytest.param(owed_looks.next_due(NOW).limit(20), "ix_owed_looks_due_at", id="the next owed looks"),
+        pytest.param(owed_answers.next_due(NOW).limit(20), "ix_owed_answers_due_at", id="the next owed answers"),
         pytest.param(
             kept_bodies.kept_before(NOW - MINUTE).limit(100), "ix_deliveries_dropped_at_ended_at", id="old bodies"
         ),

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Boolean, Connection, Integer, MetaData, Table, func, insert, select, text
+from sqlalchemy import func, insert, select, text
 
 from app.db import deliveries, kept_bodies
 from app.db.database import Database
 from app.db.delivery_bodies import pack
 from app.db.migrations import configuration, migrations_folder
 from tests.db.facts import delivery
+from tests.db.former_names import table_now
+from tests.db.rows import one_row, tables_of
 from tests.servers.postgres import Postgres
 
 # What 0.1.0 began with, before the migrations of 2026-11-30.
 _BEFORE = "sweeps"
-_LONGEST = 30
 _DAY_MS = 86_400_000
 
 
@@ -48,46 +48,19 @@ def _fill(database: Database) -> None:
     with database.transaction(is_bounded=False) as connection:
         command.upgrade(configuration(connection), _BEFORE)
     with database.transaction() as connection:
-        for table in _tables(connection):
-            connection.execute(insert(table).values(_row(table)))
-
-
-def _tables(connection: Connection) -> list[Table]:
-    known = MetaData()
-    known.reflect(connection)
-    return [table for table in known.sorted_tables if table.name != "alembic_version"]
-
-
-def _row(table: Table) -> dict[str, Any]:
-    """One row: texts of one word, so that what refers to another row finds it."""
-    values: dict[str, Any] = {}
-    for column in table.columns:
-        kind = column.type.python_type if not isinstance(column.type, Boolean) else bool
-        match column.name:
-            case "tests" | "parameters" | "headers" | "tags" | "stages":
-                values[column.name] = {}
-            case "plan" | "spec":
-                values[column.name] = "{}"
-            case _ if kind is bool:
-                values[column.name] = False
-            case _ if issubclass(kind, int) or isinstance(column.type, Integer):
-                values[column.name] = 1
-            case _ if kind is bytes:
-                values[column.name] = b"{}"
-            case _:
-                values[column.name] = "one"[:_LONGEST]
-    return values
+        for table in tables_of(connection):
+            connection.execute(insert(table).values(one_row(table)))
 
 
 def test_every_row_is_there_after_the_upgrade(before: Database) -> None:
     with before.transaction() as connection:
-        counted = {table.name: 1 for table in _tables(connection)}
+        counted = {table_now(table.name): 1 for table in tables_of(connection)}
     before.migrate()
     assert before.is_current()
     with before.transaction() as connection:
         kept = {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in _tables(connection)
+            for table in tables_of(connection)
             if table.name in counted
         }
         if before.is_sqlite:
@@ -99,8 +72,8 @@ def test_every_row_is_there_after_the_upgrade(before: Database) -> None:
 def test_bodies_of_before_are_read_as_they_came_and_counted_with_those_of_their_day(before: Database) -> None:
     looks_packed = zlib.compress(b"{}" * 100)
     with before.transaction() as connection:
-        [table] = [one for one in _tables(connection) if one.name == "deliveries"]
-        whole = {**_row(table), "received_at": 3 * _DAY_MS, "dropped_at": None}
+        [table] = [one for one in tables_of(connection) if one.name == "deliveries"]
+        whole = {**one_row(table), "received_at": 3 * _DAY_MS, "dropped_at": None}
         ended = [{**whole, "id": f"ended {at}", "external_id": f"{at}", "body": looks_packed} for at in range(2)]
         waits = {**whole, "id": "waits", "external_id": "waits", "ended_at": None, "state": "waiting"}
         connection.execute(insert(table), [*ended, waits])
@@ -149,5 +122,5 @@ def _counted(database: Database) -> dict[str, int]:
     with database.transaction() as connection:
         return {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in _tables(connection)
+            for table in tables_of(connection)
         }

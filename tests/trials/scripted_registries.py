@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from app.db import owed_looks
+from app.db import owed_answers
 from app.db.database import Database
-from app.db.owed_looks import OwedLook
+from app.db.owed_answers import OwedAnswer
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.sweeps.watch import Watch
 from app.services.systems import Systems
@@ -38,9 +38,9 @@ class Scripted:
         return found
 
 
-def owed(database: Database) -> list[OwedLook]:
+def owed(database: Database) -> list[OwedAnswer]:
     with database.transaction() as connection:
-        return list(owed_looks.due(connection, NOW + timedelta(days=365), limit=100))
+        return list(owed_answers.due(connection, NOW + timedelta(days=365), limit=100))
 
 
 def sweeper_of(site: Site) -> Watch:

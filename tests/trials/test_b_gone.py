@@ -13,7 +13,7 @@ from app.core.images import ImageName
 from app.core.policies.selection import compile_policy
 from app.core.policies.spec import PolicySpec, SemVer
 from app.core.policies.stored import read_spec
-from app.db import catalogue, lanes, owed_looks, selections, storms
+from app.db import catalogue, lanes, owed_answers, selections, storms
 from app.db.database import Database, DatabaseUnavailable
 from app.db.storms import HeldBack
 from app.services.catalogue.gone_storms import watch_gone
@@ -225,7 +225,7 @@ def test_a_tag_that_the_registry_has_not_shown_waits_and_says_why(lane: Lane) ->
     assert titles(lane) == []
     [one] = owed(lane.database)
     with lane.database.transaction() as connection:
-        owed_looks.put_off(connection, one, due_at=lane.now + MINUTE, error="registry x: it answered 403")
+        owed_answers.put_off(connection, one, due_at=lane.now + MINUTE, error="registry x: it answered 403")
     lane.run()
     [promotion] = lane.promotions()
     assert promotion.reason.startswith("the registry has not shown it yet: registry x: it answered 403; asked again at")

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.db import catalogue, clock_jumps, deliveries, forge_budgets, lanes, owed_looks
+from app.db import catalogue, clock_jumps, deliveries, forge_budgets, lanes, owed_answers
 from app.db.clock import SharedClock
 from app.db.database import Database
 from app.services.systems import Systems
@@ -86,7 +86,7 @@ def test_what_a_registry_shows_later_is_newer_than_what_it_showed_then(workers: 
     with workers.database.transaction() as connection:
         own.now += AHEAD
         catalogue.set_digest(connection, IMAGE, "1.0", digest_of("then"), looked_at=workers.clock())
-        owed_looks.owe_once(connection, IMAGE, "1.1", is_deletion=False, source="ci", now=workers.clock())
+        owed_answers.owe_once(connection, IMAGE, "1.1", is_deletion=False, source="ci", now=workers.clock())
         lanes.ensure(connection, "fleet", "main", workers.clock())
     own.now -= AHEAD
     own.pass_by(MINUTE)
@@ -96,8 +96,8 @@ def test_what_a_registry_shows_later_is_newer_than_what_it_showed_then(workers: 
         catalogue.set_digest(connection, IMAGE, "1.0", digest_of("now"), looked_at=own.now)
         [known] = catalogue.tags_named(connection, IMAGE, ["1.0"])
         assert known.digest == digest_of("now")
-        owed_looks.settle(connection, IMAGE, "1.1", asked_at=own.now)
-        assert owed_looks.of_image(connection, IMAGE) == []
+        owed_answers.settle(connection, IMAGE, "1.1", asked_at=own.now)
+        assert owed_answers.of_image(connection, IMAGE) == []
         assert lanes.claim_due(connection, owner="w", now=own.now, lease=LEASE) is not None
 
 

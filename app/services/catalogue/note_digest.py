@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.core.images import ImageName
-from app.db import catalogue, lanes, owed_looks
+from app.db import catalogue, lanes, owed_answers
 from app.services.catalogue.keep_selections import keep_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
 
@@ -25,7 +25,7 @@ def note_digest(  # noqa: PLR0913 (what was answered, and when, all named)
     catalogue.lock(connection, [image], now)
     known = catalogue.find_tag(connection, image, tag)
     catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
-    owed_looks.settle(connection, image, tag, asked_at=asked_at)
+    owed_answers.settle(connection, image, tag, asked_at=asked_at)
     keep_selections(connection, ready, image, [tag])
     if known is None or known.digest != digest or not known.presence.is_shown:
         due = sorted(set(lanes.lanes_of_image(connection, image)) - {besides})

@@ -7,10 +7,10 @@ from sqlalchemy import Connection
 
 from app.core.images import ImageName
 from app.core.promotion.tags import BuildReport, TagState
-from app.db import build_reports, catalogue, owed_looks
+from app.db import build_reports, catalogue, owed_answers
 from app.db.catalogue import KnownTag
 from app.db.database import Database
-from app.db.owed_looks import OwedLook
+from app.db.owed_answers import OwedAnswer
 
 _PAGE = 2_000
 _UNSHOWN = "the registry has not shown it yet"
@@ -37,7 +37,7 @@ def states_of_some(
     reports = build_reports.reports_on_some(connection, digests, is_history_wanted=is_history_wanted)
     return {
         image: _join(
-            its, reports[image], owed_looks.of_image(connection, image, digests[image]) if is_history_wanted else ()
+            its, reports[image], owed_answers.of_image(connection, image, digests[image]) if is_history_wanted else ()
         )
         for image, its in known.items()
     }
@@ -60,12 +60,12 @@ def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:
         reports += told
         are_more = len(told) == _PAGE
     with database.transaction() as connection:
-        owed = owed_looks.of_image(connection, image)
+        owed = owed_answers.of_image(connection, image)
     return _join(known, reports, owed)
 
 
 def _join(
-    known_tags: Sequence[KnownTag], reports: Sequence[BuildReport], owed: Iterable[OwedLook]
+    known_tags: Sequence[KnownTag], reports: Sequence[BuildReport], owed: Iterable[OwedAnswer]
 ) -> dict[str, TagState]:
     """Tags with the builds that named them or their digest, and what the registry has still to say of them."""
     owed_of = {one.reference: one for one in owed}
@@ -104,7 +104,7 @@ def _doubt(known: KnownTag) -> str | None:
     return "the registry did not have it when it was asked, but nothing tells of its deletion"
 
 
-def why_unshown(known: KnownTag, owed: OwedLook | None) -> str | None:
+def why_unshown(known: KnownTag, owed: OwedAnswer | None) -> str | None:
     """Why nothing that was told of a tag counts yet, also of one that was shown before and may be another since.
 
     None: the registry has said all that it was asked.

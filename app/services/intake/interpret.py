@@ -16,12 +16,12 @@ from app.db import deliveries, delivery_claims, kept_bodies, measures
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.delivery_claims import ClaimedDelivery
-from app.db.owed_looks import OwedLook
+from app.db.owed_answers import OwedAnswer
 from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.gather import PART, Gathered, gather
-from app.services.intake.owed_looks import OwedLooks
+from app.services.intake.owed_answers import OwedAnswers
 from app.services.intake.write_facts import FactWriter, Written, write_together
 from app.services.systems import Clock, Source, Systems
 from app.services.work.put_off import put_off_delivery
@@ -76,19 +76,19 @@ class Interpreter:
         """
         self.ask([owed for reading in self.read(claim) for owed in self.write(reading)])
 
-    def ask(self, owed: Sequence[OwedLook]) -> None:
+    def ask(self, owed: Sequence[OwedAnswer]) -> None:
         """Ask the registries what they owe."""
-        OwedLooks(self.database, self.systems, self.clock, self.ready).ask(owed)
+        OwedAnswers(self.database, self.systems, self.clock, self.ready).ask(owed)
 
     def read(self, claim: ClaimedDelivery) -> Sequence[Reading]:
         """What a delivery says; nothing, where it was put off or came to its end by this."""
         return self._carried(claim, partial(self._read, claim))
 
-    def write(self, reading: Reading) -> Sequence[OwedLook]:
+    def write(self, reading: Reading) -> Sequence[OwedAnswer]:
         """Write down what a delivery says, or put it off; returns what registries are to be asked because of it."""
         return self._carried(reading.claim, partial(self._write, [reading]))
 
-    def write_together(self, readings: Sequence[Reading]) -> Sequence[OwedLook] | None:
+    def write_together(self, readings: Sequence[Reading]) -> Sequence[OwedAnswer] | None:
         """The same for several deliveries of one part each, in one transaction.
 
         None where it came to nothing: then nothing was written, and each is to be written by itself.
@@ -142,7 +142,7 @@ class Interpreter:
         )
         return (reading,)
 
-    def _write(self, readings: Sequence[Reading]) -> Sequence[OwedLook]:
+    def _write(self, readings: Sequence[Reading]) -> Sequence[OwedAnswer]:
         written = [self._write_first_parts(one) for one in readings]
         with self.database.transaction() as connection:
             parts = [(self._writer(connection, one), one.parts[-1]) for one in readings]

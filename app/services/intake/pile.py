@@ -9,7 +9,7 @@ from functools import partial
 from app.db import delivery_claims
 from app.db.database import Database
 from app.db.delivery_claims import ClaimedDelivery
-from app.db.owed_looks import OwedLook
+from app.db.owed_answers import OwedAnswer
 from app.services.intake.interpret import Done, Interpreter, Reading, groups_of
 from app.services.work.leases import Leases
 
@@ -71,7 +71,7 @@ class Pile:
         readings = [
             one for claim in claims for one in self._held([claim], partial(self.interpreter.read, claim), errors) or ()
         ]
-        owed: list[OwedLook] = []
+        owed: list[OwedAnswer] = []
         for group in groups_of(readings):
             owed += self._write(group, errors)
         with self.leases.holding(claims[-1]), self.in_time():
@@ -79,7 +79,7 @@ class Pile:
         if errors:
             raise errors[0]
 
-    def _write(self, group: Sequence[Reading], errors: list[Exception]) -> Sequence[OwedLook]:
+    def _write(self, group: Sequence[Reading], errors: list[Exception]) -> Sequence[OwedAnswer]:
         """Write down several deliveries together, or each by itself where one of them does not let it be."""
         if len(group) > 1:
             claims = [one.claim for one in group]

@@ -21,8 +21,8 @@ from app.core.facts import (
 )
 from app.core.images import ImageName, is_tag
 from app.core.promotion.branches import is_of_base, is_under
-from app.db import builds, catalogue, lanes, owed_looks, pushed_heads, revisions
-from app.db.owed_looks import OwedLook
+from app.db import builds, catalogue, lanes, owed_answers, pushed_heads, revisions
+from app.db.owed_answers import OwedAnswer
 from app.services.catalogue.keep_selections import keep_all_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.gather import Gathered, Question
@@ -40,7 +40,7 @@ class Written:
 
     lanes: frozenset[str]
     due: frozenset[str]
-    owed: tuple[OwedLook, ...]
+    owed: tuple[OwedAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ class FactWriter:
                     assert_never(fact)
         return keys
 
-    def owe(self, question: Question) -> OwedLook:
+    def owe(self, question: Question) -> OwedAnswer:
         """Write down what a registry is to be asked."""
-        return owed_looks.owe(
+        return owed_answers.owe(
             self.connection,
             question.image,
             question.reference,

@@ -19,7 +19,7 @@ from app.db import (
     holds,
     lanes,
     listing_wishes,
-    owed_looks,
+    owed_answers,
     policies,
     promotions,
     pull_requests,
@@ -213,7 +213,7 @@ def _owe_doubted(run: LaneRun, state: LaneState) -> None:
             image = run.systems.known_as(one.policy.image)
             with run.database.transaction() as connection:
                 for tag, is_deletion in sorted(doubted.items()):
-                    owed_looks.owe_once(connection, image, tag, is_deletion=is_deletion, source=US, now=run.now())
+                    owed_answers.owe_once(connection, image, tag, is_deletion=is_deletion, source=US, now=run.now())
 
 
 def _is_doubted(one: PolicyState, tag: str) -> bool:

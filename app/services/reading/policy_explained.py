@@ -20,7 +20,7 @@ from app.core.promotion.consent import only_barred_words
 from app.core.promotion.explained_stage import ExplainedStage, StepKind, explain_stage
 from app.core.promotion.state import PolicyState
 from app.core.promotion.tags import TagState, is_admissible
-from app.db import deliveries, owed_looks
+from app.db import deliveries, owed_answers
 from app.db.database import Database
 from app.services.heads.scans import Scans
 from app.services.reading.found_policies import FoundPolicy, entries_of, find_state
@@ -321,7 +321,7 @@ def _owed_notes(connection: Connection, state: PolicyState, systems: Systems) ->
     """What the registry has still to say of the policy's image, the first of it."""
     if state.policy.image is None:
         return
-    owed = owed_looks.of_image(connection, systems.known_as(state.policy.image))
+    owed = owed_answers.of_image(connection, systems.known_as(state.policy.image))
     for one in owed[:_MOST_OWED]:
         again = f"; asked again at {one.due_at:%Y-%m-%d %H:%M:%S} UTC"
         yield f"{one}: the registry has not answered yet" + (f": {one.error}{again}" if one.error else "")

@@ -15,7 +15,7 @@ from app.db import (
     latencies,
     listing_problems,
     measures,
-    owed_looks,
+    owed_answers,
     promotions,
     pull_requests,
     revisions,
@@ -25,7 +25,7 @@ from app.db import (
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.lanes import LaneRow
-from app.db.owed_looks import OwedLook
+from app.db.owed_answers import OwedAnswer
 from app.db.promotions import PromotionState
 from app.db.standings import StandingRow
 from app.services.reading.outbox import Outbox, read_outbox
@@ -85,7 +85,7 @@ class OwedView(BaseModel):
     due_at: datetime
 
     @classmethod
-    def of(cls, owed: OwedLook) -> "OwedView":
+    def of(cls, owed: OwedAnswer) -> "OwedView":
         """The same for people and programs."""
         return cls(about=str(owed), since=owed.since, error=owed.error, due_at=owed.due_at)
 
@@ -102,8 +102,8 @@ class ListingProblem(BaseModel):
 class Untold(BaseModel):
     """What registries did not tell: how much, and the first of it."""
 
-    owed_looks: int = 0
-    oldest_owed_look_s: float = 0.0
+    owed_answers: int = 0
+    oldest_owed_answer_s: float = 0.0
     owed_errors: list[OwedView] = []
     unlisted: int = 0
     listing_problems: list[ListingProblem] = []
@@ -201,12 +201,12 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
 
 def read_untold(connection: Connection, now: datetime) -> Untold:
     """What the registries did not tell."""
-    owed, since = owed_looks.count(connection)
+    owed, since = owed_answers.count(connection)
     problems = listing_problems.some(connection, limit=_MOST_SHOWN)
     return Untold(
-        owed_looks=owed,
-        oldest_owed_look_s=_age(since, now),
-        owed_errors=[OwedView.of(one) for one in owed_looks.oldest(connection, limit=_MOST_SHOWN)],
+        owed_answers=owed,
+        oldest_owed_answer_s=_age(since, now),
+        owed_errors=[OwedView.of(one) for one in owed_answers.oldest(connection, limit=_MOST_SHOWN)],
         unlisted=listing_problems.count(connection),
         listing_problems=[
             ListingProblem(

@@ -15,10 +15,10 @@ from app.core.policies.telling.explaining import explain
 from app.core.promotion.consent import consented
 from app.core.promotion.explained_tag import ExplainedPlace, TagPlace, explain_tag, why_no_candidate
 from app.core.promotion.state import PolicyState
-from app.db import build_reports, builds, catalogue, deliveries, owed_looks, policies, promotions, told_pushes
+from app.db import build_reports, builds, catalogue, deliveries, owed_answers, policies, promotions, told_pushes
 from app.db.catalogue import KnownRepository, KnownTag
 from app.db.database import Database
-from app.db.owed_looks import OwedLook
+from app.db.owed_answers import OwedAnswer
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow
 from app.services.catalogue.tag_states import why_unshown
@@ -161,7 +161,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
         left_out = list(_left_out(connection, asked))
         rows = policies.of_repository(connection, asked.image, limit=MOST_POLICIES)
         names = policies.repositories(connection) if not rows else ()
-        owed = owed_looks.of_image(connection, asked.image, [asked.tag])
+        owed = owed_answers.of_image(connection, asked.image, [asked.tag])
         moved = [TagPromotionView.of(one) for row in rows for one in promotions_of(connection, row, asked.tag)]
     seen = find_states(database, systems, map(policy_details, rows), scans=scans, now=now)
     return TagStory(
@@ -249,7 +249,9 @@ def _verdict(state: PolicyState, tag: str) -> str | None:
     return told.reason if told is not None else None
 
 
-def _of_registry(known: KnownTag | None, repository: KnownRepository | None, owed: Sequence[OwedLook]) -> Iterator[str]:
+def _of_registry(
+    known: KnownTag | None, repository: KnownRepository | None, owed: Sequence[OwedAnswer]
+) -> Iterator[str]:
     """What the registry has still to say, and why it has not."""
     unshown = why_unshown(known, next(iter(owed), None)) if known is not None else None
     if unshown is not None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
 from app.core.ports import Registry
-from app.db import catalogue, lanes, owed_looks
+from app.db import catalogue, lanes, owed_answers
 from app.db.listed_tags import Told
 from app.services.catalogue.gone_storms import watch_gone
 from app.services.catalogue.keep_selections import keep_selections
@@ -65,7 +65,7 @@ def _note(run: SweepRun, image: ImageName, answers: Mapping[str, _Answer]) -> No
         catalogue.lock(connection, [image], now)
         for tag, asked_at in denied.items():
             catalogue.note_missing(connection, image, tag, is_deleted=True, looked_at=asked_at)
-            owed_looks.settle(connection, image, tag, asked_at=asked_at)
+            owed_answers.settle(connection, image, tag, asked_at=asked_at)
         if denied:
             watch_gone(connection, image.registry, now)
             keep_selections(connection, run.ready, image, denied)

@@ -13,7 +13,7 @@ from app.core.receipt import no_later_than
 from app.db import builds, storms, sweep_marks
 from app.senders.sender import Keys, Origin
 from app.services.intake.gather import Gathered, settle_build, with_named_image
-from app.services.intake.owed_looks import OwedLooks
+from app.services.intake.owed_answers import OwedAnswers
 from app.services.intake.write_facts import FactWriter
 from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Source, Systems
@@ -219,7 +219,7 @@ def _write(run: SweepRun, speaker: Source, new: Sequence[BuildFinished]) -> None
         facts = [fact for fact in gathered.facts if not isinstance(fact, BuildFinished) or fact.number in still]
         writer = FactWriter(connection, run.systems, speaker, None, run.now(), asked_at)
         written = writer.write(replace(gathered, facts=facts), run.ready)
-    OwedLooks(run.database, run.systems, run.clock, run.ready).ask(written.owed)
+    OwedAnswers(run.database, run.systems, run.clock, run.ready).ask(written.owed)
 
 
 def _told(job: str, new: Sequence[BuildFinished]) -> str:

@@ -8,10 +8,10 @@ import structlog
 
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName
-from app.db import lanes, listing_wishes, owed_looks
+from app.db import lanes, listing_wishes, owed_answers
 from app.db.database import Database, DatabaseUnavailable
 from app.services.catalogue.ready_policies import ReadyPolicies
-from app.services.intake.owed_looks import OwedLooks
+from app.services.intake.owed_answers import OwedAnswers
 from app.services.sweeps.list_repository import list_repository
 from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Clock, ConfigRepo, Systems
@@ -77,9 +77,9 @@ class Watch:
         now = self.clock()
         resting = [host for host, rest in self._resting.items() if rest.until > now]
         with self.database.transaction() as connection:
-            owed = list(owed_looks.due(connection, now, limit=_AT_ONCE, excluding=resting))
-        looks = OwedLooks(self.database, self.systems, self.clock, self.ready)
-        for host, wish in looks.ask(owed).items():
+            owed = list(owed_answers.due(connection, now, limit=_AT_ONCE, excluding=resting))
+        asking = OwedAnswers(self.database, self.systems, self.clock, self.ready)
+        for host, wish in asking.ask(owed).items():
             if wish:
                 self._rest(host, now, wish)
             else:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import JSON, Boolean, Connection, MetaData, insert
 
 from app.clients.forges.local.forge import LocalForge
@@ -20,6 +21,7 @@ from app.clients.git.remote import Remote
 from app.core.promotion.holds import Hold
 from app.db import holds, pull_requests
 from app.db.database import Database
+from app.db.migrations import configuration
 from app.db.promotions import PromotionState
 from app.services.upkeep.copy_database import copy_database
 from tests.servers.bare_repository import BareRepository
@@ -27,6 +29,8 @@ from tests.services.lanes import LANE, NOW, Lane
 
 BEFORE = Path(__file__).parents[2] / "golden" / "before-clusters"
 LEGACY, STAGING, PRODUCTION = 8, 6, 5
+# The last schema that has each of its columns.
+_SCHEMA = "holds_of_people"
 
 
 def _load(connection: Connection) -> None:
@@ -61,9 +65,10 @@ def lane(tmp_path: Path, database: Database) -> Lane:
         identity=("Fluxbridge", "fluxbridge@localhost"),
     )
     with closing(Database(f"sqlite:///{tmp_path}/before.db")) as written:
-        written.migrate()
-        with written.transaction() as connection:
+        with written.transaction(is_bounded=False) as connection:
+            command.upgrade(configuration(connection), _SCHEMA)
             _load(connection)
+        written.migrate()
         copy_database(written, database)
     return Lane(database, config, mirror, LocalForge(path, clock=lambda: NOW))
 

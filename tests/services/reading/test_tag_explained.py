@@ -9,7 +9,7 @@ import pytest
 from app.core.errors import Invalid
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
-from app.db import builds, deliveries, delivery_claims, owed_looks
+from app.db import builds, deliveries, delivery_claims, owed_answers
 from app.db.database import Database
 from app.db.deliveries import DeliveryState, NewDelivery
 from app.services.reading.tag_explained import TagStory, explain_tag_everywhere
@@ -154,10 +154,10 @@ def test_what_names_no_tag_is_refused(lane: Lane, text: str) -> None:
 def test_what_the_registry_has_still_to_say_is_told_with_its_error(lane: Lane) -> None:
     lane.push("1.1.0")
     with lane.database.transaction() as connection:
-        owed = owed_looks.owe(
+        owed = owed_answers.owe(
             connection, IMAGE, "1.1.0", is_deletion=False, source="registry", delivery_id=None, now=NOW
         )
-        owed_looks.put_off(connection, owed, due_at=NOW + timedelta(minutes=1), error="it answered 403")
+        owed_answers.put_off(connection, owed, due_at=NOW + timedelta(minutes=1), error="it answered 403")
     lane.run()
     found = _asked(lane, "1.1.0")
     assert any("the registry has not shown it yet: it answered 403; asked again at" in note for note in found.notes)

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
-from app.db import owed_looks
+from app.db import owed_answers
 from app.services.reading.builds import build as show_build
 from tests.db.facts import reports_of
 from tests.servers.jenkins import build_body
@@ -191,7 +191,7 @@ def test_a_registry_that_does_not_answer_keeps_no_build_back_and_is_asked_again_
     assert (found.failures, found.found) == ([], 1)
     assert known(site) == [(JOB, 1, "SUCCESS")]
     with site.database.transaction() as connection:
-        [owed] = owed_looks.of_image(connection, site.image)
+        [owed] = owed_answers.of_image(connection, site.image)
     assert owed.error is not None
     assert look(site).found == 0
 

@@ -1,4 +1,4 @@
-"""Trial A5: a look at a registry is owed, and holds nothing else back."""
+"""Trial A5: an answer of a registry is owed, and keeps nothing else waiting."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 
 from app.core.errors import Refused, Unavailable
 from app.core.facts import BuildResult
-from app.db import listing_wishes, owed_looks
+from app.db import listing_wishes, owed_answers
 from app.db.deliveries import DeliveryState
 from app.services.reading.builds import build as build_details
 from app.services.reading.status import read_status
@@ -41,10 +41,10 @@ def two_images(site: Site) -> bytes:
 def ask_in_vain(lane: Lane) -> None:
     """The registry is to be asked about 1.1.0, and refuses."""
     with lane.database.transaction() as connection:
-        look = owed_looks.owe(
+        asked = owed_answers.owe(
             connection, IMAGE, "1.1.0", is_deletion=False, source="ci", delivery_id=None, now=lane.now
         )
-        owed_looks.put_off(connection, look, due_at=lane.now + MINUTE, error="it answered 403")
+        owed_answers.put_off(connection, asked, due_at=lane.now + MINUTE, error="it answered 403")
 
 
 @pytest.mark.parametrize("error", [Refused("it answered 403 for team/private"), Unavailable("it answered 500")])
@@ -69,7 +69,7 @@ def test_what_is_owed_is_told_by_status_and_by_the_build(site: Site) -> None:
     site.send("ci", two_images(site))
     site.now += MINUTE
     status = read_status(site.database, lambda: site.now)
-    assert (status.owed_looks, status.oldest_owed_look_s) == (1, 60)
+    assert (status.owed_answers, status.oldest_owed_answer_s) == (1, 60)
     assert status.owed_errors[0].error == "it answered 403 for team/private"
     [report] = site.builds()
     with site.database.transaction() as connection:
@@ -113,7 +113,9 @@ def owe_all(site: Site, tags: Iterable[str]) -> None:
     """The registry is to be asked about these tags at once."""
     with site.database.transaction() as connection:
         for tag in tags:
-            owed_looks.owe(connection, site.image, tag, is_deletion=False, source="ci", delivery_id=None, now=site.now)
+            owed_answers.owe(
+                connection, site.image, tag, is_deletion=False, source="ci", delivery_id=None, now=site.now
+            )
 
 
 def rest_of(watch: Watch, site: Site) -> timedelta:

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from app.core.errors import FluxbridgeError, Refused, Unavailable
 from app.core.images import ImageName, is_tag
 from app.core.ports import Registry
-from app.db import catalogue, lanes, listing_wishes, owed_looks, selections
+from app.db import catalogue, lanes, listing_wishes, owed_answers, selections
 from app.db.database import Database, DatabaseUnavailable
-from app.db.owed_looks import OwedLook
+from app.db.owed_answers import OwedAnswer
 from app.services.catalogue.gone_storms import watch_gone
 from app.services.catalogue.keep_selections import keep_all_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
@@ -32,7 +32,7 @@ _log = structlog.get_logger("fluxbridge.registries")
 class _Answer:
     """What a registry said when it was asked; `digest` is "" where it has a whole repository, or an error instead."""
 
-    owed: OwedLook
+    owed: OwedAnswer
     asked_at: datetime
     digest: str | None = None
     error: Exception | None = None
@@ -46,7 +46,7 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class OwedLooks:
+class OwedAnswers:
     """Asks what is owed and writes the answers down; what cannot be asked is asked again later."""
 
     database: Database
@@ -54,7 +54,7 @@ class OwedLooks:
     clock: Clock
     ready: ReadyPolicies
 
-    def ask(self, owed: Iterable[OwedLook]) -> Mapping[str, timedelta]:
+    def ask(self, owed: Iterable[OwedAnswer]) -> Mapping[str, timedelta]:
         """Ask all of it, and what follows; returns how long each registry that was heard wants to be left alone.
 
         When the database is away, what was not written down stays owed.
@@ -75,7 +75,7 @@ class OwedLooks:
                 return wishes
         return wishes
 
-    def _ask(self, owed: OwedLook) -> _Answer:
+    def _ask(self, owed: OwedAnswer) -> _Answer:
         asked_at, registry = self.clock(), self.systems.registry_of(owed.image)
         if registry is None:
             return _Answer(owed, asked_at)
@@ -88,7 +88,7 @@ class OwedLooks:
             _log.exception("a registry could not be asked", about=str(owed))
             return _Answer(owed, asked_at, error=error)
 
-    def _write(self, answers: Sequence[_Answer]) -> Sequence[OwedLook]:
+    def _write(self, answers: Sequence[_Answer]) -> Sequence[OwedAnswer]:
         """Write answers down together; returns what is owed now because of them."""
         now = self.clock()
         images = {one.owed.image for one in answers}
@@ -105,7 +105,7 @@ class OwedLooks:
         return notes.follows
 
 
-def _answered(registry: Registry, owed: OwedLook) -> str | None:
+def _answered(registry: Registry, owed: OwedAnswer) -> str | None:
     """The digest of a tag or digest, or "" for a repository that has tags; None: it is not there."""
     if owed.reference:
         return registry.digest(owed.image.path, owed.reference)
@@ -120,24 +120,24 @@ class _Notes:
     answered for of which policies may think otherwise now.
     """
 
-    def __init__(self, connection: Connection, looks: OwedLooks, now: datetime) -> None:
-        self._connection, self._looks, self._now = connection, looks, now
+    def __init__(self, connection: Connection, asking: OwedAnswers, now: datetime) -> None:
+        self._connection, self._asking, self._now = connection, asking, now
         self.told: set[ImageName] = set()
-        self.follows: list[OwedLook] = []
+        self.follows: list[OwedAnswer] = []
         self.deniers: set[str] = set()
         self.changed: dict[ImageName, set[str]] = defaultdict(set)
 
     def take(self, answer: _Answer) -> None:
         """Write one answer down, or that there was none."""
         owed = answer.owed
-        if self._looks.systems.registry_of(owed.image) is None:
-            owed_looks.drop(self._connection, owed)
+        if self._asking.systems.registry_of(owed.image) is None:
+            owed_answers.drop(self._connection, owed)
             self.told.add(owed.image)
             return
         if answer.error is not None:
             self._put_off(answer, answer.error)
             return
-        owed_looks.settle(self._connection, owed.image, owed.reference, asked_at=answer.asked_at)
+        owed_answers.settle(self._connection, owed.image, owed.reference, asked_at=answer.asked_at)
         if is_tag(owed.reference):
             self._note_tag(answer)
         elif answer.digest is None:
@@ -150,7 +150,7 @@ class _Notes:
         if answer.wish is not None:
             wait = max(wait, min(answer.wish, _LONGEST_WISH))
         told = str(error) if isinstance(error, FluxbridgeError) else f"{type(error).__name__}; see the log"
-        owed_looks.put_off(self._connection, owed, due_at=self._now + wait, error=told)
+        owed_answers.put_off(self._connection, owed, due_at=self._now + wait, error=told)
         if owed.error is None:
             # Their plans say what they wait for; how often it was asked in vain is no news.
             self.told.add(owed.image)
@@ -185,8 +185,8 @@ class _Notes:
             self.told.add(image)
         self.follows += follows
 
-    def _owe_deletion(self, owed: OwedLook, tag: str) -> OwedLook:
-        return owed_looks.owe(
+    def _owe_deletion(self, owed: OwedAnswer, tag: str) -> OwedAnswer:
+        return owed_answers.owe(
             self._connection,
             owed.image,
             tag,

@@ -1,0 +1,36 @@
+"""What had a name of several meanings has one of its own."""
+
+from alembic import op
+
+revision = "plain_names"
+down_revision = "holds_of_people"
+branch_labels = None
+depends_on = None
+
+_TABLES = (("owed_looks", "owed_answers", ("image", "reference")),)
+
+
+def upgrade() -> None:
+    """Rename tables with their rows, keys and indexes."""
+    for old, new, key in _TABLES:
+        _rename_table(old, new, key)
+    _rename_index("ix_owed_looks_due_at", "ix_owed_answers_due_at", "owed_answers", ["due_at"])
+
+
+def downgrade() -> None:
+    """Give them their former names."""
+    for old, new, key in _TABLES:
+        _rename_table(new, old, key)
+    _rename_index("ix_owed_answers_due_at", "ix_owed_looks_due_at", "owed_looks", ["due_at"])
+
+
+def _rename_table(before: str, after: str, key: tuple[str, ...]) -> None:
+    op.rename_table(before, after)
+    with op.batch_alter_table(after) as table:
+        table.drop_constraint(f"pk_{before}", type_="primary")
+        table.create_primary_key(f"pk_{after}", list(key))
+
+
+def _rename_index(before: str, after: str, table: str, columns: list[str]) -> None:
+    op.drop_index(before, table_name=table)
+    op.create_index(after, table, columns, unique=False)

@@ -1,0 +1,15 @@
+"""What versions before called otherwise in the database, and what it is called now."""
+
+TABLES = {"owed_looks": "owed_answers"}
+COLUMNS: dict[str, dict[str, str]] = {}
+"""By the table's present name."""
+
+
+def table_now(name: str) -> str:
+    """The present name of a table that a version before had."""
+    return TABLES.get(name, name)
+
+
+def column_now(table: str, name: str) -> str:
+    """The present name of a column; `table` is called as it is now."""
+    return COLUMNS.get(table, {}).get(name, name)
