@@ -9,7 +9,7 @@ from datetime import datetime
 class TagPresence:
     """What is known of one tag: who told of it, what the registry showed, and when it was asked each time.
 
-    `told_at` is the receipt of the newest hint that it was pushed. `looked_at` is when the newest answer that counts
+    `told_at` is the receipt of the newest hint that it was pushed. `asked_at` is when the newest answer that counts
     was asked for: with `is_deleted` that it is not there, else that it is. `digest` is of the answer that was asked for
     at `digest_at`, and a hint while that is None. `refuted_at` is when a tag that the registry never showed was asked
     for in vain. `missed_at` and `missed_before_at` are the two newest lists without it since it was seen last.
@@ -21,7 +21,7 @@ class TagPresence:
     """
 
     told_at: datetime | None = None
-    looked_at: datetime | None = None
+    asked_at: datetime | None = None
     is_deleted: bool = False
     digest: str | None = None
     digest_at: datetime | None = None
@@ -32,7 +32,7 @@ class TagPresence:
     @property
     def is_shown(self) -> bool:
         """Whether the registry has shown it, and did not deny it since."""
-        return self.looked_at is not None and not self.is_deleted
+        return self.asked_at is not None and not self.is_deleted
 
     @property
     def is_unlisted(self) -> bool:
@@ -57,7 +57,7 @@ class TagPresence:
 
     @property
     def _deleted_at(self) -> datetime | None:
-        return self.looked_at if self.is_deleted else None
+        return self.asked_at if self.is_deleted else None
 
     def told(self, at: datetime) -> "TagPresence":
         """It was told that it was pushed: what lists of before lack says nothing of it."""
@@ -66,9 +66,9 @@ class TagPresence:
 
     def shown(self, asked_at: datetime) -> "TagPresence":
         """The registry has it, by a list or by its manifest."""
-        if _is_before(asked_at, self.looked_at):
+        if _is_before(asked_at, self.asked_at):
             return self
-        seen = replace(self, looked_at=asked_at, is_deleted=False)
+        seen = replace(self, asked_at=asked_at, is_deleted=False)
         return _without_misses(seen, lambda missed: missed <= asked_at)
 
     def names(self, digest: str, asked_at: datetime) -> "TagPresence":
@@ -84,13 +84,13 @@ class TagPresence:
         """
         if not is_deletion:
             return self if _is_before(asked_at, self.refuted_at) else replace(self, refuted_at=asked_at)
-        if _is_before(asked_at, self.looked_at) or self._is_listed_since(asked_at, listed_at):
+        if _is_before(asked_at, self.asked_at) or self._is_listed_since(asked_at, listed_at):
             return self
-        return replace(self, looked_at=asked_at, is_deleted=True)
+        return replace(self, asked_at=asked_at, is_deleted=True)
 
     def missed(self, asked_at: datetime, *, listed_at: datetime | None = None) -> "TagPresence":
         """A whole list lacks it."""
-        is_older = _is_before(asked_at, self.told_at) or (self.is_shown and _is_before(asked_at, self.looked_at))
+        is_older = _is_before(asked_at, self.told_at) or (self.is_shown and _is_before(asked_at, self.asked_at))
         if is_older or self._is_listed_since(asked_at, listed_at):
             return self
         if not _is_before(asked_at, self.missed_at):

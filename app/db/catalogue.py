@@ -52,7 +52,7 @@ tags = Table(
     Column("digest_at", Instant),
     Column("first_seen_at", Instant, nullable=False),
     Column("told_at", Instant),
-    Column("looked_at", Instant),
+    Column("asked_at", Instant),
     Column("is_deleted", Boolean, nullable=False),
     Column("refuted_at", Instant),
     Column("missed_at", Instant),
@@ -90,9 +90,9 @@ class KnownTag:
         return self.presence.digest
 
     @property
-    def looked_at(self) -> datetime | None:
+    def asked_at(self) -> datetime | None:
         """When the newest answer on whether it is there was asked for."""
-        return self.presence.looked_at
+        return self.presence.asked_at
 
     @property
     def is_gone(self) -> bool:
@@ -174,8 +174,8 @@ def record_push(  # noqa: PLR0913 (who said it, when and how are named)
     return is_new
 
 
-def note_missing(connection: Connection, image: ImageName, tag: str, *, is_deleted: bool, looked_at: datetime) -> None:
-    """Write down that the registry, asked at `looked_at`, did not have a tag.
+def note_missing(connection: Connection, image: ImageName, tag: str, *, is_deleted: bool, asked_at: datetime) -> None:
+    """Write down that the registry, asked at `asked_at`, did not have a tag.
 
     After a delete event it is gone. Without one, a tag that the registry has shown before stays: one answer is no
     deletion. One that only a sender has told of was never there.
@@ -183,24 +183,24 @@ def note_missing(connection: Connection, image: ImageName, tag: str, *, is_delet
     known = find_tag(connection, image, tag)
     if known is not None:
         at = listed_at(connection, image)
-        see(connection, known, known.presence.absent(looked_at, is_deletion=is_deleted, listed_at=at))
+        see(connection, known, known.presence.absent(asked_at, is_deletion=is_deleted, listed_at=at))
 
 
-def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, looked_at: datetime) -> bool:
-    """Write down the digest that the registry said a tag names when it was asked at `looked_at`.
+def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, asked_at: datetime) -> bool:
+    """Write down the digest that the registry said a tag names when it was asked at `asked_at`.
 
     False where policies choose among the same as before. An answer to an earlier question than the one that is written
     down changes nothing. The caller holds the image.
     """
     known = find_tag(connection, image, tag)
     if known is None:
-        fresh = TagPresence().names(digest, looked_at)
-        insert_absent(connection, tags, new_tag(str(image), tag, fresh, looked_at))
+        fresh = TagPresence().names(digest, asked_at)
+        insert_absent(connection, tags, new_tag(str(image), tag, fresh, asked_at))
         return True
-    seen = known.presence.names(digest, looked_at)
+    seen = known.presence.names(digest, asked_at)
     # A tag that was moved begins anew: what was known of the time of its push was of other bytes.
     is_moved = known.digest not in {None, seen.digest}
-    see(connection, known, seen, first_seen_at=looked_at if is_moved else known.first_seen_at)
+    see(connection, known, seen, first_seen_at=asked_at if is_moved else known.first_seen_at)
     return (seen.digest, seen.is_gone) != (known.digest, known.is_gone)
 
 
@@ -237,7 +237,7 @@ def _is_known_before(image: ImageName, at: datetime) -> ColumnElement[bool]:
     """The tags of which nothing was told, and which nothing showed, after a time."""
     asked = literal(at, Instant)
     is_told_before = or_(tags.c.told_at.is_(None), tags.c.told_at <= asked)
-    is_seen_before = or_(tags.c.looked_at.is_(None), tags.c.looked_at <= asked)
+    is_seen_before = or_(tags.c.asked_at.is_(None), tags.c.asked_at <= asked)
     return and_(tags.c.image == str(image), is_told_before, is_seen_before)
 
 
@@ -295,7 +295,7 @@ def tags_denied_since(
     found: list[KnownTag] = []
     for some in lists_of(named):
         is_one = or_(*(and_(tags.c.image == image, tags.c.tag.in_(sorted(named[image]))) for image in some))
-        wanted = select(tags).where(is_one, tags.c.looked_at > since).order_by(tags.c.image, tags.c.tag)
+        wanted = select(tags).where(is_one, tags.c.asked_at > since).order_by(tags.c.image, tags.c.tag)
         found += [_tag(row) for row in connection.execute(wanted)]
     return [one for one in found if one.presence.is_proven_gone]
 

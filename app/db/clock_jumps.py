@@ -22,7 +22,7 @@ from app.db.tables import Instant
 # Processes on one database agree on the time by less than this.
 _SLACK = timedelta(minutes=1)
 _FACTS = (
-    *(tags.c[name] for name in ("first_seen_at", "told_at", "looked_at", "digest_at", "refuted_at")),
+    *(tags.c[name] for name in ("first_seen_at", "told_at", "asked_at", "digest_at", "refuted_at")),
     *(tags.c[name] for name in ("missed_at", "missed_before_at")),
     *(repositories.c[name] for name in ("first_seen_at", "listed_at", "listing_failed_at")),
     *(pushes.c[name] for name in ("first_seen_at", "at")),

@@ -8,17 +8,22 @@ branch_labels = None
 depends_on = None
 
 _TABLES = (("owed_looks", "owed_answers", ("image", "reference")),)
+_COLUMNS = (("tags", "looked_at", "asked_at"), ("sweep_marks", "looked_at", "marked_at"))
 
 
 def upgrade() -> None:
-    """Rename tables with their rows, keys and indexes."""
+    """Rename tables with their rows, keys and indexes, and columns."""
     for old, new, key in _TABLES:
         _rename_table(old, new, key)
     _rename_index("ix_owed_looks_due_at", "ix_owed_answers_due_at", "owed_answers", ["due_at"])
+    for table, before, after in _COLUMNS:
+        _rename_column(table, before, after)
 
 
 def downgrade() -> None:
     """Give them their former names."""
+    for table, before, after in _COLUMNS:
+        _rename_column(table, after, before)
     for old, new, key in _TABLES:
         _rename_table(new, old, key)
     _rename_index("ix_owed_answers_due_at", "ix_owed_looks_due_at", "owed_looks", ["due_at"])
@@ -34,3 +39,8 @@ def _rename_table(before: str, after: str, key: tuple[str, ...]) -> None:
 def _rename_index(before: str, after: str, table: str, columns: list[str]) -> None:
     op.drop_index(before, table_name=table)
     op.create_index(after, table, columns, unique=False)
+
+
+def _rename_column(table: str, before: str, after: str) -> None:
+    # SQLite can do it, too: nothing has to be copied.
+    op.execute(f"ALTER TABLE {table} RENAME COLUMN {before} TO {after}")

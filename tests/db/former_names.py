@@ -1,7 +1,7 @@
 """What versions before called otherwise in the database, and what it is called now."""
 
 TABLES = {"owed_looks": "owed_answers"}
-COLUMNS: dict[str, dict[str, str]] = {}
+COLUMNS = {"tags": {"looked_at": "asked_at"}, "sweep_marks": {"looked_at": "marked_at"}}
 """By the table's present name."""
 
 

@@ -167,12 +167,12 @@ def _push(database: Database, *, digest: str | None = DIGEST) -> bool:
 
 def _look(database: Database, digest: str, *, at: datetime = NOW) -> None:
     with database.transaction() as connection:
-        catalogue.set_digest(connection, IMAGE, "1.2.0", digest, looked_at=at)
+        catalogue.set_digest(connection, IMAGE, "1.2.0", digest, asked_at=at)
 
 
 def _miss(database: Database, *, is_deleted: bool) -> None:
     with database.transaction() as connection:
-        catalogue.note_missing(connection, IMAGE, "1.2.0", is_deleted=is_deleted, looked_at=NOW)
+        catalogue.note_missing(connection, IMAGE, "1.2.0", is_deleted=is_deleted, asked_at=NOW)
 
 
 def _list(database: Database, listed: list[str]) -> list[str]:

@@ -107,7 +107,7 @@ class Lane:
             catalogue.record_push(
                 connection, IMAGE, tag, digest(tag), at=None, now=self.now, source="registry", delivery_id=None
             )
-            catalogue.set_digest(connection, IMAGE, tag, digest(tag), looked_at=self.now)
+            catalogue.set_digest(connection, IMAGE, tag, digest(tag), asked_at=self.now)
 
     @contextmanager
     def telling_of(self, *tags: str) -> Iterator[Connection]:

@@ -220,7 +220,7 @@ class Crew:
     def lose(self, tag: str) -> None:
         """A tag is gone from its registry."""
         with self.lane.telling_of(tag) as connection:
-            catalogue.note_missing(connection, IMAGE, tag, is_deleted=True, looked_at=self.lane.now)
+            catalogue.note_missing(connection, IMAGE, tag, is_deleted=True, asked_at=self.lane.now)
 
     def promotion(self, tag: str) -> PromotionRow:
         """The newest promotion of a tag."""

@@ -125,7 +125,7 @@ def many_apps(tmp_path: Path, database: Database) -> Lane:
             image = ImageName(IMAGE.registry, f"team/{name}")
             record_listing(connection, image, ["1.0.0", "1.1.0"], NOW - timedelta(days=1))
             for tag in ("1.0.0", "1.1.0"):
-                catalogue.set_digest(connection, image, tag, digest(tag), looked_at=NOW)
+                catalogue.set_digest(connection, image, tag, digest(tag), asked_at=NOW)
     made.run()
     return made
 
@@ -168,7 +168,7 @@ def deny(connection: Connection, name: str, at: datetime) -> None:
     """It was told that an app's 1.1.0 was deleted, and the registry has it no more."""
     image = ImageName(IMAGE.registry, f"team/{name}")
     catalogue.lock(connection, [image], at)
-    catalogue.note_missing(connection, image, "1.1.0", is_deleted=True, looked_at=at)
+    catalogue.note_missing(connection, image, "1.1.0", is_deleted=True, asked_at=at)
     watch_gone(connection, IMAGE.registry, at)
 
 

@@ -129,10 +129,10 @@ def test_answers_come_to_the_same_in_whatever_order_they_arrive(names: list[str]
 def test_of_digests_the_one_that_was_asked_for_last_stands(database: Database, order: tuple[int, ...]) -> None:
     with database.transaction() as connection:
         for number in order:
-            catalogue.set_digest(connection, IMAGE, TAG, digest(str(number)), looked_at=NOW + number * SECOND)
+            catalogue.set_digest(connection, IMAGE, TAG, digest(str(number)), asked_at=NOW + number * SECOND)
         known = catalogue.find_tag(connection, IMAGE, TAG)
     assert known is not None
-    assert (known.digest, known.looked_at) == (digest("2"), NOW + 2 * SECOND)
+    assert (known.digest, known.asked_at) == (digest("2"), NOW + 2 * SECOND)
 
 
 def test_a_link_to_the_registry_behind_its_proxy_is_followed_at_the_registry() -> None:

@@ -85,7 +85,7 @@ def test_what_is_put_off_by_rights_keeps_its_time(workers: Workers, own: Own) ->
 def test_what_a_registry_shows_later_is_newer_than_what_it_showed_then(workers: Workers, own: Own) -> None:
     with workers.database.transaction() as connection:
         own.now += AHEAD
-        catalogue.set_digest(connection, IMAGE, "1.0", digest_of("then"), looked_at=workers.clock())
+        catalogue.set_digest(connection, IMAGE, "1.0", digest_of("then"), asked_at=workers.clock())
         owed_answers.owe_once(connection, IMAGE, "1.1", is_deletion=False, source="ci", now=workers.clock())
         lanes.ensure(connection, "fleet", "main", workers.clock())
     own.now -= AHEAD
@@ -93,7 +93,7 @@ def test_what_a_registry_shows_later_is_newer_than_what_it_showed_then(workers: 
     workers._heed_clock()
     own.pass_by(MINUTE)
     with workers.database.transaction() as connection:
-        catalogue.set_digest(connection, IMAGE, "1.0", digest_of("now"), looked_at=own.now)
+        catalogue.set_digest(connection, IMAGE, "1.0", digest_of("now"), asked_at=own.now)
         [known] = catalogue.tags_named(connection, IMAGE, ["1.0"])
         assert known.digest == digest_of("now")
         owed_answers.settle(connection, IMAGE, "1.1", asked_at=own.now)

@@ -48,7 +48,7 @@ class BuildReport:
 class TagState:
     """What is known of one tag: its present digest, when we first saw its push, and the builds that named it.
 
-    `looked_at` is when the registry was last asked what it names. `unshown` says why nothing that was told of it counts
+    `asked_at` is when the registry was last asked what it names. `unshown` says why nothing that was told of it counts
     yet: the registry has not shown it since. `doubt` says why one that seems to be gone counts as there where it is in
     Git; `is_unlisted` that lists lack it.
     """
@@ -58,7 +58,7 @@ class TagState:
     first_seen_at: datetime
     is_gone: bool = False
     reports: tuple[BuildReport, ...] = ()
-    looked_at: datetime | None = None
+    asked_at: datetime | None = None
     is_unlisted: bool = False
     unshown: str | None = None
     doubt: str | None = None

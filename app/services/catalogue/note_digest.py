@@ -24,7 +24,7 @@ def note_digest(  # noqa: PLR0913 (what was answered, and when, all named)
     """Write it down; where it is other content, the lanes that use the image are due, but for the one that asked."""
     catalogue.lock(connection, [image], now)
     known = catalogue.find_tag(connection, image, tag)
-    catalogue.set_digest(connection, image, tag, digest, looked_at=asked_at)
+    catalogue.set_digest(connection, image, tag, digest, asked_at=asked_at)
     owed_answers.settle(connection, image, tag, asked_at=asked_at)
     keep_selections(connection, ready, image, [tag])
     if known is None or known.digest != digest or not known.presence.is_shown:

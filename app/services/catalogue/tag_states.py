@@ -87,7 +87,7 @@ def _join(
             first_seen_at=known.first_seen_at,
             is_gone=known.is_gone,
             reports=tuple(its.values()),
-            looked_at=known.presence.digest_at or known.looked_at,
+            asked_at=known.presence.digest_at or known.asked_at,
             is_unlisted=known.presence.is_unlisted,
             unshown=why_unshown(known, owed_of.get(known.tag)),
             doubt=_doubt(known),

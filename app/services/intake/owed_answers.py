@@ -158,11 +158,11 @@ class _Notes:
     def _note_tag(self, answer: _Answer) -> None:
         image, tag = answer.owed.image, answer.owed.reference
         if answer.digest is not None:
-            is_other = catalogue.set_digest(self._connection, image, tag, answer.digest, looked_at=answer.asked_at)
+            is_other = catalogue.set_digest(self._connection, image, tag, answer.digest, asked_at=answer.asked_at)
             self.changed[image] |= {tag} if is_other else set()
         else:
             is_deletion = answer.owed.is_deletion
-            catalogue.note_missing(self._connection, image, tag, is_deleted=is_deletion, looked_at=answer.asked_at)
+            catalogue.note_missing(self._connection, image, tag, is_deleted=is_deletion, asked_at=answer.asked_at)
             if is_deletion:
                 self.deniers.add(image.registry)
             self.changed[image].add(tag)

@@ -65,28 +65,28 @@ def _learn(run: LaneRun, image: ImageName, tag: str) -> bool:
     return True
 
 
-def next_look_at_digests(states: Sequence[PolicyState], now: datetime) -> datetime | None:
+def digests_due_at(states: Sequence[PolicyState], now: datetime) -> datetime | None:
     """When the registry is to be asked next for a digest that policies follow: not at once where it just failed."""
-    looks = [
-        look if look > now else now + min(_interval(state), _LONGEST_PAUSE)
+    times = [
+        due_at if due_at > now else now + min(_interval(state), _LONGEST_PAUSE)
         for state in states
-        if (look := _next_look_at(state)) is not None
+        if (due_at := _due_at(state)) is not None
     ]
-    return min(looks, default=None)
+    return min(times, default=None)
 
 
 def _is_wanted(state: PolicyState, tag: str, now: datetime) -> bool:
     if state.tags[tag].digest is None:
         return True
-    look_at = _next_look_at(state)
-    return look_at is not None and look_at <= now
+    due_at = _due_at(state)
+    return due_at is not None and due_at <= now
 
 
-def _next_look_at(state: PolicyState) -> datetime | None:
+def _due_at(state: PolicyState) -> datetime | None:
     if not state.fields or state.policy.digest_reflection != "Always":
         return None
-    looked = [state.tags[tag].looked_at or state.tags[tag].first_seen_at for tag in state.chosen_tags]
-    return min(looked) + _interval(state) if looked else None
+    asked = [state.tags[tag].asked_at or state.tags[tag].first_seen_at for tag in state.chosen_tags]
+    return min(asked) + _interval(state) if asked else None
 
 
 def _interval(state: PolicyState) -> timedelta:

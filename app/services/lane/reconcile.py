@@ -36,7 +36,7 @@ from app.services.lane.follow_git import follow_git
 from app.services.lane.follow_renames import follow_renames, orphans
 from app.services.lane.follow_up import Followed, follow_pull_requests
 from app.services.lane.hold import note_holds_in_git
-from app.services.lane.learn_digests import learn_digests, next_look_at_digests
+from app.services.lane.learn_digests import digests_due_at, learn_digests
 from app.services.lane.leave_to_people import tell_left
 from app.services.lane.propose import Proposer
 from app.services.lane.published import with_published
@@ -81,7 +81,7 @@ def reconcile(run: LaneRun) -> None:
         state = with_published(run, _with_all_tags(state, run.judge.in_full(view, run.lane, planned.unsettled)))
         planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
     planned, is_settled = _carry_out(run, view, planned, heads, followed)
-    looks = [planned.next_look_at, next_look_at_digests(state.policies, run.now())]
+    looks = [planned.next_look_at, digests_due_at(state.policies, run.now())]
     if not is_settled:
         looks.append(run.now() + backoff(run.claim.attempts))
     if state.open_pull_requests or planned.proposals or followed.lent or is_untold:

@@ -32,7 +32,7 @@ class TagView(BaseModel):
     digest: str | None
     is_gone: bool
     first_seen_at: datetime
-    looked_at: datetime | None
+    asked_at: datetime | None
 
 
 class TagFilters(Paging):
@@ -70,5 +70,5 @@ def _tag(row: KnownTag) -> TagView:
         digest=row.digest,
         is_gone=row.is_gone,
         first_seen_at=row.first_seen_at,
-        looked_at=row.looked_at,
+        asked_at=row.asked_at,
     )

@@ -121,7 +121,7 @@ class TagStory(BaseModel):
     tag: str
     digest: str | None
     first_seen_at: datetime | None
-    looked_at: datetime | None
+    asked_at: datetime | None
     is_gone: bool
     listed_at: datetime | None
     told: list[TellingView]
@@ -169,7 +169,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
         tag=asked.tag,
         digest=known.digest if known else None,
         first_seen_at=known.first_seen_at if known else None,
-        looked_at=known.looked_at if known else None,
+        asked_at=known.asked_at if known else None,
         is_gone=known is not None and known.is_gone,
         listed_at=repository.listed_at if repository else None,
         told=sorted(told, key=lambda one: one.at),

@@ -64,7 +64,7 @@ def _note(run: SweepRun, image: ImageName, answers: Mapping[str, _Answer]) -> No
     with run.database.transaction() as connection:
         catalogue.lock(connection, [image], now)
         for tag, asked_at in denied.items():
-            catalogue.note_missing(connection, image, tag, is_deleted=True, looked_at=asked_at)
+            catalogue.note_missing(connection, image, tag, is_deleted=True, asked_at=asked_at)
             owed_answers.settle(connection, image, tag, asked_at=asked_at)
         if denied:
             watch_gone(connection, image.registry, now)

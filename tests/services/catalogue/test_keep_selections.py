@@ -56,9 +56,9 @@ class Image:
                         connection, self.image, tag, digest, at=None, now=NOW, source="r", delivery_id=None
                     )
                 case "look":
-                    catalogue.set_digest(connection, self.image, tag, digest, looked_at=NOW)
+                    catalogue.set_digest(connection, self.image, tag, digest, asked_at=NOW)
                 case "delete":
-                    catalogue.note_missing(connection, self.image, tag, is_deleted=True, looked_at=NOW)
+                    catalogue.note_missing(connection, self.image, tag, is_deleted=True, asked_at=NOW)
                 case "list":
                     present = [one for one in TAGS if one != tag]
                     touched = set(record_listing(connection, self.image, present, NOW))

@@ -122,7 +122,7 @@ def test_the_tag_in_git_is_always_a_candidate(lane: Lane) -> None:
 def test_a_tag_that_is_gone_is_no_candidate(lane: Lane) -> None:
     lane.push("1.1.0")
     with lane.telling_of("1.1.0") as connection:
-        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, looked_at=NOW)
+        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, asked_at=NOW)
     assert selected(lane) == "1.0.0"
 
 
@@ -152,7 +152,7 @@ def test_a_digest_that_another_build_reported_counts_for_that_build_under_every_
     report(lane, "1.1.0", is_ours=True)
     report(lane, "1.1.0-rc.1", number=2)
     with lane.telling_of("1.1.0") as connection:
-        catalogue.set_digest(connection, IMAGE, "1.1.0", digest("1.1.0-rc.1"), looked_at=NOW)
+        catalogue.set_digest(connection, IMAGE, "1.1.0", digest("1.1.0-rc.1"), asked_at=NOW)
     assert selected(lane) == "1.1.0"
     assert [one.number for one in state(lane).tags["1.1.0"].reports] == [1, 2]
 

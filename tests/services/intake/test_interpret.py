@@ -180,7 +180,7 @@ def test_a_digest_that_is_told_is_history_and_the_registry_says_what_is(site: Si
     site.send("registry", envelope(push_event(TAG, told)))
     known = site.tag(TAG)
     assert known is not None
-    assert (known.digest, known.looked_at) == (present, NOW)
+    assert (known.digest, known.asked_at) == (present, NOW)
     assert site.facts()["pushes"] == [(str(site.image), TAG, told)]
 
 

@@ -45,7 +45,7 @@ def send_push(lane: Lane, tag: str) -> None:
         catalogue.record_push(
             connection, IMAGE, tag, digest(tag), at=None, now=lane.now, source="r", delivery_id=delivery_id
         )
-        catalogue.set_digest(connection, IMAGE, tag, digest(tag), looked_at=lane.now)
+        catalogue.set_digest(connection, IMAGE, tag, digest(tag), asked_at=lane.now)
 
 
 def test_a_pull_request_is_timed_when_it_is_opened_and_never_again(lane: Lane) -> None:

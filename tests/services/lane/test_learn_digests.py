@@ -112,7 +112,7 @@ def test_under_always_the_registry_is_asked_again_when_the_interval_is_over(lane
         learn(run_with(lane, registry))
         asked.append(len(registry.asked))
     assert asked == [1, 1, 2, 2, 3]
-    assert known(lane, "1.2.0").looked_at == NOW + timedelta(minutes=12)
+    assert known(lane, "1.2.0").asked_at == NOW + timedelta(minutes=12)
 
 
 def test_a_tag_that_was_pushed_again_and_of_which_nobody_told_is_proposed_under_always(lane: Lane) -> None:
@@ -157,7 +157,7 @@ def test_a_tag_that_is_pushed_again_keeps_the_digest_of_its_open_pull_request(la
     reconcile(run_with(lane, AskedRegistry(digest)))
     [before] = lane.open_pulls()
     with lane.telling_of("1.2.0") as connection:
-        catalogue.set_digest(connection, IMAGE, "1.2.0", digest("other bytes"), looked_at=lane.now)
+        catalogue.set_digest(connection, IMAGE, "1.2.0", digest("other bytes"), asked_at=lane.now)
     lane.run()
     [after] = lane.open_pulls()
     assert (after.number, after.head_sha) == (before.number, before.head_sha)
@@ -171,7 +171,7 @@ def test_a_tag_that_is_pushed_again_while_it_waits_gets_the_digest_that_passed_a
     assert {one.digest for one in lane.promotions()} == {digest("1.3.0")}
     again = digest("other bytes")
     with lane.telling_of("1.3.0") as connection:
-        catalogue.set_digest(connection, IMAGE, "1.3.0", again, looked_at=lane.now)
+        catalogue.set_digest(connection, IMAGE, "1.3.0", again, asked_at=lane.now)
         builds.record(connection, _build("1.3.0", again), is_ours=False, source="ci", delivery_id=None, now=lane.now)
     numbers = set()
     for _ in range(4):
@@ -205,7 +205,7 @@ def test_an_answer_that_comes_late_does_not_take_the_place_of_a_newer_one(lane: 
     def answer(_: str) -> str:
         lane.now += timedelta(seconds=1)
         with lane.telling_of("1.2.0") as connection:
-            catalogue.set_digest(connection, IMAGE, "1.2.0", digest("newer"), looked_at=lane.now)
+            catalogue.set_digest(connection, IMAGE, "1.2.0", digest("newer"), asked_at=lane.now)
         return digest("older")
 
     learn(run_with(lane, AskedRegistry(answer)))

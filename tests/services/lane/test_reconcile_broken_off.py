@@ -74,7 +74,7 @@ def test_opened_not_written_down_and_then_merged_the_merge_is_known(lane: Lane) 
 def test_opened_not_written_down_and_then_not_wanted_it_is_closed(lane: Lane) -> None:
     _open_and_forget(lane, "1.1.0")
     with lane.telling_of("1.1.0") as connection:
-        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, looked_at=lane.now)
+        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, asked_at=lane.now)
     lane.run()
     lane.run()
     assert lane.open_pulls() == []

@@ -100,7 +100,7 @@ def _report(lane: Lane, tag: str, *, named: str | None) -> None:
 def _tag_is_moved(lane: Lane, tag: str) -> None:
     """The registry says that a tag names other bytes now."""
     with lane.telling_of(tag) as connection:
-        catalogue.set_digest(connection, IMAGE, tag, digest("other bytes"), looked_at=lane.now)
+        catalogue.set_digest(connection, IMAGE, tag, digest("other bytes"), asked_at=lane.now)
 
 
 def test_a_revision_that_is_told_of_after_a_newer_merge_still_applies_what_it_holds(lane: Lane) -> None:
@@ -229,7 +229,7 @@ def test_one_look_that_did_not_find_the_present_tag_moves_nothing_backwards(tmp_
     lane = Lane.create(tmp_path, database, {**_FILES, "apps/app.yaml": deployment("1.1.0")})
     with database.transaction() as connection:
         record_listing(connection, IMAGE, ["1.0.0", "1.1.0"], lane.now)
-        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=False, looked_at=lane.now)
+        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=False, asked_at=lane.now)
     run = lane.claim()
     reconcile(replace(run, systems=replace(run.systems, registries={IMAGE.registry: _Forgetful()})))
     assert lane.open_pulls() == []

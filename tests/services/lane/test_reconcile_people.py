@@ -75,7 +75,7 @@ def test_a_branch_that_somebody_pushed_to_stays_open_when_its_tag_goes_away(peop
     pull = people.propose("1.1.0")
     theirs = people.lane.config.commit(pull.head, {"mine.yaml": "a: 1\n"})
     with people.lane.telling_of("1.1.0") as connection:
-        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, looked_at=people.lane.now)
+        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, asked_at=people.lane.now)
     people.run_twice()
     assert [one.number for one in people.lane.open_pulls()] == [pull.number]
     assert people.lane.config.head(pull.head) == theirs
@@ -171,7 +171,7 @@ def test_who_closes_while_a_newer_tag_is_being_pushed_has_said_no_to_the_tag_the
 def test_one_that_somebody_closes_just_before_we_do_is_their_no(people: People) -> None:
     pull = people.propose("1.1.0")
     with people.lane.telling_of("1.1.0") as connection:
-        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, looked_at=people.lane.now)
+        catalogue.note_missing(connection, IMAGE, "1.1.0", is_deleted=True, asked_at=people.lane.now)
     people.lane.now += timedelta(seconds=1)
     real = people.lane.forge
     people.lane.forge = Interrupted(real, "close_pull_request", lambda: people.forge.close(pull.number, by="mira"))

@@ -43,7 +43,7 @@ class Site:
     def lose(self, tag: str) -> None:
         """The registry has the tag no more, so that nothing may propose it."""
         with self.lane.telling_of(tag) as connection:
-            catalogue.note_missing(connection, IMAGE, tag, is_deleted=True, looked_at=self.lane.now)
+            catalogue.note_missing(connection, IMAGE, tag, is_deleted=True, asked_at=self.lane.now)
 
     def interrupt(self, method: str, what: Any, *, is_after: bool = False) -> None:
         """Let something happen around the next call of the forge."""

@@ -119,6 +119,6 @@ def test_the_digest_is_that_of_the_promotion_also_after_the_tag_was_moved(databa
     image = ImageName.parse("registry.acme.example/shop/web")
     with database.transaction() as connection:
         write_history(connection)
-        catalogue.set_digest(connection, image, "1.1.0", f"sha256:{'b' * 64}", looked_at=NOW)
+        catalogue.set_digest(connection, image, "1.1.0", f"sha256:{'b' * 64}", asked_at=NOW)
         [one] = list_stages(connection, SYSTEMS, StageFilters(stage="production"), now=LATER).items
     assert one.digest == DIGEST

@@ -293,7 +293,7 @@ def chosen(site: Site, registry: ShownRegistry) -> None:
     registry.shown[APP.path] = shown("1.0.0", "1.1.0")
     with site.database.transaction() as connection:
         for tag, digest in shown("1.0.0", "1.1.0").items():
-            catalogue.set_digest(connection, APP, tag, digest, looked_at=site.now)
+            catalogue.set_digest(connection, APP, tag, digest, asked_at=site.now)
     judge = Judge(database=site.database, systems=site.systems, ready=ReadyPolicies(), clock=lambda: site.now)
     judge.evaluate(APP, [PolicySpec(SemVer(">=1.0.0"))])
     sweep(site, "tags")
