@@ -10,10 +10,10 @@ _MOST_WORDS = 160
 
 def in_clusters(applied: Iterable[Any], tag: str | None) -> str:
     """Where a tag is applied, and where it is not, with Flux's words or what is known."""
-    return "; ".join(sorted({_standing(one, tag) for one in applied})) or "-"
+    return "; ".join(sorted({_cluster_state(one, tag) for one in applied})) or "-"
 
 
-def _standing(one: Any, tag: str | None) -> str:
+def _cluster_state(one: Any, tag: str | None) -> str:
     cluster, state, runs = one["cluster"], one["state"], one["runs"]
     words = f": {one_line(one['message'])}" if one["message"] else ""
     if state in {"applied", "waiting"} and runs is not None and runs != tag:

@@ -159,7 +159,7 @@ def status(*, as_json: bool) -> None:
     rows = [
         (
             _lane_name(one),
-            _standing(one, found["lane_leases_s"].get(_lane_name(one))),
+            _lane_state(one, found["lane_leases_s"].get(_lane_name(one))),
             instant(one["last_run_at"]),
             instant(one["due_at"]),
             str(one["attempts"]),
@@ -206,7 +206,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
 def _troubles(found: Any) -> Iterator[str]:
     """What is not as it should be in clusters, and which events of Flux count for nothing."""
     for one in found["troubles"]:
-        yield f"not applied    {one['stage']} {one['policy']}: {in_clusters([one['standing']], one['tag'])}"
+        yield f"not applied    {one['stage']} {one['policy']}: {in_clusters([one['cluster_state']], one['tag'])}"
     for one in found["outbox"]["troubles"]:
         again = f"again at {instant(one['due_at'])}" if one["due_at"] else "failed for good"
         yield f"not told       {one['channel']} to {one['target']}, {again}: {one_line(one['error'] or '')}"
@@ -234,7 +234,7 @@ def _with_age(told: str, name: str, age_s: float) -> str:
     return f"{told}; {name} {age_s:.0f} s" if age_s else told
 
 
-def _standing(lane: Any, lease_s: float | None) -> str:
+def _lane_state(lane: Any, lease_s: float | None) -> str:
     if lease_s is not None:
         return f"running {lease_s:.0f}s"
     return "running" if lane["is_running"] else "due" if _is_due(lane) else "idle"

@@ -8,9 +8,9 @@ from sqlalchemy import Boolean, Column, Connection, ForeignKey, Index, Integer, 
 from sqlalchemy.engine import Row
 
 from app.core.promotion.applying import CHANGES_WHAT_RUNS
-from app.db import standings
+from app.db import cluster_states
+from app.db.cluster_states import Place
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.standings import Place
 from app.db.tables import Instant, SafeString, SafeText, lists_of, metadata, storable
 
 applications = Table(
@@ -73,7 +73,7 @@ class ApplicationRow:
 
 def record(connection: Connection, new: NewApplication, *, recorded_at: datetime) -> bool:
     """Add a line unless the last one of its place says the same; then only the newest revision moves on. Idempotent."""
-    known = standings.find(connection, new.place)
+    known = cluster_states.find(connection, new.place)
     last = _find(connection, known.newest_id) if known is not None else None
     if last is not None and (last.promotion_id, last.state) == (new.promotion_id, new.state):
         _move_on(connection, last, new)
@@ -93,13 +93,13 @@ def record(connection: Connection, new: NewApplication, *, recorded_at: datetime
         )
         .returning(applications.c.id)
     ).scalar_one()
-    standings.point(connection, new.place, added, is_running=new.state in CHANGES_WHAT_RUNS)
+    cluster_states.point(connection, new.place, added, is_running=new.state in CHANGES_WHAT_RUNS)
     return True
 
 
 def running_at(connection: Connection, place: Place) -> ApplicationRow | None:
     """The application that tells what a cluster runs; None where none was told."""
-    known = standings.find(connection, place)
+    known = cluster_states.find(connection, place)
     return _find(connection, known.running_id) if known is not None else None
 
 

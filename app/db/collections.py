@@ -4,6 +4,7 @@ from app.db import (
     applications,
     builds,
     catalogue,
+    cluster_states,
     deliveries,
     fields,
     forge_budgets,
@@ -21,7 +22,6 @@ from app.db import (
     revisions,
     schedules,
     selections,
-    standings,
     storms,
     sweep_marks,
 )
@@ -31,6 +31,7 @@ COLLECTIONS = (
     applications,
     builds,
     catalogue,
+    cluster_states,
     deliveries,
     fields,
     forge_budgets,
@@ -49,7 +50,6 @@ COLLECTIONS = (
     revisions,
     schedules,
     selections,
-    standings,
     sweep_marks,
 )
 METADATA = metadata

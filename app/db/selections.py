@@ -30,7 +30,7 @@ selections = Table(
     Column("spec_hash", SafeString(64), primary_key=True),
     Column("spec", SafeText, nullable=False),
     Column("engine", Integer, nullable=False),
-    Column("standing", SafeText),
+    Column("stored_choice", SafeText),
 )
 
 
@@ -52,7 +52,7 @@ _OF_IMAGES = select(selections).where(selections.c.image.in_(bindparam("images",
 _STORE = (
     update(selections)
     .where(selections.c.image == bindparam("its_image"), selections.c.spec_hash == bindparam("its_spec_hash"))
-    .values(engine=bindparam("now_engine"), standing=bindparam("now_standing"))
+    .values(engine=bindparam("now_engine"), stored_choice=bindparam("now_choice"))
 )
 
 
@@ -68,8 +68,8 @@ def of_images(connection: Connection, images: Iterable[ImageName]) -> Sequence[S
             image=row.image,
             spec_hash=row.spec_hash,
             spec=row.spec,
-            stored_choice=StoredChoice.from_json(row.standing)
-            if row.standing is not None and row.engine == ENGINE
+            stored_choice=StoredChoice.from_json(row.stored_choice)
+            if row.stored_choice is not None and row.engine == ENGINE
             else None,
             is_foreign=row.engine != ENGINE,
         )
@@ -85,8 +85,8 @@ def store(connection: Connection, image: ImageName, spec: PolicySpec, choice: St
     """
     name, spec_hash, text = str(image), spec.fingerprint(), None if choice is None else choice.as_json()
     its = {"its_image": name, "its_spec_hash": spec_hash}
-    if connection.execute(_STORE, {**its, "now_engine": ENGINE, "now_standing": text}).rowcount == 0:
-        values = {"spec": spec.as_json(), "engine": ENGINE, "standing": text}
+    if connection.execute(_STORE, {**its, "now_engine": ENGINE, "now_choice": text}).rowcount == 0:
+        values = {"spec": spec.as_json(), "engine": ENGINE, "stored_choice": text}
         insert_absent(connection, selections, {"image": name, "spec_hash": spec_hash, **values})
 
 
@@ -97,7 +97,7 @@ def drop_foreign(connection: Connection, image: ImageName) -> None:
 
 def forget(connection: Connection, image: ImageName) -> None:
     """Have every selection from an image worked out in full when it is wanted next."""
-    connection.execute(update(selections).where(selections.c.image == str(image)).values(standing=None))
+    connection.execute(update(selections).where(selections.c.image == str(image)).values(stored_choice=None))
 
 
 def images_of_unused(connection: Connection) -> Sequence[ImageName]:

@@ -7,8 +7,15 @@ down_revision = "holds_of_people"
 branch_labels = None
 depends_on = None
 
-_TABLES = (("owed_looks", "owed_answers", ("image", "reference")),)
-_COLUMNS = (("tags", "looked_at", "asked_at"), ("sweep_marks", "looked_at", "marked_at"))
+_TABLES = (
+    ("owed_looks", "owed_answers", ("image", "reference")),
+    ("standings", "cluster_states", ("lane", "stage", "policy", "cluster", "kustomization")),
+)
+_COLUMNS = (
+    ("tags", "looked_at", "asked_at"),
+    ("sweep_marks", "looked_at", "marked_at"),
+    ("selections", "standing", "stored_choice"),
+)
 
 
 def upgrade() -> None:

@@ -18,8 +18,7 @@ _BEFORE = "holds_of_people"
 @pytest.fixture
 def before(database: Database) -> Database:
     """The database as the version before it had it, with one row in every table."""
-    with database.transaction(is_bounded=False) as connection:
-        command.downgrade(configuration(connection), _BEFORE)
+    _downgrade(database)
     with database.transaction() as connection:
         for table in tables_of(connection):
             connection.execute(insert(table).values(one_row(table)))
@@ -38,8 +37,7 @@ def test_every_row_has_what_it_had_under_the_new_names(before: Database) -> None
 def test_every_row_has_what_it_had_after_the_way_back(before: Database) -> None:
     had = _rows(before)
     before.migrate()
-    with before.transaction(is_bounded=False) as connection:
-        command.downgrade(configuration(connection), _BEFORE)
+    _downgrade(before)
     assert _rows(before) == had
     with before.transaction() as connection:
         assert {_key(connection, table) for table in TABLES} == {f"pk_{table}" for table in TABLES}
@@ -53,6 +51,11 @@ def test_keys_and_indexes_are_called_as_the_code_has_them(before: Database) -> N
             assert _key(connection, name) == table.primary_key.name
             found = {one["name"] for one in inspect(connection).get_indexes(name)}
             assert found == {one.name for one in table.indexes}
+
+
+def _downgrade(database: Database) -> None:
+    with database.remaking_tables() as connection:
+        command.downgrade(configuration(connection), _BEFORE)
 
 
 def _key(connection: Connection, table: str) -> str | None:

@@ -8,9 +8,9 @@ import pytest
 from app.core.facts import RevisionApplied, RevisionUnderway
 from app.db import applications, measures, promotions, revisions
 from app.db.applications import NewApplication
+from app.db.cluster_states import Place
 from app.db.database import Database
 from app.db.revisions import RevisionRow
-from app.db.standings import Place
 from tests.db.facts import MINUTE, NOW, SECOND
 from tests.db.test_promotions import NEW
 from tests.db.threads import at_once

@@ -10,11 +10,11 @@ from app.core.images import ImageName
 from app.core.ports import PullRequestState
 from app.db import applications, builds, catalogue, fields, lanes, policies, promotions, pull_requests
 from app.db.applications import NewApplication
+from app.db.cluster_states import Place
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import NewPromotion, PromotionState
 from app.db.pull_requests import PullRequestRow
-from app.db.standings import Place
 from app.services.reading.plans import PlanDescription, PlannedOutcome
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)

@@ -16,9 +16,9 @@ from app.db.promotions import PromotionRow
 from app.senders.sender import Keys, Origin
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.interpret import Interpreter
+from app.services.reading.cluster_states import ClusterStateView
 from app.services.reading.promotions import PromotionFilters, list_promotions
 from app.services.reading.stages import StageFilters, StageView, list_stages
-from app.services.reading.standings import StandingView
 from app.services.reading.status import Status, read_status
 from app.services.systems import Source, Systems
 from tests.db.facts import claim_next
@@ -148,7 +148,7 @@ class Fleet:
             [one] = list_stages(connection, self.lane.systems, filters, now=self.lane.now).items
         return one
 
-    def standing(self, stage: str = "staging") -> StandingView:
+    def cluster_state(self, stage: str = "staging") -> ClusterStateView:
         """How the only cluster of a stage stands."""
         [one] = self.stage(stage).applied
         return one

@@ -33,13 +33,13 @@ def merged(shop: Fleet) -> str:
 def test_what_was_merged_waits_and_is_overdue_after_a_while(shop: Fleet, merged: str) -> None:
     assert shop.cell() == "staging waiting"
     shop.later(14)
-    assert shop.standing().state == "waiting"
+    assert shop.cluster_state().state == "waiting"
     shop.later(1)
     assert shop.cell() == "staging overdue: no event ever came from cluster staging"
     assert shop.promotion_cell() == shop.cell()
     status = shop.status()
     assert status.applications["overdue"] == 2
-    assert {one.standing.cluster for one in status.troubles} == {"staging", "production"}
+    assert {one.cluster_state.cluster for one in status.troubles} == {"staging", "production"}
     shop.tell(commit=merged)
     assert (shop.cell(), shop.status().applications["overdue"]) == ("staging", 1)
 
@@ -47,14 +47,14 @@ def test_what_was_merged_waits_and_is_overdue_after_a_while(shop: Fleet, merged:
 def test_what_is_overdue_says_that_flux_only_ever_told_of_progress(shop: Fleet, merged: str) -> None:
     shop.tell(commit=merged, reason="Progressing", message="Deployment/app configured")
     shop.later(20)
-    assert "only Progressing of main@sha1:" in shop.standing().message
-    assert "notification-controller 1.8.0 to 1.8.3" in shop.standing().message
+    assert "only Progressing of main@sha1:" in shop.cluster_state().message
+    assert "notification-controller 1.8.0 to 1.8.3" in shop.cluster_state().message
 
 
 def test_what_is_overdue_says_that_a_dependency_is_not_ready(shop: Fleet, merged: str) -> None:
     shop.tell(commit=merged, reason="DependencyNotReady", message="dependency 'flux-system/db' is not ready")
     shop.later(20)
-    assert shop.standing().message.endswith("dependency 'flux-system/db' is not ready")
+    assert shop.cluster_state().message.endswith("dependency 'flux-system/db' is not ready")
 
 
 def test_what_is_overdue_says_what_was_heard_last(shop: Fleet) -> None:
@@ -62,9 +62,11 @@ def test_what_is_overdue_says_what_was_heard_last(shop: Fleet) -> None:
     shop.later(5)
     shop.promote("1.1.0")
     shop.later(15)
-    assert shop.standing().message.startswith("nothing was heard of it since; the last was ReconciliationSucceeded of")
+    assert shop.cluster_state().message.startswith(
+        "nothing was heard of it since; the last was ReconciliationSucceeded of"
+    )
     shop.tell("production", commit=shop.head, name="flux-system")
-    assert shop.standing("production").message.startswith("no event of Kustomization flux-system/apps ever came")
+    assert shop.cluster_state("production").message.startswith("no event of Kustomization flux-system/apps ever came")
 
 
 def test_progress_takes_nothing_back(shop: Fleet, merged: str) -> None:
@@ -113,7 +115,7 @@ def test_what_git_shows_to_keep_flux_from_it_is_said_at_once(shop: Fleet, files:
     assert shop.cell() == f"staging waiting: {said}"
     shop.later(20)
     assert shop.cell() == f"staging overdue: {said}"
-    assert shop.standing("production").message == "no event ever came from cluster production"
+    assert shop.cluster_state("production").message == "no event ever came from cluster production"
 
 
 def test_what_keeps_flux_from_it_is_said_beside_what_the_cluster_runs(shop: Fleet) -> None:
@@ -142,7 +144,7 @@ def test_a_cluster_whose_files_did_not_get_the_tag_is_not_waited_for(tmp_path: P
         shown = list_stages(connection, shop.lane.systems, StageFilters(stage="all"), now=shop.lane.now).items
     shown_overdue = [(one.tag, each.cluster) for one in shown for each in one.applied if each.state == "overdue"]
     assert shown_overdue == [("1.0.0", "production")]
-    assert [(one.tag, one.standing.cluster) for one in shop.status().troubles] == shown_overdue
+    assert [(one.tag, one.cluster_state.cluster) for one in shop.status().troubles] == shown_overdue
 
 
 def test_the_commit_of_an_oci_artifact_is_learned_from_a_later_event(shop: Fleet, merged: str) -> None:
@@ -217,7 +219,7 @@ def test_later_commits_that_touch_other_files_add_no_line(shop: Fleet, merged: s
         shop.tell(commit=later)
     [line] = shop.lines()
     assert (line.state, line.commit, line.newest_commit, line.at) == ("applied", merged, later, arrived)
-    shown = shop.standing()
+    shown = shop.cluster_state()
     assert (shown.at, shown.newest_revision) == (arrived, f"main@sha1:{later}")
 
 
@@ -230,7 +232,7 @@ def test_failed_and_applied_again_are_lines_of_their_own(shop: Fleet, merged: st
     shop.later(1)
     shop.tell(commit=broken)
     assert shop.states() == ["applied", "failed", "applied"]
-    assert shop.standing().at == shop.lane.now
+    assert shop.cluster_state().at == shop.lane.now
 
 
 def test_a_failure_is_said_wherever_applied_is_shown(shop: Fleet, merged: str) -> None:
@@ -240,7 +242,9 @@ def test_a_failure_is_said_wherever_applied_is_shown(shop: Fleet, merged: str) -
     assert (shop.cell(), shop.promotion_cell()) == (said, said)
     status = shop.status()
     assert (status.applications["failed"], status.applications["waiting"]) == (1, 1)
-    assert [(one.stage, one.tag, one.standing.state) for one in status.troubles] == [("staging", "1.1.0", "failed")]
+    assert [(one.stage, one.tag, one.cluster_state.state) for one in status.troubles] == [
+        ("staging", "1.1.0", "failed")
+    ]
 
 
 def test_words_of_flux_are_bounded(shop: Fleet, merged: str) -> None:
@@ -252,7 +256,7 @@ def test_words_of_flux_are_bounded(shop: Fleet, merged: str) -> None:
 def test_what_fails_after_it_was_applied_is_applied_and_not_healthy(shop: Fleet, merged: str, reason: str) -> None:
     shop.tell(commit=merged, severity="error", reason=reason, message="no healthy pods")
     assert shop.cell() == f"staging not healthy: {reason}: no healthy pods"
-    assert shop.standing().runs == "1.1.0"
+    assert shop.cluster_state().runs == "1.1.0"
     shop.later(1)
     shop.tell(commit=merged)
     assert shop.states() == ["not healthy", "applied"]
@@ -288,7 +292,7 @@ def test_a_cluster_runs_what_it_last_applied_whatever_git_says_since(shop: Fleet
     assert shop.cell().startswith("staging overdue: nothing was heard of it since")
     assert shop.cell().endswith("(runs 1.2.0)")
     shop.tell(commit=reverted)
-    assert (shop.cell(), shop.standing().runs) == ("staging", "1.1.0")
+    assert (shop.cell(), shop.cluster_state().runs) == ("staging", "1.1.0")
 
 
 def test_a_cluster_that_is_pinned_back_runs_the_older_tag_again(shop: Fleet, merged: str) -> None:

@@ -10,9 +10,9 @@ from app.core.flux.objects import FluxKustomization
 from app.core.flux.tree import FluxTree
 from app.core.flux.written import WrittenSource
 from app.core.promotion.field_texts import tag_in
-from app.db import promotions, standings
+from app.db import cluster_states, promotions
+from app.db.cluster_states import Expected, Place
 from app.db.promotions import PromotionRow
-from app.db.standings import Expected, Place
 from app.services.heads.view import HeadView
 from app.services.lane.run import LaneRun
 from app.services.systems import Source
@@ -33,7 +33,7 @@ def remember_expected(connection: Connection, lane: str, held: Iterable[Held]) -
     """Write down where what the base head has should arrive, and which promotion brought it."""
     brought = promotions.merged_last(connection, lane)
     expected = [_expected(one, brought.get((one.place.stage, one.place.policy))) for one in held]
-    standings.expect(connection, lane, expected)
+    cluster_states.expect(connection, lane, expected)
 
 
 def _expected(held: Held, promotion: PromotionRow | None) -> Expected:

@@ -13,8 +13,8 @@ from app.core.promotion.applying import ApplicationState, is_running
 from app.core.promotion.field_texts import tag_in
 from app.db import applications, deliveries, promotions, revisions
 from app.db.applications import NewApplication
+from app.db.cluster_states import Place
 from app.db.revisions import RevisionRow
-from app.db.standings import Place
 from app.senders.flux_revision import parse_revision
 from app.services.heads.view import HeadView, view_at
 from app.services.lane.overrides import decisive, overrides_of

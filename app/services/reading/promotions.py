@@ -9,10 +9,10 @@ from app.db import applications, promotion_events, promotions
 from app.db.promotions import PromotionRow, PromotionState
 from app.services.reading.applications import ApplicationView, application_views
 from app.services.reading.builds import BuildLink, build_link
+from app.services.reading.cluster_states import ClusterStateReader, ClusterStateView
 from app.services.reading.pages import Listing, Paging, UnknownId
 from app.services.reading.pull_requests import PullRequestLink, pull_request_link
 from app.services.reading.stages import StageFilters
-from app.services.reading.standings import StandingReader, StandingView
 from app.services.systems import Systems
 
 
@@ -38,7 +38,7 @@ class PromotionView(BaseModel):
     merge_commit: str | None
     began_at: datetime
     updated_at: datetime
-    applied: list[StandingView]
+    applied: list[ClusterStateView]
 
 
 class EventView(BaseModel):
@@ -71,7 +71,7 @@ def list_promotions(
     """Promotions, newest first. Raises InvalidCursor."""
     wanted = promotions.PromotionFilters(**filters.model_dump(exclude=set(Paging.model_fields)))
     page = promotions.page(connection, wanted, limit=filters.limit, after=filters.after)
-    clusters = StandingReader(connection, now, systems.timing.applied_within)
+    clusters = ClusterStateReader(connection, now, systems.timing.applied_within)
     return Listing(items=[_promotion(connection, row, clusters) for row in page.items], next=page.next)
 
 
@@ -81,7 +81,7 @@ def promotion(connection: Connection, systems: Systems, promotion_id: str, *, no
     if row is None:
         raise UnknownId("promotion", promotion_id)
     events = promotion_events.of_promotion(connection, promotion_id)
-    clusters = StandingReader(connection, now, systems.timing.applied_within)
+    clusters = ClusterStateReader(connection, now, systems.timing.applied_within)
     return PromotionDetails(
         **_promotion(connection, row, clusters).model_dump(),
         events=[EventView(at=one.at, who=one.who, what=one.what, reason=one.reason) for one in events],
@@ -89,7 +89,7 @@ def promotion(connection: Connection, systems: Systems, promotion_id: str, *, no
     )
 
 
-def _promotion(connection: Connection, row: PromotionRow, clusters: StandingReader) -> PromotionView:
+def _promotion(connection: Connection, row: PromotionRow, clusters: ClusterStateReader) -> PromotionView:
     repo, _, branch = row.lane.partition(":")
     return PromotionView(
         id=row.id,

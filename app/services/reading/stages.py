@@ -18,10 +18,10 @@ from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
 from app.services.catalogue.tag_states import states_of_tags
 from app.services.reading.builds import BuildLink, build_link
+from app.services.reading.cluster_states import ClusterStateReader, ClusterStateView
 from app.services.reading.pages import Line, Listing, Paging
 from app.services.reading.policies import is_named
 from app.services.reading.pull_requests import PullRequestLink, pull_request_link
-from app.services.reading.standings import StandingReader, StandingView
 from app.services.systems import Systems
 
 
@@ -46,7 +46,7 @@ class StageView(BaseModel):
     origin: str | None
     promotion: str | None
     doubtful: str | None
-    applied: list[StandingView]
+    applied: list[ClusterStateView]
 
 
 class StageFilters(Paging):
@@ -74,7 +74,7 @@ def list_stages(
         if (after is None or place > after) and _is_wanted(place, filters)
     ]
     page = cut(sorted(places), filters.limit, lambda one: encode_cursor(one.lane, one.stage, one.policy, one.tag))
-    clusters = StandingReader(connection, now, systems.timing.applied_within)
+    clusters = ClusterStateReader(connection, now, systems.timing.applied_within)
     denials = {key: [one for one in holds.active(connection, key) if one.kind is HoldKind.DENIED] for key in known}
     reader = _StageReader(connection, clusters, _tag_states(connection, systems, page.items), systems, denials, now)
     views = [reader.read(known[one.lane], one) for one in page.items]
@@ -155,7 +155,7 @@ class _StageReader:
     """Finds how what is in a stage came there."""
 
     connection: Connection
-    clusters: StandingReader
+    clusters: ClusterStateReader
     states: Mapping[tuple[str, str, str], TagState]
     systems: Systems
     denials: Mapping[str, Sequence[Hold]]

@@ -22,14 +22,14 @@ from app.db import (
     stalled,
     storms,
 )
+from app.db.cluster_states import ClusterStateRow
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
 from app.db.lanes import LaneRow
 from app.db.owed_answers import OwedAnswer
 from app.db.promotions import PromotionState
-from app.db.standings import StandingRow
+from app.services.reading.cluster_states import ClusterStateReader, ClusterStateView
 from app.services.reading.outbox import Outbox, read_outbox
-from app.services.reading.standings import StandingReader, StandingView
 from app.services.systems import Clock, Timing
 
 _MOST_TOLD = 20
@@ -56,7 +56,7 @@ class Trouble(BaseModel):
     stage: str
     policy: str
     tag: str | None
-    standing: StandingView
+    cluster_state: ClusterStateView
 
 
 class UnusedEvents(BaseModel):
@@ -166,7 +166,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
     due = [row.due_at for row in known if row.due_at is not None and row.due_at <= now and row.owner is None]
     moved, open_pulls = _promotions(database, known)
     unused = _unused(database)
-    standings, troubles = _clusters(database, known, now, applied_within)
+    states, troubles = _clusters(database, known, now, applied_within)
     return Status(
         deliveries={state: _count(database, state) for state in DeliveryState},
         oldest_delivery_s=_age(oldest, now),
@@ -191,7 +191,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         **untold.model_dump(),
         outbox=telling,
         webhook_to_pull_request=_latency(counted),
-        applications={state: standings[state] for state in ApplicationState},
+        applications={state: states[state] for state in ApplicationState},
         troubles=troubles,
         unused=unused[:_MOST_TOLD],
         unused_by_cluster=_by_cluster(unused),
@@ -242,15 +242,15 @@ def _clusters(
     database: Database, known: Sequence[LaneRow], now: datetime, applied_within: timedelta
 ) -> tuple[Counter[str], list[Trouble]]:
     counts: Counter[str] = Counter()
-    found: list[tuple[LaneRow, StandingRow, StandingView]] = []
-    reader: StandingReader | None = None
+    found: list[tuple[LaneRow, ClusterStateRow, ClusterStateView]] = []
+    reader: ClusterStateReader | None = None
     for lane in known:
         with database.transaction() as connection:
-            reader = reader.at(connection) if reader else StandingReader(connection, now, applied_within)
-            for row, standing in reader.of_lane(lane.key):
-                counts[standing.state] += 1
-                if standing.state not in _AS_IT_SHOULD and len(found) < _MOST_TOLD:
-                    found.append((lane, row, standing))
+            reader = reader.at(connection) if reader else ClusterStateReader(connection, now, applied_within)
+            for row, its in reader.of_lane(lane.key):
+                counts[its.state] += 1
+                if its.state not in _AS_IT_SHOULD and len(found) < _MOST_TOLD:
+                    found.append((lane, row, its))
     with database.transaction() as connection:
         tags = promotions.tags_of(connection, {row.promotion_id for _, row, _ in found if row.promotion_id})
     troubles = [
@@ -260,9 +260,9 @@ def _clusters(
             stage=row.place.stage,
             policy=row.place.policy,
             tag=tags.get(row.promotion_id or ""),
-            standing=standing,
+            cluster_state=its,
         )
-        for lane, row, standing in found
+        for lane, row, its in found
     ]
     return counts, troubles
 

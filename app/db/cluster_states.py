@@ -1,4 +1,4 @@
-"""Standings: for each policy of a stage, which Kustomization of which cluster applies it and how it last fared there.
+"""Cluster states: by policy and stage, which Kustomization of which cluster applies it and how it last fared there.
 
 The lines of the history are in applications; this names the newest of each place, so that nobody has to search them.
 """
@@ -25,8 +25,8 @@ from sqlalchemy.engine import Row
 
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
 
-standings = Table(
-    "standings",
+cluster_states = Table(
+    "cluster_states",
     metadata,
     Column("lane", SafeString(400), primary_key=True),
     Column("stage", SafeString(64), primary_key=True),
@@ -68,7 +68,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandingRow:
+class ClusterStateRow:
     """A place; `newest_id` is its last application, `running_id` the last that tells what the cluster runs."""
 
     place: Place
@@ -80,17 +80,17 @@ class StandingRow:
     running_id: int | None
 
 
-def find(connection: Connection, place: Place) -> StandingRow | None:
+def find(connection: Connection, place: Place) -> ClusterStateRow | None:
     """What is known of one place."""
-    row = connection.execute(select(standings).where(*_is(place))).one_or_none()
+    row = connection.execute(select(cluster_states).where(*_is(place))).one_or_none()
     return _row(row) if row is not None else None
 
 
 def point(connection: Connection, place: Place, application_id: int, *, is_running: bool) -> None:
     """Make an application the newest of its place; `is_running`: it tells what the cluster runs, too."""
     learned = {"newest_id": application_id, **({"running_id": application_id} if is_running else {})}
-    if not insert_absent(connection, standings, {**_key(place), "is_expected": False, **learned}):
-        connection.execute(update(standings).where(*_is(place)).values(learned))
+    if not insert_absent(connection, cluster_states, {**_key(place), "is_expected": False, **learned}):
+        connection.execute(update(cluster_states).where(*_is(place)).values(learned))
 
 
 def expect(connection: Connection, lane: str, expected: Iterable[Expected]) -> None:
@@ -98,40 +98,45 @@ def expect(connection: Connection, lane: str, expected: Iterable[Expected]) -> N
     wanted = {one.place: one for one in expected}
     known = {one.place: one for one in of_lane(connection, lane)}
     stay = [place for place, one in known.items() if place not in wanted and one.newest_id is not None]
-    rows = [_standing(place, wanted.get(place), known.get(place)) for place in sorted([*wanted, *stay])]
+    rows = [_cluster_state(place, wanted.get(place), known.get(place)) for place in sorted([*wanted, *stay])]
     new = [one for one in rows if one != known.get(one.place)]
     gone = known.keys() - {one.place for one in rows if one == known.get(one.place)}
     if gone:
         old = [{f"old_{name}": value for name, value in _key(place).items()} for place in sorted(gone)]
-        at = (standings.c[name] == bindparam(f"old_{name}") for name in Place.__slots__)
-        connection.execute(delete(standings).where(*at), old)
+        at = (cluster_states.c[name] == bindparam(f"old_{name}") for name in Place.__slots__)
+        connection.execute(delete(cluster_states).where(*at), old)
     if new:
-        connection.execute(insert(standings), [_values(one) for one in new])
+        connection.execute(insert(cluster_states), [_values(one) for one in new])
 
 
-def of_lane(connection: Connection, lane: str) -> Sequence[StandingRow]:
+def of_lane(connection: Connection, lane: str) -> Sequence[ClusterStateRow]:
     """All places of a lane."""
-    return [_row(row) for row in connection.execute(select(standings).where(standings.c.lane == lane))]
+    return [_row(row) for row in connection.execute(select(cluster_states).where(cluster_states.c.lane == lane))]
 
 
-def of_policy(connection: Connection, lane: str, *, stage: str, policy: str) -> Sequence[StandingRow]:
+def of_policy(connection: Connection, lane: str, *, stage: str, policy: str) -> Sequence[ClusterStateRow]:
     """The places of one policy in one stage, by cluster."""
-    wanted = select(standings).where(standings.c.lane == lane, standings.c.stage == stage, standings.c.policy == policy)
-    return [_row(row) for row in connection.execute(wanted.order_by(standings.c.cluster, standings.c.kustomization))]
+    wanted = select(cluster_states).where(
+        cluster_states.c.lane == lane, cluster_states.c.stage == stage, cluster_states.c.policy == policy
+    )
+    return [
+        _row(row)
+        for row in connection.execute(wanted.order_by(cluster_states.c.cluster, cluster_states.c.kustomization))
+    ]
 
 
 def rename(connection: Connection, lane: str, old: tuple[str, str], new: tuple[str, str]) -> int:
     """Move what is known of a place, a stage and a policy, to the names that it has now; returns how much that is."""
     at_old, at_new = (
-        and_(standings.c.lane == lane, standings.c.stage == stage, standings.c.policy == policy)
+        and_(cluster_states.c.lane == lane, cluster_states.c.stage == stage, cluster_states.c.policy == policy)
         for stage, policy in (old, new)
     )
-    connection.execute(delete(standings).where(at_new))
-    return connection.execute(update(standings).where(at_old).values(stage=new[0], policy=new[1])).rowcount
+    connection.execute(delete(cluster_states).where(at_new))
+    return connection.execute(update(cluster_states).where(at_old).values(stage=new[0], policy=new[1])).rowcount
 
 
-def _standing(place: Place, expected: Expected | None, known: StandingRow | None) -> StandingRow:
-    return StandingRow(
+def _cluster_state(place: Place, expected: Expected | None, known: ClusterStateRow | None) -> ClusterStateRow:
+    return ClusterStateRow(
         place=place,
         is_expected=expected is not None,
         promotion_id=expected.promotion_id if expected else None,
@@ -142,8 +147,8 @@ def _standing(place: Place, expected: Expected | None, known: StandingRow | None
     )
 
 
-def _values(row: StandingRow) -> dict[str, object]:
-    return {**_key(row.place), **{name: getattr(row, name) for name in StandingRow.__slots__ if name != "place"}}
+def _values(row: ClusterStateRow) -> dict[str, object]:
+    return {**_key(row.place), **{name: getattr(row, name) for name in ClusterStateRow.__slots__ if name != "place"}}
 
 
 def _key(place: Place) -> dict[str, object]:
@@ -151,9 +156,9 @@ def _key(place: Place) -> dict[str, object]:
 
 
 def _is(place: Place) -> tuple[ColumnElement[bool], ...]:
-    return tuple(standings.c[name] == getattr(place, name) for name in Place.__slots__)
+    return tuple(cluster_states.c[name] == getattr(place, name) for name in Place.__slots__)
 
 
-def _row(row: Row[tuple[object, ...]]) -> StandingRow:
+def _row(row: Row[tuple[object, ...]]) -> ClusterStateRow:
     values = dict(row._mapping)  # noqa: SLF001 (SQLAlchemy's public name for it)
-    return StandingRow(place=Place(*(values.pop(name) for name in Place.__slots__)), **values)
+    return ClusterStateRow(place=Place(*(values.pop(name) for name in Place.__slots__)), **values)

@@ -1,4 +1,4 @@
-"""Standings name the newest line of each place; a database of before keeps its lines, and repeats are not shown."""
+"""Cluster states name the newest line of each place; a database of before keeps its lines, repeats are not shown."""
 
 from dataclasses import replace
 
@@ -6,11 +6,11 @@ import pytest
 from alembic import command
 from sqlalchemy import delete, insert, select, update
 
-from app.db import applications, promotions, standings
+from app.db import applications, cluster_states, promotions
 from app.db.applications import NewApplication
+from app.db.cluster_states import ClusterStateRow, Expected, Place
 from app.db.database import Database
 from app.db.migrations import configuration
-from app.db.standings import Expected, Place, StandingRow
 from tests.db.facts import MINUTE, NOW
 from tests.db.test_promotions import LANE, NEW
 from tests.plans import watching
@@ -42,9 +42,9 @@ def _record(database: Database, *lines: NewApplication) -> list[bool]:
         return [applications.record(connection, one, recorded_at=NOW) for one in lines]
 
 
-def _standing(database: Database, place: Place = PLACE) -> StandingRow | None:
+def _cluster_state(database: Database, place: Place = PLACE) -> ClusterStateRow | None:
     with database.transaction() as connection:
-        return standings.find(connection, place)
+        return cluster_states.find(connection, place)
 
 
 def test_a_later_revision_moves_the_line_on(database: Database, promotion: str) -> None:
@@ -58,7 +58,7 @@ def test_a_later_revision_moves_the_line_on(database: Database, promotion: str) 
 
 def test_a_failure_is_the_newest_line_and_not_what_runs(database: Database, promotion: str) -> None:
     _record(database, _line(promotion), _line(promotion, "failed", minutes=1))
-    known = _standing(database)
+    known = _cluster_state(database)
     with database.transaction() as connection:
         applied, failed = applications.of_promotion(connection, promotion)
         running = applications.running_at(connection, PLACE)
@@ -71,10 +71,10 @@ def test_what_git_has_no_more_stays_only_where_something_was_applied(database: D
     _record(database, _line(promotion))
     both = [Expected(place=one, promotion_id=promotion, since=NOW, hindrance=None) for one in (PLACE, OTHER)]
     with database.transaction() as connection:
-        standings.expect(connection, LANE, both)
-        assert [one.is_expected for one in standings.of_lane(connection, LANE)] == [True, True]
-        standings.expect(connection, LANE, [])
-        [left] = standings.of_lane(connection, LANE)
+        cluster_states.expect(connection, LANE, both)
+        assert [one.is_expected for one in cluster_states.of_lane(connection, LANE)] == [True, True]
+        cluster_states.expect(connection, LANE, [])
+        [left] = cluster_states.of_lane(connection, LANE)
     assert (left.place, left.is_expected, left.promotion_id) == (PLACE, False, None)
     assert left.newest_id is not None
 
@@ -83,14 +83,14 @@ def test_only_a_place_that_has_changed_is_written(database: Database, promotion:
     _record(database, _line(promotion))
     both = [Expected(place=one, promotion_id=promotion, since=NOW, hindrance="a\0b") for one in (PLACE, OTHER)]
     with database.transaction() as connection:
-        standings.expect(connection, LANE, both)
+        cluster_states.expect(connection, LANE, both)
     with watching(database) as statements, database.transaction() as connection:
-        standings.expect(connection, LANE, reversed(both))
+        cluster_states.expect(connection, LANE, reversed(both))
     assert [text for text in statements.seen if not text.startswith("SELECT")] == []
     moved = [both[0], replace(both[1], hindrance=None)]
     with watching(database) as statements, database.transaction() as connection:
-        standings.expect(connection, LANE, moved)
-        known = {one.place: one.hindrance for one in standings.of_lane(connection, LANE)}
+        cluster_states.expect(connection, LANE, moved)
+        known = {one.place: one.hindrance for one in cluster_states.of_lane(connection, LANE)}
     [places] = [given for text, given in statements.seen.items() if text.startswith("DELETE")]
     assert OTHER.cluster in (places.values() if isinstance(places, dict) else places)
     assert known == {PLACE: "a\N{REPLACEMENT CHARACTER}b", OTHER: None}
@@ -105,7 +105,7 @@ def test_lines_of_before_are_kept_and_shown_once(database: Database, promotion: 
     with database.remaking_tables() as connection:
         connection.execute(insert(table), rows)
         connection.execute(update(table).values(is_repeat=False))
-        connection.execute(delete(standings.standings))
+        connection.execute(delete(cluster_states.cluster_states))
         command.downgrade(configuration(connection), "revisions_heard")
     database.migrate()
     with database.transaction() as connection:
@@ -118,7 +118,7 @@ def test_lines_of_before_are_kept_and_shown_once(database: Database, promotion: 
         ("applied", "1", "3"),
     ]
     assert [one.state for one in pages] == ["applied", "failed"]
-    known = _standing(database)
+    known = _cluster_state(database)
     assert known is not None
     assert (known.newest_id, known.running_id) == (shown[1].id, shown[1].id)
     assert _record(database, _line(promotion, commit="5" * 40)) == [False]

@@ -8,17 +8,17 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.core.promotion.applying import ApplicationState, is_running
-from app.db import applications, promotions, revisions, standings
+from app.db import applications, cluster_states, promotions, revisions
 from app.db.applications import ApplicationRow
+from app.db.cluster_states import ClusterStateRow
 from app.db.promotions import PromotionRow, PromotionState
 from app.db.revisions import RevisionRow
-from app.db.standings import StandingRow
 
 _LET_IN = (PromotionState.MERGED, PromotionState.REVERTED)
 _NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 tells of no success, see docs/flux.md"
 
 
-class StandingView(BaseModel):
+class ClusterStateView(BaseModel):
     """How one cluster's Kustomization stands now with what was let in.
 
     `state` is that of an application, or waiting, or overdue: nothing was heard, and `message` says what is known.
@@ -39,7 +39,7 @@ class StandingView(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class StandingReader:
+class ClusterStateReader:
     """Finds how the clusters stand at one moment; what is not heard of within `applied_within` is overdue."""
 
     connection: Connection
@@ -48,15 +48,15 @@ class StandingReader:
     _tags: dict[str, str] = field(default_factory=dict)
     _heard: dict[str, Mapping[tuple[str, str], RevisionRow]] = field(default_factory=dict)
 
-    def at(self, connection: Connection) -> "StandingReader":
+    def at(self, connection: Connection) -> "ClusterStateReader":
         """The same reader, with all that it knows, in another transaction."""
         return replace(self, connection=connection)
 
-    def of_stage(self, lane: str, *, stage: str, policy: str, came: PromotionRow | None) -> list[StandingView]:
+    def of_stage(self, lane: str, *, stage: str, policy: str, came: PromotionRow | None) -> list[ClusterStateView]:
         """The clusters of a policy in a stage; `came` is what brought the tag that Git has there."""
-        rows = standings.of_policy(self.connection, lane, stage=stage, policy=policy)
+        rows = cluster_states.of_policy(self.connection, lane, stage=stage, policy=policy)
         lines = self._lines(rows)
-        found: list[StandingView] = []
+        found: list[ClusterStateView] = []
         for row in rows:
             newest, running = lines.get(row.newest_id or 0), lines.get(row.running_id or 0)
             is_about_it = newest is not None and newest.promotion_id == row.promotion_id
@@ -66,15 +66,15 @@ class StandingReader:
                 found.append(self._told(newest, running))
         return found
 
-    def of_promotion(self, row: PromotionRow) -> list[StandingView]:
+    def of_promotion(self, row: PromotionRow) -> list[ClusterStateView]:
         """How the clusters stood last with a promotion, also those that should have told of it and have not."""
         if row.state not in _LET_IN:
             return []
-        places = standings.of_policy(self.connection, row.lane, stage=row.stage, policy=row.policy)
+        places = cluster_states.of_policy(self.connection, row.lane, stage=row.stage, policy=row.policy)
         running = self._lines(places)
         of_place = {(one.place.cluster, one.place.kustomization): one for one in places}
         last = {(one.cluster, one.kustomization): one for one in applications.of_promotion(self.connection, row.id)}
-        found: list[StandingView] = []
+        found: list[ClusterStateView] = []
         for pair in sorted(of_place.keys() | last.keys()):
             place = of_place.get(pair)
             runs = running.get(place.running_id or 0) if place is not None else None
@@ -84,30 +84,30 @@ class StandingReader:
                 found.append(self._unheard(place, runs))
         return found
 
-    def of_lane(self, lane: str) -> Sequence[tuple[StandingRow, StandingView]]:
+    def of_lane(self, lane: str) -> Sequence[tuple[ClusterStateRow, ClusterStateView]]:
         """Every place of a lane whose promotion should have arrived."""
-        rows = [one for one in standings.of_lane(self.connection, lane) if one.is_expected and one.promotion_id]
+        rows = [one for one in cluster_states.of_lane(self.connection, lane) if one.is_expected and one.promotion_id]
         lines = self._lines(rows)
         return [
             (row, self._expected(row, lines.get(row.newest_id or 0), lines.get(row.running_id or 0))) for row in rows
         ]
 
     def _expected(
-        self, row: StandingRow, newest: ApplicationRow | None, running: ApplicationRow | None
-    ) -> StandingView:
+        self, row: ClusterStateRow, newest: ApplicationRow | None, running: ApplicationRow | None
+    ) -> ClusterStateView:
         if newest is not None and newest.promotion_id == row.promotion_id:
             return self._told(newest, running)
         return self._unheard(row, running)
 
-    def _lines(self, rows: Sequence[StandingRow]) -> Mapping[int, ApplicationRow]:
+    def _lines(self, rows: Sequence[ClusterStateRow]) -> Mapping[int, ApplicationRow]:
         """The applications that these places name, by their ids; the tags of their promotions are known then."""
         lines = applications.with_ids(self.connection, (one for row in rows for one in (row.newest_id, row.running_id)))
         unknown = {one.promotion_id for one in lines.values()} - self._tags.keys()
         self._tags.update(promotions.tags_of(self.connection, unknown))
         return lines
 
-    def _told(self, line: ApplicationRow, running: ApplicationRow | None) -> StandingView:
-        return StandingView(
+    def _told(self, line: ApplicationRow, running: ApplicationRow | None) -> ClusterStateView:
+        return ClusterStateView(
             cluster=line.cluster,
             kustomization=line.kustomization,
             state=line.state,
@@ -120,9 +120,9 @@ class StandingReader:
             newest_at=line.newest_at,
         )
 
-    def _unheard(self, row: StandingRow, running: ApplicationRow | None) -> StandingView:
+    def _unheard(self, row: ClusterStateRow, running: ApplicationRow | None) -> ClusterStateView:
         is_overdue = row.since is not None and self.now >= row.since + self.applied_within
-        return StandingView(
+        return ClusterStateView(
             cluster=row.place.cluster,
             kustomization=row.place.kustomization,
             state=ApplicationState.OVERDUE if is_overdue else ApplicationState.WAITING,
@@ -140,7 +140,7 @@ class StandingReader:
             return None
         return self._tags.get(running.promotion_id)
 
-    def _why_unheard(self, row: StandingRow) -> str:
+    def _why_unheard(self, row: ClusterStateRow) -> str:
         """What is known where nothing was heard since a merge."""
         if row.hindrance is not None:
             return row.hindrance
@@ -156,13 +156,13 @@ class StandingReader:
         return _what_was_heard(heard, row.since)
 
 
-def _is_waited_for(row: StandingRow, came: PromotionRow) -> bool:
+def _is_waited_for(row: ClusterStateRow, came: PromotionRow) -> bool:
     """Whether a Kustomization should bring what came, or Git shows why it cannot be told what it should bring."""
     is_unclear = row.promotion_id is None and row.hindrance is not None
     return row.is_expected and (row.promotion_id == came.id or is_unclear)
 
 
-def _is_left(row: StandingRow, rows: Iterable[StandingRow]) -> bool:
+def _is_left(row: ClusterStateRow, rows: Iterable[ClusterStateRow]) -> bool:
     """Whether another Kustomization of the cluster has taken over what this one applied before Git dropped it."""
     return not row.is_expected and any(
         one.is_expected and one.place.cluster == row.place.cluster and (one.newest_id or 0) > (row.newest_id or 0)
