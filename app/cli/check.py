@@ -14,7 +14,7 @@ from app.cli.checking_repos import ReadRepos, below, check_forge
 from app.cli.integrity import look_through_database
 from app.cli.reach import reach, running_at
 from app.cli.settings import read_settings
-from app.cli.sweep import held_line
+from app.cli.sweep import storm_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.compose.config_repos import compose_config_repo
@@ -36,7 +36,7 @@ from app.db.database import DatabaseLocked
 from app.main import open_database
 from app.services.heads.scans import Scans
 from app.services.reading.status import read_untold
-from app.services.reading.sweeps import HeldView
+from app.services.reading.sweeps import StormView
 from app.services.systems import ConfigRepo
 from app.settings.exposure import exposed_secrets
 from app.settings.loading import settings_path
@@ -261,7 +261,7 @@ def _check_database(settings: Settings) -> str:
     try:
         with closing(open_database(settings)) as database:
             with database.transaction() as connection:
-                held = [(one.sweep, HeldView.of(one).model_dump()) for one in storms.every(connection)]
+                waiting = [(one.sweep, StormView.of(one).model_dump()) for one in storms.every(connection)]
                 barred = policies.page(connection, limit=_MOST_BARRED, status=_BARRED).items
                 status = read_untold(connection, utc_now()).model_dump(mode="json")
             told = [f"{one.file}: {one.namespace}/{one.name}: {one.status}" for one in barred]
@@ -270,16 +270,16 @@ def _check_database(settings: Settings) -> str:
         if url is None:
             raise
         with reach() as api:
-            held = [(each["name"], one) for each in api.get("/sweeps")["items"] for one in each["held"]]
+            waiting = [(each["name"], one) for each in api.get("/sweeps")["items"] for one in each["storms"]]
             listed = api.get("/policies", status=_BARRED, limit=_MOST_BARRED)["items"]
             told = [f"{one['file']}: {one['namespace']}/{one['name']}: {one['status']}" for one in listed]
             status = api.get("/status")
-        return _lines(f"open in the server at {url}", held, [*told, *untold(status)])
-    return _lines("at this version's schema", held, [*told, *untold(status)])
+        return _lines(f"open in the server at {url}", waiting, [*told, *untold(status)])
+    return _lines("at this version's schema", waiting, [*told, *untold(status)])
 
 
-def _lines(first: str, held: Sequence[tuple[str, Any]], told: Iterable[str]) -> str:
-    waits = [printable(f"WAITS {held_line(*one)}") for one in held]
+def _lines(first: str, waiting: Sequence[tuple[str, Any]], told: Iterable[str]) -> str:
+    waits = [printable(f"WAITS {storm_line(*one)}") for one in waiting]
     return "\n".join([first, *waits]) + "".join(map(below, map(printable, told)))
 
 

@@ -165,14 +165,14 @@ def sweep(
     ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, tell what would be taken in.")] = False,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Take in what was held back as too much at once.")] = False,
-    is_all: Annotated[bool, typer.Option("--all", help="After `accept`: take in all that is held back.")] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Take in all that is too much at once.")] = False,
+    is_all: Annotated[bool, typer.Option("--all", help="After `accept`: take in every storm.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> None:
     """Look for tags, builds and pull requests that were missed. Exit code 1 when something failed.
 
-    `fluxbridge sweep accept [NAME [KEY]...]` takes in what is held back under these keys; without one the only thing
-    that is.
+    `fluxbridge sweep accept [NAME [KEY]...]` takes in the storms of these keys; without one the only
+    one.
     """
     from app.cli.sweep import sweep as run
 

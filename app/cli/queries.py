@@ -11,7 +11,7 @@ import typer
 from app.cli.clusters import in_clusters, one_line
 from app.cli.names import NoSuchLane, NothingCalledSo, names_tag, policy_path, refuse_unknown, told_by_name
 from app.cli.reach import Api, reach
-from app.cli.sweep import held_line
+from app.cli.sweep import storm_line
 from app.cli.tables import fetch_all, instant, show_rows, show_table
 from app.cli.terminal import say
 from app.cli.untold import untold
@@ -149,8 +149,8 @@ def status(*, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({**found, "lanes": lanes}, indent=2))
         return
-    for held in found["waits_for_person"]:
-        say(f"WAITS {held_line(held['sweep'], held)}")
+    for storm in found["waits_for_person"]:
+        say(f"WAITS {storm_line(storm['sweep'], storm)}")
     for name, told in _numbers(found):
         say(f"{name:<15}{told}")
     for line in (*_troubles(found), *untold(found)):
@@ -186,7 +186,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
     yield "ignored", _counts(_limits(found["ignored"]))
     yield "sweeps", _counts(found["sweeps"])
     yield "sweeps found", _counts(found["sweep_found"])
-    yield "held back", str(found["held_back"] or "none")
+    yield "storms", str(found["storms"] or "none")
     yield (
         "owed",
         _with_age(f"{found['owed_answers'] or 'no'} answers of registries", "oldest", found["oldest_owed_answer_s"]),

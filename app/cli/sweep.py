@@ -29,7 +29,7 @@ def sweep(names: list[str] | None, *, dry_run: bool, confirm: bool, is_all: bool
         if is_accepting:
             chosen = _chosen(api, asked[1:], is_all=is_all)
             if not chosen:
-                typer.echo("[]" if as_json else "Nothing is held back.")
+                typer.echo("[]" if as_json else "No storm waits.")
                 return
             asked, keys = sorted({name for name, _ in chosen}), [key for _, key in chosen]
         answer = api.post(
@@ -45,37 +45,37 @@ def sweep(names: list[str] | None, *, dry_run: bool, confirm: bool, is_all: bool
     raise typer.Exit(1 if any(report["failures"] for report in reports) else 0)
 
 
-class SeveralHeld(Invalid):
-    """More than one thing is held back, and it was not said which is accepted."""
+class SeveralStorms(Invalid):
+    """More than one storm waits, and it was not said which is accepted."""
 
     def __init__(self) -> None:
-        super().__init__("several things are held back: run the command of the one that you mean, or add --all")
+        super().__init__("several storms wait: run the command of the one that you mean, or add --all")
 
 
 def _chosen(api: Api, named: Sequence[str], *, is_all: bool) -> Sequence[tuple[str, str]]:
-    """The sweep and key of each thing that a person accepts. Raises SeveralHeld."""
-    sweeps = {one["name"]: one["held"] for one in api.get("/sweeps")["items"]}
+    """The sweep and key of each thing that a person accepts. Raises SeveralStorms."""
+    sweeps = {one["name"]: one["storms"] for one in api.get("/sweeps")["items"]}
     if named[1:]:
         return [(named[0], key) for key in named[1:]]
-    held = [(name, one) for name in named or sweeps for one in sweeps[name]]
-    if len(held) > 1 and not is_all:
-        for name, one in held:
-            say(f"WAITS {held_line(name, one)}")
-        raise SeveralHeld
-    return [(name, one["key"]) for name, one in held]
+    waiting = [(name, one) for name in named or sweeps for one in sweeps[name]]
+    if len(waiting) > 1 and not is_all:
+        for name, one in waiting:
+            say(f"WAITS {storm_line(name, one)}")
+        raise SeveralStorms
+    return [(name, one["key"]) for name, one in waiting]
 
 
 def _lines(report: Any, *, is_dry: bool) -> Iterator[str]:
     name = report["name"]
     yield f"{name}: {report['found']} {'would be taken in' if is_dry else 'found'}"
     yield from (f"  {told}" for told in report["told"])
-    for held in report["held"]:
-        waits = f"sweep {name}: {held['key']}: {held['sample']}; would be held back"
-        yield f"  WAITS {waits if is_dry else held_line(name, held)}"
+    for storm in report["storms"]:
+        waits = f"sweep {name}: {storm['key']}: {storm['sample']}; would be too much at once"
+        yield f"  WAITS {waits if is_dry else storm_line(name, storm)}"
     yield from (f"  LEFT OUT {left_out}" for left_out in report["left_out"])
     yield from (f"  FAILED {failure}" for failure in report["failures"])
 
 
-def held_line(name: str, held: Any) -> str:
-    """What is held back, and what a person can do about it."""
-    return f"sweep {name}: {held['key']}: {held['sample']}; held back, run `{accepting(name, held['key'])}`"
+def storm_line(name: str, storm: Any) -> str:
+    """What was too much at once, and what a person can do about it."""
+    return f"sweep {name}: {storm['key']}: {storm['sample']}; too much at once, run `{accepting(name, storm['key'])}`"

@@ -35,7 +35,6 @@ COLLECTIONS = (
     deliveries,
     fields,
     forge_budgets,
-    storms,
     holds,
     kept_bodies,
     lanes,
@@ -50,6 +49,7 @@ COLLECTIONS = (
     revisions,
     schedules,
     selections,
+    storms,
     sweep_marks,
 )
 METADATA = metadata

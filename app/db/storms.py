@@ -1,4 +1,4 @@
-"""What sweeps found too much of at once: held back until a person confirms it."""
+"""Storms: what sweeps found too much of at once, and take in only when a person accepts it."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -9,30 +9,30 @@ from sqlalchemy import Column, Connection, Integer, Table, delete, select, updat
 
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata
 
-held_back = Table(
-    "held_back",
+storms = Table(
+    "storms",
     metadata,
     Column("sweep", SafeString(64), primary_key=True),
     Column("key", SafeString(1200), primary_key=True),
     Column("found", Integer, nullable=False),
     Column("sample", SafeText, nullable=False),
-    Column("held_at", Instant, nullable=False),
+    Column("since", Instant, nullable=False),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldBack:
-    """That a sweep found too much of one thing since `held_at`: `found` says how much of what, `sample` names some."""
+class Storm:
+    """That there was too much of one thing, `since` when: `found` says how much, `sample` of what, and names some."""
 
     sweep: str
     key: str
     found: int
     sample: str
-    held_at: datetime
+    since: datetime
 
 
 def accepting(sweep: str, key: str) -> str:
-    """The command with which a person takes in what is held back.
+    """The command with which a person takes in a storm.
 
     >>> accepting("tags", "gone from registry.acme.example")
     "fluxbridge sweep accept tags 'gone from registry.acme.example'"
@@ -40,28 +40,28 @@ def accepting(sweep: str, key: str) -> str:
     return f"fluxbridge sweep accept {sweep} {shlex.quote(key)}"
 
 
-def hold(connection: Connection, held: HeldBack) -> None:
-    """Write down what is held back; what was held before keeps the time since when it is."""
-    if insert_absent(connection, held_back, asdict(held)):
+def note(connection: Connection, storm: Storm) -> None:
+    """Write a storm down; one that is known keeps the time since when it is."""
+    if insert_absent(connection, storms, asdict(storm)):
         return
-    known = update(held_back).where(held_back.c.sweep == held.sweep, held_back.c.key == held.key)
-    connection.execute(known.values(found=held.found, sample=held.sample))
+    known = update(storms).where(storms.c.sweep == storm.sweep, storms.c.key == storm.key)
+    connection.execute(known.values(found=storm.found, sample=storm.sample))
 
 
-def let_go(connection: Connection, sweep: str, key: str) -> None:
-    """Forget that something was held back."""
-    connection.execute(delete(held_back).where(held_back.c.sweep == sweep, held_back.c.key == key))
+def end(connection: Connection, sweep: str, key: str) -> None:
+    """Forget a storm, where there is one."""
+    connection.execute(delete(storms).where(storms.c.sweep == sweep, storms.c.key == key))
 
 
-def let_go_of_others(connection: Connection, sweep: str, keys: Iterable[str]) -> None:
-    """Forget what a sweep held back of things that it no longer looks at: all but these."""
-    looked_at = set(keys)
+def end_others(connection: Connection, sweep: str, keys: Iterable[str]) -> None:
+    """Forget the storms of what a sweep asks for no more: all but these."""
+    kept = set(keys)
     for one in every(connection):
-        if one.sweep == sweep and one.key not in looked_at:
-            let_go(connection, sweep, one.key)
+        if one.sweep == sweep and one.key not in kept:
+            end(connection, sweep, one.key)
 
 
-def every(connection: Connection) -> Sequence[HeldBack]:
-    """All that is held back, by sweep and key."""
-    rows = connection.execute(select(held_back).order_by(held_back.c.sweep, held_back.c.key))
-    return [HeldBack(**row._mapping) for row in rows]  # noqa: SLF001 (SQLAlchemy's public name for it)
+def every(connection: Connection) -> Sequence[Storm]:
+    """All storms, by sweep and key."""
+    rows = connection.execute(select(storms).order_by(storms.c.sweep, storms.c.key))
+    return [Storm(**row._mapping) for row in rows]  # noqa: SLF001 (SQLAlchemy's public name for it)

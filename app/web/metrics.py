@@ -162,7 +162,7 @@ def _gauges(status: Status) -> Iterator[Metric]:
     yield _by("fluxbridge_lane_problem", told, "lane", status.lane_problems)
     yield _by("fluxbridge_lane_lease_seconds", "How long the run of a lane has lasted", "lane", status.lane_leases_s)
     yield _by("fluxbridge_stalled", "What should be due and is not", "kind", status.stalled)
-    yield _one("fluxbridge_held_back", "What sweeps found too much of, which waits for a person", status.held_back)
+    yield _one("fluxbridge_storms", "What sweeps found too much of, which waits for a person", status.storms)
     yield _one("fluxbridge_owed_answers", "What registries have still to say", status.owed_answers)
     yield _one(
         "fluxbridge_oldest_owed_answer_seconds", "How long a registry has owed a word", status.oldest_owed_answer_s

@@ -10,11 +10,13 @@ depends_on = None
 _TABLES = (
     ("owed_looks", "owed_answers", ("image", "reference")),
     ("standings", "cluster_states", ("lane", "stage", "policy", "cluster", "kustomization")),
+    ("held_back", "storms", ("sweep", "key")),
 )
 _COLUMNS = (
     ("tags", "looked_at", "asked_at"),
     ("sweep_marks", "looked_at", "marked_at"),
     ("selections", "standing", "stored_choice"),
+    ("storms", "held_at", "since"),
 )
 
 

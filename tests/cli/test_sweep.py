@@ -1,4 +1,4 @@
-"""`fluxbridge sweep` finds what no webhook brought, and holds back what is too much at once."""
+"""`fluxbridge sweep` finds what no webhook brought, and takes in no storm unasked."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ import pytest
 
 from app.db import storms
 from app.db.database import Database
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.demo.registry import DemoRegistry
 from app.services.sweeps import SWEEPS
 from tests.cli.console import Console
@@ -54,11 +54,11 @@ def test_a_dry_run_tells_what_would_be_taken_in_and_takes_nothing(proposed: Brid
     assert "tags: 1 would be taken in" in console.run("sweep", "--dry-run", "tags").out
 
 
-def test_what_is_held_back_is_told_until_a_person_confirms_it(proposed: Bridge, console: Console) -> None:
+def test_a_storm_is_told_until_a_person_confirms_it(proposed: Bridge, console: Console) -> None:
     image = f"{proposed.registry.host}/team/app"
     for number in range(101):
         proposed.put_image(f"1.2.{number}")
-    waits = f"WAITS sweep tags: {image}: 101 new: 1.2.0, 1.2.1, 1.2.10, 1.2.100, 1.2.11, …; held back, "
+    waits = f"WAITS sweep tags: {image}: 101 new: 1.2.0, 1.2.1, 1.2.10, 1.2.100, 1.2.11, …; too much at once, "
     ended = console.run("sweep", "tags")
     assert (ended.code, ended.out.splitlines()[0]) == (0, "tags: 0 found")
     assert waits in ended.out
@@ -91,20 +91,20 @@ def test_check_without_a_server_tells_what_waits(tmp_path: Path, console: Consol
     settings.write_text("config_repos: {fleet: {url: ./fleet.git, branch: main, forge: {kind: local}}}\n")
     console.use(settings)
     assert "WAITS" not in console.run("check").out
-    held = HeldBack(sweep="tags", key="acme.example/app", found=240, sample="240 new: 1.0", held_at=NOW)
+    storm = Storm(sweep="tags", key="acme.example/app", found=240, sample="240 new: 1.0", since=NOW)
     with (
         closing(Database(f"sqlite:///{tmp_path}/data/fluxbridge.sqlite3")) as database,
         database.transaction() as connection,
     ):
-        storms.hold(connection, held)
+        storms.note(connection, storm)
     ended = console.run("check")
     assert ended.code == 0
-    command = "`fluxbridge sweep accept tags acme.example/app`"
-    assert f"WAITS sweep tags: acme.example/app: 240 new: 1.0; held back, run {command}" in ended.out.splitlines()
+    said = "WAITS sweep tags: acme.example/app: 240 new: 1.0; too much at once, run"
+    assert f"{said} `fluxbridge sweep accept tags acme.example/app`" in ended.out.splitlines()
 
 
-def test_nothing_held_back_is_told_alike(asking: Console) -> None:
-    assert asking.run("sweep", "accept").out == "Nothing is held back.\n"
+def test_that_no_storm_waits_is_told(asking: Console) -> None:
+    assert asking.run("sweep", "accept").out == "No storm waits.\n"
     assert asking.run("sweep", "accept", "--json").json == []
     assert "there are: tags, builds" in asking.refused(2, "sweep", "accept", "everything")
     assert asking.run("sweep", "--all").code == 2
@@ -113,10 +113,10 @@ def test_nothing_held_back_is_told_alike(asking: Console) -> None:
 def hold(bridge: Bridge, *keys: str) -> None:
     with bridge.server.database.transaction() as connection:
         for key in keys:
-            storms.hold(connection, HeldBack(sweep="tags", key=key, found=6, sample="6 new: 1.0", held_at=NOW))
+            storms.note(connection, Storm(sweep="tags", key=key, found=6, sample="6 new: 1.0", since=NOW))
 
 
-def test_the_only_thing_that_is_held_back_needs_no_name(proposed: Bridge, console: Console) -> None:
+def test_the_only_storm_needs_no_name(proposed: Bridge, console: Console) -> None:
     for number in range(101):
         proposed.put_image(f"1.2.{number}")
     console.run("sweep", "tags")

@@ -1,10 +1,11 @@
 """What versions before called otherwise in the database, and what it is called now."""
 
-TABLES = {"owed_looks": "owed_answers", "standings": "cluster_states"}
+TABLES = {"owed_looks": "owed_answers", "standings": "cluster_states", "held_back": "storms"}
 COLUMNS = {
     "tags": {"looked_at": "asked_at"},
     "sweep_marks": {"looked_at": "marked_at"},
     "selections": {"standing": "stored_choice"},
+    "storms": {"held_at": "since"},
 }
 """By the table's present name."""
 

@@ -8,7 +8,7 @@ import pytest
 from app.db import measures, schedules, storms, sweep_marks
 from app.db.database import Database
 from app.db.schedules import ScheduleRow, SweepClaim
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from tests.db.facts import LEASE, MINUTE, NOW, SECOND
 from tests.db.threads import at_once
 
@@ -155,20 +155,20 @@ def test_one_of_two_who_take_over_gets_it(database: Database) -> None:
     assert all(claim.fence == dead.fence + 1 for claim in taken)
 
 
-def test_what_is_held_back_keeps_the_time_since_when(database: Database) -> None:
-    held = HeldBack(sweep="tags", key="acme.example/app", found=240, sample="240 new: a", held_at=NOW)
-    more = HeldBack(sweep="tags", key="acme.example/app", found=300, sample="300 new: a", held_at=LATER)
+def test_a_storm_keeps_the_time_since_when(database: Database) -> None:
+    storm = Storm(sweep="tags", key="acme.example/app", found=240, sample="240 new: a", since=NOW)
+    more = Storm(sweep="tags", key="acme.example/app", found=300, sample="300 new: a", since=LATER)
     with database.transaction() as connection:
-        storms.hold(connection, held)
-        storms.hold(connection, more)
+        storms.note(connection, storm)
+        storms.note(connection, more)
         [known] = storms.every(connection)
-        assert (known.found, known.sample, known.held_at, len(storms.every(connection))) == (
+        assert (known.found, known.sample, known.since, len(storms.every(connection))) == (
             300,
             more.sample,
             NOW,
             1,
         )
-        storms.let_go(connection, "tags", "acme.example/app")
+        storms.end(connection, "tags", "acme.example/app")
         assert len(storms.every(connection)) == 0
 
 

@@ -15,7 +15,7 @@ from app.core.policies.spec import PolicySpec, SemVer
 from app.core.policies.stored import read_spec
 from app.db import catalogue, lanes, owed_answers, selections, storms
 from app.db.database import Database, DatabaseUnavailable
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.services.catalogue.gone_storms import watch_gone
 from app.services.reading.status import read_status
 from app.services.sweeps.schedule import Sweeps
@@ -197,8 +197,8 @@ def test_who_accepts_something_else_does_not_accept_that_many_tags_are_gone(tmp_
     lose(made, APPS)
     other = f"{IMAGE.registry}/team/{APPS[0]}"
     with database.transaction() as connection:
-        held = HeldBack(sweep="tags", key=other, found=240, sample="240 new: 1.0", held_at=made.now)
-        storms.hold(connection, held)
+        storm = Storm(sweep="tags", key=other, found=240, sample="240 new: 1.0", since=made.now)
+        storms.note(connection, storm)
     sweeps = sweeps_without(made, APPS)
     sweeps.run_now(["tags"], accepted=[other])
     assert titles(made) == []

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.db import deliveries, delivery_claims, lanes, measures, storms
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.services.work.put_off import put_off_lane
 from tests.db.facts import claim_next, delivery
 from tests.docs.pages import block, page
@@ -154,9 +154,9 @@ def fails_sweep(there: Watched) -> None:
         measures.add(connection, "sweeps", "tags:failed", 3)
 
 
-def holds_back(there: Watched) -> None:
+def has_a_storm(there: Watched) -> None:
     with there.site.database.transaction() as connection:
-        storms.hold(connection, HeldBack(sweep="tags", key="k", found=900, sample="1.0.0", held_at=now()))
+        storms.note(connection, Storm(sweep="tags", key="k", found=900, sample="1.0.0", since=now()))
 
 
 OUTAGES: Mapping[str, Callable[[Watched], None]] = {
@@ -172,7 +172,7 @@ OUTAGES: Mapping[str, Callable[[Watched], None]] = {
     "FluxbridgeLanesWait": keeps_a_lane_waiting,
     "FluxbridgeStalled": forgets_a_lane,
     "FluxbridgeSweepsFail": fails_sweep,
-    "FluxbridgeHeldBack": holds_back,
+    "FluxbridgeStorm": has_a_storm,
 }
 
 

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.db import lanes, latencies, measures, storms
 from app.db.database import Database
 from app.db.kept_bodies import kept_bodies
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from tests.services.history import LANE, NOW, write_history
 from tests.web.site import Site, running_site
 
@@ -40,7 +40,7 @@ def test_metrics_and_status_tell_the_same(site: Site) -> None:
     with site.database.transaction() as connection:
         write_history(connection)
         lanes.claim_due(connection, owner="w", now=NOW, lease=timedelta(seconds=30))
-        storms.hold(connection, HeldBack(sweep="tags", key="k", found=900, sample="1.0.0", held_at=NOW))
+        storms.note(connection, Storm(sweep="tags", key="k", found=900, sample="1.0.0", since=NOW))
         measures.add(connection, "retries", "lane", 3)
         measures.add(connection, "sweeps", "tags:ok", 2)
         measures.add(connection, "sweep_found", "tags", 7)
@@ -65,7 +65,7 @@ def test_metrics_and_status_tell_the_same(site: Site) -> None:
     for name, values in by_label.items():
         assert {labels[0]: value for (each, labels), value in found.items() if each == name} == values
     assert found["fluxbridge_sweeps_total", ("ok", "tags")] == told["sweeps"]["tags:ok"] == 2
-    assert found["fluxbridge_held_back", ()] == told["held_back"] == 1
+    assert found["fluxbridge_storms", ()] == told["storms"] == 1
     assert found["fluxbridge_lanes_due", ()] == told["lanes_due"] == 0
     assert found["fluxbridge_open_pull_requests", ()] == told["open_pull_requests"] == 0
     # Ages go on between the two questions.

@@ -9,7 +9,7 @@ import pytest
 
 from app.db import schedules, storms
 from app.db.database import Database
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.services.systems import ConfigRepo, SweepRules, Systems
 from app.web.parts import WebParts
 from tests.services.history import NOW
@@ -17,7 +17,7 @@ from tests.services.sweeps.sweeping import Packed
 from tests.web.site import OPERATE, READ, Site, running_site
 
 CRON = {"mirrors": "0 4 * * 0", "bodies": "30 3 * * *"}
-HELD = HeldBack(sweep="tags", key="registry.acme.example/app", found=240, sample="240 new: 1.0", held_at=NOW)
+STORM = Storm(sweep="tags", key="registry.acme.example/app", found=240, sample="240 new: 1.0", since=NOW)
 
 
 @pytest.fixture
@@ -61,20 +61,20 @@ def test_every_sweep_is_shown_before_any_has_run(swept: Site) -> None:
     assert shown["next"] is None
 
 
-def test_what_is_held_back_is_shown_with_its_sweep(swept: Site) -> None:
+def test_a_storm_is_shown_with_its_sweep(swept: Site) -> None:
     with swept.database.transaction() as connection:
-        storms.hold(connection, HELD)
-    held = {one["name"]: one["held"] for one in swept.get("/sweeps").json()["items"]}
-    assert held.pop("tags") == [
-        {"key": HELD.key, "found": 240, "sample": "240 new: 1.0", "held_at": "2026-11-21T08:00:00Z"}
+        storms.note(connection, STORM)
+    shown = {one["name"]: one["storms"] for one in swept.get("/sweeps").json()["items"]}
+    assert shown.pop("tags") == [
+        {"key": STORM.key, "found": 240, "sample": "240 new: 1.0", "since": "2026-11-21T08:00:00Z"}
     ]
-    assert set(map(str, held.values())) == {"[]"}
+    assert set(map(str, shown.values())) == {"[]"}
 
 
 def test_sweeps_are_run_by_name_and_the_answer_tells_what_they_found(swept: Site, mirror: Packed) -> None:
     answer = swept.post("/sweeps?name=mirrors")
     assert answer.json()["items"] == [
-        {"name": "mirrors", "found": 1, "told": ["fleet: packed"], "held": [], "left_out": [], "failures": []}
+        {"name": "mirrors", "found": 1, "told": ["fleet: packed"], "storms": [], "left_out": [], "failures": []}
     ]
     [row] = [one for one in swept.get("/sweeps").json()["items"] if one["name"] == "mirrors"]
     assert (row["last_found"], row["last_error"], row["is_running"], mirror.times) == (1, None, False, 1)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.core.images import ImageName
 from app.db import catalogue, fields, lanes, storms, sweep_marks
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.db.tables import milliseconds
 
 SWEEP = "tags"
@@ -22,7 +22,7 @@ _SAMPLE = 5
 
 
 def key_of(registry: str) -> str:
-    """Under which name the tags of a registry that turned gone are held back.
+    """What the storm of a registry's tags that turned gone is called.
 
     >>> key_of("registry.acme.example")
     'gone from registry.acme.example'
@@ -31,7 +31,7 @@ def key_of(registry: str) -> str:
 
 
 def watch_gone(connection: Connection, registry: str, now: datetime) -> None:
-    """Hold back what follows from tags in Git that are gone, where these are many within an hour.
+    """Note a storm where many tags in Git turn gone within an hour: what follows from it waits for a person.
 
     Many are more than five, or two and a tenth of all that are in Git of this registry. Transactions count one after
     the other: the caller holds the images, has raised no lanes yet, and takes registries in the order of their names.
@@ -42,8 +42,8 @@ def watch_gone(connection: Connection, registry: str, now: datetime) -> None:
     if len(gone) <= _MOST and (len(gone) < _FEWEST or len(gone) * _A_PART < len(in_git)):
         return
     sample = f"{len(gone)} of {len(in_git)} tags in Git: {', '.join(gone[:_SAMPLE])}{', …' if gone[_SAMPLE:] else ''}"
-    held = HeldBack(sweep=SWEEP, key=key_of(registry), found=len(gone), sample=sample[:1000], held_at=now)
-    storms.hold(connection, held)
+    storm = Storm(sweep=SWEEP, key=key_of(registry), found=len(gone), sample=sample[:1000], since=now)
+    storms.note(connection, storm)
 
 
 def doubted_registries(connection: Connection, registries: Iterable[str]) -> AbstractSet[str]:
@@ -53,35 +53,35 @@ def doubted_registries(connection: Connection, registries: Iterable[str]) -> Abs
 
 
 def accept_gone(connection: Connection, registry: str, *, now: datetime) -> bool:
-    """A person says that what is gone is gone; true where it was held back. Those that turn gone later are counted."""
-    if _held(connection, registry, now) is None:
+    """A person says that what is gone is gone; true where that was in doubt. Those that turn gone later are counted."""
+    if _storm(connection, registry, now) is None:
         return False
     sweep_marks.put(connection, _ACCEPTED, registry, milliseconds(now), now=now)
-    _let_go(connection, registry, now=now)
+    _end(connection, registry, now=now)
     return True
 
 
-def let_go_of_returned(connection: Connection, registry: str, *, now: datetime) -> bool:
-    """Hold nothing back any more where the tags are there again; true where something was."""
-    held = _held(connection, registry, now)
-    if held is None:
+def end_returned(connection: Connection, registry: str, *, now: datetime) -> bool:
+    """Doubt a registry no more where the tags are there again; true where it was doubted."""
+    storm = _storm(connection, registry, now)
+    if storm is None:
         return False
     in_git = fields.in_git(connection, registry=registry)
-    if _gone_since(connection, in_git, max(held.held_at - _WITHIN, _accepted_at(connection, registry))):
+    if _gone_since(connection, in_git, max(storm.since - _WITHIN, _accepted_at(connection, registry))):
         return False
-    _let_go(connection, registry, now=now)
+    _end(connection, registry, now=now)
     return True
 
 
-def _held(connection: Connection, registry: str, now: datetime) -> HeldBack | None:
-    """What is held back of a registry, which is counted by nobody else before this transaction ends."""
+def _storm(connection: Connection, registry: str, now: datetime) -> Storm | None:
+    """The storm of a registry, whose tags are counted by nobody else before this transaction ends."""
     sweep_marks.lock(connection, _ACCEPTED, registry, now=now)
     its = (SWEEP, key_of(registry))
     return next((one for one in storms.every(connection) if (one.sweep, one.key) == its), None)
 
 
-def _let_go(connection: Connection, registry: str, *, now: datetime) -> None:
-    storms.let_go(connection, SWEEP, key_of(registry))
+def _end(connection: Connection, registry: str, *, now: datetime) -> None:
+    storms.end(connection, SWEEP, key_of(registry))
     images = {ImageName.of_repository(repository) for repository, _ in fields.in_git(connection, registry=registry)}
     keys = sorted({lane for image in images for lane in lanes.lanes_of_image(connection, image)})
     lanes.raise_wanted(connection, keys, now=now)

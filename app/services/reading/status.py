@@ -28,6 +28,7 @@ from app.db.deliveries import DeliveryState
 from app.db.lanes import LaneRow
 from app.db.owed_answers import OwedAnswer
 from app.db.promotions import PromotionState
+from app.db.storms import Storm
 from app.services.reading.cluster_states import ClusterStateReader, ClusterStateView
 from app.services.reading.outbox import Outbox, read_outbox
 from app.services.systems import Clock, Timing
@@ -68,12 +69,17 @@ class UnusedEvents(BaseModel):
     why: str
 
 
-class HeldStatus(BaseModel):
+class StormStatus(BaseModel):
     """What a sweep found too much of, and waits for a person."""
 
     sweep: str
     key: str
     sample: str
+
+    @classmethod
+    def of(cls, storm: Storm) -> "StormStatus":
+        """The same for people and programs."""
+        return cls(sweep=storm.sweep, key=storm.key, sample=storm.sample)
 
 
 class OwedView(BaseModel):
@@ -119,7 +125,7 @@ class Status(Untold):
     was made. `body_bytes` are kept of ended deliveries, by source. `applications` counts how clusters stand with what
     was let in last; `troubles` are the first of those that are not as they should be, `unused` what Flux told that
     counts for nothing, `flux_dropped` how many such objects of a cluster were too many to be kept. `waits_for_person`
-    says what is held back, `owed_errors` and `listing_problems` show the first of what registries did not tell.
+    says which storms there are, `owed_errors` and `listing_problems` show the first of what registries did not tell.
     """
 
     deliveries: dict[str, int]
@@ -141,8 +147,8 @@ class Status(Untold):
     sweeps: dict[str, int]
     sweep_found: dict[str, int]
     outbox: Outbox
-    held_back: int
-    waits_for_person: list[HeldStatus] = []
+    storms: int
+    waits_for_person: list[StormStatus] = []
     webhook_to_pull_request: PullRequestLatency
     applications: dict[str, int]
     troubles: list[Trouble]
@@ -159,7 +165,7 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         oldest = deliveries.oldest_waiting(connection)
         counted = measures.every(connection)
         body_bytes = kept_bodies.bytes_by_source(connection)
-        held = storms.every(connection)
+        waiting = storms.every(connection)
         untold = read_untold(connection, now)
         stuck = stalled.count(connection, now)
         telling = read_outbox(connection, now, counted.get("tellings", {}))
@@ -186,8 +192,8 @@ def read_status(database: Database, clock: Clock, *, applied_within: timedelta =
         ignored=counted.get("ignored", {}),
         sweeps=counted.get("sweeps", {}),
         sweep_found=counted.get("sweep_found", {}),
-        held_back=len(held),
-        waits_for_person=[HeldStatus(sweep=one.sweep, key=one.key, sample=one.sample) for one in held[:_MOST_SHOWN]],
+        storms=len(waiting),
+        waits_for_person=[StormStatus.of(one) for one in waiting[:_MOST_SHOWN]],
         **untold.model_dump(),
         outbox=telling,
         webhook_to_pull_request=_latency(counted),

@@ -7,25 +7,25 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.db import schedules, storms
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.services.reading.pages import Listing
 from app.services.sweeps import SWEEPS
 from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Systems
 
 
-class HeldView(BaseModel):
-    """What a sweep found too much of at once: `found` new items of `key`, held back since `held_at`."""
+class StormView(BaseModel):
+    """What a sweep found too much of at once: `found` new items of `key`, which wait for a person since `since`."""
 
     key: str
     found: int
     sample: str
-    held_at: datetime
+    since: datetime
 
     @classmethod
-    def of(cls, held: HeldBack) -> "HeldView":
+    def of(cls, storm: Storm) -> "StormView":
         """The same for people and programs."""
-        return cls(key=held.key, found=held.found, sample=held.sample, held_at=held.held_at)
+        return cls(key=storm.key, found=storm.found, sample=storm.sample, since=storm.since)
 
 
 class SweepView(BaseModel):
@@ -42,7 +42,7 @@ class SweepView(BaseModel):
     last_ended_at: datetime | None
     last_found: int | None
     last_error: str | None
-    held: list[HeldView]
+    storms: list[StormView]
 
 
 class SweepReport(BaseModel):
@@ -54,19 +54,18 @@ class SweepReport(BaseModel):
     name: str
     found: int
     told: list[str]
-    held: list[HeldView]
+    storms: list[StormView]
     failures: list[str]
     left_out: list[str]
 
     @classmethod
     def of(cls, run: SweepRun) -> "SweepReport":
         """The same for people and programs."""
-        held = [HeldView.of(one) for one in run.held]
         return cls(
             name=run.sweep,
             found=run.found,
             told=run.told,
-            held=held,
+            storms=[StormView.of(one) for one in run.storms],
             failures=run.failures,
             left_out=run.left_out,
         )
@@ -75,7 +74,7 @@ class SweepReport(BaseModel):
 def list_sweeps(connection: Connection, systems: Systems) -> Listing[SweepView]:
     """Every sweep in the order in which they run, on one page."""
     known = {row.name: row for row in schedules.every(connection)}
-    held = storms.every(connection)
+    waiting = storms.every(connection)
     views = []
     for name in SWEEPS:
         row = known.get(name)
@@ -89,11 +88,11 @@ def list_sweeps(connection: Connection, systems: Systems) -> Listing[SweepView]:
                 last_ended_at=row.last_ended_at if row else None,
                 last_found=row.last_found if row else None,
                 last_error=row.last_error if row else None,
-                held=_held_of(name, held),
+                storms=_of_sweep(name, waiting),
             )
         )
     return Listing(items=views, next=None)
 
 
-def _held_of(name: str, held: Sequence[HeldBack]) -> list[HeldView]:
-    return [HeldView.of(one) for one in held if one.sweep == name]
+def _of_sweep(name: str, waiting: Sequence[Storm]) -> list[StormView]:
+    return [StormView.of(one) for one in waiting if one.sweep == name]

@@ -43,7 +43,7 @@ class _Jobs:
 
     @property
     def key(self) -> str:
-        """What is held back under this name."""
+        """What a storm of them is called."""
         return f"{self.controller} {self.pattern}"
 
     def mark_key(self, job: str) -> str:
@@ -73,10 +73,10 @@ class _News:
 def sweep_builds(run: SweepRun) -> None:
     """Take in ended builds that nobody told of. A running one is looked at again the next time.
 
-    More than may come at once of one pattern is held back, but not at the first look at it: that takes the newest
+    More than may come at once of one pattern is a storm, but not at the first look at it: that takes the newest
     hundred of each job.
     """
-    run.let_go_of_others(f"{name} {each}" for name, patterns in run.systems.sweeps.jobs.items() for each in patterns)
+    run.end_other_storms(f"{name} {each}" for name, patterns in run.systems.sweeps.jobs.items() for each in patterns)
     for controller, patterns in sorted(run.systems.sweeps.jobs.items()):
         with run.attempt(f"jenkins.{controller}"):
             jenkins = run.systems.jenkins[controller]
@@ -143,13 +143,13 @@ def _look_at(run: SweepRun, jobs: _Jobs) -> None:
     moved = [job for job, newest in sorted(jobs.newest.items()) if newest != jobs.marks.get(jobs.mark_key(job), 0)]
     steps = {f"jenkins.{jobs.controller} {job}": partial(look_at, job) for job in moved}
     run.each(f"jenkins.{jobs.controller}", steps)
-    _take_in_or_hold(run, jobs, waiting)
+    _take_in_unless_too_many(run, jobs, waiting)
     if jobs.is_new and not run.is_dry:
         _end_first_look(run, jobs, [job for job in moved if job not in seen])
 
 
 def _end_first_look(run: SweepRun, jobs: _Jobs, owed: Sequence[str]) -> None:
-    """From here on too many builds of the pattern are held back, but not at the first look at a job that is owed it."""
+    """From here on too many builds of the pattern are a storm, but not at the first look at a job that is owed it."""
     for start in range(0, len(owed), _MARKS_AT_ONCE):
         with run.database.transaction() as connection:
             for job in owed[start : start + _MARKS_AT_ONCE]:
@@ -158,18 +158,18 @@ def _end_first_look(run: SweepRun, jobs: _Jobs, owed: Sequence[str]) -> None:
         sweep_marks.put(connection, _PATTERNS, jobs.key, 0, now=run.now())
 
 
-def _take_in_or_hold(run: SweepRun, jobs: _Jobs, waiting: Sequence[_News]) -> None:
+def _take_in_unless_too_many(run: SweepRun, jobs: _Jobs, waiting: Sequence[_News]) -> None:
     count = sum(len(news.builds) for news in waiting)
     if run.is_too_much(count):
         names = [f"{news.job} #{build.number}" for news in waiting for build in news.builds]
-        run.hold(jobs.key, count, f"{count} new builds", names)
+        run.note_storm(jobs.key, count, f"{count} new builds", names)
         return
     for news in waiting:
         with run.attempt(f"jenkins.{jobs.controller} {news.job}"):
             _take_in(run, jobs, news)
     if not run.is_dry:
         with run.database.transaction() as connection:
-            storms.let_go(connection, _SWEEP, jobs.key)
+            storms.end(connection, _SWEEP, jobs.key)
 
 
 def _news(run: SweepRun, jobs: _Jobs, job: str) -> _News | None:

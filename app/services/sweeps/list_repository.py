@@ -21,7 +21,7 @@ _SAMPLE = 5
 def list_repository(run: SweepRun, image: ImageName) -> None:
     """List one repository and take in what is new, back, missing or gone.
 
-    More than may come at once, also of tags that are missing, is held back, and so is a list that is suddenly empty;
+    More than may come at once, also of tags that are missing, is a storm, and so is a list that is suddenly empty;
     the first list never is. Why it cannot be listed stands with the repository; raises Unavailable, Refused.
     """
     registry = run.systems.registry_of(image)
@@ -33,7 +33,7 @@ def list_repository(run: SweepRun, image: ImageName) -> None:
     news = sorted(tag for tag, one in told.items() if one in {Told.NEW, Told.MISSING})
     is_emptied = not listed.present and bool(news) and not run.is_confirmed
     if listed.before_at is not None and (run.is_too_much(len(news)) or is_emptied):
-        run.hold(str(image), len(news), _counted(told), news)
+        run.note_storm(str(image), len(news), _counted(told), news)
         _drop_wish(run, image)
         return
     left, short = ask_about_gone(run, registry, image, told)
@@ -102,7 +102,7 @@ def _take_in(run: SweepRun, image: ImageName, names: Sequence[str], listed: TagL
             if not is_last:
                 continue
             catalogue.end_listing(connection, image, now, asked_at=listed.asked_at)
-            storms.let_go(connection, "tags", str(image))
+            storms.end(connection, "tags", str(image))
             is_first = listed.before_at is None
             keys = sorted(lanes.lanes_of_image(connection, image)) if has_news or is_first else []
             lanes.raise_wanted(connection, keys, now=now)

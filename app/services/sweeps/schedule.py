@@ -33,12 +33,12 @@ class UnknownSweep(NotFound):
         super().__init__(f"there is no sweep {name[:64]!r}: {among(name, SWEEPS)}")
 
 
-class NotHeld(NotFound):
-    """Something was accepted that is not held back."""
+class NoSuchStorm(NotFound):
+    """A storm was accepted that there is not."""
 
-    def __init__(self, key: str, held: Sequence[str]) -> None:
-        told = f"there is: {', '.join(held)}" if held else "nothing is held back there"
-        super().__init__(f"nothing is held back as {key!r}; {told}")
+    def __init__(self, key: str, waiting: Sequence[str]) -> None:
+        told = f"there is: {', '.join(waiting)}" if waiting else "none waits there"
+        super().__init__(f"no storm is called {key!r}; {told}")
 
 
 class SweepBusy(Conflict):
@@ -111,14 +111,14 @@ class Sweeps:
     ) -> Sequence[SweepRun]:
         """Run these sweeps in this thread, by default all that have a schedule, and tell what each found.
 
-        With `is_dry` nothing is written. What is held back is taken in where its key is `accepted`, or all of it when
-        `is_confirmed`. Raises UnknownSweep, NotHeld, SweepBusy.
+        With `is_dry` nothing is written. A storm is taken in where its key is `accepted`, and all are when
+        `is_confirmed`. Raises UnknownSweep, NoSuchStorm, SweepBusy.
         """
         for name in names:
             if name not in SWEEPS:
                 raise UnknownSweep(name)
         wanted = [name for name in SWEEPS if name in (names or self.systems.sweeps.schedules)]
-        self._see_held(wanted, accepted)
+        self._see_accepted(wanted, accepted)
         if is_dry:
             return [self._look(name, is_dry=True, is_confirmed=is_confirmed, accepted=accepted) for name in wanted]
         claims = self._claim_all(wanted)
@@ -172,14 +172,14 @@ class Sweeps:
                 claims.append(claim)
         return sorted(claims, key=lambda claim: list(SWEEPS).index(claim.name))
 
-    def _see_held(self, names: Sequence[str], accepted: Collection[str]) -> None:
+    def _see_accepted(self, names: Sequence[str], accepted: Collection[str]) -> None:
         if not accepted:
             return
         with self.database.transaction() as connection:
-            held = [one.key for one in storms.every(connection) if one.sweep in names]
+            waiting = [one.key for one in storms.every(connection) if one.sweep in names]
         for key in accepted:
-            if key not in held:
-                raise NotHeld(key, held)
+            if key not in waiting:
+                raise NoSuchStorm(key, waiting)
 
     def _run(self, claim: SweepClaim, *, is_confirmed: bool = False, accepted: Collection[str] = ()) -> SweepRun | None:
         """Run one sweep and write down how it ended; None when it was broken off."""

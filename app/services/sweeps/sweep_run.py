@@ -11,7 +11,7 @@ from app.core.errors import Conflict, FluxbridgeError, Unavailable
 from app.core.ports import RateLimited
 from app.db import storms, sweep_marks
 from app.db.database import Database
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.db.tables import milliseconds
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.systems import Clock, ConfigRepo, Systems
@@ -35,9 +35,9 @@ class BrokenOff(Conflict):
 
 @dataclass(slots=True, kw_only=True)
 class SweepRun:
-    """One run of one sweep. With `is_dry` it writes nothing; with `is_confirmed` it takes in what would be held back.
+    """One run of one sweep. With `is_dry` it writes nothing; with `is_confirmed` it takes storms in.
 
-    A person has `accepted` what is held back under these keys, and nothing else.
+    A person has `accepted` the storms of these keys, and nothing else.
     `go_on` is called between two steps and raises BrokenOff when there should be no further one.
     """
 
@@ -52,7 +52,7 @@ class SweepRun:
     go_on: Callable[[], None] = lambda: None
     found: int = 0
     told: list[str] = field(default_factory=list)
-    held: list[HeldBack] = field(default_factory=list)
+    storms: list[Storm] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -136,7 +136,7 @@ class SweepRun:
                 sweep_marks.forget(connection, sweep, what)
 
     def is_accepted(self, key: str) -> bool:
-        """Tell whether a person takes in what is held back under a key."""
+        """Tell whether a person takes in a storm of this key."""
         return self.is_confirmed or key in self.accepted
 
     @contextmanager
@@ -152,20 +152,20 @@ class SweepRun:
         """Tell whether so many new items of one thing wait for a person."""
         return count > self.systems.sweeps.max_new and not self.is_confirmed
 
-    def hold(self, key: str, count: int, what: str, names: Sequence[str]) -> None:
+    def note_storm(self, key: str, count: int, what: str, names: Sequence[str]) -> None:
         """Take nothing of a key in until a person confirms it or there is less of it."""
         sample = f"{what}: {', '.join(names[:_SAMPLE])}{', …' if count > _SAMPLE else ''}"
-        held = HeldBack(sweep=self.sweep, key=key, found=count, sample=sample[:1000], held_at=self.now())
-        self.held.append(held)
+        storm = Storm(sweep=self.sweep, key=key, found=count, sample=sample[:1000], since=self.now())
+        self.storms.append(storm)
         if not self.is_dry:
             with self.database.transaction() as connection:
-                storms.hold(connection, held)
+                storms.note(connection, storm)
 
-    def let_go_of_others(self, keys: Iterable[str]) -> None:
-        """Hold back nothing of what is no longer looked at: all but these keys."""
+    def end_other_storms(self, keys: Iterable[str]) -> None:
+        """Forget the storms of what is asked for no more: all but those of these keys."""
         if not self.is_dry:
             with self.database.transaction() as connection:
-                storms.let_go_of_others(connection, self.sweep, keys)
+                storms.end_others(connection, self.sweep, keys)
 
     @property
     def error(self) -> str | None:

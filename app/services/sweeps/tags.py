@@ -5,7 +5,7 @@ from functools import partial
 
 from app.core.images import ImageName
 from app.db import catalogue, policies, selections
-from app.services.catalogue.gone_storms import accept_gone, key_of, let_go_of_returned
+from app.services.catalogue.gone_storms import accept_gone, end_returned, key_of
 from app.services.catalogue.note_digest import note_digest
 from app.services.heads.judge import Judge
 from app.services.sweeps.list_repository import list_repository
@@ -25,7 +25,7 @@ def sweep_tags(run: SweepRun) -> None:
         if run.systems.registry_of(image) is not None:
             by_registry[image.registry].append(image)
     kept = [str(image) for images in by_registry.values() for image in images]
-    run.let_go_of_others([*kept, *map(key_of, run.systems.registries)])
+    run.end_other_storms([*kept, *map(key_of, run.systems.registries)])
     for host, images in by_registry.items():
         run.each(f"registry {host}", {str(image): partial(_look_at, run, image) for image in images})
 
@@ -35,7 +35,7 @@ def _settle_storms(run: SweepRun) -> None:
         return
     for registry in run.systems.registries:
         is_accepted = run.is_accepted(key_of(registry))
-        settle = accept_gone if is_accepted else let_go_of_returned
+        settle = accept_gone if is_accepted else end_returned
         with run.database.transaction() as connection:
             is_settled = settle(connection, registry, now=run.now())
         if is_settled:

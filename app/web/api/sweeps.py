@@ -19,7 +19,7 @@ _log = structlog.get_logger("fluxbridge.web")
 
 @router.get("")
 def show_sweeps(parts: Parts) -> Listing[SweepView]:
-    """Every sweep: when it is due, how its last run ended, and what it holds back, on one page."""
+    """Every sweep: when it is due, how its last run ended, and its storms, on one page."""
     with parts.database.transaction() as connection:
         return list_sweeps(connection, parts.systems)
 
@@ -36,8 +36,8 @@ def run_sweeps(  # noqa: PLR0913 (one parameter a word of the query)
 ) -> Listing[SweepReport]:
     """Run sweeps now, by default all that have a schedule; the answer comes when they have ended.
 
-    `dry_run` writes nothing and tells what would be taken in; `accept` takes in what is held back under
-    this key, `confirm` all that is.
+    `dry_run` writes nothing and tells what would be taken in; `accept` takes in the storm of this
+    key, `confirm` all.
     """
     sweeps = Sweeps(
         database=parts.database,
@@ -45,13 +45,13 @@ def run_sweeps(  # noqa: PLR0913 (one parameter a word of the query)
         clock=parts.clock,
         owner=f"api-{secrets.token_hex(6)}",
     )
-    looks = sweeps.run_now(name or (), is_dry=dry_run, is_confirmed=confirm, accepted=accept or ())
+    runs = sweeps.run_now(name or (), is_dry=dry_run, is_confirmed=confirm, accepted=accept or ())
     _log.info(
         "sweeps run",
-        names=[look.sweep for look in looks],
+        names=[run.sweep for run in runs],
         dry=dry_run,
         confirm=confirm,
         accept=accept or [],
         who=caller.name,
     )
-    return Listing(items=[SweepReport.of(look) for look in looks], next=None)
+    return Listing(items=[SweepReport.of(run) for run in runs], next=None)

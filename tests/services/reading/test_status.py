@@ -9,7 +9,7 @@ from app.db import builds, catalogue, deliveries, lanes, latencies, measures, ou
 from app.db.database import Database
 from app.db.deliveries import NewDelivery
 from app.db.outbox import Channel, Outcome, Telling
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.services.reading.status import Status, read_status
 from tests.db.facts import build
 from tests.services.history import IMAGE, LANE, NOW, write_history
@@ -32,7 +32,7 @@ def test_an_empty_database_has_zeros(database: Database) -> None:
     assert (told.lane_attempts, told.open_pull_requests, told.promotions["merged"]) == ({}, 0, 0)
     assert (told.body_bytes, told.bodies_dropped, told.flux_dropped) == ({}, {}, {})
     assert (told.retries, told.sweeps, told.sweep_found) == ({"delivery": 0, "lane": 0, "telling": 0}, {}, {})
-    assert (told.held_back, told.stalled, told.lane_leases_s) == (0, {"delivery": 0, "lane": 0}, {})
+    assert (told.storms, told.stalled, told.lane_leases_s) == (0, {"delivery": 0, "lane": 0}, {})
     latency = told.webhook_to_pull_request
     assert (latency.count, latency.sum_s, latency.at_most["inf"]) == (0, 0, 0)
 
@@ -90,7 +90,7 @@ def test_what_should_be_due_and_is_not_is_counted(database: Database) -> None:
 
 def test_what_is_counted_over_all_processes_is_told(database: Database) -> None:
     with database.transaction() as connection:
-        storms.hold(connection, HeldBack(sweep="tags", key="k", found=900, sample="1.0.0", held_at=NOW))
+        storms.note(connection, Storm(sweep="tags", key="k", found=900, sample="1.0.0", since=NOW))
         for name, label, by in (
             ("retries", "lane", 3),
             ("sweeps", "tags:ok", 2),
@@ -101,7 +101,7 @@ def test_what_is_counted_over_all_processes_is_told(database: Database) -> None:
         for seconds in (0.5, 4, 4.9, 9000):
             latencies.note(connection, timedelta(seconds=seconds))
     told = status(database)
-    assert (told.retries, told.held_back) == ({"delivery": 0, "lane": 3, "telling": 0}, 1)
+    assert (told.retries, told.storms) == ({"delivery": 0, "lane": 3, "telling": 0}, 1)
     assert (told.sweeps, told.sweep_found) == ({"tags:ok": 2, "builds:failed": 1}, {"tags": 7})
     latency = told.webhook_to_pull_request
     assert (latency.count, latency.sum_s) == (4, 9009.4)

@@ -12,7 +12,7 @@ from app.core.ports import BuildSeen, PullRequestSeen
 from app.db import policies, schedules, storms
 from app.db.policies import PolicyRow
 from app.db.schedules import ScheduleRow
-from app.db.storms import HeldBack
+from app.db.storms import Storm
 from app.services.sweeps.schedule import Sweeps
 from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import ConfigRepo
@@ -172,8 +172,8 @@ def name_in_policies(site: Site, images: Iterable[ImageName]) -> None:
         policies.replace_all(connection, MAIN, rows)
 
 
-def held(site: Site) -> Sequence[HeldBack]:
-    """All that is held back."""
+def waiting(site: Site) -> Sequence[Storm]:
+    """All storms."""
     with site.database.transaction() as connection:
         return storms.every(connection)
 
@@ -187,7 +187,7 @@ def schedule(site: Site, name: str) -> ScheduleRow:
 def everything(site: Site) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table that a sweep may write, to compare."""
     tables = ("repositories", "tags", "pushes", "builds", "build_artifacts", "selections", "lanes", "deliveries")
-    more = ("schedules", "sweep_marks", "held_back", "measures")
+    more = ("schedules", "sweep_marks", "storms", "measures")
     with site.database.transaction() as connection:
         return {
             name: sorted(tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {name}"))  # noqa: S608

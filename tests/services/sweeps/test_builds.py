@@ -14,7 +14,7 @@ from tests.servers.jenkins import build_body
 from tests.services.broken_database import BrokenDatabase
 from tests.services.intake.webhooks import ALIAS, MAIN, Site, build_report, notification
 from tests.services.sweeps.built_jobs import JOB, PATTERNS, a_jenkins, build, known, look
-from tests.services.sweeps.sweeping import BuiltJenkins, built, everything, held, sweeps_over
+from tests.services.sweeps.sweeping import BuiltJenkins, built, everything, sweeps_over, waiting
 
 
 @pytest.fixture
@@ -250,14 +250,14 @@ def test_builds_of_our_own_branches_are_marked_as_ours(site: Site, jenkins: Buil
     assert {row.job: row.is_ours for row in site.builds()} == {JOB: False, "team/fleet": True}
 
 
-def test_a_pattern_that_is_looked_at_no_more_holds_nothing_back(site: Site, jenkins: BuiltJenkins) -> None:
+def test_a_pattern_that_is_swept_no_more_has_no_storm(site: Site, jenkins: BuiltJenkins) -> None:
     look(site)
     for number in range(2, 12):
         jenkins.put(JOB, number, build(number))
     look(site, max_new=5)
-    assert len(held(site)) == 1
+    assert len(waiting(site)) == 1
     look(site, jobs={}, max_new=5)
-    assert held(site) == []
+    assert waiting(site) == []
 
 
 def test_a_real_jenkins_is_walked_and_its_builds_are_those_of_a_hint(site: Site) -> None:

@@ -28,7 +28,7 @@ from tests.services.intake.webhooks import (
     open_site,
     push_event,
 )
-from tests.services.sweeps.sweeping import BuiltJenkins, ShownRegistry, built, held, name_in_policies, sweep
+from tests.services.sweeps.sweeping import BuiltJenkins, ShownRegistry, built, name_in_policies, sweep, waiting
 
 APP = ImageName("registry.acme.example", "team/app")
 PATTERNS = {"main": ("team/*",)}
@@ -158,10 +158,10 @@ def after(database: Database, happened: list[tuple[Event, bool]], *, is_away: bo
             world.happen(what, is_told=is_told or not is_away)
         if is_away:
             world.sweep()
-            event("held back" if held(site) else "nothing was held back")
+            event("a storm" if waiting(site) else "no storm")
             world.sweep(is_confirmed=True)
             world.sweep(is_confirmed=True)
-            assert list(held(site)) == []
+            assert list(waiting(site)) == []
         return {**world.outcome(), "candidates": world.candidates(), "lanes": world.wanted()}
 
 

@@ -11,11 +11,11 @@ from app.db import catalogue, lanes, listing_wishes
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.heads.judge import Judge
 from app.services.sweeps.list_repository import list_repository
-from app.services.sweeps.schedule import NotHeld
+from app.services.sweeps.schedule import NoSuchStorm
 from app.services.sweeps.sweep_run import BrokenOff, SweepRun
 from app.services.sweeps.watch import Watch
 from tests.services.intake.webhooks import MAIN, NEXT, OTHER, Site, digest_of, envelope, push_event
-from tests.services.sweeps.sweeping import ShownRegistry, everything, held, name_in_policies, sweep
+from tests.services.sweeps.sweeping import ShownRegistry, everything, name_in_policies, sweep, waiting
 
 HOST, ELSEWHERE = "registry.acme.example", "other.example"
 APP, API = ImageName(HOST, "team/app"), ImageName(HOST, "team/api")
@@ -52,7 +52,7 @@ def tags(site: Site, image: ImageName = APP) -> dict[str, bool]:
 @pytest.mark.usefixtures("registry")
 def test_every_repository_that_policies_name_is_listed_and_its_lanes_are_due(site: Site) -> None:
     run = sweep(site, "tags")
-    assert (run.found, run.failures, run.held) == (3, [], [])
+    assert (run.found, run.failures, run.storms) == (3, [], [])
     assert [tags(site, image) for image in (APP, API, FAR)] == [{"1.0.0": True}] * 3
     assert site.wanted() == {MAIN: 1, NEXT: 2, OTHER: 0}
 
@@ -137,13 +137,13 @@ def test_a_dry_look_writes_nothing_and_tells_what_would_be_taken_in(site: Site, 
     before = everything(site)
     run = sweep(site, "tags", is_dry=True, max_new=5)
     assert run.told == [f"{APP}: 1 new, 1 missing"]
-    assert [(one.key, one.found) for one in run.held] == [(str(API), 6)]
+    assert [(one.key, one.found) for one in run.storms] == [(str(API), 6)]
     assert everything(site) == before
 
 
 def test_the_first_list_is_taken_in_however_long_it_is(site: Site, registry: ShownRegistry) -> None:
     registry.shown[APP.path] = many(1000)
-    assert sweep(site, "tags", max_new=5).held == []
+    assert sweep(site, "tags", max_new=5).storms == []
     assert len(tags(site)) == 1000
 
 
@@ -180,13 +180,13 @@ def test_too_many_new_tags_at_once_wait_for_a_person(site: Site, registry: Shown
     registry.shown[APP.path] = many(7)
     wanted = site.wanted()
     run = sweep(site, "tags", max_new=5)
-    [one] = held(site)
-    assert (run.found, len(run.held)) == (0, 1)
+    [one] = waiting(site)
+    assert (run.found, len(run.storms)) == (0, 1)
     assert (one.sweep, one.key, one.found) == ("tags", str(APP), 6)
     assert one.sample == "6 new: 1.0.1, 1.0.2, 1.0.3, 1.0.4, 1.0.5, …"
     assert (tags(site), site.wanted()) == ({"1.0.0": True}, wanted)
     confirmed = sweep(site, "tags", max_new=5, is_confirmed=True)
-    assert (confirmed.found, held(site), len(tags(site))) == (6, [], 7)
+    assert (confirmed.found, waiting(site), len(tags(site))) == (6, [], 7)
     assert site.wanted()[MAIN] == wanted[MAIN] + 1
 
 
@@ -194,19 +194,19 @@ def test_a_person_takes_in_one_thing_and_the_rest_waits(site: Site, registry: Sh
     sweep(site, "tags")
     registry.shown |= {APP.path: many(7), API.path: many(7)}
     sweep(site, "tags", max_new=5)
-    assert [one.key for one in held(site)] == [str(API), str(APP)]
+    assert [one.key for one in waiting(site)] == [str(API), str(APP)]
     run = sweep(site, "tags", max_new=5, accepted=[str(APP)])
-    assert (run.found, [one.key for one in run.held]) == (6, [str(API)])
+    assert (run.found, [one.key for one in run.storms]) == (6, [str(API)])
     assert (len(tags(site)), len(tags(site, API))) == (7, 1)
 
 
-def test_what_is_not_held_back_cannot_be_accepted(site: Site, registry: ShownRegistry) -> None:
+def test_a_storm_that_there_is_not_cannot_be_accepted(site: Site, registry: ShownRegistry) -> None:
     sweep(site, "tags")
     registry.shown[APP.path] = many(7)
     sweep(site, "tags", max_new=5)
-    with pytest.raises(NotHeld, match=f"there is: {APP}"):
+    with pytest.raises(NoSuchStorm, match=f"there is: {APP}"):
         sweep(site, "tags", max_new=5, accepted=[str(API)])
-    assert [one.key for one in held(site)] == [str(APP)]
+    assert [one.key for one in waiting(site)] == [str(APP)]
 
 
 def test_what_is_no_longer_too_much_is_taken_in_by_itself(site: Site, registry: ShownRegistry) -> None:
@@ -215,13 +215,13 @@ def test_what_is_no_longer_too_much_is_taken_in_by_itself(site: Site, registry: 
     sweep(site, "tags", max_new=5)
     registry.shown[APP.path] = many(6)
     assert sweep(site, "tags", max_new=5).found == 5
-    assert (held(site), len(tags(site))) == ([], 6)
+    assert (waiting(site), len(tags(site))) == ([], 6)
 
 
 def test_as_many_as_may_come_at_once_are_taken_in(site: Site, registry: ShownRegistry) -> None:
     sweep(site, "tags")
     registry.shown[APP.path] = many(6)
-    assert sweep(site, "tags", max_new=5).held == []
+    assert sweep(site, "tags", max_new=5).storms == []
 
 
 def test_too_many_missing_tags_at_once_wait_for_a_person_and_then_need_a_second_look(
@@ -230,7 +230,7 @@ def test_too_many_missing_tags_at_once_wait_for_a_person_and_then_need_a_second_
     registry.shown[APP.path] = many(8)
     sweep(site, "tags")
     registry.shown[APP.path] = many(1)
-    assert len(sweep(site, "tags", max_new=5).held) == 1
+    assert len(sweep(site, "tags", max_new=5).storms) == 1
     assert all(tags(site).values())
     sweep(site, "tags", max_new=5, is_confirmed=True)
     assert all(tags(site).values())
@@ -244,19 +244,19 @@ def test_a_list_that_is_suddenly_empty_waits_for_a_person_however_short_it_was(
     sweep(site, "tags")
     registry.shown[APP.path] = {}
     sweep(site, "tags")
-    assert [one.key for one in held(site)] == [str(APP)]
+    assert [one.key for one in waiting(site)] == [str(APP)]
     sweep(site, "tags", is_confirmed=True)
     sweep(site, "tags")
-    assert (tags(site), held(site)) == ({"1.0.0": False}, [])
+    assert (tags(site), waiting(site)) == ({"1.0.0": False}, [])
 
 
-def test_a_list_that_a_lane_asked_for_is_held_back_as_well(site: Site, registry: ShownRegistry) -> None:
+def test_a_list_that_a_lane_asked_for_may_be_a_storm_as_well(site: Site, registry: ShownRegistry) -> None:
     sweep(site, "tags")
     registry.shown[APP.path] = many(200)
     with site.database.transaction() as connection:
         listing_wishes.want_listing(connection, APP, site.now)
     Watch(site.database, site.systems, lambda: site.now, ReadyPolicies()).list_wanted()
-    assert [one.key for one in held(site)] == [str(APP)]
+    assert [one.key for one in waiting(site)] == [str(APP)]
     with site.database.transaction() as connection:
         assert list(listing_wishes.wanted_listings(connection, limit=9)) == []
 
@@ -270,15 +270,15 @@ def test_a_long_list_moves_the_choices_along(site: Site) -> None:
         site.check_choices()
 
 
-def test_what_no_policy_names_any_more_is_no_longer_held_back(site: Site, registry: ShownRegistry) -> None:
+def test_what_no_policy_names_any_more_is_no_storm_any_more(site: Site, registry: ShownRegistry) -> None:
     sweep(site, "tags")
     registry.shown[APP.path] = many(7)
     sweep(site, "tags", max_new=5)
     name_in_policies(site, [API])
     sweep(site, "tags", max_new=5, is_dry=True)
-    assert len(held(site)) == 1
+    assert len(waiting(site)) == 1
     sweep(site, "tags", max_new=5)
-    assert held(site) == []
+    assert waiting(site) == []
 
 
 def digest_known(site: Site, tag: str) -> str | None:

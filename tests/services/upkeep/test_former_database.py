@@ -149,7 +149,7 @@ def test_what_it_told_of_its_history_it_tells_now(former: Former) -> None:
 def test_its_status_is_read_and_nothing_in_it_is_found_wrong(former: Former) -> None:
     former.database.migrate()
     status = read_status(former.database, lambda: _LEFT_AT)
-    assert (status.open_pull_requests, status.held_back, status.owed_answers) == (2, 1, 1)
+    assert (status.open_pull_requests, status.storms, status.owed_answers) == (2, 1, 1)
     assert status.deliveries["waiting"] == 1
     assert status.deliveries["dead"] == 1
     assert status.applications["failed"] == 0

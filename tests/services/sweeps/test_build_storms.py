@@ -5,7 +5,7 @@ import pytest
 from app.core.errors import Unavailable
 from tests.services.intake.webhooks import Site, notification
 from tests.services.sweeps.built_jobs import JOB, a_jenkins, build, known, look
-from tests.services.sweeps.sweeping import BuiltJenkins, held
+from tests.services.sweeps.sweeping import BuiltJenkins, waiting
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def test_too_many_new_builds_of_a_pattern_wait_for_a_person(site: Site, jenkins:
     site.change_source("ci", jobs=())
     wide = {"main": ("team/*", "other/*")}
     found = look(site, jobs=wide, max_new=7)
-    [one] = held(site)
+    [one] = waiting(site)
     assert (one.sweep, one.key, one.found) == ("builds", "main team/*", 8)
     assert one.sample.startswith("8 new builds: team/app/main #2, ")
     assert (found.found, known(site)) == (1, [("other/app", 1, "SUCCESS"), (JOB, 1, "SUCCESS")])
-    assert look(site, jobs=wide, max_new=7).held != []
+    assert look(site, jobs=wide, max_new=7).storms != []
     assert look(site, jobs=wide, max_new=7, is_confirmed=True).found == 8
-    assert (len(known(site)), held(site)) == (10, [])
+    assert (len(known(site)), waiting(site)) == (10, [])
     assert look(site, jobs=wide, max_new=7).found == 0
 
 
@@ -53,7 +53,7 @@ def test_a_person_takes_in_the_builds_of_one_pattern(site: Site, jenkins: BuiltJ
         jenkins.put("other/app", number, build(number, job="other/app"))
     assert look(site, jobs=wide, max_new=2).found == 0
     taken = look(site, jobs=wide, max_new=2, accepted=["main other/*"])
-    assert (taken.found, [one.key for one in held(site)]) == (4, ["main team/*"])
+    assert (taken.found, [one.key for one in waiting(site)]) == (4, ["main team/*"])
 
 
 def test_builds_that_are_known_do_not_count_as_too_many(site: Site, jenkins: BuiltJenkins) -> None:
@@ -61,7 +61,7 @@ def test_builds_that_are_known_do_not_count_as_too_many(site: Site, jenkins: Bui
     for number in range(2, 12):
         jenkins.put(JOB, number, build(number))
         site.send("plugin", notification(number))
-    assert look(site, max_new=5).held == []
+    assert look(site, max_new=5).storms == []
     assert jenkins.asked[-1][:2] == (JOB, 1)
 
 
@@ -69,9 +69,9 @@ def test_what_is_no_longer_too_much_is_taken_in_by_itself(site: Site, jenkins: B
     look(site)
     for number in range(2, 12):
         jenkins.put(JOB, number, build(number))
-    assert len(look(site, max_new=5).held) == 1
+    assert len(look(site, max_new=5).storms) == 1
     assert look(site, max_new=50).found == 10
-    assert held(site) == []
+    assert waiting(site) == []
 
 
 def test_the_first_look_at_a_jenkins_that_failed_in_its_middle_is_still_the_first(
@@ -83,19 +83,19 @@ def test_the_first_look_at_a_jenkins_that_failed_in_its_middle_is_still_the_firs
     assert look(site, max_new=5).found == 19
 
 
-def test_a_job_that_never_answers_does_not_keep_the_others_from_being_held_back(
+def test_a_job_that_never_answers_does_not_keep_the_others_from_being_a_storm(
     site: Site, jenkins: BuiltJenkins
 ) -> None:
     jenkins.jobs["team/broken"] = Unavailable("answers 500")
     assert look(site, max_new=5).found == 1
     for number in range(2, 12):
         jenkins.put(JOB, number, build(number))
-    assert (look(site, max_new=5).found, len(held(site))) == (0, 1)
+    assert (look(site, max_new=5).found, len(waiting(site))) == (0, 1)
     jenkins.jobs["team/broken"] = {number: build(number, job="team/broken") for number in range(1, 20)}
-    assert (look(site, max_new=5).found, len(held(site))) == (19, 1)
+    assert (look(site, max_new=5).found, len(waiting(site))) == (19, 1)
     for number in range(20, 40):
         jenkins.put("team/broken", number, build(number, job="team/broken"))
-    assert (look(site, max_new=5).found, len(held(site))) == (0, 1)
+    assert (look(site, max_new=5).found, len(waiting(site))) == (0, 1)
 
 
 def test_jobs_that_were_not_asked_for_at_first_are_owed_their_first_look(site: Site, jenkins: BuiltJenkins) -> None:
@@ -103,7 +103,7 @@ def test_jobs_that_were_not_asked_for_at_first_are_owed_their_first_look(site: S
     jenkins.jobs |= {name: Unavailable("answers 500") for name in names}
     look(site, max_new=5)
     jenkins.jobs |= {name: {one: build(one, job=name) for one in range(1, 151)} for name in names}
-    assert (look(site, max_new=5).found, held(site)) == (900, [])
+    assert (look(site, max_new=5).found, waiting(site)) == (900, [])
     assert look(site, max_new=5).found == 0
 
 
