@@ -36,7 +36,7 @@ from app.services.work.put_off import put_off_lane
 from app.services.work.troubles import Troubles
 
 _POLL_S = 1.0
-_LONGEST_LOOK = timedelta(minutes=1)
+_LONGEST_EXCHANGE = timedelta(minutes=1)
 _LONGEST_PUT_OFF = timedelta(hours=1)
 _STEP = "a worker step"
 # One that waits for a system which does not answer keeps the others' tellings from nobody.
@@ -235,7 +235,7 @@ class Workers:
         claim = self._tellings.take()
         if claim is None:
             return False
-        with self._leases.holding(claim), ending_within(_LONGEST_LOOK):
+        with self._leases.holding(claim), ending_within(_LONGEST_EXCHANGE):
             Sender(self.database, self.systems, self.clock).send(claim)
         return True
 
@@ -316,7 +316,7 @@ class Workers:
     def _watch(self, repo: ConfigRepo) -> None:
         watch = self._new_watch()
         while not self._stopping.is_set():
-            with ending_within(_LONGEST_LOOK):
+            with ending_within(_LONGEST_EXCHANGE):
                 self._attempt(lambda: watch.watch_branches(repo), f"watching {repo.name}")
             self._stopping.wait(repo.refs_every.total_seconds())
 

@@ -86,7 +86,7 @@ class KnownTag:
 
     @property
     def digest(self) -> str | None:
-        """What the latest look at the registry said; a hint where there was none."""
+        """What the registry answered last; a hint where it did not."""
         return self.presence.digest
 
     @property

@@ -21,8 +21,8 @@ from app.services.systems import Source, Systems
 _SWEEP = "builds"
 _PATTERNS = "builds.patterns"
 _MOST_AT_FIRST = 100
-_OWED = -1
-"""The mark of a job that could not be looked at when its pattern was for the first time: that look is still owed."""
+_UNSEEN = -1
+"""The mark of a job that could not be looked at when its pattern was: its first look is still to come."""
 _MOST_STARTED_MEANWHILE = 100
 _AT_ONCE = 20
 _MARKS_AT_ONCE = 100
@@ -57,7 +57,7 @@ class _Jobs:
 
     def is_first(self, job: str) -> bool:
         """Whether this is the first look at a job that was there when the pattern was new."""
-        return self.is_new or self.marks.get(self.mark_key(job)) == _OWED
+        return self.is_new or self.marks.get(self.mark_key(job)) == _UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +85,23 @@ def sweep_builds(run: SweepRun) -> None:
                 its = {job: number for job, number in newest.items() if _pattern_of(job, patterns) == pattern}
                 jobs = _jobs(run, controller, jenkins, pattern, its)
                 with run.at(jobs.key) as one:
-                    _look_at(one, jobs)
-            _look_at_unknown(run, controller, jenkins)
+                    _sweep_jobs(one, jobs)
+            _ask_for_unknown(run, controller, jenkins)
     for controller in sorted(run.systems.jenkins.keys() - run.systems.sweeps.jobs.keys()):
-        _look_at_unknown(run, controller, run.systems.jenkins[controller])
+        _ask_for_unknown(run, controller, run.systems.jenkins[controller])
 
 
 def _leave_out(run: SweepRun, controller: str, name: str, why: str) -> None:
     run.leave_out(f"jenkins.{controller} {name[:200]!a}: {why}")
 
 
-def _look_at_unknown(run: SweepRun, controller: str, jenkins: Jenkins) -> None:
+def _ask_for_unknown(run: SweepRun, controller: str, jenkins: Jenkins) -> None:
     """Ask again for builds that Jenkins could not show, also where the job is not swept or was beyond them."""
     with run.database.transaction() as connection:
         since = run.now() - _UNKNOWN_FOR
         unknown = builds.unknown_since(connection, controller, since, limit=_MOST_UNKNOWN)
 
-    def look_at(job: str, number: int) -> None:
+    def ask_for(job: str, number: int) -> None:
         speaker = _speaker(run.systems, controller, job)
         try:
             build = jenkins.build(job, number) if speaker is not None else None
@@ -113,7 +113,7 @@ def _look_at_unknown(run: SweepRun, controller: str, jenkins: Jenkins) -> None:
             _write(run, speaker, [build])
         run.find(_told(job, [build]))
 
-    steps = {f"jenkins.{controller} {job} #{number}": partial(look_at, job, number) for job, number in unknown}
+    steps = {f"jenkins.{controller} {job} #{number}": partial(ask_for, job, number) for job, number in unknown}
     run.each(f"jenkins.{controller}", steps)
 
 
@@ -128,11 +128,11 @@ def _jobs(run: SweepRun, controller: str, jenkins: Jenkins, pattern: str, newest
     return _Jobs(controller, jenkins, pattern, newest, marks, is_new=not known)
 
 
-def _look_at(run: SweepRun, jobs: _Jobs) -> None:
+def _sweep_jobs(run: SweepRun, jobs: _Jobs) -> None:
     waiting: list[_News] = []
     seen: set[str] = set()
 
-    def look_at(job: str) -> None:
+    def sweep_job(job: str) -> None:
         news = _news(run, jobs, job)
         if news is not None and not (jobs.is_first(job) or run.is_confirmed):
             waiting.append(news)
@@ -141,19 +141,19 @@ def _look_at(run: SweepRun, jobs: _Jobs) -> None:
         seen.add(job)
 
     moved = [job for job, newest in sorted(jobs.newest.items()) if newest != jobs.marks.get(jobs.mark_key(job), 0)]
-    steps = {f"jenkins.{jobs.controller} {job}": partial(look_at, job) for job in moved}
+    steps = {f"jenkins.{jobs.controller} {job}": partial(sweep_job, job) for job in moved}
     run.each(f"jenkins.{jobs.controller}", steps)
     _take_in_unless_too_many(run, jobs, waiting)
     if jobs.is_new and not run.is_dry:
         _end_first_look(run, jobs, [job for job in moved if job not in seen])
 
 
-def _end_first_look(run: SweepRun, jobs: _Jobs, owed: Sequence[str]) -> None:
-    """From here on too many builds of the pattern are a storm, but not at the first look at a job that is owed it."""
-    for start in range(0, len(owed), _MARKS_AT_ONCE):
+def _end_first_look(run: SweepRun, jobs: _Jobs, unseen: Sequence[str]) -> None:
+    """From here on too many builds of the pattern are a storm, but not at the first look at one that is unseen."""
+    for start in range(0, len(unseen), _MARKS_AT_ONCE):
         with run.database.transaction() as connection:
-            for job in owed[start : start + _MARKS_AT_ONCE]:
-                sweep_marks.put(connection, _SWEEP, jobs.mark_key(job), _OWED, now=run.now())
+            for job in unseen[start : start + _MARKS_AT_ONCE]:
+                sweep_marks.put(connection, _SWEEP, jobs.mark_key(job), _UNSEEN, now=run.now())
     with run.database.transaction() as connection:
         sweep_marks.put(connection, _PATTERNS, jobs.key, 0, now=run.now())
 

@@ -14,7 +14,7 @@ from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import ConfigRepo
 
 _SWEEP = "pull_requests"
-_MOST_LOOKED_AT = 100
+_MOST_RECENT = 100
 
 
 def sweep_pull_requests(run: SweepRun) -> None:
@@ -26,7 +26,7 @@ def sweep_pull_requests(run: SweepRun) -> None:
 
 
 def _compare(run: SweepRun, repo: ConfigRepo) -> None:
-    seen = repo.forge.recent_pull_requests(prefix=repo.prefix, limit=_MOST_LOOKED_AT)
+    seen = repo.forge.recent_pull_requests(prefix=repo.prefix, limit=_MOST_RECENT)
     by_lane = {lanes.key_of(repo.name, branch): branch for branch in repo.branches}
     with run.database.transaction() as connection:
         differing = _differing(connection, by_lane, {one.number: one for one in seen})

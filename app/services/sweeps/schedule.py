@@ -120,11 +120,11 @@ class Sweeps:
         wanted = [name for name in SWEEPS if name in (names or self.systems.sweeps.schedules)]
         self._see_accepted(wanted, accepted)
         if is_dry:
-            return [self._look(name, is_dry=True, is_confirmed=is_confirmed, accepted=accepted) for name in wanted]
+            return [self._sweep(name, is_dry=True, is_confirmed=is_confirmed, accepted=accepted) for name in wanted]
         claims = self._claim_all(wanted)
         with self._keeping(claims):
-            looks = [self._run(claim, is_confirmed=is_confirmed, accepted=accepted) for claim in claims]
-        return [run for run in looks if run is not None]
+            runs = [self._run(claim, is_confirmed=is_confirmed, accepted=accepted) for claim in claims]
+        return [run for run in runs if run is not None]
 
     def renew(self) -> None:
         """Prolong the leases of what runs here; what another process has taken over meanwhile is broken off."""
@@ -146,7 +146,7 @@ class Sweeps:
         if name is None:
             return False
         try:
-            run = self._look(name)
+            run = self._sweep(name)
         except BrokenOff:
             return False
         now = self.clock()
@@ -184,7 +184,7 @@ class Sweeps:
     def _run(self, claim: SweepClaim, *, is_confirmed: bool = False, accepted: Collection[str] = ()) -> SweepRun | None:
         """Run one sweep and write down how it ended; None when it was broken off."""
         try:
-            run = self._look(claim.name, claim, is_confirmed=is_confirmed, accepted=accepted)
+            run = self._sweep(claim.name, claim, is_confirmed=is_confirmed, accepted=accepted)
         except BrokenOff as error:
             _log.warning("a sweep was broken off", sweep=claim.name, why=str(error))
             with self.database.transaction() as connection:
@@ -205,7 +205,7 @@ class Sweeps:
         self._running.pop(claim.name, None)
         return run
 
-    def _look(
+    def _sweep(
         self,
         name: str,
         claim: SweepClaim | None = None,

@@ -27,7 +27,7 @@ def sweep_tags(run: SweepRun) -> None:
     kept = [str(image) for images in by_registry.values() for image in images]
     run.end_other_storms([*kept, *map(key_of, run.systems.registries)])
     for host, images in by_registry.items():
-        run.each(f"registry {host}", {str(image): partial(_look_at, run, image) for image in images})
+        run.each(f"registry {host}", {str(image): partial(_sweep_image, run, image) for image in images})
 
 
 def _settle_storms(run: SweepRun) -> None:
@@ -42,7 +42,7 @@ def _settle_storms(run: SweepRun) -> None:
             run.find(f"{key_of(registry)}: {'accepted' if is_accepted else 'there again'}")
 
 
-def _look_at(run: SweepRun, image: ImageName) -> None:
+def _sweep_image(run: SweepRun, image: ImageName) -> None:
     with run.at(str(image)) as its:
         list_repository(its, image)
     if not run.is_dry:
@@ -55,10 +55,10 @@ def _look_at(run: SweepRun, image: ImageName) -> None:
     for tag in known:
         # A tag whose digest is not known yet is looked up by the lane that needs it.
         if tag.digest is not None:
-            _look_again(run, image, tag.tag, known=tag.digest)
+            _ask_again(run, image, tag.tag, known=tag.digest)
 
 
-def _look_again(run: SweepRun, image: ImageName, tag: str, *, known: str) -> None:
+def _ask_again(run: SweepRun, image: ImageName, tag: str, *, known: str) -> None:
     """A list does not tell that a tag was pushed once more with other content."""
     registry = run.systems.registry_of(image)
     asked_at = run.now()

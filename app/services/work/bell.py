@@ -35,8 +35,8 @@ class Finder(Generic[Work]):
     again when it rings, or when it is time.
     """
 
-    def __init__(self, bell: Bell, look: Callable[[], Work | None], rest_s: Callable[[], float]) -> None:
-        self._bell, self._look, self._rest_s = bell, look, rest_s
+    def __init__(self, bell: Bell, find: Callable[[], Work | None], rest_s: Callable[[], float]) -> None:
+        self._bell, self._find, self._rest_s = bell, find, rest_s
         self._door = threading.Lock()
         self._rings_at_none: int | None = None
         self._until = 0.0
@@ -47,7 +47,7 @@ class Finder(Generic[Work]):
             rings = self._bell.rings
             if rings == self._rings_at_none and time.monotonic() < self._until:
                 return None
-            found = self._look()
+            found = self._find()
             if found is None:
                 self._until = time.monotonic() + self._rest_s()
             self._rings_at_none = rings if found is None else None

@@ -75,7 +75,7 @@ class LocalForge:
 
     def product(self) -> str:
         """What holds the pull requests. Raises NoLocalRepository."""
-        self._look()
+        self._snapshot()
         return "a local forge"
 
     def account(self) -> str:
@@ -84,7 +84,7 @@ class LocalForge:
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch, in any state, newest first."""
-        snapshot = self._look()
+        snapshot = self._snapshot()
         return self._shown(snapshot, (number for number, pull in snapshot.pulls.items() if pull.head == head))
 
     def recent_pull_requests(self, *, prefix: str, limit: int) -> Sequence[PullRequestSeen]:
@@ -92,7 +92,7 @@ class LocalForge:
 
         A push to its branch changes no pull request here.
         """
-        snapshot = self._look()
+        snapshot = self._snapshot()
         newest = sorted(snapshot.pulls.items(), key=lambda one: (one[1].last_changed_at, one[0]), reverse=True)
         return [
             PullRequestSeen(number, pull.state, pull.head, snapshot.head_sha(number), pull.base)
@@ -102,7 +102,7 @@ class LocalForge:
 
     def open_pull_requests(self, *, prefix: str) -> Sequence[PullRequestSeen]:
         """Those that are open from branches below `prefix`/."""
-        snapshot = self._look()
+        snapshot = self._snapshot()
         return [
             PullRequestSeen(number, pull.state, pull.head, snapshot.head_sha(number), pull.base)
             for number, pull in snapshot.pulls.items()
@@ -111,12 +111,12 @@ class LocalForge:
 
     def list_pull_requests(self, *, state: PullRequestState | None = None) -> Sequence[PullRequest]:
         """All pull requests, or those in one state, newest first."""
-        snapshot = self._look()
+        snapshot = self._snapshot()
         return self._shown(snapshot, (n for n, pull in snapshot.pulls.items() if state in {None, pull.state}))
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request. Raises UnknownPullRequest."""
-        snapshot = self._look()
+        snapshot = self._snapshot()
         _pull(snapshot, number)
         return self._show(snapshot, number)
 
@@ -226,7 +226,7 @@ class LocalForge:
         shown = self._git.run("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/fluxbridge").text
         return {name: sha for name, _, sha in (line.partition(" ") for line in shown.splitlines())}
 
-    def _look(self) -> Snapshot:
+    def _snapshot(self) -> Snapshot:
         """Everything as it is now; whoever deleted the branch of an open one has closed it."""
         snapshot = self._pulls.snapshot()
         lost = [number for number, pull in snapshot.pulls.items() if _is_without_branch(snapshot, pull)]
