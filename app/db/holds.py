@@ -49,6 +49,8 @@ holds = Table(
     Column("is_in_git", Boolean, nullable=False, server_default=false()),
     Column("lifted_by", SafeText),
     Column("lifted_why", SafeText),
+    Column("ceiling", SafeString(128)),
+    Column("request", SafeString(32)),
     Index("ix_holds_lane_lifted_at", "lane", "lifted_at"),
 )
 
@@ -58,7 +60,10 @@ _TAKEN_OUT = "it no longer stands there"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRow:
-    """A hold with where it is: in one lane, in those of a config repository, or with neither in every one."""
+    """A hold with where it is: in one lane, in those of a config repository, or with neither in every one.
+
+    `request` is the one that made it.
+    """
 
     hold: Hold
     lane: str | None
@@ -66,6 +71,7 @@ class HoldRow:
     lifted_at: datetime | None
     lifted_by: str | None
     lifted_why: str | None
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +83,14 @@ class HoldFilters:
     repo: str | None = None
 
 
-def add(
-    connection: Connection, lane: str | None, hold: Hold, *, pull_request: int | None, repo: str | None = None
+def add(  # noqa: PLR0913 (what is held and where it came from, all named)
+    connection: Connection,
+    lane: str | None,
+    hold: Hold,
+    *,
+    pull_request: int | None = None,
+    repo: str | None = None,
+    request: str | None = None,
 ) -> str:
     """Hold something in a lane; without one in those of a config repository, or in every one.
 
@@ -87,14 +99,16 @@ def add(
     there = _rows(connection, holds.c.lane.is_not_distinct_from(lane), holds.c.repo.is_not_distinct_from(repo))
     same = next((one.id for one in there if _what(one) == _what(hold)), None)
     if same is None:
-        connection.execute(insert(holds).values(lane=lane, repo=repo, pull_request=pull_request, **_values(hold)))
+        made_by = {"pull_request": pull_request, "request": request}
+        connection.execute(insert(holds).values(lane=lane, repo=repo, **made_by, **_values(hold)))
     return same or hold.id
 
 
 def _what(hold: Hold) -> tuple[object, ...]:
-    """What makes two holds the same; of those that people ask for, also until when."""
+    """What makes two holds the same; of those that people ask for, also until when. Each rollback has its own."""
     until = (to_the_millisecond(hold.until), storable(hold.why)) if hold.kind in BY_PATTERN else None
-    return hold.stage, hold.policy, hold.tags, hold.kind, hold.image, hold.digest, hold.is_in_git, until
+    its_own = hold.id if hold.kind is HoldKind.ROLLED_BACK else None
+    return hold.stage, hold.policy, hold.tags, hold.kind, hold.image, hold.digest, hold.is_in_git, until, its_own
 
 
 def replace_in_git(connection: Connection, lane: str, wanted: Iterable[Hold], *, now: datetime) -> bool:
@@ -175,6 +189,27 @@ def lift_of_pull_request(connection: Connection, lane: str, number: int, *, at: 
     )
 
 
+def lift_of_request(connection: Connection, request: str, *, who: str, why: str, at: datetime) -> None:
+    """Lift what a request held that ended without being carried out."""
+    its = (holds.c.request == request, holds.c.lifted_at.is_(None))
+    connection.execute(update(holds).where(*its).values(lifted_at=at, lifted_by=who, lifted_why=why))
+
+
+def of_request(connection: Connection, request: str) -> Sequence[HoldRow]:
+    """What a request held, also what was lifted since; oldest first."""
+    wanted = select(holds).where(holds.c.request == request).order_by(holds.c.id)
+    return [_row(row) for row in connection.execute(wanted)]
+
+
+def lift_rolled_back(  # noqa: PLR0913 (what is lifted, all named)
+    connection: Connection, lane: str, *, stage: str, policy: str, but_of: str, why: str, at: datetime
+) -> None:
+    """Lift what earlier rollbacks of a place held: another request than theirs was carried out since."""
+    its = (holds.c.lane == lane, holds.c.stage == stage, holds.c.policy == policy, holds.c.lifted_at.is_(None))
+    earlier = and_(holds.c.kind == HoldKind.ROLLED_BACK, holds.c.request != but_of)
+    connection.execute(update(holds).where(*its, earlier).values(lifted_at=at, lifted_by=US, lifted_why=why))
+
+
 def rename(connection: Connection, lane: str, old: tuple[str, str], new: tuple[str, str]) -> int:
     """Move what is known of a place, a stage and a policy, to the names that it has now; returns how much that is."""
     place = (holds.c.lane == lane, holds.c.stage == old[0], holds.c.policy == old[1])
@@ -195,11 +230,12 @@ def _values(hold: Hold) -> dict[str, object]:
         "image": None if hold.image is None else str(hold.image),
         "digest": hold.digest,
         "is_in_git": hold.is_in_git,
+        "ceiling": hold.ceiling,
     }
 
 
 def _row(row: Row[tuple[object, ...]]) -> HoldRow:
-    names = ("lane", "repo", "lifted_at", "lifted_by", "lifted_why")
+    names = ("lane", "repo", "lifted_at", "lifted_by", "lifted_why", "request")
     return HoldRow(hold=_hold(row), **{name: getattr(row, name) for name in names})
 
 
@@ -217,4 +253,5 @@ def _hold(row: Row[tuple[object, ...]]) -> Hold:
         image=None if row.image is None else ImageName.of_repository(row.image),
         digest=row.digest,
         is_in_git=row.is_in_git,
+        ceiling=row.ceiling,
     )

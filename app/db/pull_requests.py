@@ -30,6 +30,7 @@ pull_requests = Table(
     Column("ended_by", SafeText),
     Column("text_hash", SafeString(64)),
     Column("closing_at", Instant),
+    Column("request", SafeString(32)),
     Index("ix_pull_requests_lane_state", "lane", "state"),
 )
 
@@ -44,7 +45,7 @@ class PullRequestRow:
 
     `text_hash` stands for the title and body that we wrote last, `closing_at` is when we were about to close it.
     `ended_by` is None of a merge that only Git shows yet. One without tags was given another base by a person, and is
-    theirs since.
+    theirs since. `request` is the one that it carries out.
     """
 
     lane: str
@@ -62,6 +63,7 @@ class PullRequestRow:
     ended_by: str | None = None
     text_hash: str | None = None
     closing_at: datetime | None = None
+    request: str | None = None
 
 
 def upsert(connection: Connection, row: PullRequestRow) -> None:

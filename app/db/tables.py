@@ -59,7 +59,7 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """From the database."""
         del dialect
-        return None if value is None else _EPOCH + timedelta(milliseconds=value)
+        return None if value is None else of_milliseconds(value)
 
 
 class SafeText(TypeDecorator[str]):
@@ -91,9 +91,14 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
+def of_milliseconds(value: int) -> datetime:
+    """The time that so many milliseconds since the epoch are."""
+    return _EPOCH + timedelta(milliseconds=value)
+
+
 def to_the_millisecond(at: datetime | None) -> datetime | None:
     """A time as the database gives it back."""
-    return None if at is None else _EPOCH + timedelta(milliseconds=milliseconds(at))
+    return None if at is None else of_milliseconds(milliseconds(at))
 
 
 def insert_absent(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from app.core.flux.objects import PolicyName
 from app.core.images import ImageName
+from app.core.policies.selection import CompiledPolicy
 from app.core.promotion.tags import TagState
 
 GIT = "the config repository"
@@ -22,6 +23,7 @@ class HoldKind(StrEnum):
     SUSPENDED = "suspended"
     MANUAL = "manual"
     DENIED = "denied"
+    ROLLED_BACK = "rolled back"
 
 
 BY_PATTERN = frozenset({HoldKind.MANUAL, HoldKind.DENIED})
@@ -33,8 +35,10 @@ class Hold:
 
     With `tags` these are not proposed, nor any lower one in their place. Without, it is a freeze: nothing is opened or
     given another tag, and what is open stays. One that is DENIED is for these tags of `image` (under its registry's own
-    host), or for a `digest`: they are no candidates, and others pass them by. It ends by itself at `until`. Those that
-    stand in Git (`is_in_git`) get their `id` and `since` when a run first sees them.
+    host), or for a `digest`: they are no candidates, and others pass them by. One that is ROLLED_BACK leaves `tags` as
+    they may be, stops every other that was known `since` then, and what comes later unless it is above `ceiling`, which
+    was the highest. It ends by itself at `until`. Those that stand in Git (`is_in_git`) get their `id` and `since` when
+    a run first sees them.
     """
 
     id: str
@@ -49,6 +53,7 @@ class Hold:
     image: ImageName | None = None
     digest: str | None = None
     is_in_git: bool = False
+    ceiling: str | None = None
 
     @property
     def words(self) -> str:
@@ -66,13 +71,15 @@ class Hold:
         lift = f"lift the hold: fluxbridge hold lift {self.id}"
         if self.kind in BY_PATTERN:
             return lift
+        if self.kind is HoldKind.ROLLED_BACK:
+            return f"{lift}, or push a tag above {self.ceiling}" if self.ceiling else lift
         reopen = "reopen the pull request, or " if self.kind is HoldKind.CLOSED else ""
         return f"{reopen}push a higher tag"
 
     @property
     def is_freeze(self) -> bool:
         """Tell whether it stops every tag."""
-        return self.tags is None and self.kind is not HoldKind.DENIED
+        return self.tags is None and self.kind not in {HoldKind.DENIED, HoldKind.ROLLED_BACK}
 
     def reaches(self, stage: str, policy: str) -> bool:
         """Tell whether it is on this place."""
@@ -93,6 +100,22 @@ class Hold:
         if self.kind is not HoldKind.DENIED:
             return False
         return tag.tag in self.tags if self.tags is not None else tag.digest is not None and tag.digest == self.digest
+
+    def stops(self, tag: TagState, order: CompiledPolicy | None) -> bool:
+        """Tell whether it stops this tag and those below it, in this order of the policy."""
+        if self.kind is HoldKind.DENIED:
+            return False
+        if self.kind is not HoldKind.ROLLED_BACK:
+            return self.tags is None or tag.tag in self.tags
+        if tag.tag in (self.tags or ()):
+            return False
+        was_being_built = any(one.started_at is not None and one.started_at <= self.since for one in tag.reports)
+        return tag.first_seen_at <= self.since or was_being_built or not self._is_passed_by(tag.tag, order)
+
+    def _is_passed_by(self, tag: str, order: CompiledPolicy | None) -> bool:
+        """Whether a tag is above the ceiling; also where the policy, by another spec, cannot order that any more."""
+        compared = order.compare(tag, self.ceiling) if order is not None and self.ceiling is not None else None
+        return compared is None or compared > 0
 
     def is_over(self, now: datetime) -> bool:
         """Tell whether it ended by itself."""
@@ -137,10 +160,9 @@ class Stops:
         freezes = [one for one in self.holds if one.is_freeze]
         return max(freezes, key=lambda one: (one.until is None, one.until or one.since), default=None)
 
-    def of(self, tag: str) -> Hold | None:
-        """What stops this tag, and all below it."""
-        held = (one for one in self.holds if one.kind is not HoldKind.DENIED and tag in (one.tags or ()))
-        return self.freeze or next(held, None)
+    def of(self, tag: TagState, order: CompiledPolicy | None) -> Hold | None:
+        """What stops this tag, and all below it in the policy's order."""
+        return self.freeze or next((one for one in self.holds if one.stops(tag, order)), None)
 
     def denial_of(self, tag: TagState) -> Hold | None:
         """What makes this tag no candidate, given with the digest that would be written."""

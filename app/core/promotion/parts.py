@@ -226,8 +226,8 @@ def _held_words(hold: Hold) -> str:
     return f"held: {hold.words}"
 
 
-def move_to(member: Member, passed: Passed) -> Move:
-    """The move of a member to a tag that passed."""
+def move_to(member: Member, passed: Passed, *, reasons: tuple[str, ...] | None = None) -> Move:
+    """The move of a member to a tag that passed, for these reasons or those of the walk."""
     policy, fields = member.policy, member.fields
     decided = [passed.tag.first_seen_at, passed.answers.decided_at]
     return Move(
@@ -236,7 +236,7 @@ def move_to(member: Member, passed: Passed) -> Move:
         from_tag=present_tag(fields),
         from_image=other_image(fields),
         known=as_written(policy, fields, passed.tag),
-        reasons=_reasons(policy, fields, passed),
+        reasons=_reasons(policy, fields, passed) if reasons is None else reasons,
         answers=passed.answers,
         decided_at=max(at for at in decided if at is not None),
         changes=passed.changes,

@@ -13,7 +13,7 @@ from app.core.promotion.plans import Closure, Outcome, Plan, Standing
 from app.core.promotion.proposals import Proposal
 from app.core.promotion.rules import Stage
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
-from app.core.promotion.together import plan_group
+from app.core.promotion.units import units_of
 from app.core.promotion.walk import Entry
 
 _GONE = "its policy or its fields are no longer on the base branch"
@@ -31,11 +31,11 @@ def plan(state: LaneState, now: datetime, *, build_within: timedelta = timedelta
             member = _member(state, policy, entry)
             if member is not None:
                 members.setdefault((stage.name, member.group), []).append(member)
-    parts = {place: plan_group(state, those) for place, those in members.items()}
+    units = {(one.stage, one.group): one for one in units_of(state, members)}
     stages: dict[str, Stage] = {stage.name: stage for stage in state.rules.stages}
-    found = [compose(state, stages[stage], group, those) for (stage, group), those in parts.items()]
-    present = {(stage, part.policy) for (stage, _), those in parts.items() for part in those}
-    found += [_orphan(pull, present) for pull in state.open_pull_requests if (pull.stage, pull.group) not in members]
+    found = [compose(state, stages[one.stage], one, now) for one in units.values()]
+    present = {(one.stage, part.policy) for one in units.values() for part in one.parts}
+    found += [_orphan(pull, present) for pull in state.open_pull_requests if (pull.stage, pull.group) not in units]
     unsettled = frozenset(policy for one in found for policy in one.unsettled)
     return replace(_within_limits(state, found), unsettled=unsettled)
 
@@ -60,7 +60,7 @@ def _orphan(pull: OpenPullRequest, present: set[tuple[str, str]]) -> GroupPlan:
     """One that is open for a group of which nothing is there any more."""
     if pull.left_because is None:
         is_elsewhere = any((pull.stage, policy) in present for policy in pull.tags)
-        return GroupPlan((), closure=Closure(pull.number, _REGROUPED if is_elsewhere else _GONE))
+        return GroupPlan((), closure=Closure(pull.number, pull.ended or (_REGROUPED if is_elsewhere else _GONE)))
     why = pull.left_because
     step = way_back(why, branch=pull.branch, number=pull.number)
     said = Outcome(stage=pull.stage, policy=pull.group, standing=Standing.LEFT, reason=why, next_step=step)
@@ -71,7 +71,7 @@ def _orphan(pull: OpenPullRequest, present: set[tuple[str, str]]) -> GroupPlan:
 
 
 def _within_limits(state: LaneState, groups: Sequence[GroupPlan]) -> Plan:
-    """Open at most `limits.open` pull requests at once, those first that were wanted first."""
+    """Open at most `limits.open` pull requests at once, those first that were wanted first, and rollbacks always."""
     closing = [one.closure for one in groups if one.closure is not None]
     staying = {pull.number for pull in state.open_pull_requests} - {closure.number for closure in closing}
     new = [one for one in groups if one.proposal is not None and _needs_room(state, one.proposal)]
@@ -94,7 +94,9 @@ def _within_limits(state: LaneState, groups: Sequence[GroupPlan]) -> Plan:
 
 
 def _needs_room(state: LaneState, proposal: Proposal) -> bool:
-    """One that is to be opened; to those who only observe, also one that is to get another tag."""
+    """One that is to be opened, but for rollbacks; to those who only observe, also one that is to get another tag."""
+    if proposal.request is not None and proposal.request.is_rollback and not state.is_observing:
+        return False
     open_one = state.open_pull_request(stage=proposal.stage, group=proposal.group)
     if open_one is None or not state.is_observing:
         return open_one is None

@@ -28,7 +28,7 @@ class Outcome:
 
     `is_blind` tells that nothing could be decided, so that what is open stays as it is. `next_step` is what a person
     can do where only a person can. `answers` is what each gate said of the tag. `is_by_group` tells that other members
-    of its group decided, not the policy itself.
+    of its group decided, not the policy itself. `request` is the one that asked for the tag.
     """
 
     stage: str
@@ -44,6 +44,7 @@ class Outcome:
     next_step: str | None = None
     answers: GateAnswers | None = None
     is_by_group: bool = False
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from app.core.manifests.places import Part
 from app.core.promotion.downward import Downward
 from app.core.promotion.field_texts import text_of
 from app.core.promotion.gates.answers import GateAnswers
+from app.core.promotion.requests import Request, Undone
 from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.tags import BuildReport, TagState, deciding_build
 
@@ -32,7 +33,8 @@ class Move:
 
     `known` is what is known of the tag, with the digest that is written. `decided_at` is the newest fact that decided
     it: when we first saw the push, or learned what a gate rests on. `from_image` is the image that it moves away from,
-    where that is another; `downward` says that, and why, it goes below what is in Git.
+    where that is another; `downward` says that, and why, it goes below what is in Git. `undoes` is what a request takes
+    back.
     """
 
     policy: PolicyName
@@ -45,6 +47,7 @@ class Move:
     changes: tuple[Change, ...]
     from_image: str | None = None
     downward: Downward | None = None
+    undoes: Undone | None = None
 
     @property
     def tag(self) -> str:
@@ -71,13 +74,22 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """The pull request that should exist: its branch, and the moves that it makes, in the order of their policies."""
+    """The pull request that should exist: its branch, and the moves that it makes, in the order of their policies.
+
+    `request` is what a person asked for, where that is what it carries out.
+    """
 
     stage: str
     group: str
     branch: str
     moves: tuple[Move, ...]
     labels: tuple[str, ...] = ()
+    request: Request | None = None
+
+    @property
+    def request_words(self) -> str:
+        """Who asked for it and why; nothing where nobody did."""
+        return self.request.asked if self.request is not None else ""
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -139,6 +151,8 @@ def digest_for(state: PolicyState, fields: Sequence[FieldState], tag: TagState) 
         reflection = "IfNotPresent"
     if reflection == "Never":
         return None
+    if tag.tag in state.asked_digests:
+        return state.asked_digests[tag.tag]
     if reflection == "IfNotPresent":
         for some in (fields, state.fields):
             kept = _written_digests(some, tag.tag)

@@ -14,7 +14,7 @@ from app.core.promotion.plans import Standing
 from app.core.promotion.present import present_tag
 from app.core.promotion.state import LaneState
 from app.core.promotion.tags import BuildReport, TagState, counting_builds
-from app.core.promotion.walk import MOST_CANDIDATES, Passed, as_written, ask, candidates_for, is_there
+from app.core.promotion.walk import MOST_CANDIDATES, Passed, as_written, ask, candidates_for, is_there, order_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Seat:
             tags.append(tag)
             if is_there(member.policy, member.fields, tag):
                 return cls(member, tuple(tags))
-            hold = stops.of(tag)
+            hold = stops.of(member.policy.tags[tag], order_in(member.policy, member.fields))
             if hold is not None:
                 return cls(member, tuple(tags), hold, behind=frozenset(candidates.tags) - {*tags})
         return cls(member, tuple(tags), is_whole=candidates.is_whole)

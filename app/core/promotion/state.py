@@ -11,6 +11,7 @@ from app.core.manifests.places import Part
 from app.core.policies.selection import CompiledPolicy, Selection
 from app.core.promotion.field_texts import digest_in, tag_in
 from app.core.promotion.holds import Hold
+from app.core.promotion.requests import Request
 from app.core.promotion.rules import Rules
 from app.core.promotion.tags import TagState
 
@@ -64,10 +65,10 @@ class PolicyState:
 
     `is_unlisted` tells that it waits because no list of it was ever whole. `refused` says by stage why none of its
     fields there is set: one of them cannot be. `proposed_digests` are the digests, by tag, that open pull requests of
-    ours would bring. `with_changes` is what it selects where tags of change requests may enter, None where no stage of
-    its takes them. `barred_tags` are examples of the tags that it matches, where only builds of change requests made
-    all of these. `near_misses` are what the files of its fields have that looks like a marker and sets nothing.
-    `repository` is its image under its registry's own host.
+    ours would bring, `asked_digests` those that a person asked for. `with_changes` is what it selects where tags of
+    change requests may enter, None where no stage of its takes them. `barred_tags` are examples of the tags that it
+    matches, where only builds of change requests made all of these. `near_misses` are what the files of its fields have
+    that looks like a marker and sets nothing. `repository` is its image under its registry's own host.
     """
 
     policy: Policy
@@ -80,6 +81,7 @@ class PolicyState:
     fields: tuple[FieldState, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     proposed_digests: Mapping[str, str] = field(default_factory=dict)
+    asked_digests: Mapping[str, str] = field(default_factory=dict)
     with_changes: Selection | None = None
     barred_tags: tuple[str, ...] = ()
     near_misses: tuple[Report, ...] = ()
@@ -102,7 +104,7 @@ class OpenPullRequest:
     """A pull request of ours that is open now, with the tag that its branch's head would bring for each policy.
 
     `left_because` is set where a person took it over: nothing is pushed to its branch, and it is not closed. `given_at`
-    is when we pushed that head.
+    is when we pushed that head. `request` is the one that it carries out, and `ended` why that is open no more.
     """
 
     number: int
@@ -112,6 +114,8 @@ class OpenPullRequest:
     branch: str = ""
     left_because: str | None = None
     given_at: datetime | None = None
+    request: str | None = None
+    ended: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,7 @@ class LaneState:
     that hold a person's work, each with the pull request that is open from it; `lent` are those from which one goes
     into another base, with its number. A pull request gets a newer tag at most once in `update_every`. `published` has
     for builds that named tags of policies which move by build all that each published of such: tags by policy.
+    `requests` are those that are open, oldest first: of a policy in a stage at most one.
     """
 
     prefix: str
@@ -129,6 +134,7 @@ class LaneState:
     rules: Rules
     policies: tuple[PolicyState, ...]
     holds: tuple[Hold, ...] = ()
+    requests: tuple[Request, ...] = ()
     open_pull_requests: tuple[OpenPullRequest, ...] = ()
     began: Mapping[tuple[str, str, str], datetime] = field(default_factory=dict)
     taken: Mapping[str, int | None] = field(default_factory=dict)

@@ -84,7 +84,7 @@ def _walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Wal
         known = state.tags[tag]
         if is_there(state, fields, tag):
             return Walk(passed=there(known), failed=tuple(failed))
-        hold = stops.of(tag)
+        hold = stops.of(known, order_in(state, fields))
         if hold is not None:
             return Walk(held=hold, held_tag=tag, failed=tuple(failed), look_at=hold.until)
         asked = ask(state, fields, entry, known)
@@ -104,10 +104,10 @@ def ask_one(
 
     One that passes and cannot be written for now, or waits for its registry's word, has no changes.
     """
-    hold = entry.stops(state).of(tag)
+    known = state.tags.get(tag)
+    hold = entry.stops(state).of(known or _unknown(tag, entry), order_in(state, fields))
     if hold is not None:
         return hold
-    known = state.tags.get(tag)
     changes = changes_for(state, fields, known) if known is not None else ()
     if known is None or changes == ():
         return None
@@ -121,12 +121,28 @@ def ask_one(
     return ask(state, fields, entry, known)
 
 
-def ask(state: PolicyState, fields: Sequence[FieldState], entry: Entry, known: TagState) -> Passed | GateAnswers:
-    """A tag passes with the registry's word, a text that can be written, and its gates.
+def _unknown(tag: str, entry: Entry) -> TagState:
+    return TagState(tag=tag, digest=None, first_seen_at=entry.now)
+
+
+def order_in(state: PolicyState, fields: Sequence[FieldState]) -> CompiledPolicy | None:
+    """The policy's order as it holds for these fields; None where it has none."""
+    return order_for(state.compiled, fields) if state.compiled is not None else None
+
+
+def ask(
+    state: PolicyState,
+    fields: Sequence[FieldState],
+    entry: Entry,
+    known: TagState,
+    *,
+    answers: GateAnswers | None = None,
+) -> Passed | GateAnswers:
+    """A tag passes with the registry's word, a text that can be written, and its gates, asked here if they were not.
 
     What its builds say against it counts without the registry's word: a registry may be away for long.
     """
-    answers = ask_gates(state, fields, entry, known)
+    answers = answers or ask_gates(state, fields, entry, known)
     if known.unshown is not None:
         is_refused = answers.verdict is Verdict.FAIL
         return answers if is_refused else alone(_REGISTRY, GateAnswer(Verdict.WAIT, known.unshown))

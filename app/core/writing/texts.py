@@ -1,7 +1,7 @@
 """The words of a promotion: pull request title and body, commit message. Text from outside is quoted, never markup."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from semver import Version
 
@@ -33,12 +33,30 @@ _LONGEST_BODY = 60_000  # GitHub takes 65,536 characters
 def title(proposal: Proposal) -> str:
     """The title of the pull request and the subject of its commit."""
     where = "" if proposal.stage == ONLY_STAGE else f" in {proposal.stage}"
+    where += " (forced)" if proposal.request is not None and proposal.request.is_forced else ""
+    is_rollback = proposal.request is not None and proposal.request.is_rollback
     if len(proposal.moves) == 1:
-        return unlinked(_title_of_one(proposal.moves[0], where))[:_LONGEST_TITLE]
+        [move] = proposal.moves
+        told = _title_of_rollback(move, where) if is_rollback else _title_of_one(move, where)
+        return unlinked(told)[:_LONGEST_TITLE]
     verb = "Move" if any(move.downward is not None for move in proposal.moves) else "Promote"
-    each = ", ".join(_short(move) for move in proposal.moves)
-    told = unlinked(f"{verb} {proposal.group}{where}: {each}")
+    each = ", ".join(f"{_app(move)} {move.tag}" if is_rollback else _short(move) for move in proposal.moves)
+    told = unlinked(f"{'Roll back' if is_rollback else verb} {_what_moves(proposal)}{where}: {each}")
     return told if len(told) <= _LONGEST_TITLE else f"{told[: _LONGEST_TITLE - 1]}…"
+
+
+def _what_moves(proposal: Proposal) -> str:
+    """The group, or of a request that is of several what it takes back, or how many they are."""
+    request = proposal.request
+    if request is None or proposal.group != request.own_place:
+        return proposal.group
+    return f"{len(proposal.moves)} apps" if request.undoes is None else f"pull request {request.undoes}"
+
+
+def _title_of_rollback(move: Move, where: str) -> str:
+    if move.tag == move.from_tag:
+        return f"Roll back {_app(move)} to an earlier digest of {move.tag}{where}"
+    return f"Roll back {_app(move)}{f' {move.was}' if move.was else ''} to {move.tag}{where}"
 
 
 def _title_of_one(move: Move, where: str) -> str:
@@ -64,7 +82,7 @@ def commit_message(proposal: Proposal, *, promotion_ids: Mapping[tuple[str, str]
 
     `promotion_ids` are by stage and policy.
     """
-    trailers: list[str] = []
+    trailers = list(_request_trailers(proposal))
     for move in proposal.moves:
         trailers += [
             f"Fluxbridge-Promotion: {promotion_ids[proposal.stage, str(move.policy)]}",
@@ -73,6 +91,15 @@ def commit_message(proposal: Proposal, *, promotion_ids: Mapping[tuple[str, str]
             f"Policy: {move.policy}",
         ]
     return "\n".join([title(proposal), "", *(unlinked(trailer) for trailer in trailers)]) + "\n"
+
+
+def _request_trailers(proposal: Proposal) -> Iterator[str]:
+    request = proposal.request
+    if request is not None:
+        yield f"Fluxbridge-Request: {request.id}"
+        yield f"{'Rolled-Back-For' if request.is_rollback else 'Promoted-For'}: {request.who}"
+        if request.is_forced:
+            yield f"Forced-By: {request.who}"
 
 
 def _trailers(move: Move) -> Sequence[tuple[str, str]]:
@@ -91,7 +118,7 @@ def body(
     `build_urls` say by the build's id where it is seen. `builds` is how the folders that hold the changes build, None
     where that was not asked for; `noticed` is what a person should look at beside the edited files.
     """
-    lines: list[str] = []
+    lines = list(_request_lines(proposal))
     for move in proposal.moves:
         lines += [f"## {code(_app(move))}", ""] if len(proposal.moves) > 1 else []
         lines += _move_lines(proposal.stage, move, build_urls)
@@ -99,11 +126,37 @@ def body(
         lines += ["Builds (`kubectl kustomize`):", "", *_build_lines(builds), ""]
     if noticed:
         lines += ["Not edited, beside these files, and worth a look:", "", *_report_lines(noticed), ""]
-    if len(proposal.moves) > 1:
-        last = "Merging lets these tags in. Closing holds them: they are not proposed again until higher tags pass."
-    else:
-        last = "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."
-    return _fit([*lines, last])
+    return _fit([*lines, _last_words(proposal)])
+
+
+def _request_lines(proposal: Proposal) -> Iterator[str]:
+    """Who asked for it, and what that leaves out."""
+    request = proposal.request
+    if request is None:
+        return
+    what = "**Rollback**" if request.is_rollback else "**Asked for**"
+    takes = f", of all that pull request {request.undoes} let in" if request.undoes is not None else ""
+    yield f"{what} by {code(request.who)} at {request.since:%Y-%m-%d %H:%M} UTC{takes}: {code(request.why)}"
+    yield ""
+    if request.is_forced:
+        yield f"**Forced** by {code(request.who)}: the gates of entering were not asked."
+        yield ""
+
+
+def _last_words(proposal: Proposal) -> str:
+    """What merging and closing do."""
+    request, is_one = proposal.request, len(proposal.moves) == 1
+    if request is not None and request.is_rollback:
+        return (
+            "Merging this is the rollback. Nothing moves forward here again but to a tag above all that were known "
+            f"when it was asked for, until the hold is lifted (`fluxbridge hold list --stage {request.stage}`). It "
+            "waits for no limit, window or freeze. Closing it ends the request."
+        )
+    if request is not None:
+        return f"Merging lets {'this tag' if is_one else 'these tags'} in. Closing it ends the request."
+    if is_one:
+        return "Merging lets this tag in. Closing holds it: it is not proposed again until a higher tag passes."
+    return "Merging lets these tags in. Closing holds them: they are not proposed again until higher tags pass."
 
 
 def _move_lines(stage: str, move: Move, build_urls: Mapping[str, str]) -> list[str]:
@@ -117,6 +170,8 @@ def _move_lines(stage: str, move: Move, build_urls: Mapping[str, str]) -> list[s
         ("Build", _build_words(build, build_urls.get(build.build_id) if build is not None else None)),
     ]
     old, new = (_written(tag, move.changes) for tag in (move.from_tag, move.tag))
+    if move.undoes is not None:
+        rows.insert(3, ("Takes back", code(move.undoes.words)))
     jump = version_jump(old, new) if move.from_image is None else None
     if jump:
         rows.insert(3, ("Version", jump if move.downward is None else f"{jump}, down"))

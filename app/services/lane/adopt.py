@@ -3,13 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from sqlalchemy import Connection
+
 from app.core.commits import is_same_commit
 from app.core.facts import US
 from app.core.flux.objects import PolicyName
 from app.core.ports import PullRequest, PullRequestSeen, PullRequestState
 from app.core.promotion.branches import branch_name, written_part
+from app.core.promotion.requests import Request
 from app.core.promotion.rules import Rules
-from app.db import promotions, pull_requests, pushed_heads
+from app.db import promotions, pull_requests, pushed_heads, requests
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
@@ -48,6 +51,10 @@ def _lost(run: LaneRun, rules: Rules, open_branches: set[str]) -> Mapping[str, M
             branch = branch_name(prefix=prefix, base=base, stage=row.stage, group=group)
             if row.pull_request is None and branch not in open_branches:
                 wanted[branch].add((row.policy, row.tag))
+        for asked in requests.open_in(connection, run.lane):
+            branch = _own_branch(run, asked.request)
+            if asked.pull_request is None and branch not in open_branches:
+                wanted[branch] |= asked.request.tags.items()
         for head in pushed_heads.of_branches(connection, run.lane, wanted):
             found[head.branch][head.sha] = head
     return {
@@ -65,18 +72,23 @@ def _take_in(run: LaneRun, rules: Rules, pull: PullRequest, head: PushedHead) ->
         stage = next((one for one in stages if written_part(one) == pull.head.split("/")[2]), None)
         if stage is None or pull_requests.find(connection, run.lane, pull.number) is not None:
             return
+        group = rules.group_of(PolicyName.parse(min(head.tags)), stage).name
+        request = _request_of(run, connection, head, stage)
+        if request is not None and pull.head == _own_branch(run, request):
+            group = request.own_place
         row = PullRequestRow(
             lane=run.lane,
             number=pull.number,
             branch=pull.head,
             stage=stage,
-            group=rules.group_of(PolicyName.parse(min(head.tags)), stage).name,
+            group=group,
             url=pull.url,
             title=pull.title,
             state=PullRequestState.OPEN,
             head_sha="",  # until the next proposal writes it down in full, labels too
             tags=head.tags,
             opened_at=now,
+            request=None if request is None else request.id,
         )
         pull_requests.upsert(connection, row)
         for policy, tag in sorted(head.tags.items()):
@@ -84,3 +96,14 @@ def _take_in(run: LaneRun, rules: Rules, pull: PullRequest, head: PushedHead) ->
             if begun is not None and begun.pull_request is None:
                 state = PromotionState.PROPOSED
                 promotions.move(connection, begun.id, state, reason=reason, who=US, at=now, learned=learned)
+
+
+def _own_branch(run: LaneRun, request: Request) -> str:
+    base = run.claim.branch
+    return branch_name(prefix=run.repo.prefix, base=base, stage=request.stage, group=request.own_place)
+
+
+def _request_of(run: LaneRun, connection: Connection, head: PushedHead, stage: str) -> Request | None:
+    """The open request whose tags a head carries: those of its policies that had not got them yet."""
+    asked = (one.request for one in requests.open_in(connection, run.lane))
+    return next((one for one in asked if one.stage == stage and head.tags.items() <= one.tags.items()), None)

@@ -15,6 +15,7 @@ from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.services.heads.view import HeadView, view_at
 from app.services.lane.closings import NOBODY_KNOWN
+from app.services.lane.follow_requests import note_merged
 from app.services.lane.own_heads import OwnHeads
 from app.services.lane.run import LaneRun
 from app.services.lane.whole_ids import in_full
@@ -147,6 +148,7 @@ class MergeNotes:
                 promotions.move(connection, left.id, PromotionState.SUPERSEDED, reason=other, who=who, at=now)
             ended = replace(row, state=PullRequestState.MERGED, ended_at=at, ended_by=told_by, head_sha=pull.head_sha)
             pull_requests.upsert(connection, ended)
+            note_merged(run, connection, row, landed, who=who)
             if is_news and is_here and not run.repo.is_observing:
                 merge = pull.merge_commit or pull.head_sha
                 tell_flux(connection, run.repo, branch=pull.base, commit=merge, now=now)

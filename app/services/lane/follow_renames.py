@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.core.flux.tree import Report
 from app.core.promotion.holds import Hold
 from app.core.promotion.rules import RULES_FILE
-from app.db import cluster_states, fields, holds, promotions, pull_requests
+from app.db import cluster_states, fields, holds, promotions, pull_requests, requests
 from app.services.heads.view import HeadView
 from app.services.lane.run import LaneRun
 
@@ -40,7 +40,7 @@ def follow_renames(run: LaneRun, view: HeadView) -> bool:
             if not _is_known(connection, run.lane, new):
                 count += sum(
                     collection.rename(connection, run.lane, old, new)
-                    for collection in (holds, pull_requests, promotions, cluster_states)
+                    for collection in (holds, pull_requests, promotions, requests, cluster_states)
                 )
     return count > 0
 

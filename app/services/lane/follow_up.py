@@ -16,6 +16,7 @@ from app.services.heads.view import rules_at
 from app.services.lane.adopt import adopt
 from app.services.lane.closings import closer_of, forget_closing
 from app.services.lane.follow_merges import MergeNotes
+from app.services.lane.follow_requests import note_closed, reopen_request
 from app.services.lane.hold import hold_closed
 from app.services.lane.own_heads import OwnHeads
 from app.services.lane.run import LaneRun
@@ -123,7 +124,9 @@ def _note_closed(run: LaneRun, row: PullRequestRow, pull: PullRequest | None, no
         notes.delete_branch(row, pull)
     carried = row.tags if pull is None or not row.tags else notes.carried(row, pull)
     with run.writing() as connection:
-        if is_here and not is_ours:
+        if is_here and not is_ours and row.request is not None:
+            note_closed(run, connection, row, who=who)
+        elif is_here and not is_ours:
             hold_closed(run, connection, stage=row.stage, tags=carried, number=row.number, who=who)
         for promotion in promotions.of_pull_request(connection, run.lane, row.number) if is_here else ():
             reason = f"pull request {row.number} was closed by {who}"
@@ -142,5 +145,6 @@ def _note_reopened(run: LaneRun, listed: Mapping[int, PullRequestSeen]) -> None:
         if row.state is PullRequestState.CLOSED:
             with run.writing() as connection:
                 holds.lift_of_pull_request(connection, run.lane, row.number, at=run.now())
+                reopen_request(run, connection, row)
                 again = replace(row, state=PullRequestState.OPEN, ended_at=None, ended_by=None, closing_at=None)
                 pull_requests.upsert(connection, again)

@@ -24,7 +24,7 @@ from app.core.ports import (
 from app.core.promotion.plans import Closure, KeptBack, Plan, Standing
 from app.core.promotion.proposals import Move, Place, Proposal
 from app.core.writing import texts
-from app.db import builds, latencies, promotions, pull_requests, pushed_heads
+from app.db import builds, latencies, promotions, pull_requests, pushed_heads, requests
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
@@ -131,6 +131,13 @@ class Proposer:
     def _want(self, proposal: Proposal, contents: Mapping[str, bytes]) -> _Wanted | None:
         pull, ended = self._pulls_from(proposal.branch)
         remote_head = self.heads.get(proposal.branch)
+        if pull is not None and self._is_anothers(proposal, pull):
+            why = self._close(Closure(pull.number, f"something else takes its place: {proposal.request_words}"))
+            if why is not None:
+                self.kept_open[pull.number] = why
+                self._note_kept_back(proposal, KeptBack(why, is_trouble=False))
+                return None
+            pull, remote_head = None, None
         parent = self.commits.parent_of(proposal, pull, remote_head)
         try:
             commit = self.commits.draft(proposal, self.ids, parent, contents)
@@ -139,9 +146,17 @@ class Proposer:
             return None
         return _Wanted(proposal, remote_head, pull, ended, commit)
 
+    def _is_anothers(self, proposal: Proposal, pull: PullRequestSeen) -> bool:
+        """Whether people approved what is open for something else than was asked for, or set it to merge by itself."""
+        row = self._row(pull.number) if proposal.request is not None else None
+        if proposal.request is None or (row is not None and row.request == proposal.request.id):
+            return False
+        return self.run.repo.forge.pull_request(pull.number).is_committed
+
     def _draft(self, wanted: _Wanted, commit: str) -> Draft | None:
         proposal, remote_head = wanted.proposal, wanted.remote_head
-        if remote_head is not None and self.commits.is_same(commit, remote_head, wanted.commit.parent):
+        is_asked = proposal.request is not None  # whose commit tells of it, also where the tree is there already
+        if not is_asked and remote_head is not None and self.commits.is_same(commit, remote_head, wanted.commit.parent):
             commit = remote_head
         if wanted.pull is None and self._was_refused_by_people(wanted, commit):
             return None
@@ -197,7 +212,10 @@ class Proposer:
         for pull in wanted.ended:
             if pull.state is not PullRequestState.CLOSED or not is_same_commit(pull.head_sha, commit):
                 continue
-            who = closer_of(self.run, self._row(pull.number), pull)
+            known = self._row(pull.number)
+            if known is not None and wanted.proposal.request is not None:
+                continue  # of another request, or of this one, which that has ended
+            who = closer_of(self.run, known, pull)
             if who == US:
                 continue
             reason = f"pull request {pull.number} was closed by {who}"
@@ -313,8 +331,11 @@ class Proposer:
                     tags=proposal.tags,
                     opened_at=known.opened_at if known is not None else now,
                     text_hash=pull.text_hash,
+                    request=proposal.request.id if proposal.request is not None else None,
                 ),
             )
+            if proposal.request is not None:
+                requests.carried_by(connection, proposal.request.id, pull.number)
             for move in proposal.moves:
                 self._record_move(connection, draft, pull, move)
                 if known is None or not known.head_sha:

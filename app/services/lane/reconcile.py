@@ -12,6 +12,7 @@ from app.core.promotion.consent import only_barred_words
 from app.core.promotion.leaving import MOVED, PUSHED
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
+from app.core.promotion.requests import RequestState
 from app.core.promotion.state import LaneState, OpenPullRequest, PolicyState
 from app.db import (
     catalogue,
@@ -23,17 +24,20 @@ from app.db import (
     policies,
     promotions,
     pull_requests,
+    requests,
     selections,
 )
 from app.db.fields import FieldRow
 from app.db.policies import PolicyRow
 from app.db.promotions import PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
+from app.db.requests import RequestRow
 from app.services.heads.view import HeadView, view_at
 from app.services.lane.expect_flux import held_at, remember_expected
 from app.services.lane.follow_flux import follow_flux
 from app.services.lane.follow_git import follow_git
 from app.services.lane.follow_renames import follow_renames, orphans
+from app.services.lane.follow_requests import follow_requests
 from app.services.lane.follow_up import Followed, follow_pull_requests
 from app.services.lane.hold import note_holds_in_git
 from app.services.lane.learn_digests import digests_due_at, learn_digests
@@ -75,6 +79,7 @@ def reconcile(run: LaneRun) -> None:
     follow_flux(run, head)
     if learn_digests(run, policies_seen):
         policies_seen = run.judge.by_stored_choice(view, run.lane)
+    follow_requests(run, policies_seen)
     state = with_published(run, read_state(run, view, policies_seen, followed))
     planned = plan(state, run.now(), build_within=run.systems.timing.build_within)
     if planned.unsettled:
@@ -110,13 +115,17 @@ def read_state(run: LaneRun, view: HeadView, seen: tuple[PolicyState, ...], foll
         rows = pull_requests.open_in(connection, run.lane)
         open_ones = promotions.open_in(connection, run.lane)
         held = tuple(holds.active(connection, run.lane))
+        asked = requests.open_in(connection, run.lane)
+        carried = {row.request for row in rows if row.request is not None}
+        ended = {key: row for key in carried if (row := requests.find(connection, key)) is not None}
     return LaneState(
         prefix=run.repo.prefix,
         base=run.claim.branch,
         rules=view.rules,
         policies=_with_proposed_digests(seen, open_ones),
         holds=held,
-        open_pull_requests=tuple(_open_one(row, followed) for row in rows if row.number in followed.open),
+        requests=tuple(row.request for row in asked),
+        open_pull_requests=tuple(_open_one(row, followed, ended) for row in rows if row.number in followed.open),
         began={(row.stage, row.policy, row.tag): row.began_at for row in open_ones},
         taken=_taken(followed),
         lent=followed.lent,
@@ -125,10 +134,12 @@ def read_state(run: LaneRun, view: HeadView, seen: tuple[PolicyState, ...], foll
     )
 
 
-def _open_one(row: PullRequestRow, followed: Followed) -> OpenPullRequest:
+def _open_one(row: PullRequestRow, followed: Followed, requested: Mapping[str, RequestRow]) -> OpenPullRequest:
     """What it carries is what its branch's head says, not what was about to be written down of it."""
     head = followed.carried.get(row.branch)
     is_taken = head is None and row.branch in followed.carried
+    asked = requested.get(row.request or "")
+    is_ended = asked is not None and asked.state is not RequestState.OPEN
     return OpenPullRequest(
         number=row.number,
         stage=row.stage,
@@ -137,6 +148,8 @@ def _open_one(row: PullRequestRow, followed: Followed) -> OpenPullRequest:
         branch=row.branch,
         left_because=MOVED if not row.tags else PUSHED if is_taken else None,
         given_at=head.recorded_at if head is not None else None,
+        request=row.request,
+        ended=f"{asked.request.asked}; that ended: {asked.ended_why}" if asked is not None and is_ended else None,
     )
 
 

@@ -88,7 +88,7 @@ def test_an_open_pull_request_closes_when_its_tag_is_held_while_a_newer_one_wait
 def test_the_longest_of_several_freezes_is_told() -> None:
     longer = replace(FREEZE, id="h2", until=None, why="for good")
     assert Stops((FREEZE, longer)).freeze == longer
-    assert Stops((longer, FREEZE)).of("1.2.0") == longer
+    assert Stops((longer, FREEZE)).of(tag_state("1.2.0"), None) == longer
 
 
 def test_a_freeze_is_explained_before_any_tag_is_looked_at() -> None:

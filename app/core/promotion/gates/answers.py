@@ -32,11 +32,13 @@ class GateAnswer:
 class Asked:
     """One who was asked about a tag, by the gate's key in the rules, and the answer.
 
-    What is no gate but has its say on every tag goes by names that no gate has: `registry`, `fields`, `deny`.
+    What is no gate but has its say on every tag goes by names that no gate has: `registry`, `fields`, `deny`. One that
+    does not count is only shown: a person asked for the tag in a way that does not wait for it.
     """
 
     gate: str
     answer: GateAnswer
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,13 @@ class GateAnswers:
     @property
     def verdict(self) -> Verdict:
         """What decides."""
-        met = {one.answer.verdict for one in self.every}
+        met = {one.answer.verdict for one in self.every if one.counts}
         return next((one for one in (Verdict.FAIL, Verdict.WAIT) if one in met), Verdict.PASS)
 
     @property
     def deciding(self) -> tuple[Asked, ...]:
-        """Those whose answer is the verdict."""
-        return tuple(one for one in self.every if one.answer.verdict is self.verdict)
+        """Those that count and whose answer is the verdict."""
+        return tuple(one for one in self.every if one.counts and one.answer.verdict is self.verdict)
 
     @property
     def reason(self) -> str:

@@ -23,6 +23,10 @@ class Evidence:
 class Asks(Protocol):
     """A rule that a tag must pass to enter a stage."""
 
+    @property
+    def counts_in_rollbacks(self) -> bool:
+        """Whether a tag that the stage had before has to pass it once more when people roll back to it."""
+
     def ask(self, evidence: Evidence, now: datetime) -> GateAnswer:
         """Answer for one tag; the same evidence and time always give the same answer."""
 

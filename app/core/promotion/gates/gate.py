@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from datetime import datetime
+from typing import ClassVar
 
 from pydantic import ConfigDict
 
@@ -14,6 +15,9 @@ class Gate(StrictModel, ABC):
     """A rule that a tag must pass to enter a stage, read from what the rules say under its key."""
 
     model_config = ConfigDict(frozen=True)
+
+    counts_in_rollbacks: ClassVar[bool] = False
+    """Whether a tag that the stage had before has to pass it once more when people roll back to it."""
 
     @abstractmethod
     def ask(self, evidence: Evidence, now: datetime) -> GateAnswer:
