@@ -225,7 +225,7 @@ class Server:
         fresh.touch(mode=0o600)
         fresh.write_text(token)
         fresh.replace(path)
-        return ApiToken(LOCAL_TOKEN, "operate", token)
+        return ApiToken(LOCAL_TOKEN, "admin", token)
 
 
 def serve(settings: Settings, *, has_workers: bool = True) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.hold_commands import hold
+from app.cli.request_commands import promote, request, rollback
 
 app = typer.Typer(
     name="fluxbridge",
@@ -363,6 +364,9 @@ def reopen(number: _Number, repo: _Forge = None, by: _By = None) -> None:
     run(number, repo, by)
 
 
+app.command()(rollback)
+app.command()(promote)
+app.add_typer(request, name="request")
 app.add_typer(hold, name="hold")
 app.add_typer(init, name="init")
 app.add_typer(policy, name="policy")

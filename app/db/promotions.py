@@ -230,6 +230,21 @@ def latest_merged(connection: Connection, lane: str, *, stage: str, policy: str)
     return _first(connection, merged.group_by(promotions.c.id).order_by(None).order_by(func.min(event.c.seq).desc()))
 
 
+def let_in(connection: Connection, lane: str, *, stage: str, policy: str, limit: int) -> Sequence[PromotionRow]:
+    """What came into a stage for a policy, also what was taken back since, newest first by the order of merging."""
+    came = promotions.c.state.in_([PromotionState.MERGED, PromotionState.REVERTED])
+    event, told = promotion_events.promotion_events, _told_as_merged()
+    wanted = _of(lane, stage, policy).where(came).join(event, told).group_by(promotions.c.id).order_by(None)
+    return [_row(row) for row in connection.execute(wanted.order_by(func.min(event.c.seq).desc()).limit(limit))]
+
+
+def let_in_by(connection: Connection, lane: str, number: int) -> Sequence[PromotionRow]:
+    """What a pull request let in, also what was taken back since; oldest first."""
+    came = promotions.c.state.in_([PromotionState.MERGED, PromotionState.REVERTED])
+    wanted = select(promotions).where(promotions.c.lane == lane, promotions.c.pull_request == number, came)
+    return [_row(row) for row in connection.execute(wanted.order_by(promotions.c.id))]
+
+
 def merged_last(connection: Connection, lane: str) -> Mapping[tuple[str, str], PromotionRow]:
     """What was let in last into each stage for each policy of a lane, as `latest_merged` tells it of one."""
     event, told = promotion_events.promotion_events, _told_as_merged()

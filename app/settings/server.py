@@ -98,8 +98,8 @@ class Listen(Section):
 class ApiToken(Section):
     """One caller of the API, whose name is the "who" in the history."""
 
-    scope: Literal["read", "operate"]
-    """What the bearer may do. The name is the "who" in the history."""
+    scope: Literal["read", "operate", "admin"]
+    """What the bearer may do, each all that those before it may. The name is the "who" in the history."""
     secret: Secrets
     """The bearer token."""
 

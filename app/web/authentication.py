@@ -34,6 +34,13 @@ class ScopeMissing(Refused):
         super().__init__(f"the token {name} may only read: this needs one with scope operate")
 
 
+class AdminMissing(Refused):
+    """A token that may not do everything was used to force something."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the token {name} may not force anything: this needs one with scope admin")
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls, by the name of the token."""
@@ -58,9 +65,15 @@ def require_read(parts: Parts, sent: Annotated[HTTPAuthorizationCredentials | No
 
 def require_operate(caller: Annotated[Caller, Depends(require_read)]) -> Caller:
     """Let in whoever may change something. Raises ScopeMissing."""
-    if caller.scope != "operate":
+    if caller.scope == "read":
         raise ScopeMissing(caller.name)
     return caller
+
+
+def require_admin(caller: Caller) -> None:
+    """Let do what only few may. Raises AdminMissing."""
+    if caller.scope != "admin":
+        raise AdminMissing(caller.name)
 
 
 Operator = Annotated[Caller, Depends(require_operate)]

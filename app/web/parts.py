@@ -14,7 +14,7 @@ from app.services.heads.scans import Scans
 from app.services.systems import Clock, Systems
 from app.web.intake import IntakeLimits
 
-Scope = Literal["read", "operate"]
+Scope = Literal["read", "operate", "admin"]
 
 
 @dataclass(frozen=True, slots=True)

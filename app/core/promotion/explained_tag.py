@@ -76,7 +76,7 @@ def _met(found: Walk, tag: str) -> tuple[TagPlace, str] | None:
     failed = next((answers for known, answers in found.failed if known.tag == tag), None)
     if failed is not None:
         return TagPlace.REFUSED, failed.reason
-    if found.held is not None and (found.held.tags is None or tag in found.held.tags):
+    if found.held is not None and found.held_tag in {None, tag}:
         return TagPlace.HELD, found.held.words
     return None
 

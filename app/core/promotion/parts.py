@@ -10,6 +10,7 @@ from app.core.promotion.holds import Hold
 from app.core.promotion.plans import Closure, Outcome, Standing
 from app.core.promotion.present import other_image, present_tag, why_moved, why_no_tag
 from app.core.promotion.proposals import Move
+from app.core.promotion.rules import Rules
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
 from app.core.promotion.tags import TagState, deciding_build
 from app.core.promotion.walk import (
@@ -117,7 +118,7 @@ def _denial_of(member: Member, tag: str) -> Hold | None:
 
 def plan_member(state: LaneState, member: Member) -> Part:
     """Plan one policy in one stage by itself."""
-    kept_back = kept_back_part(state, member)
+    kept_back = kept_back_part(state.rules, member)
     if kept_back is not None:
         return kept_back
     found = walk(member.policy, member.fields, member.entry)
@@ -139,10 +140,10 @@ def _moving_part(member: Member, found: Walk, passed: Passed) -> Part:
     return Part(member.name, outcomes, move=move, look_at=found.look_at)
 
 
-def kept_back_part(state: LaneState, member: Member) -> Part | None:
+def kept_back_part(rules: Rules, member: Member) -> Part | None:
     """What stands in the way of any tag; where a field cannot be written, also of what is open."""
     policy, said = member.policy, member.said
-    claims = [one.name for one in state.rules.groups_of(policy.name, said.stage)]
+    claims = [one.name for one in rules.groups_of(policy.name, said.stage)]
     if len(claims) > 1:
         reason = f"the groups {' and '.join(claims)} both claim it: name it in one of them"
         return member.part(replace(said, reason=reason, is_blind=True))

@@ -10,7 +10,7 @@ from app.core.promotion.holds import Hold
 from app.core.promotion.parts import THERE, Member, Part, held_outcome, kept_back_part, move_to, proposed_outcome
 from app.core.promotion.plans import Closure, Outcome, Standing
 from app.core.promotion.requests import Request, Target
-from app.core.promotion.rules import Stage
+from app.core.promotion.rules import Rules, Stage
 from app.core.promotion.state import FieldState, LaneState, PolicyState
 from app.core.promotion.tags import TagState, is_admissible
 from app.core.promotion.walk import Passed, ask, ask_gates, is_there, order_in, there
@@ -51,7 +51,7 @@ def plan_request(state: LaneState, request: Request, members: Sequence[Member]) 
     unknown = [member for member, target in asked if _needs_all(member.policy, target)]
     if unknown:
         return [Part(member.name, (), needs_all=member in unknown) for member, _ in asked]
-    answers = [_Answer(member, target, _answer(state, request, member, target)) for member, target in asked]
+    answers = [_Answer(member, target, answer_of(state.rules, request, member, target)) for member, target in asked]
     against = next((one for one in answers if not one.is_ready), None)
     return [_part(request, one, against) for one in answers]
 
@@ -76,12 +76,16 @@ def _needs_all(policy: PolicyState, target: Target) -> bool:
     return target.tag not in policy.tags and not is_whole
 
 
-def _answer(state: LaneState, request: Request, member: Member, target: Target) -> Passed | GateAnswers | Hold | Part:
+def answer_of(rules: Rules, request: Request, member: Member, target: Target) -> Passed | GateAnswers | Hold | Part:
+    """How a member, with the digest that was asked for, stands to what was asked of it.
+
+    It passes, or has it; else what its gates say, the freeze that it is under, or what stands in the way of any tag.
+    """
     policy, entry = member.policy, member.entry
     if request.is_rollback and policy.waits_for is not None:
         # Its manifest was asked for when somebody asked for it: a list that is not there yet says no more.
         policy = replace(policy, waits_for=None)
-    kept_back = kept_back_part(state, replace(member, policy=policy))
+    kept_back = kept_back_part(rules, replace(member, policy=policy))
     if kept_back is not None:
         return kept_back
     if is_target_there(policy, member.fields, request, target):

@@ -56,7 +56,7 @@ class Seat:
     @classmethod
     def of(cls, state: LaneState, member: Member) -> "Seat":
         """Look how far down it may come."""
-        kept_back = kept_back_part(state, member) or _frozen(member)
+        kept_back = kept_back_part(state.rules, member) or _frozen(member)
         if kept_back is not None:
             return cls(member, kept_back=kept_back)
         candidates = candidates_for(member.policy, member.fields)

@@ -105,7 +105,7 @@ def add_hold(
     Returns it and the end that was understood. Raises Invalid where something is not there or not to be understood;
     then nothing is written.
     """
-    zone = _zone(wanted.zone)
+    zone = zone_of(wanted.zone)
     places = [one for one in policies.places(connection) if wanted.repo in {None, one.repo}]
     hold = _read(systems, wanted, places, who=who, now=now)
     hold, understood = _with_end(hold, wanted.until, zone, now)
@@ -206,7 +206,7 @@ def _with_end(hold: Hold, until: str | None, zone: tzinfo, now: datetime) -> tup
     return replace(hold, until=at), in_words(at, zone)
 
 
-def _zone(name: str) -> tzinfo:
+def zone_of(name: str) -> tzinfo:
     """The zone of this name. Raises UnknownZone."""
     if name == "UTC":
         return UTC

@@ -28,16 +28,23 @@ class PlannedChange(BaseModel):
 
 
 class GateView(BaseModel):
-    """What one gate, or who else has a say, answered of a tag: pass, wait or fail."""
+    """What one gate, or who else has a say, answered of a tag: pass, wait or fail.
+
+    One that does not count is only shown: a person asked for the tag in a way that does not wait for it.
+    """
 
     gate: str
     verdict: str
     reason: Told
+    counts: bool = True
 
     @classmethod
     def of(cls, answers: Iterable[Asked]) -> list[Self]:
         """Put all answers into plain values."""
-        return [cls(gate=one.gate, verdict=one.answer.verdict, reason=one.answer.reason) for one in answers]
+        return [
+            cls(gate=one.gate, verdict=one.answer.verdict, reason=one.answer.reason, counts=one.counts)
+            for one in answers
+        ]
 
 
 class PlannedMove(BaseModel):
@@ -72,6 +79,7 @@ class PlannedProposal(BaseModel):
     changes: list[PlannedChange]
     is_put_off: bool
     put_off_because: Told | None = None
+    request: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -89,6 +97,7 @@ class PlannedOutcome(BaseModel):
     """Where one policy stands in one stage; `next_step` is what a person can do where only a person can.
 
     `gates` are all answers about the tag. `is_by_group`: other members of its group decided, not the policy itself.
+    `request` is the one that asked for the tag.
     """
 
     stage: str
@@ -100,6 +109,7 @@ class PlannedOutcome(BaseModel):
     next_step: Told | None = None
     gates: list[GateView] = []
     is_by_group: bool = False
+    request: str | None = None
 
 
 class PlannedClosure(BaseModel):
@@ -170,6 +180,7 @@ def describe(
                 next_step=one.next_step,
                 gates=GateView.of(one.answers.every) if one.answers is not None else [],
                 is_by_group=one.is_by_group,
+                request=one.request,
             )
             for one in planned.outcomes
         ],
@@ -203,6 +214,7 @@ def _proposal(one: Proposal) -> PlannedProposal:
             for change in one.changes
         ],
         is_put_off=False,
+        request=one.request.id if one.request is not None else None,
     )
 
 

@@ -4,7 +4,19 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
-from app.web.api import builds, deliveries, holds, images, integrity, lanes, policies, promotions, stages, sweeps
+from app.web.api import (
+    builds,
+    deliveries,
+    holds,
+    images,
+    integrity,
+    lanes,
+    policies,
+    promotions,
+    requests,
+    stages,
+    sweeps,
+)
 from app.web.api.answers import EVERYWHERE, with_problems
 from app.web.authentication import require_read
 
@@ -17,5 +29,5 @@ def describe(request: Request) -> dict[str, Any]:
     return with_problems(request.app.openapi())
 
 
-for part in (deliveries, builds, images, policies, stages, promotions, holds, lanes, sweeps, integrity):
+for part in (deliveries, builds, images, policies, stages, promotions, requests, holds, lanes, sweeps, integrity):
     router.include_router(part.router)
