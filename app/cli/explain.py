@@ -190,6 +190,8 @@ def _print_stage(stage: StageExplanation) -> None:
     say(f"  {stage.stage}:{present} {stage.summary}")
     if stage.doubtful is not None and stage.doubtful not in stage.summary:
         say(f"      what is there is doubtful: {stage.doubtful}", colour=typer.colors.RED)
+    if stage.asked is not None:
+        say(f"      instead of what follows: {stage.asked}", colour=typer.colors.YELLOW)
     if stage.kept_back is not None:
         say(f"      but not proposed: {stage.kept_back}", colour=typer.colors.YELLOW)
     for step in stage.steps:

@@ -44,10 +44,20 @@ def stages(repo: str | None, stage: str | None, policy: str | None, *, as_json: 
             f"#{one['pull_request']['number']}" if one["pull_request"] else one["origin"] or "-",
             one["merged_by"] or "-",
             in_clusters(one["applied"], one["tag"]),
+            _decided(one),
         )
         for one in found
     ]
-    show_rows(found, rows, ("STAGE", "POLICY", "TAG", "BUILD", "PULL", "LET IN BY", "APPLIED IN"), as_json=as_json)
+    head = ("STAGE", "POLICY", "TAG", "BUILD", "PULL", "LET IN BY", "APPLIED IN", "DECIDED")
+    is_decided = any(row[-1] != "-" for row in rows)
+    shown = rows if is_decided else [row[:-1] for row in rows]
+    show_rows(found, shown, head if is_decided else head[:-1], as_json=as_json)
+
+
+def _decided(one: Any) -> str:
+    """What people asked for in a stage, and what they hold there."""
+    told = (one_line(one["asked"]) if one["asked"] else "", f"held: {one_line(one['held'])}" if one["held"] else "")
+    return "; ".join(filter(None, told)) or "-"
 
 
 def _named(one: Any) -> str:

@@ -20,10 +20,11 @@ _MOST_TAGS = 5
 class HoldView(BaseModel):
     """A hold; `repo`, `branch`, `stage` and `policy` are each None where it is for every one.
 
-    `kind`: closed, reverted, suspended, manual or denied. With `tags` or a `digest` only these are held: nothing below
-    them either, unless they are denied. `reaches` says all that in words, `policies` how many policies that are now.
-    `is_active`: it stops something as long as nobody lifts it and its time has not come. What `is_in_git` is lifted
-    there.
+    `kind`: closed, reverted, suspended, manual, denied or rolled back. With `tags` or a `digest` only these are held:
+    nothing below them either, unless they are denied. One of a rollback stops all that was known then but its `tags`,
+    and what comes later unless it is above `ceiling`; `request` made it. `reaches` says all that in words, `policies`
+    how many policies that are now. `is_active`: it stops something as long as nobody lifts it and its time has not
+    come. What `is_in_git` is lifted there.
     """
 
     id: str
@@ -46,6 +47,8 @@ class HoldView(BaseModel):
     lifted_at: datetime | None
     lifted_by: Shown | None
     lifted_why: Shown | None
+    ceiling: Shown | None = None
+    request: str | None = None
 
 
 class HoldFilters(Paging):
@@ -100,6 +103,8 @@ def hold_view(row: HoldRow, places: Sequence[PolicyPlace], now: datetime) -> Hol
         lifted_at=row.lifted_at,
         lifted_by=row.lifted_by,
         lifted_why=row.lifted_why,
+        ceiling=hold.ceiling,
+        request=row.request,
     )
 
 
@@ -124,6 +129,8 @@ def _words(row: HoldRow) -> str:
     if hold.kind is HoldKind.DENIED:
         denied = f"{hold.image or 'any image'}{f':{_some(hold.tags)}' if hold.tags else f'@{hold.digest}'}"
         what = f"{denied} in {what}"
+    elif hold.kind is HoldKind.ROLLED_BACK:
+        what = f"all that was known of {what} but {_some(hold.tags or ())}"
     elif hold.tags is not None:
         what = f"{_some(hold.tags)} of {what}"
     stage = f"stage {hold.stage}" if hold.stage is not None else "every stage"

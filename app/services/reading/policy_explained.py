@@ -20,7 +20,7 @@ from app.core.promotion.consent import only_barred_words
 from app.core.promotion.explained_stage import ExplainedStage, StepKind, explain_stage
 from app.core.promotion.state import PolicyState
 from app.core.promotion.tags import TagState, is_admissible
-from app.db import deliveries, owed_answers
+from app.db import deliveries, owed_answers, requests
 from app.db.database import Database
 from app.services.heads.scans import Scans
 from app.services.reading.found_policies import FoundPolicy, entries_of, find_state
@@ -28,6 +28,7 @@ from app.services.reading.pages import Shown
 from app.services.reading.plans import GateView, PlanDescription, PlannedOutcome
 from app.services.reading.policies import PolicyDetails
 from app.services.reading.policies import policy as find_policy
+from app.services.reading.requests import words_on
 from app.services.systems import Systems
 
 _MOST_MARKERS = 20
@@ -130,7 +131,7 @@ class StageExplanation(BaseModel):
 
     `untold` are further ones, which are left out here. `doubtful` says what speaks against the tag that is there: its
     build did not end well, or its registry may have it no more. `kept_back` says why a tag that may enter is not
-    proposed, in the words of the lane's last run.
+    proposed, in the words of the lane's last run. `asked` is what somebody asked for there, instead of these steps.
     """
 
     stage: str
@@ -141,9 +142,10 @@ class StageExplanation(BaseModel):
     summary: Shown
     doubtful: Shown | None = None
     kept_back: Shown | None = None
+    asked: Shown | None = None
 
     @classmethod
-    def of(cls, found: ExplainedStage, *, kept_back: str | None = None) -> Self:
+    def of(cls, found: ExplainedStage, *, kept_back: str | None = None, asked: str | None = None) -> Self:
         """Put it into plain values."""
         return cls(
             stage=found.stage,
@@ -157,6 +159,7 @@ class StageExplanation(BaseModel):
             summary=found.summary,
             doubtful=found.doubtful,
             kept_back=kept_back,
+            asked=asked,
         )
 
     @classmethod
@@ -333,11 +336,17 @@ def _stages(connection: Connection, found: FoundPolicy, state: PolicyState) -> I
     """The walk into each stage; without the config repository what the lane's last run told of it."""
     if found.view is None:
         yield from _told_stages(found, str(state.name))
+    name = str(state.name)
+    asked = {
+        one.request.stage: words_on(one, name)
+        for one in requests.open_in(connection, found.lane_key)
+        if one.request.target_of(name) is not None
+    }
     for staged, fields, entry in entries_of(connection, found, state):
         explained = explain_stage(staged, fields, entry)
         entering = next((one.tag for one in explained.steps if one.kind is StepKind.PASS), None)
         kept_back = found.kept_back.get((entry.stage.name, str(state.name), entering))
-        yield StageExplanation.of(explained, kept_back=kept_back)
+        yield StageExplanation.of(explained, kept_back=kept_back, asked=asked.get(entry.stage.name))
 
 
 def _told_stages(found: FoundPolicy, name: str) -> Iterator[StageExplanation]:

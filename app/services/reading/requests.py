@@ -117,6 +117,17 @@ def request_view(row: RequestRow) -> RequestView:
     )
 
 
+def words_on(row: RequestRow, policy: str) -> str:
+    """What an open request wants of a policy: to which tag, who asked, why, and until when."""
+    asked = row.request
+    target = asked.target_of(policy)
+    what = f"rollback to {target.tag}" if target is not None and asked.is_rollback else "promotion"
+    what = what if target is None or asked.is_rollback else f"promotion of {target.tag}"
+    pull = f", pull request {row.pull_request}" if row.pull_request is not None else ""
+    forced = "forced " if asked.is_forced else ""
+    return f"{forced}{what} asked for by {asked.who}: {asked.why}, until {asked.until:%Y-%m-%d %H:%M} UTC{pull}"
+
+
 def _is_of(row: RequestRow, text: str) -> bool:
     return any(is_named(one.policy, text) for one in row.request.targets)
 

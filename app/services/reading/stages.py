@@ -9,26 +9,29 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.core.images import ImageName, InvalidImage, is_digest
-from app.core.promotion.holds import Hold, HoldKind, Stops
+from app.core.promotion.holds import Hold, HoldIndex, HoldKind, Stops
 from app.core.promotion.tags import TagState, bad_build, present_build
 from app.core.promotion.walk import denied_words
-from app.db import build_reports, fields, holds, lanes, promotions
+from app.db import build_reports, fields, holds, lanes, promotions, requests
 from app.db.lanes import LaneRow
 from app.db.pages import cut, decode_cursor, encode_cursor
 from app.db.promotions import PromotionRow
+from app.db.requests import RequestRow
 from app.services.catalogue.tag_states import states_of_tags
 from app.services.reading.builds import BuildLink, build_link
 from app.services.reading.cluster_states import ClusterStateReader, ClusterStateView
-from app.services.reading.pages import Line, Listing, Paging
+from app.services.reading.pages import Line, Listing, Paging, Shown
 from app.services.reading.policies import is_named
 from app.services.reading.pull_requests import PullRequestLink, pull_request_link
+from app.services.reading.requests import words_on
 from app.services.systems import Systems
 
 
 class StageView(BaseModel):
     """What one policy has in one stage now, and how it came there; None where nobody saw it come.
 
-    `doubtful` says what speaks against the tag that is there; `applied` how each cluster stands.
+    `doubtful` says what speaks against the tag that is there; `applied` how each cluster stands. `held` is what stops
+    other tags there, and `asked` what somebody asked for, each with who, why and until when.
     """
 
     repo: str
@@ -46,6 +49,8 @@ class StageView(BaseModel):
     origin: str | None
     promotion: str | None
     doubtful: str | None
+    held: Shown | None = None
+    asked: Shown | None = None
     applied: list[ClusterStateView]
 
 
@@ -75,8 +80,9 @@ def list_stages(
     ]
     page = cut(sorted(places), filters.limit, lambda one: encode_cursor(one.lane, one.stage, one.policy, one.tag))
     clusters = ClusterStateReader(connection, now, systems.timing.applied_within)
-    denials = {key: [one for one in holds.active(connection, key) if one.kind is HoldKind.DENIED] for key in known}
-    reader = _StageReader(connection, clusters, _tag_states(connection, systems, page.items), systems, denials, now)
+    states = _tag_states(connection, systems, page.items)
+    decided = {key: _Decided.read(connection, key) for key in {one.lane for one in page.items}}
+    reader = _StageReader(connection, clusters, states, systems, decided, now)
     views = [reader.read(known[one.lane], one) for one in page.items]
     return Listing(items=views, next=page.next)
 
@@ -151,6 +157,34 @@ def _is_wanted(place: _Place, filters: StageFilters) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Decided:
+    """What people decided in a lane: what they hold and deny, and what they asked for."""
+
+    denials: Sequence[Hold]
+    stops: HoldIndex
+    requests: Sequence[RequestRow]
+
+    @classmethod
+    def read(cls, connection: Connection, lane: str) -> "_Decided":
+        """Read it of one lane."""
+        active = holds.active(connection, lane)
+        denials = [one for one in active if one.kind is HoldKind.DENIED]
+        lasting = HoldIndex(one for one in active if one.is_freeze or one.kind is HoldKind.ROLLED_BACK)
+        return cls(denials, lasting, requests.open_in(connection, lane))
+
+    def held(self, place: _Place, now: datetime) -> str | None:
+        """What stops other tags in a place; not of single ones that somebody closed or took back."""
+        near = self.stops.near(place.policy)
+        found = Stops.on(near, stage=place.stage, policy=place.policy, now=now).holds
+        return "; ".join(dict.fromkeys(one.words for one in found)) or None
+
+    def asked(self, place: _Place) -> str | None:
+        """What somebody asked for in a place."""
+        its = (one for one in self.requests if one.request.stage == place.stage)
+        return next((words_on(one, place.policy) for one in its if one.request.target_of(place.policy)), None)
+
+
+@dataclass(frozen=True, slots=True)
 class _StageReader:
     """Finds how what is in a stage came there."""
 
@@ -158,7 +192,7 @@ class _StageReader:
     clusters: ClusterStateReader
     states: Mapping[tuple[str, str, str], TagState]
     systems: Systems
-    denials: Mapping[str, Sequence[Hold]]
+    decided: Mapping[str, _Decided]
     now: datetime
 
     def read(self, lane: LaneRow, place: _Place) -> StageView:
@@ -182,12 +216,14 @@ class _StageReader:
             origin=came.origin if came else None,
             promotion=came.id if came else None,
             doubtful="; ".join(filter(None, (self._denied(place, present, digest), _doubt(present)))) or None,
+            held=self.decided[place.lane].held(place, self.now),
+            asked=self.decided[place.lane].asked(place),
             applied=self.clusters.of_stage(place.lane, stage=place.stage, policy=place.policy, came=came),
         )
 
     def _denied(self, place: _Place, present: TagState | None, digest: str | None) -> str | None:
         """That what is there is denied, and by whom."""
-        its = self.denials[place.lane]
+        its = self.decided[place.lane].denials
         if not its:
             return None
         known = present or TagState(tag=place.tag, digest=digest, first_seen_at=self.now)

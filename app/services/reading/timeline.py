@@ -17,7 +17,7 @@ from app.core.flux.objects import PolicyName
 from app.core.images import ImageName, InvalidImage
 from app.core.ports import PullRequestState
 from app.core.promotion.holds import Hold, HoldKind
-from app.db import applications, catalogue, holds, policies, promotion_events, promotions, pull_requests
+from app.db import applications, catalogue, holds, policies, promotion_events, promotions, pull_requests, requests
 from app.db.applications import ApplicationRow
 from app.db.holds import HoldRow
 from app.db.promotion_events import EventRow
@@ -25,6 +25,7 @@ from app.db.promotions import PromotionFilters, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.services.reading.pages import Shown
 from app.services.reading.policies import NoSuchPolicy, is_named
+from app.services.reading.requests import words_on
 from app.services.reading.tag_explained import (
     MOST_POLICIES,
     AskedTag,
@@ -42,7 +43,8 @@ class HappeningView(BaseModel):
     """One thing that happened.
 
     `what`: build, seen, chosen, set (in Git, by others), waiting, proposed, refused, superseded, closed, merged,
-    reverted, held, denied, hold ended, or how a cluster fared: applied, not healthy, overridden, failed, replaced.
+    reverted, held, denied, hold ended, asked (a person, for a rollback or promotion), request ended, or how a cluster
+    fared: applied, not healthy, overridden, failed, replaced.
     `who` is a person, a source, a cluster's Kustomization or Fluxbridge itself.
     """
 
@@ -163,6 +165,22 @@ class _Moves:
                 words = f"pull request {pull.number} was closed"
                 yield _happening(row, "closed", at=pull.ended_at, who=US, words=words, link=pull.url)
         yield from self._holds(tag)
+        yield from self._requests(tag)
+
+    def _requests(self, tag: str | None) -> Iterator[HappeningView]:
+        """What people asked for in the places of these promotions, and how it ended."""
+        places = {(row.lane, row.stage, row.policy): row for row in self.rows}
+        for lane, policy in sorted({(row.lane, row.policy) for row in self.rows}):
+            for one in requests.of_policy(self.connection, lane, policy):
+                place = places.get((lane, one.request.stage, policy))
+                target = one.request.target_of(policy)
+                if place is None or target is None or tag not in {None, target.tag}:
+                    continue
+                words, who = words_on(one, policy), one.request.who
+                yield _happening(place, "asked", at=one.request.since, who=who, words=words, tag=target.tag)
+                if one.ended_at is not None:
+                    told = {"who": one.ended_by or US, "words": f"{one.state}: {one.ended_why or one.request.why}"}
+                    yield _happening(place, "request ended", at=one.ended_at, tag=target.tag, **told)
 
     def _pulls(self) -> dict[tuple[str, int], PullRequestRow]:
         numbers: dict[str, set[int]] = defaultdict(set)
@@ -184,8 +202,10 @@ class _Moves:
                 if place is None or (tag is not None and hold.tags is not None and tag not in hold.tags):
                     continue
                 what = "denied" if hold.kind is HoldKind.DENIED else "held"
+                is_told = hold.kind is HoldKind.ROLLED_BACK  # by the request that made it
                 for held in _tags_of(hold, {row.tag for row in self.rows} if tag is None else {tag}):
-                    yield _happening(place, what, at=hold.since, who=hold.who, words=hold.why, tag=held)
+                    if not is_told:
+                        yield _happening(place, what, at=hold.since, who=hold.who, words=hold.why, tag=held)
                     end = _end_of(one, self.now)
                     if end is not None:
                         at, who, words = end
