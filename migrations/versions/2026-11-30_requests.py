@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "requests"
-down_revision = "holds_of_people"
+down_revision = "plain_names"
 branch_labels = None
 depends_on = None
 

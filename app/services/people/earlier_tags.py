@@ -10,7 +10,7 @@ from app.core.promotion.applying import ApplicationState, is_running
 from app.core.promotion.present import present_tag
 from app.core.promotion.requests import Undone
 from app.core.promotion.walk import order_in
-from app.db import applications, builds, standings
+from app.db import applications, builds, cluster_states
 from app.db.promotions import PromotionRow, PromotionState
 from app.services.people.asked_places import AskedPlace
 
@@ -61,7 +61,7 @@ def _is_present(found: Earlier, present: tuple[str | None, str | None]) -> bool:
 
 def _is_told(connection: Connection, place: AskedPlace) -> bool:
     """Whether any cluster tells how this policy fares in the stage."""
-    rows = standings.of_policy(connection, place.lane, stage=place.stage, policy=place.name)
+    rows = cluster_states.of_policy(connection, place.lane, stage=place.stage, policy=place.name)
     return any(one.newest_id is not None for one in rows)
 
 

@@ -8,7 +8,7 @@ from app.core.promotion.present import present_tag
 from app.services.people.asked_places import AskedPlace, Asking, NothingSo
 from app.services.people.earlier_tags import present_digest, short
 from app.services.people.request_targets import Found, TargetFinder
-from app.services.reading.standings import StandingReader
+from app.services.reading.cluster_states import ClusterStateReader
 
 
 class SeveralRun(Invalid):
@@ -73,7 +73,7 @@ class StageTargets:
         newest = place.history[0] if place.history else None
         systems, now = self.asking.systems, self.asking.clock()
         with self.asking.database.transaction() as connection:
-            reader = StandingReader(connection, now, systems.timing.applied_within)
+            reader = ClusterStateReader(connection, now, systems.timing.applied_within)
             views = reader.of_stage(place.lane, stage=place.stage, policy=place.name, came=newest)
         told = sorted({one.runs for one in views if one.runs is not None})
         if len(told) > 1:
