@@ -99,7 +99,7 @@ def list_requests(
     is_all: Annotated[bool, typer.Option("--all", help="Those that ended too.")] = False,
     as_json: _AsJson = False,
 ) -> None:
-    """Show what was asked for and is not done yet, and what it waits for."""
+    """Show what was asked for, and what it waits for."""
     from app.cli.request import list_requests as run
 
     run(repo, stage, policy, is_all=is_all, as_json=as_json)

@@ -1,7 +1,7 @@
 """Propose: commits in the mirror, one push of many branches, and a pull request for each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
@@ -30,15 +30,13 @@ from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
 from app.services.heads.view import HeadView
 from app.services.lane.check_builds import paths_that_build
-from app.services.lane.closings import announce_closing, closer_of
+from app.services.lane.closings import close_own, closer_of
 from app.services.lane.hold import hold_closed
 from app.services.lane.proposal_commits import CannotEdit, ProposalCommits
 from app.services.lane.run import LaneRun
-from app.services.telling.comments import closed_at, comment_on
 
 _BASE_MOVED = "the base branch moved meanwhile; planned again at once"
 _MAYBE_MERGED = "it may have been merged, which its forge is about to tell; looked at again"
-_QUICKER = "somebody merged or closed it meanwhile; looked at again"
 _HIGHER = "push a higher tag"
 _REOPEN = f"reopen it, or {_HIGHER}"
 
@@ -380,30 +378,10 @@ class Proposer:
             latencies.note(connection, now - came)
 
     def _close(self, closure: Closure) -> str | None:
-        """Close one of ours; why not, when somebody was quicker, or may have been.
-
-        The base branch may have its tag because it was just merged, squashed or rebased, and the forge is about to
-        tell: whether it is so shows at the next look.
-        """
+        """Close one of ours that is open; why not, when somebody was quicker, or may have been."""
         if closure.number not in self.open_pulls:
             return None
         if closure.is_in_base and self.run.claim.last_head != self.view.commit:
+            # It may have been merged just now, squashed or rebased: whether it was shows at the next look.
             return _MAYBE_MERGED
-        pull = self.run.repo.forge.pull_request(closure.number)
-        if pull.state is not PullRequestState.OPEN:
-            return _QUICKER
-        row = announce_closing(self.run, closure.number)
-        closed = self.run.repo.forge.close_pull_request(closure.number)
-        if closed.state is PullRequestState.MERGED or closer_of(self.run, row, closed) != US:
-            return _QUICKER
-        present = self.heads.get(pull.head, "")
-        if is_same_commit(present, pull.head_sha):
-            self.run.repo.repository.push([BranchUpdate(pull.head, None, present)])
-        now, text = self.run.now(), f"Closed by Fluxbridge: {texts.code(closure.reason)}."
-        with self.run.writing() as connection:
-            if row is not None:
-                ended = replace(row, state=PullRequestState.CLOSED, ended_at=now, ended_by=US)
-                pull_requests.upsert(connection, ended)
-            occasion = closed_at(closed.closed_at or now)
-            comment_on(connection, self.run.repo, closure.number, occasion=occasion, text=text, now=now)
-        return None
+        return close_own(self.run, closure, self.heads)

@@ -1,10 +1,11 @@
 """Requests: roll back and promote by asking, see what was asked for, and take it back."""
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.promotion.requests import RequestKind
 from app.services.people.asked_places import Asking
@@ -19,6 +20,35 @@ from app.web.parts import Parts
 
 router = APIRouter(prefix="/requests", tags=["requests"])
 _log = structlog.get_logger("fluxbridge.web")
+
+
+class RequestQuery(BaseModel):
+    """What is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: RequestKind
+    stage: Line
+    why: Why
+    policy: Line | None = None
+    tag: Line | None = None
+    pull: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
+    from_stage: Line | None = None
+    group: Line | None = None
+    everything: bool = False
+    hold: bool = False
+    force: bool = False
+    until: Line | None = None
+    zone: Line = "UTC"
+    repo: Line | None = None
+    root: Text | None = None
+    dry_run: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        """The same in the words of the service."""
+        words = self.model_dump(exclude={"everything", "hold", "force", "dry_run"})
+        return Asked(**words, is_of_all=self.everything, is_held=self.hold, is_forced=self.force)
 
 
 @router.get("", responses=INVALID)
@@ -36,59 +66,20 @@ def show_request(parts: Parts, request_id: Id) -> RequestView:
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=INVALID | REFUSED | CONFLICT)
-def request(  # noqa: PLR0913 (one parameter a word of the query)
-    parts: Parts,
-    caller: Operator,
-    *,
-    kind: Literal["rollback", "promotion"],
-    stage: Line,
-    why: Why,
-    policy: Line | None = None,
-    tag: Line | None = None,
-    pull: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
-    from_stage: Line | None = None,
-    group: Line | None = None,
-    everything: bool = False,
-    hold: bool = False,
-    force: bool = False,
-    until: Line | None = None,
-    zone: Line = "UTC",
-    repo: Line | None = None,
-    root: Text | None = None,
-    dry_run: bool = False,
-) -> AskedRequest:
+def request(parts: Parts, caller: Operator, query: Annotated[RequestQuery, Query()]) -> AskedRequest:
     """Ask for tags in a stage; twice is once. Its lane opens the pull request. `dry_run` writes nothing.
 
     A rollback of `policy` goes to what was there before, to `tag`, or takes back all that the pull request `pull` let
     in. A promotion of `policy` goes to `tag`; one `from_stage` to what that runs, for a `group` or `everything`.
     `force` skips the gates of entering, `hold` freezes the policies there too, and `until` ends it unmerged (7 days).
     """
-    if force:
+    if query.force:
         require_admin(caller)
-    asked = Asked(
-        kind=RequestKind(kind),
-        stage=stage,
-        why=why,
-        policy=policy,
-        tag=tag,
-        pull=pull,
-        from_stage=from_stage,
-        group=group,
-        is_of_all=everything,
-        is_held=hold,
-        is_forced=force,
-        until=until,
-        zone=zone,
-        repo=repo,
-        root=root,
-    )
     asking = Asking(database=parts.database, systems=parts.systems, scans=parts.scans, clock=parts.clock)
-    answer = ask(asking, asked, who=caller.name, is_dry_run=dry_run)
-    if not dry_run:
+    answer = ask(asking, query.asked, who=caller.name, is_dry_run=query.dry_run)
+    if not query.dry_run:
         tags = {one.policy: one.tag for one in answer.targets}
-        _log.info(
-            "request", request=answer.id, kind=kind, stage=stage, tags=tags, who=caller.name, is_new=answer.is_new
-        )
+        _log.info("request", request=answer.id, stage=answer.stage, tags=tags, who=caller.name, is_new=answer.is_new)
     return answer
 
 
