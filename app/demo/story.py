@@ -73,6 +73,13 @@ class Story:
         found: dict[str, object] = answer.json()
         return found
 
+    def post(self, path: str, **query: str) -> dict[str, object]:
+        """Have the API do something."""
+        answer = self.api.post(f"/api/v1{path}", params=query)
+        answer.raise_for_status()
+        found: dict[str, object] = answer.json()
+        return found
+
     def items(self, path: str, **query: str) -> list[dict[str, object]]:
         """Ask the API for a list."""
         found = self.get(path, **query)["items"]
@@ -108,6 +115,7 @@ def tell(folder: Path, *, is_once: bool, port: int = 0) -> int:
             _push_and_report(story)
             if is_once:
                 _merge_and_apply(story)
+                _roll_back(story)
                 return 0
             _say_what_next(story)
             _apply_what_is_merged(story)
@@ -250,6 +258,7 @@ def _say_what_next(story: Story) -> None:
     story.detail("uv run fluxbridge promotions        # what moved, who let it in")
     tag = f"{story.registry.host}/{_STOREFRONT}:{_NEW_TAG}"
     story.detail(f"uv run fluxbridge history {tag}  # from build to applied")
+    story.detail("uv run fluxbridge rollback storefront --stage staging --why 'to see it'  # and back again")
     story.detail("uv run fluxbridge status            # deliveries and lanes")
     typer.echo("Ctrl-C stops the server; `fluxbridge demo` begins anew, `--once` plays it to the end.")
 
@@ -292,16 +301,42 @@ def _merge_and_apply(story: Story) -> None:
     story.detail(f"In one order of time: fluxbridge history {story.registry.host}/{_STOREFRONT}:{_NEW_TAG}")
 
 
-def _require_exact_tag(story: Story, stage: str) -> None:
-    """The base branch holds exactly the new tag: this line differs from the sample, and no other byte does."""
+def _roll_back(story: Story) -> None:
+    """Production goes back by one request, and stays there."""
+    story.step(f"{_NEW_TAG} loses orders: fluxbridge rollback storefront --stage production --why 'loses orders'")
+    wanted = {"kind": "rollback", "policy": "storefront", "stage": "production", "why": "loses orders"}
+    asked = story.post("/requests", **wanted)
+    found = story.wait_for("the rollback's pull request", lambda: _request(story, asked, "pull_request"))
+    pull = story.forge.pull_request(int(str(found["pull_request"])))
+    story.detail(pull.title)
+    story.detail(story.forge.diff(pull.number))
+    merged = story.forge.merge(pull.number, by="mira")
+    story.step(f"mira merges pull request {pull.number}: commit {str(merged.merge_commit)[:12]} on main.")
+    story.wait_for("the rollback to be noticed", lambda: _request(story, asked, "ended_at"))
+    _require_exact_tag(story, "production", tag=_OLD_TAG)
+    assert merged.merge_commit is not None  # noqa: S101 (it was merged just now)
+    _tell_applied(story, "production", merged.merge_commit)
+    [held] = story.items("/holds", stage="production", active="true")
+    story.step(f"It stays there: nothing moves forward but to a tag above {held['ceiling']}, until the hold is lifted.")
+    story.detail(f"fluxbridge hold lift {held['id']} --why …")
+
+
+def _request(story: Story, asked: dict[str, object], name: str) -> dict[str, object] | None:
+    """A request once something of it is known."""
+    found = story.get(f"/requests/{asked['id']}")
+    return found if found[name] is not None else None
+
+
+def _require_exact_tag(story: Story, stage: str, *, tag: str = _NEW_TAG) -> None:
+    """The base branch holds exactly this tag: its line differs from the sample, if it does, and no other byte."""
     path = f"apps/{stage}/storefront/deployment.yaml"
     present = read_file(story.world.config_repo, path)
     sample = (
         (Path(__file__).parent / "config_repo" / path).read_text().replace("registry.acme.example", story.registry.host)
     )
-    if present != sample.replace(f"storefront:{_OLD_TAG}", f"storefront:{_NEW_TAG}"):
-        raise DemoFailed(f"{path} on main is not the sample with {_NEW_TAG} in it")
-    story.detail(f"{path} on main holds {_NEW_TAG}; no other byte has changed")
+    if present != sample.replace(f"storefront:{_OLD_TAG}", f"storefront:{tag}"):
+        raise DemoFailed(f"{path} on main is not the sample with {tag} in it")
+    story.detail(f"{path} on main holds {tag}; no other byte has changed")
 
 
 def _applied(story: Story, stage: str) -> dict[str, object] | None:
