@@ -82,6 +82,7 @@ def _within_limits(state: LaneState, groups: Sequence[GroupPlan]) -> Plan:
     step = "set mode: propose" if state.is_observing else "merge or close some, or raise limits.open"
     done = [put_off(one, word, step) if id(one) in left_out else one for one in groups]
     looks = [one.look_at for one in done if one.look_at is not None]
+    looks += [request.until for request in state.requests]
     return Plan(
         proposals=tuple(one.proposal for one in done if one.proposal is not None and not state.is_observing),
         put_off=tuple(one.proposal for one in groups if id(one) in left_out and one.proposal is not None),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.core.ports import Commit, PullRequestState
 from app.core.promotion.state import PolicyState
-from app.db import fields, holds, promotions, pull_requests, pushed_heads
+from app.db import fields, holds, promotions, pull_requests, pushed_heads, requests
 from app.db.promotions import NewPromotion, PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.services.heads.view import HeadView
@@ -97,6 +97,8 @@ def _note_move(run: LaneRun, moved: _Moved, *, last: str, head: str) -> bool:
     with run.writing() as connection:
         if newest is not None and _is_backwards(moved):
             _note_revert(run, connection, newest, who=who, commit=commit)
+            if not _is_asked(run, connection, moved):
+                hold_reverted(run, connection, newest, who=who)
         ours = _ours_among(run, connection, commits, policy=policy, tag=moved.new)
         promotion = promotions.begin(
             connection,
@@ -164,7 +166,7 @@ def _is_backwards(moved: _Moved) -> bool:
 
 
 def _note_revert(run: LaneRun, connection: Connection, promotion: PromotionRow, *, who: str, commit: str) -> None:
-    """Taken back on the base branch: the same tag is not proposed again until a higher one passes."""
+    """Taken back on the base branch."""
     promotions.move(
         connection,
         promotion.id,
@@ -173,4 +175,9 @@ def _note_revert(run: LaneRun, connection: Connection, promotion: PromotionRow, 
         who=who,
         at=run.now(),
     )
-    hold_reverted(run, connection, promotion, who=who)
+
+
+def _is_asked(run: LaneRun, connection: Connection, moved: _Moved) -> bool:
+    """Whether somebody asked for what came: its request holds all that it should, and its forge tells later."""
+    asked = (one.request for one in requests.open_in(connection, run.lane) if one.request.stage == moved.stage)
+    return any(one.tags.get(str(moved.state.name)) == moved.new for one in asked)

@@ -17,7 +17,7 @@ from app.db.requests import RequestRow
 from app.db.tables import new_id, to_the_millisecond
 from app.services.people.asked_places import Asking
 from app.services.people.hold import EndsInThePast, zone_of
-from app.services.people.request_targets import Found, TargetFinder, ThereAlready, check, is_there
+from app.services.people.request_targets import Found, TargetFinder, ThereAlready
 from app.services.people.stage_targets import StageTargets
 from app.services.reading.pages import Shown, UnknownId
 from app.services.reading.requests import RequestView, request_view
@@ -96,13 +96,11 @@ def ask(asking: Asking, asked: Asked, *, who: str, is_dry_run: bool = False) -> 
     until = parse_time(asked.until, now=now, zone=zone) if asked.until is not None else now + _UNTIL
     if until <= now:
         raise EndsInThePast(in_words(until, zone), in_words(now, zone))
-    finder = TargetFinder(asking, [])
-    found = _find(asking, finder, asked)
-    request = Request(
+    draft = Request(
         id=new_id(now),
         kind=asked.kind,
         stage=asked.stage,
-        targets=tuple(one.target for one in found),
+        targets=(),
         who=who,
         why=asked.why,
         since=now,
@@ -110,10 +108,11 @@ def ask(asking: Asking, asked: Asked, *, who: str, is_dry_run: bool = False) -> 
         is_forced=asked.is_forced,
         undoes=asked.pull,
     )
-    checked = _to_be_moved(found, request)
-    request = replace(request, targets=tuple(one.target for one in checked))
+    finder = TargetFinder(asking, draft)
+    checked = _to_be_moved(finder, _find(asking, finder, asked))
+    request = replace(draft, targets=tuple(one.target for one in checked))
     notes = [*finder.notes, *_notes(checked, request)]
-    row, is_new = RequestRow(request=request, lane=found[0].place.lane, state=RequestState.OPEN), True
+    row, is_new = RequestRow(request=request, lane=checked[0].place.lane, state=RequestState.OPEN), True
     if not is_dry_run:
         with asking.database.transaction() as connection:
             row, is_new = _write(connection, row, asked)
@@ -174,13 +173,13 @@ def _find_back(asking: Asking, finder: TargetFinder, asked: Asked) -> Sequence[F
     return finder.undo(place, asked.pull) if asked.pull is not None else finder.back(place, to=asked.tag)
 
 
-def _to_be_moved(found: Sequence[Found], request: Request) -> Sequence[Found]:
+def _to_be_moved(finder: TargetFinder, found: Sequence[Found]) -> Sequence[Found]:
     """Those that have not got their target yet, each asked how it stands. Raises ThereAlready, CannotGoThere."""
-    moving = [one for one in found if not is_there(one, request)]
+    moving = [one for one in found if not finder.is_there(one)]
     if not moving:
         tags = ", ".join(f"{one.target.policy} has {one.target.tag}" for one in found)
-        raise ThereAlready(f"{tags} in {request.stage} already")
-    return [check(one, request) for one in moving]
+        raise ThereAlready(f"{tags} in {finder.draft.stage} already")
+    return [finder.check(one) for one in moving]
 
 
 def _notes(found: Sequence[Found], request: Request) -> Sequence[str]:

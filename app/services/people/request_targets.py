@@ -1,7 +1,7 @@
 """The tags that a request asks for: found in the history, the group, another stage, or named by whoever asks."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.core.errors import Invalid
 from app.core.nearest import did_you_mean
@@ -10,7 +10,7 @@ from app.core.promotion.holds import Hold, Stops
 from app.core.promotion.parts import Part
 from app.core.promotion.present import present_tag
 from app.core.promotion.proposals import Change
-from app.core.promotion.requested import answer_of, is_target_there, tag_of, with_asked_digest
+from app.core.promotion.requested import answer_of, is_target_there, with_asked_digest
 from app.core.promotion.requests import Request, Target
 from app.core.promotion.rules import Together
 from app.core.promotion.tags import TagState, counting_builds
@@ -18,7 +18,7 @@ from app.core.promotion.walk import Passed, as_written, denied_words, order_in
 from app.db import build_reports, promotions
 from app.db.promotions import PromotionRow, PromotionState
 from app.services.people.asked_places import AskedPlace, Asking, by_name, with_digest
-from app.services.people.earlier_tags import Earlier, earlier_tags, present_digest, short, undone, writes_digest
+from app.services.people.earlier_tags import Earlier, earlier_tags, short, undone, writes_digest
 
 _MOST_TRIED = 10
 
@@ -80,10 +80,14 @@ class Found:
 
 @dataclass(slots=True)
 class TargetFinder:
-    """Finds the targets of one request; `notes` are what whoever asks should know."""
+    """Finds the targets of one request; `notes` are what whoever asks should know.
+
+    `draft` is that request without its targets.
+    """
 
     asking: Asking
-    notes: list[str]
+    draft: Request
+    notes: list[str] = field(default_factory=list)
 
     def back(self, place: AskedPlace, *, to: str | None) -> Sequence[Found]:
         """Back to a tag, or to the last good one before: with its whole group, where that moves as one."""
@@ -152,7 +156,33 @@ class TargetFinder:
         asked, why = self._asked(place, one.tag, digest=one.digest)
         if why is not None:
             return None, why
-        return Found(place=asked, target=self._target(asked, one.tag, one.digest, is_back=True, was_there=True)), None
+        found = Found(place=asked, target=self._target(asked, one.tag, one.digest, is_back=True, was_there=True))
+        return found, self._refusal(self._answered(found))
+
+    def check(self, found: Found) -> Found:
+        """The same with how it stands to its place. Raises CannotGoThere where a gate, or who else, refuses it."""
+        answered, place, tag = self._answered(found), found.place, found.target.tag
+        why = self._refusal(answered)
+        if why is None:
+            return answered
+        step = None if self.draft.is_forced else "an admin may --force it past the gates of entering"
+        instead = self._instead(place, tag) if self.draft.is_rollback else step
+        raise CannotGoThere(place, tag, why, None if isinstance(answered.answer, Part) else instead)
+
+    def _answered(self, found: Found) -> Found:
+        member = with_asked_digest(found.place.member, found.target)
+        return replace(found, answer=answer_of(found.place.rules, self.draft, member, found.target))
+
+    def _refusal(self, found: Found) -> str | None:
+        """Why a place can never have its target, as all is known now."""
+        if isinstance(found.answer, Part):
+            return found.answer.outcomes[0].reason
+        is_refused = isinstance(found.answer, GateAnswers) and found.answer.verdict is Verdict.FAIL
+        return found.answer.reason if is_refused and isinstance(found.answer, GateAnswers) else None
+
+    def is_there(self, found: Found) -> bool:
+        """Whether a place has its target already."""
+        return is_target_there(found.place.policy, found.place.fields, self.draft, found.target)
 
     def _instead(self, place: AskedPlace, tag: str) -> str | None:
         """The next good tag to go back to."""
@@ -287,28 +317,3 @@ def _one_of(place: AskedPlace, tags: Sequence[str]) -> str:
 def _is_down(place: AskedPlace, tag: str) -> bool:
     order, present = order_in(place.policy, place.fields), present_tag(place.fields)
     return order is None or present is None or (order.precedence(tag, present) or 0) <= 0
-
-
-def check(found: Found, request: Request) -> Found:
-    """How a target stands to its place. Raises CannotGoThere where a gate, or who else has a say, refuses it."""
-    place, target = found.place, found.target
-    member = with_asked_digest(place.member, target)
-    answer = answer_of(place.rules, request, member, target)
-    if isinstance(answer, Part):
-        raise CannotGoThere(place, target.tag, answer.outcomes[0].reason, None)
-    if isinstance(answer, GateAnswers) and answer.verdict is Verdict.FAIL:
-        step = (
-            None if request.is_forced or request.is_rollback else "an admin may --force it past the gates of entering"
-        )
-        raise CannotGoThere(place, target.tag, answer.reason, step)
-    return replace(found, answer=answer)
-
-
-def is_there(found: Found, request: Request) -> bool:
-    """Whether a place has its target already."""
-    return is_target_there(found.place.policy, found.place.fields, request, found.target)
-
-
-def digest_of(found: Found, request: Request) -> str | None:
-    """The digest that a target has, written or not."""
-    return tag_of(found.place.policy, request, found.target).digest or present_digest(found.place)
