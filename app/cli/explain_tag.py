@@ -57,6 +57,8 @@ def _print_policy(policy: TagPolicyView) -> None:
             + (f" (doubtful: {stage.doubtful})" if stage.doubtful is not None else ""),
             colour=colour if stage.place in _OPEN | _GOOD else typer.colors.RED,
         )
+        if stage.asked is not None:
+            say(f"      what comes first: {stage.asked}", colour=typer.colors.YELLOW)
         if stage.kept_back is not None:
             say(f"      but not proposed: {stage.kept_back}", colour=typer.colors.YELLOW)
         if stage.gates is not None and stage.gates.partition(": ")[2] != stage.reason:

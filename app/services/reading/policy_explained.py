@@ -20,7 +20,7 @@ from app.core.promotion.consent import only_barred_words
 from app.core.promotion.explained_stage import ExplainedStage, StepKind, explain_stage
 from app.core.promotion.state import PolicyState
 from app.core.promotion.tags import TagState, is_admissible
-from app.db import deliveries, owed_answers, requests
+from app.db import deliveries, owed_answers
 from app.db.database import Database
 from app.services.heads.scans import Scans
 from app.services.reading.found_policies import FoundPolicy, entries_of, find_state
@@ -28,7 +28,7 @@ from app.services.reading.pages import Shown
 from app.services.reading.plans import GateView, PlanDescription, PlannedOutcome
 from app.services.reading.policies import PolicyDetails
 from app.services.reading.policies import policy as find_policy
-from app.services.reading.requests import words_on
+from app.services.reading.requests import words_by_stage
 from app.services.systems import Systems
 
 _MOST_MARKERS = 20
@@ -336,12 +336,7 @@ def _stages(connection: Connection, found: FoundPolicy, state: PolicyState) -> I
     """The walk into each stage; without the config repository what the lane's last run told of it."""
     if found.view is None:
         yield from _told_stages(found, str(state.name))
-    name = str(state.name)
-    asked = {
-        one.request.stage: words_on(one, name)
-        for one in requests.open_in(connection, found.lane_key)
-        if one.request.target_of(name) is not None
-    }
+    asked = words_by_stage(connection, found.lane_key, str(state.name))
     for staged, fields, entry in entries_of(connection, found, state):
         explained = explain_stage(staged, fields, entry)
         entering = next((one.tag for one in explained.steps if one.kind is StepKind.PASS), None)

@@ -128,6 +128,12 @@ def words_on(row: RequestRow, policy: str) -> str:
     return f"{forced}{what} asked for by {asked.who}: {asked.why}, until {asked.until:%Y-%m-%d %H:%M} UTC{pull}"
 
 
+def words_by_stage(connection: Connection, lane: str, policy: str) -> Mapping[str, str]:
+    """What open requests want of a policy, in words, by stage."""
+    rows = (one for one in requests.open_in(connection, lane) if one.request.target_of(policy) is not None)
+    return {one.request.stage: words_on(one, policy) for one in rows}
+
+
 def _is_of(row: RequestRow, text: str) -> bool:
     return any(is_named(one.policy, text) for one in row.request.targets)
 

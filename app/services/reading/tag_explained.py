@@ -26,6 +26,7 @@ from app.services.heads.scans import Scans
 from app.services.reading.found_policies import FoundPolicy, entries_of, find_states
 from app.services.reading.pages import Shown
 from app.services.reading.policies import policy_details
+from app.services.reading.requests import words_by_stage
 from app.services.systems import Systems
 
 _MOST_TOLD = 20
@@ -58,7 +59,8 @@ class PlaceExplanation(BaseModel):
 
     `place`: there, enters, waits, refused, held, behind (another is first), lower (than what is there), no candidate.
     `gates` is what the stage's gates say of it, whether its turn came or not; `doubtful` what speaks against it though
-    it is there, `kept_back` why it is not proposed though it enters, in the words of the lane's last run.
+    it is there, `kept_back` why it is not proposed though it enters, in the words of the lane's last run. `asked` is what
+    somebody asked for there, which comes first.
     """
 
     stage: str
@@ -67,13 +69,14 @@ class PlaceExplanation(BaseModel):
     gates: Shown | None
     doubtful: Shown | None = None
     kept_back: Shown | None = None
+    asked: Shown | None = None
 
     @classmethod
-    def of(cls, one: ExplainedPlace, *, kept_back: str | None) -> "PlaceExplanation":
+    def of(cls, one: ExplainedPlace, *, kept_back: str | None, asked: str | None) -> "PlaceExplanation":
         """Put it into plain values."""
         names = ("stage", "place", "reason", "gates", "doubtful")
         told = kept_back if one.place is TagPlace.ENTERS else None
-        return cls(**{name: getattr(one, name) for name in names}, kept_back=told)
+        return cls(**{name: getattr(one, name) for name in names}, kept_back=told, asked=asked)
 
 
 class TagPolicyView(BaseModel):
@@ -226,6 +229,7 @@ def _of_policy(database: Database, asked: AskedTag, found: FoundPolicy, state: P
     details, at_most = found.details, consented(state)
     with database.transaction() as connection:
         entries = list(entries_of(connection, found, state))
+        wanted = words_by_stage(connection, found.lane_key, str(state.name))
     stages = [explain_tag(staged, fields, entry, asked.tag) for staged, fields, entry in entries]
     return TagPolicyView(
         repo=details.repo,
@@ -235,7 +239,11 @@ def _of_policy(database: Database, asked: AskedTag, found: FoundPolicy, state: P
         verdict=_verdict(at_most, asked.tag),
         kept_out=state.problem or state.waits_for or why_no_candidate(at_most, asked.tag),
         stages=[
-            PlaceExplanation.of(one, kept_back=found.kept_back.get((one.stage, str(state.name), asked.tag)))
+            PlaceExplanation.of(
+                one,
+                kept_back=found.kept_back.get((one.stage, str(state.name), asked.tag)),
+                asked=wanted.get(one.stage),
+            )
             for one in stages
         ],
         notes=[*found.notes, *([] if details.stages else ["no field in Git names the policy, so it proposes nothing"])],
