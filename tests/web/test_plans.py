@@ -3,12 +3,15 @@
 Every endpoint is asked with every filter that it has; what the database does for it is captured as it runs.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from app.core.promotion.requests import Request, RequestKind, Target
+from app.db import requests
 from tests.plans import watching
-from tests.services.history import IMAGE, settle_with_plan, write_history
+from tests.services.history import IMAGE, LANE, NOW, POLICY, settle_with_plan, write_history
 from tests.web.site import OPERATE, Site
 
 pytestmark = pytest.mark.new_database
@@ -24,6 +27,7 @@ VALUES = {
     "limit": "1",
     "name": "web",
     "namespace": "flux-system",
+    "open": "true",
     "policy": "web",
     "promotion_id": "0",
     "push": f"{IMAGE}:1.1.0",
@@ -38,6 +42,16 @@ VALUES = {
     "tag": f"{IMAGE}:1.1.0",
     "until": "2027-01-01T00:00:00Z",
 }
+ASKED = Request(
+    id="request-1",
+    kind=RequestKind.ROLLBACK,
+    stage="production",
+    targets=(Target(policy=POLICY, image=str(IMAGE), tag="1.0.0"),),
+    who="ops",
+    why="incident 4711",
+    since=NOW,
+    until=NOW + timedelta(days=7),
+)
 # It is there to go through the whole database, a stretch at a time.
 LEFT_OUT = "/api/v1/integrity"
 
@@ -46,8 +60,9 @@ def test_no_question_goes_through_a_table_that_grows(site: Site) -> None:
     with site.database.transaction() as connection:
         history = write_history(connection)
         settle_with_plan(connection)
+        requests.add(connection, LANE, ASKED)
     kept = site.send_github(b"{}").json()["id"]
-    ids = {"build_id": history.build, "promotion_id": history.merged, "delivery_id": kept}
+    ids = {"build_id": history.build, "promotion_id": history.merged, "delivery_id": kept, "request_id": ASKED.id}
     described = site.get("/openapi.json").json()
     states = states_of(described)
     with watching(site.database) as statements:

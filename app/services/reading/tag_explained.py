@@ -59,8 +59,8 @@ class PlaceExplanation(BaseModel):
 
     `place`: there, enters, waits, refused, held, behind (another is first), lower (than what is there), no candidate.
     `gates` is what the stage's gates say of it, whether its turn came or not; `doubtful` what speaks against it though
-    it is there, `kept_back` why it is not proposed though it enters, in the words of the lane's last run. `asked` is what
-    somebody asked for there, which comes first.
+    it is there, `kept_back` why it is not proposed though it enters, in the words of the lane's last run. `asked` is
+    what somebody asked for there, which comes first.
     """
 
     stage: str
