@@ -43,7 +43,7 @@ VALUES = {
     "until": "2027-01-01T00:00:00Z",
 }
 ASKED = Request(
-    id="request-1",
+    id="01a22e60",
     kind=RequestKind.ROLLBACK,
     stage="production",
     targets=(Target(policy=POLICY, image=str(IMAGE), tag="1.0.0"),),
