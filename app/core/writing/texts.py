@@ -27,22 +27,26 @@ _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%\[\]-]+")
 _MOST_LINES = 50
 _LONGEST_TEXT = 500
 _LONGEST_TITLE = 250
+_LONGEST_NAME = 200
 _LONGEST_BODY = 60_000  # GitHub takes 65,536 characters
 
 
 def title(proposal: Proposal) -> str:
-    """The title of the pull request and the subject of its commit."""
+    """The title of the pull request and the subject of its commit; that it was forced is not cut off."""
+    mark = " (forced)" if proposal.request is not None and proposal.request.is_forced else ""
+    told, room = unlinked(_title(proposal)), _LONGEST_TITLE - len(mark)
+    return f"{told if len(told) <= room else f'{told[: room - 1]}…'}{mark}"
+
+
+def _title(proposal: Proposal) -> str:
     where = "" if proposal.stage == ONLY_STAGE else f" in {proposal.stage}"
-    where += " (forced)" if proposal.request is not None and proposal.request.is_forced else ""
     is_rollback = proposal.request is not None and proposal.request.is_rollback
     if len(proposal.moves) == 1:
         [move] = proposal.moves
-        told = _title_of_rollback(move, where) if is_rollback else _title_of_one(move, where)
-        return unlinked(told)[:_LONGEST_TITLE]
+        return _title_of_rollback(move, where) if is_rollback else _title_of_one(move, where)
     verb = "Move" if any(move.downward is not None for move in proposal.moves) else "Promote"
     each = ", ".join(f"{_app(move)} {move.tag}" if is_rollback else _short(move) for move in proposal.moves)
-    told = unlinked(f"{'Roll back' if is_rollback else verb} {_what_moves(proposal)}{where}: {each}")
-    return told if len(told) <= _LONGEST_TITLE else f"{told[: _LONGEST_TITLE - 1]}…"
+    return f"{'Roll back' if is_rollback else verb} {_what_moves(proposal)}{where}: {each}"
 
 
 def _what_moves(proposal: Proposal) -> str:
@@ -96,10 +100,11 @@ def commit_message(proposal: Proposal, *, promotion_ids: Mapping[tuple[str, str]
 def _request_trailers(proposal: Proposal) -> Iterator[str]:
     request = proposal.request
     if request is not None:
+        who = unlinked(request.who)[:_LONGEST_NAME]
         yield f"Fluxbridge-Request: {request.id}"
-        yield f"{'Rolled-Back-For' if request.is_rollback else 'Promoted-For'}: {request.who}"
+        yield f"{'Rolled-Back-For' if request.is_rollback else 'Promoted-For'}: {who}"
         if request.is_forced:
-            yield f"Forced-By: {request.who}"
+            yield f"Forced-By: {who}"
 
 
 def _trailers(move: Move) -> Sequence[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from app.core.facts import BuildResult
 from app.core.flux.objects import Policy
@@ -12,6 +13,7 @@ from app.core.policies.selection import compile_policy
 from app.core.promotion.holds import Hold, HoldKind
 from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
+from app.core.promotion.requests import Request
 from app.core.promotion.rules import Rules
 from app.core.promotion.rules_reading import read_rules
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
@@ -25,6 +27,10 @@ stages:
   staging: {paths: [apps/staging]}
   production: {paths: [apps/production], requires: {build: success}}
 """
+
+
+# Laws read the same few files again and again.
+_rules, _scanned = cache(read_rules), cache(scan_file)
 
 
 def digest(tag: str) -> str:
@@ -88,27 +94,33 @@ class Lane:
     tags: Sequence[TagState] = ()
     rules: bytes | None = TWO_STAGES
     holds: tuple[Hold, ...] = ()
+    requests: tuple[Request, ...] = ()
     pulls: tuple[OpenPullRequest, ...] = ()
     changed_spec: bool = False
     waits_for: str | None = None
     began: Mapping[tuple[str, str, str], datetime] = field(default_factory=dict)
     is_observing: bool = False
     update_every: timedelta = timedelta(0)
+    taken: Mapping[str, int | None] = field(default_factory=dict)
+    lent: Mapping[str, int] = field(default_factory=dict)
 
     def state(self) -> LaneState:
         """Read the files as a lane run does."""
-        rules = read_rules(self.rules)
-        tree = assemble({path: scan_file(path, content) for path, content in self.files.items()}, roots=rules.roots)
+        rules = _rules(self.rules)
+        tree = assemble({path: _scanned(path, content) for path, content in self.files.items()}, roots=rules.roots)
         return LaneState(
             prefix="fluxbridge",
             base="main",
             rules=rules,
             policies=tuple(self._policy(policy, tree, rules) for policy in tree.policies),
             holds=self.holds,
+            requests=self.requests,
             open_pull_requests=self.pulls,
             began=self.began,
             is_observing=self.is_observing,
             update_every=self.update_every,
+            taken=self.taken,
+            lent=self.lent,
         )
 
     def plan(self, *, after: timedelta = timedelta(0)) -> Plan:
