@@ -49,12 +49,12 @@ def _together(state: LaneState, stage: Stage, unit: Unit) -> GroupPlan:
     moves = tuple(part.move for part in parts if part.move is not None)
     staying = [part for part in parts if part.policy in carried and part.move is None and part.closure is None]
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
-    denied = "; ".join(dict.fromkeys(part.denied for part in parts if part.denied is not None))
-    if denied and staying and open_one is not None:
+    must_go = "; ".join(dict.fromkeys(part.must_go for part in parts if part.must_go is not None))
+    if must_go and staying and open_one is not None:
         # What the others carry is proposed anew, each as it may be by then.
         decided = [replace(one, is_blind=False) for one in outcomes]
-        said = _instead(decided, Standing.WAITING, f"pull request {open_one.number} is closed first: {denied}", None)
-        return GroupPlan(said, closure=Closure(open_one.number, denied))
+        said = _instead(decided, Standing.WAITING, f"pull request {open_one.number} is closed first: {must_go}", None)
+        return GroupPlan(said, closure=Closure(open_one.number, must_go))
     if moves and staying and open_one is not None:
         # What the others carry cannot be written anew, nor may it be lost.
         why = staying[0].outcomes[-1].reason if staying[0].outcomes else "something else was asked for it"
@@ -104,7 +104,7 @@ def _without_what_is_theirs(state: LaneState, found: GroupPlan, unit: Unit) -> G
         carried = open_one.tags.get(part.policy) if open_one is not None else None
         if part.outcomes and carried is not None and carried not in {one.tag for one in part.outcomes}:
             said = replace(part.outcomes[0], standing=Standing.LEFT, reason=why, next_step=step)
-            outcomes.append(replace(said, tag=carried, digest=None, build_id=None))
+            outcomes.append(replace(said, tag=carried, digest=None, build_id=None, request=None))
     if number is None or not any(one.standing is Standing.LEFT for one in outcomes):
         return GroupPlan(tuple(outcomes))
     moves = found.proposal.moves if found.proposal is not None else ()
@@ -140,12 +140,13 @@ def _branch_of(state: LaneState, unit: Unit) -> str:
     if open_one is not None and open_one.branch and (request is None or open_one.left_because is None):
         return open_one.branch
     branch = branch_name(prefix=state.prefix, base=state.base, stage=stage, group=group)
-    if request is not None and branch in state.taken:
-        group = f"{group} request {request.id}"
-        branch = branch_name(prefix=state.prefix, base=state.base, stage=stage, group=group)
-    while branch in state.lent:
-        number = state.lent[branch]
-        branch = branch_beside(prefix=state.prefix, base=state.base, stage=stage, group=group, number=number)
+    while branch in state.lent or (request is not None and branch in state.taken):
+        if branch in state.lent:
+            number = state.lent[branch]
+            branch = branch_beside(prefix=state.prefix, base=state.base, stage=stage, group=group, number=number)
+        elif request is not None:
+            group = f"{group} request {request.id}"
+            branch = branch_name(prefix=state.prefix, base=state.base, stage=stage, group=group)
     return branch
 
 

@@ -36,9 +36,9 @@ class Hold:
     With `tags` these are not proposed, nor any lower one in their place. Without, it is a freeze: nothing is opened or
     given another tag, and what is open stays. One that is DENIED is for these tags of `image` (under its registry's own
     host), or for a `digest`: they are no candidates, and others pass them by. One that is ROLLED_BACK leaves `tags` as
-    they may be, stops every other that was known `since` then, and what comes later unless it is above `ceiling`, which
-    was the highest. It ends by itself at `until`. Those that stand in Git (`is_in_git`) get their `id` and `since` when
-    a run first sees them.
+    they may be, with just its `digest` where it has one, stops every other that was known `since` then, and what comes
+    later unless it is above `ceiling`, which was the highest. It ends by itself at `until`. Those that stand in Git
+    (`is_in_git`) get their `id` and `since` when a run first sees them.
     """
 
     id: str
@@ -102,19 +102,22 @@ class Hold:
         return tag.tag in self.tags if self.tags is not None else tag.digest is not None and tag.digest == self.digest
 
     def stops(self, tag: TagState, order: CompiledPolicy | None) -> bool:
-        """Tell whether it stops this tag and those below it, in this order of the policy."""
+        """Tell whether it stops this tag and those below it, in this order of the policy.
+
+        The tag is given with the digest that would be written.
+        """
         if self.kind is HoldKind.DENIED:
             return False
         if self.kind is not HoldKind.ROLLED_BACK:
             return self.tags is None or tag.tag in self.tags
         if tag.tag in (self.tags or ()):
-            return False
+            return None not in {self.digest, tag.digest} and tag.digest != self.digest
         was_being_built = any(one.started_at is not None and one.started_at <= self.since for one in tag.reports)
         return tag.first_seen_at <= self.since or was_being_built or not self._is_passed_by(tag.tag, order)
 
     def _is_passed_by(self, tag: str, order: CompiledPolicy | None) -> bool:
-        """Whether a tag is above the ceiling; also where the policy, by another spec, cannot order that any more."""
-        compared = order.compare(tag, self.ceiling) if order is not None and self.ceiling is not None else None
+        """Whether a tag is above the ceiling; also where the policy, by another spec, cannot read that any more."""
+        compared = order.precedence(tag, self.ceiling) if order is not None and self.ceiling is not None else None
         return compared is None or compared > 0
 
     def is_over(self, now: datetime) -> bool:
@@ -161,7 +164,7 @@ class Stops:
         return max(freezes, key=lambda one: (one.until is None, one.until or one.since), default=None)
 
     def of(self, tag: TagState, order: CompiledPolicy | None) -> Hold | None:
-        """What stops this tag, and all below it in the policy's order."""
+        """What stops this tag, given with the digest that would be written, and all below it in the policy's order."""
         return self.freeze or next((one for one in self.holds if one.stops(tag, order)), None)
 
     def denial_of(self, tag: TagState) -> Hold | None:

@@ -33,8 +33,8 @@ THERE = "the base branch has this tag already"
 class Part:
     """The plan of one policy in one stage.
 
-    With neither a move nor a closure, what is open for it keeps what it carries. `denied` says why the tag that is open
-    for it must not stay so.
+    With neither a move nor a closure, what is open for it keeps what it carries. `must_go` says why the tag that is
+    open for it must not stay so, whatever others of its group carry.
     """
 
     policy: str
@@ -43,7 +43,7 @@ class Part:
     closure: Closure | None = None
     look_at: datetime | None = None
     needs_all: bool = False
-    denied: str | None = None
+    must_go: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +100,15 @@ def without_denied(member: Member, part: Part) -> Part:
         return part
     why = denied_words(denial)
     if part.move is not None or (part.closure is not None and part.closure.is_in_base):
-        return replace(part, denied=why)
+        return replace(part, must_go=why)
     is_there_too = tag is not None and is_there(member.policy, member.fields, tag)
     closure = Closure(member.carrying.number, THERE if is_there_too else why, is_in_base=is_there_too)
     refused = replace(member.said, standing=Standing.REFUSED, reason=why, tag=tag, next_step=denial.next_step)
+    own = next((one for one in part.outcomes if one.tag == tag), refused)
+    told = own if own.standing is Standing.REFUSED else replace(refused, request=own.request)
     others = [replace(one, is_blind=False) for one in part.outcomes if one.tag != tag]
-    said = others if is_there_too else (refused, *others)
-    return replace(part, outcomes=tuple(said) or part.outcomes, closure=closure, denied=why)
+    said = others if is_there_too else (told, *others)
+    return replace(part, outcomes=tuple(said) or part.outcomes, closure=closure, must_go=why)
 
 
 def _denial_of(member: Member, tag: str) -> Hold | None:

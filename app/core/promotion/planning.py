@@ -99,8 +99,10 @@ def _needs_room(state: LaneState, proposal: Proposal) -> bool:
     if proposal.request is not None and proposal.request.is_rollback and not state.is_observing:
         return False
     open_one = state.open_pull_request(stage=proposal.stage, group=proposal.group)
-    if open_one is None or not state.is_observing:
-        return open_one is None
+    if open_one is None or open_one.left_because is not None:
+        return True
+    if not state.is_observing:
+        return False
     return dict(open_one.tags) != dict(proposal.tags)
 
 

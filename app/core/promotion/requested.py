@@ -32,6 +32,26 @@ class _Answer:
         return isinstance(self.found, Passed)
 
     @property
+    def weight(self) -> int:
+        """What decides for all comes first, as in groups: what stops any tag, a hold, a refusal, what waits."""
+        match self.found:
+            case Part():
+                return 0
+            case Hold():
+                return 1
+            case GateAnswers():
+                return 2 if self.found.verdict is Verdict.FAIL else 3
+            case Passed():
+                return 4
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is refused, or cannot be written, and does not only wait."""
+        return isinstance(self.found, Part) or (
+            isinstance(self.found, GateAnswers) and self.found.verdict is Verdict.FAIL
+        )
+
+    @property
     def reason(self) -> str:
         """Why it is not ready."""
         match self.found:
@@ -46,13 +66,16 @@ class _Answer:
 
 
 def plan_request(state: LaneState, request: Request, members: Sequence[Member]) -> Sequence[Part]:
-    """Plan what was asked for, for the policies of it that have something in its stage."""
-    asked = [(with_asked_digest(member, target), target) for member, target in _pairs(request, members)]
+    """Plan what was asked for: all of its members, as they are with the digests that were asked for, or none."""
+    asked = list(_pairs(request, members))
+    lost = sorted(request.policies - {member.name for member, _ in asked})
+    if lost:
+        return [member.part(_after_lost(request, member, target, lost[0])) for member, target in asked]
     unknown = [member for member, target in asked if _needs_all(member.policy, target)]
     if unknown:
         return [Part(member.name, (), needs_all=member in unknown) for member, _ in asked]
     answers = [_Answer(member, target, answer_of(state.rules, request, member, target)) for member, target in asked]
-    against = next((one for one in answers if not one.is_ready), None)
+    against = min((one for one in answers if not one.is_ready), key=lambda one: one.weight, default=None)
     return [_part(request, one, against) for one in answers]
 
 
@@ -63,9 +86,9 @@ def _pairs(request: Request, members: Sequence[Member]) -> Iterator[tuple[Member
             yield member, target
 
 
-def with_asked_digest(member: Member, target: Target) -> Member:
+def with_asked_digest(member: Member, target: Target | None) -> Member:
     """The member where the digest that was asked for is written beside the tag."""
-    if target.digest is None:
+    if target is None or target.digest is None:
         return member
     return replace(member, policy=replace(member.policy, asked_digests={target.tag: target.digest}))
 
@@ -101,7 +124,7 @@ def is_target_there(policy: PolicyState, fields: Sequence[FieldState], request: 
     known = tag_of(policy, request, target)
     digests = {} if target.digest is None else {target.tag: target.digest}
     asked = replace(policy, tags={**policy.tags, target.tag: known}, asked_digests=digests)
-    return is_there(asked, fields, target.tag)
+    return bool(fields) and is_there(asked, fields, target.tag)
 
 
 def tag_of(policy: PolicyState, request: Request, target: Target) -> TagState:
@@ -195,7 +218,15 @@ def _notes(request: Request, one: _Answer, passed: Passed) -> Iterator[str]:
         yield f"rolled back in spite of a hold: {freeze.words}"
 
 
+def _after_lost(request: Request, member: Member, target: Target, lost: str) -> Outcome:
+    """That a member waits for one that is no longer there, for which the request is about to end."""
+    reason = f"{request.asked}; it waits for {lost} of the same request: it has no field in {request.stage}"
+    said = replace(member.said, standing=Standing.WAITING, reason=reason, is_by_group=True)
+    return replace(said, tag=target.tag, digest=target.digest, request=request.id)
+
+
 def _waiting(request: Request, one: _Answer, against: _Answer | None, said: Outcome) -> Outcome:
+    said = replace(said, is_blind=_stays(request, one, against))
     match one.found:
         case Hold():
             held = held_outcome(one.found, said, said.tag)
@@ -213,16 +244,28 @@ def _waiting(request: Request, one: _Answer, against: _Answer | None, said: Outc
             raise AssertionError("what passes with nothing against it moves")
 
 
-def _closure(request: Request, one: _Answer, against: _Answer | None) -> Closure | None:
-    """What is open gives way to what was asked for; under a hold, and where nothing is known, it stays as it is."""
+def _stays(request: Request, one: _Answer, against: _Answer | None) -> bool:
+    """Whether what is open stays as it is: under a hold, and where nothing is known; not what another asked for."""
     open_one, found = one.member.carrying, against.found if against is not None else one.found
     is_blind = isinstance(found, Part) and found.outcomes[0].is_blind
-    if open_one is None or isinstance(found, Hold) or is_blind:
+    if open_one is None or (open_one.ended is not None and open_one.request != request.id):
+        return False
+    return is_blind or isinstance(found, Hold)
+
+
+def _closure(request: Request, one: _Answer, against: _Answer | None) -> Closure | None:
+    """What is open gives way to what was asked for, and goes with it where that is refused."""
+    open_one = one.member.carrying
+    if open_one is None or _stays(request, one, against):
         return None
     if open_one.request != request.id:
-        return Closure(open_one.number, f"something else takes its place: {request.asked}")
-    is_refused = isinstance(found, GateAnswers) and found.verdict is Verdict.FAIL
-    return Closure(open_one.number, found.reason) if is_refused and isinstance(found, GateAnswers) else None
+        return Closure(open_one.number, open_one.ended or taken_words(request))
+    return Closure(open_one.number, against.reason) if against is not None and against.is_final else None
+
+
+def taken_words(request: Request) -> str:
+    """That what is open gives way to what was asked for."""
+    return f"something else takes its place: {request.asked}"
 
 
 def _look_at(one: _Answer) -> datetime | None:

@@ -127,6 +127,7 @@ class Request:
             who=self.who,
             why=f"{what} to {target.tag}: {self.why}",
             since=self.since,
+            digest=target.digest,
             ceiling=target.ceiling,
         )
 

@@ -65,7 +65,8 @@ class Seat:
             tags.append(tag)
             if is_there(member.policy, member.fields, tag):
                 return cls(member, tuple(tags))
-            hold = stops.of(member.policy.tags[tag], order_in(member.policy, member.fields))
+            written = as_written(member.policy, member.fields, member.policy.tags[tag])
+            hold = stops.of(written, order_in(member.policy, member.fields))
             if hold is not None:
                 return cls(member, tuple(tags), hold, behind=frozenset(candidates.tags) - {*tags})
         return cls(member, tuple(tags), is_whole=candidates.is_whole)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.core.promotion.parts import Member, Part, without_denied
 from app.core.promotion.plans import Closure, Standing
-from app.core.promotion.requested import plan_request
+from app.core.promotion.requested import plan_request, taken_words, with_asked_digest
 from app.core.promotion.requests import Request, RequestIndex
 from app.core.promotion.rules import Together
 from app.core.promotion.state import LaneState
@@ -48,10 +48,25 @@ def _place(request: Request, groups: set[str], members: Mapping[tuple[str, str],
 
 def _unit(state: LaneState, request: Request, group: str, members: Sequence[Member]) -> Unit:
     open_one = state.open_pull_request(stage=request.stage, group=group)
-    placed = [replace(one, group=group, open_one=open_one) for one in members]
+    asked = [with_asked_digest(one, request.target_of(one.name)) for one in members]
+    placed = [replace(one, group=group, open_one=open_one) for one in asked]
     by_name = {one.name: one for one in placed}
     parts = [without_denied(by_name[part.policy], part) for part in plan_request(state, request, placed)]
+    if _is_held(parts):
+        # What is open for their group stays as it is, and so do the promotions that it carries.
+        staying = {one.name for one in members if one.carried is not None}
+        parts = [_blind(part) if part.policy in staying else part for part in parts]
     return Unit(request.stage, group, parts, request)
+
+
+def _is_held(parts: Sequence[Part]) -> bool:
+    return any(one.standing is Standing.HELD for part in parts for one in part.outcomes)
+
+
+def _blind(part: Part) -> Part:
+    if part.closure is not None:
+        return part
+    return replace(part, outcomes=tuple(replace(one, is_blind=True) for one in part.outcomes))
 
 
 def _rest(
@@ -61,27 +76,37 @@ def _rest(
     stage = members[0].entry.stage.name
     rest = [one for one in members if (stage, one.name) not in index.by_place]
     asked = [(one, index.by_place[stage, one.name]) for one in members if (stage, one.name) in index.by_place]
-    leaving = [_leaving(one, found[request.id]) for one, request in asked if one.carried is not None]
+    leaving = [
+        without_denied(one, _leaving(one, found[request.id])) for one, request in asked if one.carried is not None
+    ]
     if not rest:
         return leaving
     is_bound = state.rules.group_of(rest[0].policy.name, stage).together is not Together.ANY
     if asked and is_bound:
-        return [*(_after(one, asked[0][1]) for one in rest), *leaving]
+        first = found[asked[0][1].id]
+        return [*(without_denied(one, _after(one, first)) for one in rest), *leaving]
     return [*plan_group(state, rest), *leaving]
 
 
 def _leaving(member: Member, unit: Unit) -> Part:
-    """A member leaves what is open for its group, unless what was asked for is held, under which nothing is closed."""
-    is_held = any(one.standing is Standing.HELD for part in unit.parts for one in part.outcomes)
-    if is_held or member.open_one is None or unit.request is None:
-        return Part(member.name, ())
-    return Part(member.name, (), closure=Closure(member.open_one.number, _taken_words(unit.request)))
+    """A member leaves what is open for its group; what a rollback takes the place of is not left open for others."""
+    closure, request = _closure(member, unit), unit.request
+    must_go = closure.reason if closure is not None and request is not None and request.is_rollback else None
+    return Part(member.name, (), closure=closure, must_go=must_go)
 
 
-def _after(member: Member, request: Request) -> Part:
-    reason = f"its group moves as one, and something else comes first: {request.asked}"
-    return member.part(replace(member.said, standing=Standing.WAITING, reason=reason, is_by_group=True))
+def _after(member: Member, unit: Unit) -> Part:
+    """A member of a group that moves as one waits, and what is open of them goes as a whole."""
+    assert unit.request is not None  # noqa: S101 (what is asked of a member is a request's unit)
+    closure = _closure(member, unit) if member.carrying is not None else None
+    reason = f"its group moves as one, and something else comes first: {unit.request.asked}"
+    is_blind = member.carrying is not None and closure is None
+    said = replace(member.said, standing=Standing.WAITING, reason=reason, is_by_group=True, is_blind=is_blind)
+    return member.part(said, closure=closure)
 
 
-def _taken_words(request: Request) -> str:
-    return f"something else takes its place: {request.asked}"
+def _closure(member: Member, unit: Unit) -> Closure | None:
+    """Why what is open for a group goes, or goes on without a member; none while what was asked for is held."""
+    if _is_held(unit.parts) or member.open_one is None or unit.request is None:
+        return None
+    return Closure(member.open_one.number, taken_words(unit.request))

@@ -84,7 +84,7 @@ def _walk(state: PolicyState, fields: Sequence[FieldState], entry: Entry) -> Wal
         known = state.tags[tag]
         if is_there(state, fields, tag):
             return Walk(passed=there(known), failed=tuple(failed))
-        hold = stops.of(known, order_in(state, fields))
+        hold = stops.of(as_written(state, fields, known), order_in(state, fields))
         if hold is not None:
             return Walk(held=hold, held_tag=tag, failed=tuple(failed), look_at=hold.until)
         asked = ask(state, fields, entry, known)
@@ -105,7 +105,8 @@ def ask_one(
     One that passes and cannot be written for now, or waits for its registry's word, has no changes.
     """
     known = state.tags.get(tag)
-    hold = entry.stops(state).of(known or _unknown(tag, entry), order_in(state, fields))
+    written = as_written(state, fields, known) if known is not None else _unknown(tag, entry)
+    hold = entry.stops(state).of(written, order_in(state, fields))
     if hold is not None:
         return hold
     changes = changes_for(state, fields, known) if known is not None else ()

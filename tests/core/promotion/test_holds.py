@@ -85,6 +85,30 @@ def test_an_open_pull_request_closes_when_its_tag_is_held_while_a_newer_one_wait
     ]
 
 
+@pytest.mark.parametrize(
+    ("choice", "pushed", "is_stopped"),
+    [
+        pytest.param(">=1.0.0", "1.3.1", False, id="above-all-that-were-known"),
+        pytest.param(">=1.0.0", "1.1.1", True, id="below-them"),
+        pytest.param("<1.2.0", "1.1.1", True, id="below-them-also-where-the-range-keeps-these-out-since"),
+        pytest.param("<1.2.0", "1.1.2+build.7", True, id="metadata-changes-nothing"),
+    ],
+)
+def test_after_a_rollback_only_what_is_above_all_that_were_known_goes_on(
+    choice: str,
+    pushed: str,
+    is_stopped: bool,  # noqa: FBT001 (a column of the table)
+) -> None:
+    held = replace(
+        FREEZE, kind=HoldKind.ROLLED_BACK, policy=POLICY, tags=("1.1.0",), until=None, ceiling="1.3.0", since=NOW
+    )
+    later = tag_state(pushed, age=-timedelta(minutes=1))
+    known = [tag_state(tag) for tag in ("1.1.0", "1.2.0", "1.3.0")]
+    here = app_lane(*known, later, production="1.1.0", choice=f"semver: {{range: '{choice}'}}")
+    found = replace(here, rules=ASKS_NOTHING, holds=(held,), changed_spec=choice != ">=1.0.0").plan()
+    assert proposed(found).get("production") == (None if is_stopped else pushed)
+
+
 def test_the_longest_of_several_freezes_is_told() -> None:
     longer = replace(FREEZE, id="h2", until=None, why="for good")
     assert Stops((FREEZE, longer)).freeze == longer
