@@ -1,6 +1,6 @@
 """No sequence of events moves a field backwards without a cause: another spec, a tag that is gone, a person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -15,22 +15,9 @@ from app.core.promotion.planning import plan
 from app.core.promotion.plans import Plan
 from app.core.promotion.state import FieldState, LaneState, OpenPullRequest, PolicyState
 from app.core.promotion.tags import TagState
-from tests.core.promotion.lanes import NOW, POLICY, TWO_STAGES, Lane, deployment, policy_file, report, tag_state
+from tests.core.promotion.lanes import NOW, POLICY, TWO_STAGES, Lane, deployment, report, tag_state
+from tests.core.promotion.orders import POLICIES, TAGS
 
-_BY_TIME = b"  filterTags: {pattern: '^[a-z]+-[a-f0-9]+-(?P<ts>[0-9]+)$', extract: $ts}\n"
-_BY_NUMBER = b"  filterTags: {pattern: '^v?(?P<n>[0-9.]+)$', extract: $n}\n"
-POLICIES: Mapping[str, bytes] = {
-    "semver": policy_file("semver: {range: '>=0.0.1-0'}"),
-    "narrow": policy_file("semver: {range: '<2.0.0'}"),
-    "equal-versions": policy_file("semver: {range: '*'}") + _BY_NUMBER,
-    "alphabetical": policy_file("alphabetical: {order: asc}"),
-    "oldest": policy_file("alphabetical: {order: desc}"),
-    "by-time": policy_file("numerical: {order: asc}") + _BY_TIME,
-}
-TAGS = (
-    *("0.9.0", "1.0.0", "v1.0.0", "1.1.0", "1.1.0-rc.1", "1.10.0", "2.0.0", "latest"),
-    *("main-aa-1", "main-bb-1", "main-aa-2", "dev-cc-10", "main-aa-09"),
-)
 _STAGES = ("staging", "production")
 _RESULTS = st.sampled_from([BuildResult.SUCCESS, BuildResult.FAILURE, None])
 

@@ -7,6 +7,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from app.core.facts import BuildResult
+from tests.core.promotion.asked import back as request_of
+from tests.core.promotion.asked import target
 from tests.core.promotion.together import Build, Fleet, short
 
 _NAMES = ("api", "web", "db", "job")
@@ -92,6 +94,29 @@ def test_merging_release_after_release_comes_to_an_end(fleet: Fleet) -> None:
         fleet, steps = fleet.merged(), steps + 1
         assert steps <= len(fleet.builds)
     event(f"{steps} releases")
+
+
+@settings(max_examples=40)
+@given(fleets("same-tag") | fleets("same-build"), st.sets(st.sampled_from(_NAMES), min_size=1))
+def test_a_member_that_was_rolled_back_comes_with_no_set_of_what_was_known_then(fleet: Fleet, names: set[str]) -> None:
+    back = {name: target(fleet.present[name], f"flux-system/{name}", ceiling=_TAGS[-1]) for name in fleet.present}
+    held = [request_of(back[name], stage="all").hold_on(back[name], f"h{name}") for name in names & back.keys()]
+    rolled_back = replace(fleet, holds=(*fleet.holds, *held))
+    moves = moves_of(rolled_back)
+    assert not names & moves.keys()
+    assert_nobody_is_wronged(rolled_back, moves)
+
+
+@settings(max_examples=40)
+@given(fleets("same-tag") | fleets("same-build"), st.sampled_from(_NAMES[:2]), _tags)
+def test_a_group_that_moves_as_one_moves_nothing_beside_what_was_asked_of_a_member(
+    fleet: Fleet, name: str, tag: str
+) -> None:
+    asked = request_of(target(tag, f"flux-system/{name}"), stage="all")
+    found = replace(fleet, lane=replace(fleet.lane, requests=(asked,))).plan()
+    assert {each for one in found.proposals for each in short(one.tags)} <= {name}
+    staying = {one.number for one in fleet.pulls} - {one.number for one in found.closures}
+    assert not any(one.number in staying and f"flux-system/{name}" in one.tags for one in fleet.pulls)
 
 
 def _is_whole_after(fleet: Fleet, build: Build, moves: Mapping[str, str]) -> bool:
