@@ -12,7 +12,8 @@ from app.clients.forges.local.forge import LocalForge
 from app.clients.git.command import GitCommand
 from app.clients.git.mirror import Mirror
 from app.clients.git.remote import Remote
-from app.core.images import ImageName
+from app.core.errors import Unavailable
+from app.core.images import ImageName, is_digest
 from app.core.ports import ConfigRepository, Forge, PullRequest, PullRequestState, Receiver
 from app.db import catalogue, lanes, outbox, promotions
 from app.db.database import Database
@@ -34,17 +35,26 @@ IMAGE = ImageName("registry.acme.example", "team/app")
 LANE = "fleet:main"
 
 
+@dataclass
 class ListedRegistry:
-    """A registry that is configured and never needs to be asked in these tests."""
+    """A registry that was listed already and has every tag, but those that are `gone`; a `silent` one says nothing."""
+
+    gone: set[str] = field(default_factory=set)
+    moved: dict[str, str] = field(default_factory=dict)
+    is_silent: bool = False
 
     def tags(self, path: str) -> list[str]:
         """Not asked: the catalogue is filled by hand."""
         raise AssertionError(path)
 
     def digest(self, path: str, reference: str) -> str | None:
-        """A digest of its own for each tag."""
+        """A digest of its own for each tag, but for those that were `moved` to another."""
         del path
-        return digest(reference)
+        if self.is_silent:
+            raise Unavailable("the registry is silent")
+        if reference in self.gone:
+            return None
+        return reference if is_digest(reference) else self.moved.get(reference, digest(reference))
 
 
 def digest(tag: str) -> str:
@@ -63,6 +73,7 @@ class Lane:
     now: datetime = NOW
     receivers: tuple[Receiver, ...] = ()
     is_observing: bool = False
+    registry: ListedRegistry = field(default_factory=ListedRegistry)
     scans: Scans = field(default_factory=Scans)
     ready: ReadyPolicies = field(default_factory=ReadyPolicies)
 
@@ -99,7 +110,7 @@ class Lane:
             receivers=self.receivers,
             is_observing=self.is_observing,
         )
-        return Systems(registries={IMAGE.registry: ListedRegistry()}, config_repos={"fleet": repo})
+        return Systems(registries={IMAGE.registry: self.registry}, config_repos={"fleet": repo})
 
     def push(self, tag: str) -> None:
         """A tag was pushed, and the registry has shown it."""

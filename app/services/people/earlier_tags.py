@@ -1,7 +1,8 @@
 """Where a stage can go back to: what was let in there before, and why some of it is no place to go back to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from sqlalchemy import Connection
 
@@ -30,13 +31,12 @@ def earlier_tags(connection: Connection, place: AskedPlace, *, before: Promotion
     What it had when we first saw it is only known as what the first promotion moved away from.
     """
     rows = _before(place.history, before) if before is not None else place.history
-    told = _is_told(connection, place)
-    fates = _fates(connection, rows) if told else {}
+    fates = _fates(connection, place)
     present, seen = (present_tag(place.fields), present_digest(place)), set[tuple[str, str | None]]()
     for row in rows:
-        found = Earlier(tag=row.tag, digest=row.digest, why_not=_why_not(place, row, fates, is_told=told))
-        if not _is_present(found, present) and _key(place, found) not in seen:
-            seen.add(_key(place, found))
+        found = Earlier(tag=row.tag, digest=row.digest, why_not=_why_not(place, row, fates))
+        if not _is_present(found, present) and _of(place, row) not in seen:
+            seen.add(_of(place, row))
             yield found
     first = rows[-1] if rows else before
     if first is not None and first.from_tag is not None:
@@ -45,13 +45,19 @@ def earlier_tags(connection: Connection, place: AskedPlace, *, before: Promotion
             yield found
 
 
+def brought_by(place: AskedPlace) -> Sequence[PromotionRow]:
+    """What brought a stage what it has: the newest first, then what had brought the same before it came back to it."""
+    stayed = [row for row in place.history if row.state is PromotionState.MERGED]
+    return list(takewhile(lambda row: _of(place, row) == _of(place, stayed[0]), stayed))
+
+
+def _of(place: AskedPlace, row: PromotionRow) -> tuple[str, str | None]:
+    return row.tag, row.digest if writes_digest(place) else None
+
+
 def _before(history: Sequence[PromotionRow], row: PromotionRow) -> Sequence[PromotionRow]:
     places = [one.id for one in history]
     return history[places.index(row.id) + 1 :] if row.id in places else ()
-
-
-def _key(place: AskedPlace, found: Earlier) -> tuple[str, str | None]:
-    return found.tag, found.digest if writes_digest(place) else None
 
 
 def _is_present(found: Earlier, present: tuple[str | None, str | None]) -> bool:
@@ -65,20 +71,25 @@ def _is_told(connection: Connection, place: AskedPlace) -> bool:
     return any(one.newest_id is not None for one in rows)
 
 
-def _fates(connection: Connection, rows: Sequence[PromotionRow]) -> dict[str, list[str]]:
+def _fates(connection: Connection, place: AskedPlace) -> Mapping[str, Sequence[str]]:
+    """What clusters told of each that was let in; of those before the first of which any told, nothing is known."""
+    if not _is_told(connection, place):
+        return {}
     found: dict[str, list[str]] = {}
-    for line in applications.of_promotions(connection, (row.id for row in rows)):
+    for line in applications.of_promotions(connection, (row.id for row in place.history)):
         found.setdefault(line.promotion_id, []).append(line.state)
-    return found
+    first = max((at for at, row in enumerate(place.history) if row.id in found), default=len(place.history))
+    return {row.id: found.get(row.id, ()) for row in place.history[: first + 1]}
 
 
-def _why_not(place: AskedPlace, row: PromotionRow, fates: dict[str, list[str]], *, is_told: bool) -> str | None:
+def _why_not(place: AskedPlace, row: PromotionRow, fates: Mapping[str, Sequence[str]]) -> str | None:
     if row.image != place.policy.policy.image_text:
         return f"it is of {row.image}, and the policy chooses from {place.policy.policy.image_text}"
     if row.state is PromotionState.REVERTED:
         return "it was taken back"
-    if is_told and not any(is_running(state) for state in fates.get(row.id, ())):
-        failed = ApplicationState.FAILED in fates.get(row.id, ())
+    fate = fates.get(row.id)
+    if fate is not None and not any(is_running(state) for state in fate):
+        failed = ApplicationState.FAILED in fate
         return "no cluster applied it" + (", one failed to" if failed else "")
     return _why_not_down(place, row.tag)
 

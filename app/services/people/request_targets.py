@@ -18,7 +18,14 @@ from app.core.promotion.walk import Passed, as_written, denied_words, order_in
 from app.db import build_reports, promotions
 from app.db.promotions import PromotionRow, PromotionState
 from app.services.people.asked_places import AskedPlace, Asking, by_name, with_digest
-from app.services.people.earlier_tags import Earlier, earlier_tags, short, undone, writes_digest
+from app.services.people.earlier_tags import (
+    Earlier,
+    brought_by,
+    earlier_tags,
+    short,
+    undone,
+    writes_digest,
+)
 
 _MOST_TRIED = 10
 
@@ -91,15 +98,15 @@ class TargetFinder:
 
     def back(self, place: AskedPlace, *, to: str | None) -> Sequence[Found]:
         """Back to a tag, or to the last good one before: with its whole group, where that moves as one."""
-        last = next((row for row in place.history if row.state is PromotionState.MERGED), None)
+        first = next(reversed(brought_by(place)), None)
         if place.together is Together.ANY:
             return [self._named(place, to, is_back=True) if to is not None else self._back_before(place)]
         if to is not None:
             return list(self._unit_of(place, to, is_back=True))
-        if last is None or last.pull_request is None or last.tag != present_tag(place.fields):
+        if first is None or first.pull_request is None or first.tag != present_tag(place.fields):
             self.notes.append(f"only {short(place)}: what its group had before is not known")
             return [self._back_before(place)]
-        return self.undo(place, last.pull_request)
+        return self.undo(place, first.pull_request)
 
     def undo(self, place: AskedPlace, number: int) -> Sequence[Found]:
         """Take back all that a pull request let in, in the stage of a policy that it let in."""
@@ -297,8 +304,9 @@ def _came_since(place: AskedPlace | None, row: PromotionRow) -> str | None:
         return f"{row.policy} has no field in {row.stage} any more"
     if row.state is PromotionState.REVERTED:
         return f"{row.tag} of {short(place)} was taken back already"
-    newest = next((one for one in place.history if one.state is PromotionState.MERGED), None)
-    if newest is not None and newest.id != row.id:
+    brought = brought_by(place)
+    newest = next(iter(brought), None)
+    if newest is not None and row.id not in {one.id for one in brought}:
         by = f" by pull request {newest.pull_request}" if newest.pull_request is not None else " in Git"
         return f"{short(place)} has {newest.tag} since{by}"
     if present_tag(place.fields) != row.tag:
