@@ -1,7 +1,7 @@
 """Holds: what people stopped, by closing, reverting, asking, or in Git. They are lifted, and kept for ever."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import (
@@ -26,7 +26,7 @@ from app.core.facts import US
 from app.core.images import ImageName
 from app.core.promotion.holds import BY_PATTERN, GIT, Hold, HoldKind
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.tables import Instant, SafeString, SafeText, metadata, storable, to_the_millisecond
+from app.db.tables import Instant, SafeString, SafeText, metadata, new_id, storable, to_the_millisecond
 
 holds = Table(
     "holds",
@@ -60,10 +60,7 @@ _TAKEN_OUT = "it no longer stands there"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRow:
-    """A hold with where it is: in one lane, in those of a config repository, or with neither in every one.
-
-    `request` is the one that made it.
-    """
+    """A hold with where it is: in one lane, in those of a config repository, or with neither in every one."""
 
     hold: Hold
     lane: str | None
@@ -71,7 +68,6 @@ class HoldRow:
     lifted_at: datetime | None
     lifted_by: str | None
     lifted_why: str | None
-    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +79,8 @@ class HoldFilters:
     repo: str | None = None
 
 
-def add(  # noqa: PLR0913 (what is held and where it came from, all named)
-    connection: Connection,
-    lane: str | None,
-    hold: Hold,
-    *,
-    pull_request: int | None = None,
-    repo: str | None = None,
-    request: str | None = None,
+def add(
+    connection: Connection, lane: str | None, hold: Hold, *, pull_request: int | None = None, repo: str | None = None
 ) -> str:
     """Hold something in a lane; without one in those of a config repository, or in every one.
 
@@ -99,8 +89,8 @@ def add(  # noqa: PLR0913 (what is held and where it came from, all named)
     there = _rows(connection, holds.c.lane.is_not_distinct_from(lane), holds.c.repo.is_not_distinct_from(repo))
     same = next((one.id for one in there if _what(one) == _what(hold)), None)
     if same is None:
-        made_by = {"pull_request": pull_request, "request": request}
-        connection.execute(insert(holds).values(lane=lane, repo=repo, **made_by, **_values(hold)))
+        values = {"lane": lane, "repo": repo, "pull_request": pull_request, **_values(hold)}
+        connection.execute(insert(holds).values(values))
     return same or hold.id
 
 
@@ -195,10 +185,11 @@ def lift_of_request(connection: Connection, request: str, *, who: str, why: str,
     connection.execute(update(holds).where(*its).values(lifted_at=at, lifted_by=who, lifted_why=why))
 
 
-def of_request(connection: Connection, request: str) -> Sequence[HoldRow]:
-    """What a request held, also what was lifted since; oldest first."""
-    wanted = select(holds).where(holds.c.request == request).order_by(holds.c.id)
-    return [_row(row) for row in connection.execute(wanted)]
+def hold_again(connection: Connection, request: str, *, ended_at: datetime, at: datetime) -> None:
+    """Hold once more what was lifted when a request ended: it goes on, or was carried out all the same."""
+    its = (holds.c.request == request, holds.c.lifted_at == ended_at)
+    for row in connection.execute(select(holds).where(*its).order_by(holds.c.id)).all():
+        add(connection, row.lane, replace(_hold(row), id=new_id(at)))
 
 
 def lift_rolled_back(  # noqa: PLR0913 (what is lifted, all named)
@@ -231,11 +222,12 @@ def _values(hold: Hold) -> dict[str, object]:
         "digest": hold.digest,
         "is_in_git": hold.is_in_git,
         "ceiling": hold.ceiling,
+        "request": hold.request,
     }
 
 
 def _row(row: Row[tuple[object, ...]]) -> HoldRow:
-    names = ("lane", "repo", "lifted_at", "lifted_by", "lifted_why", "request")
+    names = ("lane", "repo", "lifted_at", "lifted_by", "lifted_why")
     return HoldRow(hold=_hold(row), **{name: getattr(row, name) for name in names})
 
 
@@ -254,4 +246,5 @@ def _hold(row: Row[tuple[object, ...]]) -> Hold:
         digest=row.digest,
         is_in_git=row.is_in_git,
         ceiling=row.ceiling,
+        request=row.request,
     )

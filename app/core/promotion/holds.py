@@ -36,9 +36,10 @@ class Hold:
     With `tags` these are not proposed, nor any lower one in their place. Without, it is a freeze: nothing is opened or
     given another tag, and what is open stays. One that is DENIED is for these tags of `image` (under its registry's own
     host), or for a `digest`: they are no candidates, and others pass them by. One that is ROLLED_BACK leaves `tags` as
-    they may be, with just its `digest` where it has one, stops every other that was known `since` then, and what comes
-    later unless it is above `ceiling`, which was the highest. It ends by itself at `until`. Those that stand in Git
-    (`is_in_git`) get their `id` and `since` when a run first sees them.
+    they may be, with this `digest` where one was asked for, stops every other that was known `since` then, and what
+    comes later unless it is above `ceiling`, which was the highest. It ends by itself at `until`. What came with a
+    `request` does not stop that one. Those that stand in Git (`is_in_git`) get their `id` and `since` when a run first
+    sees them.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Hold:
     digest: str | None = None
     is_in_git: bool = False
     ceiling: str | None = None
+    request: str | None = None
 
     @property
     def words(self) -> str:
@@ -160,8 +162,11 @@ class Stops:
     @property
     def freeze(self) -> Hold | None:
         """What stops every tag; of several the one that ends last."""
-        freezes = [one for one in self.holds if one.is_freeze]
-        return max(freezes, key=lambda one: (one.until is None, one.until or one.since), default=None)
+        return _last(one for one in self.holds if one.is_freeze)
+
+    def freeze_of(self, request: str) -> Hold | None:
+        """What stops every tag, also one that was asked for so: what came with that request does not."""
+        return _last(one for one in self.holds if one.is_freeze and one.request != request)
 
     def of(self, tag: TagState, order: CompiledPolicy | None) -> Hold | None:
         """What stops this tag, given with the digest that would be written, and all below it in the policy's order."""
@@ -170,3 +175,7 @@ class Stops:
     def denial_of(self, tag: TagState) -> Hold | None:
         """What makes this tag no candidate, given with the digest that would be written."""
         return next((one for one in self.holds if one.denies(tag)), None)
+
+
+def _last(freezes: Iterable[Hold]) -> Hold | None:
+    return max(freezes, key=lambda one: (one.until is None, one.until or one.since), default=None)

@@ -113,7 +113,7 @@ def answer_of(rules: Rules, request: Request, member: Member, target: Target) ->
         return kept_back
     if is_target_there(policy, member.fields, request, target):
         return there(tag_of(policy, request, target))
-    freeze = entry.stops(policy).freeze
+    freeze = entry.stops(policy).freeze_of(request.id)
     if freeze is not None and not request.is_rollback:
         return freeze
     return ask_for(replace(member, policy=policy), request, target)
@@ -213,7 +213,7 @@ def _notes(request: Request, one: _Answer, passed: Passed) -> Iterator[str]:
     for other in passed.answers.every:
         if not other.counts and other.answer.verdict is not Verdict.PASS:
             yield f"shown only, {other.gate}: {other.answer.reason}"
-    freeze = one.member.entry.stops(one.member.policy).freeze
+    freeze = one.member.entry.stops(one.member.policy).freeze_of(request.id)
     if freeze is not None:
         yield f"rolled back in spite of a hold: {freeze.words}"
 

@@ -129,6 +129,7 @@ class Request:
             since=self.since,
             digest=target.digest,
             ceiling=target.ceiling,
+            request=self.id,
         )
 
     def target_of(self, policy: str) -> Target | None:

@@ -12,13 +12,14 @@ from app.core.promotion.requests import CARRIED_OUT, GIVEN_UP, Request, RequestS
 from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.walk import denied_words
 from app.db import holds, promotions, requests
-from app.db.promotions import PromotionState
+from app.db.promotions import PromotionRow, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.requests import RequestRow
 from app.db.tables import new_id
 from app.services.catalogue.tag_states import states_of_tags
 from app.services.lane.run import LaneRun
 
+_MOST_LOOKED_AT = 50
 _LATER = "another request was carried out there since"
 
 
@@ -90,13 +91,13 @@ def carry_out(  # noqa: PLR0913 (how it was carried out, all named)
     among = {RequestState.OPEN, RequestState.FULFILLED, *GIVEN_UP} - {state}
     if not requests.end(connection, request.id, state, who=who, why=why, at=now, among=among):
         return
+    if row.state in GIVEN_UP and row.ended_at is not None:
+        holds.hold_again(connection, request.id, ended_at=row.ended_at, at=now)
     for target in request.targets:
         place = {"stage": request.stage, "policy": target.policy}
         holds.lift_rolled_back(connection, run.lane, **place, but_of=request.id, why=_LATER, at=now)
-        is_held_first = target.leaves_hold and row.state is RequestState.OPEN and not request.is_rollback
-        if is_held_first or (target.leaves_hold and row.state in GIVEN_UP):
-            hold = request.hold_on(target, new_id(now))
-            holds.add(connection, run.lane, hold, request=request.id)
+        if target.leaves_hold and not request.is_rollback and row.state in {RequestState.OPEN, *GIVEN_UP}:
+            holds.add(connection, run.lane, request.hold_on(target, new_id(now)))
 
 
 def note_merged(
@@ -119,12 +120,16 @@ def _take_back(  # noqa: PLR0913 (what was taken back, all named)
 ) -> None:
     """What a rollback takes back counts as reverted, where it was let in by us or seen in Git."""
     undone = target.undoes.tag if target.undoes is not None else None
-    last = promotions.latest_let_in(
-        connection, run.lane, stage=request.stage, policy=target.policy, tag=undone or target.tag
-    )
-    if last is not None and last.state is PromotionState.MERGED and undone not in {None, target.tag}:
+    rows = promotions.let_in(connection, run.lane, stage=request.stage, policy=target.policy, limit=_MOST_LOOKED_AT)
+    last = next((row for row in rows if row.tag == undone and not _is_of(row, target)), None)
+    if last is not None and last.state is PromotionState.MERGED:
         reason = f"{why}, which rolled it back: {request.asked}"
         promotions.move(connection, last.id, PromotionState.REVERTED, reason=reason, who=who, at=run.now())
+
+
+def _is_of(row: PromotionRow, target: Target) -> bool:
+    """Whether it brought just what was asked for: of a tag that names several digests only one is."""
+    return row.tag == target.tag and (target.digest is None or row.digest in {None, target.digest})
 
 
 def note_closed(run: LaneRun, connection: Connection, row: PullRequestRow, *, who: str) -> None:
@@ -143,5 +148,5 @@ def reopen_request(run: LaneRun, connection: Connection, row: PullRequestRow) ->
     is_taken = any(one.request.stage == row.stage and one.request.policies & asked.request.policies for one in others)
     if is_taken or not requests.reopen(connection, asked.request.id):
         return
-    for target in asked.request.targets if asked.request.is_rollback else ():
-        holds.add(connection, run.lane, asked.request.hold_on(target, new_id(run.now())), request=asked.request.id)
+    if asked.ended_at is not None:
+        holds.hold_again(connection, asked.request.id, ended_at=asked.ended_at, at=run.now())

@@ -124,7 +124,7 @@ def ask(asking: Asking, asked: Asked, *, who: str, is_dry_run: bool = False) -> 
         **{**view.model_dump(), "waits_for": waits},
         changes=_changes(checked),
         notes=list(dict.fromkeys(notes)),
-        understood=in_words(until, zone),
+        understood=in_words(row.request.until, zone),
         is_new=is_new,
     )
 
@@ -186,7 +186,7 @@ def _notes(found: Sequence[Found], request: Request) -> Sequence[str]:
     """What whoever asks should know: a freeze that a rollback ignores, gates that are only shown."""
     notes: list[str] = []
     for one in found:
-        freeze = one.place.member.entry.stops(one.place.policy).freeze
+        freeze = one.place.member.entry.stops(one.place.policy).freeze_of(request.id)
         if freeze is not None and request.is_rollback:
             notes.append(f"rolled back in spite of a hold: {freeze.words}")
         if isinstance(one.answer, Passed):
@@ -230,6 +230,7 @@ def _write(connection: Connection, row: RequestRow, asked: Asked) -> tuple[Reque
     ]
     same = next((one for one in others if _is_same(one.request, request)), None)
     if same is not None:
+        _freeze_all(connection, same, asked)
         return same, False
     for one in others:
         why = f"overtaken by request {request.id}: {request.asked}"
@@ -237,15 +238,25 @@ def _write(connection: Connection, row: RequestRow, asked: Asked) -> tuple[Reque
     requests.add(connection, row.lane, request)
     for target in request.targets:
         if request.is_rollback:
-            holds.add(connection, row.lane, request.hold_on(target, new_id(now)), request=request.id)
-        if asked.is_held:
-            until = request.until if asked.until is not None else None
-            holds.add(connection, row.lane, _freeze(request, target.policy, until), request=request.id)
+            holds.add(connection, row.lane, request.hold_on(target, new_id(now)))
+    _freeze_all(connection, row, asked)
     return row, True
 
 
 def _is_same(one: Request, other: Request) -> bool:
-    return (one.kind, one.tags, one.is_forced, one.undoes) == (other.kind, other.tags, other.is_forced, other.undoes)
+    def what(asked: Request) -> object:
+        wanted = {target.policy: (target.tag, target.digest) for target in asked.targets}
+        return asked.kind, wanted, asked.is_forced, asked.undoes
+
+    return what(one) == what(other)
+
+
+def _freeze_all(connection: Connection, row: RequestRow, asked: Asked) -> None:
+    """Freeze its policies, where that was asked for with it."""
+    request = row.request
+    for target in request.targets if asked.is_held else ():
+        until = request.until if asked.until is not None else None
+        holds.add(connection, row.lane, _freeze(request, target.policy, until))
 
 
 def _freeze(request: Request, policy: str, until: datetime | None) -> Hold:
@@ -259,4 +270,5 @@ def _freeze(request: Request, policy: str, until: datetime | None) -> Hold:
         why=request.why,
         since=request.since,
         until=until,
+        request=request.id,
     )

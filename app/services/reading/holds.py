@@ -104,7 +104,7 @@ def hold_view(row: HoldRow, places: Sequence[PolicyPlace], now: datetime) -> Hol
         lifted_by=row.lifted_by,
         lifted_why=row.lifted_why,
         ceiling=hold.ceiling,
-        request=row.request,
+        request=hold.request,
     )
 
 
@@ -130,7 +130,9 @@ def _words(row: HoldRow) -> str:
         denied = f"{hold.image or 'any image'}{f':{_some(hold.tags)}' if hold.tags else f'@{hold.digest}'}"
         what = f"{denied} in {what}"
     elif hold.kind is HoldKind.ROLLED_BACK:
-        what = f"all that was known of {what} but {_some(hold.tags or ())}"
+        kept = f"{_some(hold.tags or ())}{f'@{hold.digest}' if hold.digest else ''}"
+        above = f" and what is above {hold.ceiling}" if hold.ceiling is not None else ""
+        what = f"all but {kept}{above} of {what}"
     elif hold.tags is not None:
         what = f"{_some(hold.tags)} of {what}"
     stage = f"stage {hold.stage}" if hold.stage is not None else "every stage"

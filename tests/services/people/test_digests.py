@@ -1,0 +1,96 @@
+"""Tags that name another digest from time to time: a rollback goes to what the tag named then."""
+
+from pathlib import Path
+
+import pytest
+
+from app.db import catalogue
+from app.db.database import Database
+from app.db.promotions import PromotionState
+from tests.end_to_end.bridge import policy
+from tests.services.lanes import IMAGE, Lane, digest
+from tests.services.people.asking import People
+
+FIRST, SECOND, THIRD = (digest(one) for one in ("first", "second", "third"))
+
+
+def manifest(there: str) -> str:
+    """A field that has `latest` with a digest."""
+    return f'image: {IMAGE}:latest@{there} # {{"$imagepolicy": "flux-system:app"}}\n'
+
+
+@pytest.fixture
+def people(tmp_path: Path, database: Database) -> People:
+    """One app that follows the digest of `latest`, first at FIRST."""
+    reflected = "spec:\n  digestReflectionPolicy: Always\n  interval: 1m\n  filterTags: {pattern: '^latest$'}\n  imageR"
+    chosen = policy("app", "alphabetical: {}").replace("spec:\n  imageR", reflected)
+    lane = Lane.create(tmp_path, database, {"images/app.yaml": chosen, "apps/app.yaml": manifest(FIRST)})
+    found = People(lane)
+    name(found, FIRST)
+    lane.run()
+    return found
+
+
+def name(people: People, now: str) -> None:
+    """`latest` names another digest from now on, as the registry and its event say."""
+    lane = people.lane
+    lane.registry.moved["latest"] = now
+    with lane.telling_of("latest") as connection:
+        catalogue.record_push(
+            connection, IMAGE, "latest", now, at=None, now=lane.now, source="registry", delivery_id=None
+        )
+        catalogue.set_digest(connection, IMAGE, "latest", now, looked_at=lane.now)
+
+
+def let_in(people: People, *digests: str) -> None:
+    """`latest` names these, one after the other, and each is merged."""
+    for one in digests:
+        people.run()
+        name(people, one)
+        people.opened()
+        people.merge()
+        assert written(people) == manifest(one)
+
+
+def written(people: People, ref: str = "main") -> str:
+    return people.lane.config.text(ref, "apps/app.yaml")
+
+
+def test_a_rollback_of_a_moving_tag_goes_to_the_digest_that_was_there_before(people: People) -> None:
+    let_in(people, SECOND, THIRD)
+    asked = people.back()
+    (target,) = asked.targets
+    assert (target.tag, target.digest) == ("latest", SECOND)
+    pull = people.opened()
+    assert pull.title == "Roll back app to an earlier digest of latest"
+    assert written(people, pull.head) == manifest(SECOND)
+    people.merge()
+    assert written(people) == manifest(SECOND)
+    assert people.state(asked.id) == "merged"
+    assert people.run() == [], "it does not move forward again by itself"
+
+
+def test_a_second_one_goes_further_back_and_never_to_the_digest_that_was_rolled_back(people: People) -> None:
+    let_in(people, SECOND, THIRD)
+    people.back()
+    people.opened()
+    people.merge()
+    rows = {one.digest: one.state for one in reversed(people.lane.promotions())}
+    assert (rows[THIRD], rows[SECOND]) == (PromotionState.REVERTED, PromotionState.MERGED)
+    words = people.refused()
+    assert "nothing to go back to" in words, "the first digest was never let in, so nobody knows of it"
+
+
+def test_a_digest_that_came_after_it_was_asked_is_not_proposed_either(people: People) -> None:
+    let_in(people, SECOND, THIRD)
+    people.back()
+    people.opened()
+    people.merge()
+    name(people, digest("fourth"))
+    assert people.run() == [], "only a tag above all that were known then is, and it is the same tag"
+
+
+def test_a_digest_that_the_registry_no_longer_has_is_passed_over(people: People) -> None:
+    let_in(people, SECOND, THIRD)
+    people.lane.registry.gone.add(SECOND)
+    assert f"(latest: the registry has no {IMAGE}@{SECOND} any more)" in people.refused()
