@@ -12,10 +12,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import func, insert, select, text
 
-from app.db import deliveries, kept_bodies
+from app.core.promotion.holds import Hold, HoldKind
+from app.db import deliveries, holds, kept_bodies, pull_requests, requests
 from app.db.database import Database
 from app.db.delivery_bodies import pack
 from app.db.migrations import configuration, migrations_folder
+from app.db.requests import RequestFilters
 from tests.db.facts import delivery
 from tests.db.former_names import table_now
 from tests.db.rows import one_row, tables_of
@@ -67,6 +69,41 @@ def test_every_row_is_there_after_the_upgrade(before: Database) -> None:
             assert list(connection.exec_driver_sql("PRAGMA foreign_key_check")) == []
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
     assert kept == counted
+
+
+def test_what_was_held_and_open_before_came_with_no_request(before: Database) -> None:
+    before.migrate()
+    with before.transaction() as connection:
+        assert requests.page(connection, RequestFilters(), limit=5).items == []
+        told = connection.execute(select(holds.holds.c.ceiling, holds.holds.c.request)).all()
+        assert [tuple(row) for row in told] == [(None, None)]
+        assert connection.execute(select(pull_requests.pull_requests.c.request)).scalars().all() == [None]
+
+
+def test_on_the_way_back_what_the_version_before_cannot_tell_is_held_no_more(before: Database) -> None:
+    before.migrate()
+    manual = Hold(
+        id="h1",
+        stage=None,
+        policy="*",
+        tags=None,
+        kind=HoldKind.MANUAL,
+        who="ada",
+        why="x",
+        since=delivery().received_at,
+    )
+    back = replace(manual, id="h2", kind=HoldKind.ROLLED_BACK, tags=("1.0.0",), ceiling="1.1.0", request="r1")
+    with before.transaction() as connection:
+        for one in (manual, back):
+            holds.add(connection, None, one)
+    with before.transaction(is_bounded=False) as connection:
+        command.downgrade(configuration(connection), "holds_of_people")
+    with before.transaction() as connection:
+        left = connection.execute(text("SELECT id FROM holds ORDER BY id")).scalars().all()
+        assert left == ["h1", "one"]
+        assert "requests" not in {table.name for table in _tables(connection)}
+    before.migrate()
+    assert before.is_current()
 
 
 def test_bodies_of_before_are_read_as_they_came_and_counted_with_those_of_their_day(before: Database) -> None:
