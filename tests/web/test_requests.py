@@ -242,8 +242,9 @@ def test_what_ended_otherwise_is_not_withdrawn(site: Site, people: People) -> No
     assert answer.json()["detail"].startswith(f"request {asked['id']} ended already, merged: pull request 3 was merged")
 
 
-def test_requests_are_narrowed(site: Site) -> None:
+def test_requests_are_narrowed(site: Site, people: People) -> None:
     one = ask(site)["id"]
+    people.lane.now += timedelta(seconds=1)
     two = ask(site, kind="promotion", stage="production", tag="1.2.0")["id"]
     site.post(f"/requests/{one}/withdraw?why=mended")
 

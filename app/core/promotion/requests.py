@@ -29,7 +29,7 @@ class RequestState(StrEnum):
 
 
 CARRIED_OUT = frozenset({RequestState.MERGED, RequestState.FULFILLED})
-GIVEN_UP = frozenset({RequestState.WITHDRAWN, RequestState.CLOSED, RequestState.EXPIRED})
+GIVEN_UP = frozenset({RequestState.WITHDRAWN, RequestState.CLOSED, RequestState.EXPIRED, RequestState.REFUSED})
 """How requests end that may be merged all the same, by who was quicker."""
 
 

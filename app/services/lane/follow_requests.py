@@ -104,10 +104,8 @@ def note_merged(
     run: LaneRun, connection: Connection, row: PullRequestRow, landed: Mapping[str, str], *, who: str
 ) -> None:
     """The pull request of a request was merged, with the tags that it asked for."""
-    asked = requests.find(connection, row.request) if row.request is not None else None
-    if asked is None or any(
-        landed.get(one.policy) != one.tag for one in asked.request.targets if one.policy in row.tags
-    ):
+    asked = _carried_by(connection, row, landed)
+    if asked is None:
         return
     why = f"pull request {row.number} was merged by {who}"
     for target in asked.request.targets if asked.request.is_rollback else ():
@@ -132,11 +130,27 @@ def _is_of(row: PromotionRow, target: Target) -> bool:
     return row.tag == target.tag and (target.digest is None or row.digest in {None, target.digest})
 
 
-def note_closed(run: LaneRun, connection: Connection, row: PullRequestRow, *, who: str) -> None:
-    """A person closed the pull request of a request, which ends it."""
-    if row.request is not None:
-        why = f"pull request {row.number} was closed by {who}"
-        requests.end(connection, row.request, RequestState.CLOSED, who=who, why=why, at=run.now())
+def note_closed(
+    run: LaneRun, connection: Connection, row: PullRequestRow, carried: Mapping[str, str], *, who: str
+) -> bool:
+    """A person closed the pull request of a request with these tags, which ends it; false where it was of none."""
+    asked = _carried_by(connection, row, carried)
+    if asked is None:
+        return False
+    why = f"pull request {row.number} was closed by {who}"
+    requests.end(connection, asked.request.id, RequestState.CLOSED, who=who, why=why, at=run.now())
+    return True
+
+
+def _carried_by(connection: Connection, row: PullRequestRow, tags: Mapping[str, str]) -> RequestRow | None:
+    """The request of a pull request whose head had these tags; None where they are still those of before it was asked.
+
+    Whoever merges or closes it as it is being written anew has seen what it was.
+    """
+    asked = requests.find(connection, row.request) if row.request is not None else None
+    if asked is None or any(tags.get(one.policy) != one.tag for one in asked.request.targets if one.policy in row.tags):
+        return None
+    return asked
 
 
 def reopen_request(run: LaneRun, connection: Connection, row: PullRequestRow) -> None:

@@ -124,9 +124,7 @@ def _note_closed(run: LaneRun, row: PullRequestRow, pull: PullRequest | None, no
         notes.delete_branch(row, pull)
     carried = row.tags if pull is None or not row.tags else notes.carried(row, pull)
     with run.writing() as connection:
-        if is_here and not is_ours and row.request is not None:
-            note_closed(run, connection, row, who=who)
-        elif is_here and not is_ours:
+        if is_here and not is_ours and not note_closed(run, connection, row, carried, who=who):
             hold_closed(run, connection, stage=row.stage, tags=carried, number=row.number, who=who)
         for promotion in promotions.of_pull_request(connection, run.lane, row.number) if is_here else ():
             reason = f"pull request {row.number} was closed by {who}"
