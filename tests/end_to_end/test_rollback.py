@@ -13,7 +13,7 @@ pytestmark = both_databases
 def asked(bridge: Bridge, **query: Any) -> Any:
     """Ask for something; returns what the API answers."""
     wanted = {"kind": "rollback", "stage": "staging", "policy": "app", "why": "loses orders", **query}
-    answer = bridge.api.post("/api/v1/requests", params=wanted)
+    answer = bridge.api.post("/api/v1/requests", params={name: text for name, text in wanted.items() if text})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
