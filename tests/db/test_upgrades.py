@@ -101,7 +101,7 @@ def test_on_the_way_back_what_the_version_before_cannot_tell_is_held_no_more(bef
     with before.transaction() as connection:
         left = connection.execute(text("SELECT id FROM holds ORDER BY id")).scalars().all()
         assert left == ["h1", "one"]
-        assert "requests" not in {table.name for table in _tables(connection)}
+        assert "requests" not in {table.name for table in tables_of(connection)}
     before.migrate()
     assert before.is_current()
 

@@ -45,7 +45,7 @@ def pushed(lane: Lane, tags: dict[str, str]) -> None:
             catalogue.record_push(
                 connection, image, tag, digest(tag), at=None, now=lane.now, source="registry", delivery_id=None
             )
-            catalogue.set_digest(connection, image, tag, digest(tag), looked_at=lane.now)
+            catalogue.set_digest(connection, image, tag, digest(tag), asked_at=lane.now)
             keep_selections(connection, lane.ready, image, [tag])
 
 

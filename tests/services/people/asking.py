@@ -131,7 +131,7 @@ class People:
         """A tag goes from the registry, which tells of it."""
         self.lane.registry.gone.add(tag)
         with self.lane.telling_of(tag) as connection:
-            catalogue.note_missing(connection, IMAGE, tag, is_deleted=True, looked_at=self.lane.now)
+            catalogue.note_missing(connection, IMAGE, tag, is_deleted=True, asked_at=self.lane.now)
 
     def requests(self) -> Sequence[RequestRow]:
         """Every request, newest first."""

@@ -39,7 +39,7 @@ def name(people: People, now: str) -> None:
         catalogue.record_push(
             connection, IMAGE, "latest", now, at=None, now=lane.now, source="registry", delivery_id=None
         )
-        catalogue.set_digest(connection, IMAGE, "latest", now, looked_at=lane.now)
+        catalogue.set_digest(connection, IMAGE, "latest", now, asked_at=lane.now)
 
 
 def let_in(people: People, *digests: str) -> None:
