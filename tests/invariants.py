@@ -25,7 +25,7 @@ from sqlalchemy import (
 from app.core.ports import PullRequestState
 from app.db.applications import applications
 from app.db.builds import artifacts, builds
-from app.db.catalogue import pushes, repositories
+from app.db.catalogue import repositories
 from app.db.deliveries import DeliveryState, deliveries
 from app.db.lanes import lanes
 from app.db.outbox import outbox
@@ -33,6 +33,7 @@ from app.db.policies import policies
 from app.db.promotions import PromotionState, promotions
 from app.db.pull_requests import pull_requests
 from app.db.pushed_heads import pushed_heads
+from app.db.pushes import pushes
 from app.db.selections import selections
 from app.db.tables import Instant
 

@@ -1,8 +1,9 @@
-"""The catalogue: every repository, tag and push that is known."""
+"""The catalogue: every repository and tag that is known."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from dataclasses import fields as dataclass_fields
 from datetime import datetime
 
@@ -14,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
-    UniqueConstraint,
     and_,
     bindparam,
     case,
@@ -28,7 +28,17 @@ from sqlalchemy.engine import Row
 from app.core.images import ImageName
 from app.core.tag_presence import TagPresence
 from app.db.pages import Page, cut, decode_cursor, encode_cursor
-from app.db.tables import Instant, SafeString, SafeText, insert_absent, is_pair, lists_of, metadata, pairs
+from app.db.tables import (
+    Instant,
+    SafeString,
+    SafeText,
+    insert_absent,
+    insert_all_absent,
+    is_pair,
+    lists_of,
+    metadata,
+    pairs,
+)
 
 repositories = Table(
     "repositories",
@@ -60,20 +70,6 @@ tags = Table(
     Index("ix_tags_image_digest", "image", "digest"),
 )
 
-pushes = Table(
-    "pushes",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("image", SafeString(400), nullable=False),
-    Column("tag", SafeString(128), nullable=False),
-    Column("digest", SafeString(255), nullable=False),
-    Column("first_seen_at", Instant, nullable=False),
-    Column("at", Instant),
-    Column("source", SafeString(64), nullable=False),
-    Column("delivery_id", SafeString(32)),
-    UniqueConstraint("image", "tag", "digest"),
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownTag:
@@ -101,6 +97,16 @@ class KnownTag:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedDigest:
+    """What a registry that was asked at `asked_at` said that a tag names."""
+
+    image: ImageName
+    tag: str
+    digest: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownRepository:
     """A repository as the catalogue knows it; `listed_at` is None until it was listed once in full.
 
@@ -121,6 +127,7 @@ _HOLD = (
     .where(repositories.c.image == bindparam("its_image"))
     .values(version=repositories.c.version + 1)
 )
+_ARE_KNOWN = select(repositories.c.image).where(repositories.c.image.in_(bindparam("images", expanding=True)))
 _FIND_ALL = select(tags).where(is_pair(tags.c.image, tags.c.tag))
 _SEE = (
     update(tags)
@@ -132,46 +139,22 @@ _SEE = (
 def lock(connection: Connection, images: Iterable[ImageName], now: datetime) -> None:
     """Hold images for this transaction: who writes about their tags and keeps their selections goes one by one.
 
-    Taken for all images at once and before anything else of the catalogue, two transactions never wait for each other.
-    Each hold is a new version of what is known of the image.
+    Taken for all images at once, in their order, and before anything else of the catalogue, two transactions never wait
+    for each other. Each hold is a new version of what is known of the image.
     """
-    for image in sorted(set(images)):
-        its = {"its_image": str(image)}
-        if connection.execute(_HOLD, its).rowcount == 0:
-            know_repository(connection, image, now)
-            connection.execute(_HOLD, its)
+    held = [{"its_image": str(image)} for image in sorted(set(images))]
+    if len(held) > 1:
+        # Who makes one known while it holds another could wait for somebody who does it the other way round.
+        _know_all(connection, [its["its_image"] for its in held], now)
+    if held and connection.execute(_HOLD, held).rowcount < len(held):
+        _know_all(connection, [its["its_image"] for its in held], now)
+        connection.execute(_HOLD, held)
 
 
 def version_of(connection: Connection, image: ImageName) -> int:
     """How often an image was held: between two equal answers nothing of its tags and builds has changed."""
     version = select(repositories.c.version).where(repositories.c.image == str(image))
     return connection.execute(version).scalar() or 0
-
-
-def record_push(  # noqa: PLR0913 (who said it, when and how are named)
-    connection: Connection,
-    image: ImageName,
-    tag: str,
-    digest: str | None,
-    *,
-    at: datetime | None,
-    now: datetime,
-    source: str,
-    delivery_id: str | None,
-    received_at: datetime | None = None,
-) -> bool:
-    """Write a push down; false when it is known. The tag's first digest stands until the registry is asked.
-
-    `received_at` is when it was told, where that was before now. The caller holds the image.
-    """
-    name, told_at = str(image), received_at or now
-    push = {"image": name, "tag": tag, "digest": digest or "", "first_seen_at": now, "at": at}
-    is_new = insert_absent(connection, pushes, {**push, "source": source, "delivery_id": delivery_id})
-    if not insert_absent(connection, tags, new_tag(name, tag, TagPresence(told_at=told_at, digest=digest), now)):
-        known = find_tag(connection, image, tag)
-        assert known is not None  # noqa: S101 (tags are never deleted)
-        see(connection, known, known.presence.told(told_at))
-    return is_new
 
 
 def note_missing(connection: Connection, image: ImageName, tag: str, *, is_deleted: bool, asked_at: datetime) -> None:
@@ -183,7 +166,8 @@ def note_missing(connection: Connection, image: ImageName, tag: str, *, is_delet
     known = find_tag(connection, image, tag)
     if known is not None:
         at = listed_at(connection, image)
-        see(connection, known, known.presence.absent(asked_at, is_deletion=is_deleted, listed_at=at))
+        seen = known.presence.absent(asked_at, is_deletion=is_deleted, listed_at=at)
+        keep_tags(connection, [known], [replace(known, presence=seen)])
 
 
 def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, *, asked_at: datetime) -> bool:
@@ -192,33 +176,44 @@ def set_digest(connection: Connection, image: ImageName, tag: str, digest: str, 
     False where policies choose among the same as before. An answer to an earlier question than the one that is written
     down changes nothing. The caller holds the image.
     """
-    known = find_tag(connection, image, tag)
+    return bool(set_digests(connection, [NamedDigest(image=image, tag=tag, digest=digest, asked_at=asked_at)]))
+
+
+def set_digests(connection: Connection, named: Sequence[NamedDigest]) -> AbstractSet[tuple[ImageName, str]]:
+    """The same for many, each as if after the other; returns the tags of which policies may think otherwise now."""
+    known = known_of(connection, ((one.image, one.tag) for one in named))
+    now = dict(known)
+    changed: set[tuple[ImageName, str]] = set()
+    for one in named:
+        place = (one.image, one.tag)
+        now[place], is_other = _named(now.get(place), one)
+        changed |= {place} if is_other else set()
+    keep_tags(connection, known.values(), now.values())
+    return changed
+
+
+def _named(known: KnownTag | None, one: NamedDigest) -> tuple[KnownTag, bool]:
+    """A tag with the digest that it was said to name, and whether policies may think otherwise of it."""
+    at = one.asked_at
     if known is None:
-        fresh = TagPresence().names(digest, asked_at)
-        insert_absent(connection, tags, new_tag(str(image), tag, fresh, asked_at))
-        return True
-    seen = known.presence.names(digest, asked_at)
+        fresh = TagPresence().names(one.digest, at)
+        return KnownTag(image=str(one.image), tag=one.tag, first_seen_at=at, presence=fresh), True
+    seen = known.presence.names(one.digest, at)
     # A tag that was moved begins anew: what was known of the time of its push was of other bytes.
     is_moved = known.digest not in {None, seen.digest}
-    see(connection, known, seen, first_seen_at=asked_at if is_moved else known.first_seen_at)
-    return (seen.digest, seen.is_gone) != (known.digest, known.is_gone)
+    now = replace(known, presence=seen, first_seen_at=at if is_moved else known.first_seen_at)
+    return now, (now.digest, now.is_gone) != (known.digest, known.is_gone)
 
 
-def see(connection: Connection, known: KnownTag, seen: TagPresence, *, first_seen_at: datetime | None = None) -> None:
-    """Write down what an answer made of a tag. The caller holds the image."""
-    first = first_seen_at or known.first_seen_at
-    if (seen, first) != (known.presence, known.first_seen_at):
-        now = _prefixed({"first_seen_at": first, **asdict(seen)})
-        connection.execute(_SEE, {"its_image": known.image, "its_tag": known.tag, **now})
-
-
-def see_all(connection: Connection, image: ImageName, seen: Mapping[str, TagPresence]) -> None:
-    """Write down what a list made of many tags. The caller holds the image."""
-    if seen:
-        values: dict[str, object] = {name: bindparam(f"now_{name}") for name in _OF_PRESENCE}
-        its = {"its_image": str(image)}
-        rows = [{**its, "its_tag": tag, **_prefixed(asdict(presence))} for tag, presence in sorted(seen.items())]
-        connection.execute(update(tags).where(_OF_IMAGE, _OF_TAG).values(values), rows)
+def keep_tags(connection: Connection, before: Iterable[KnownTag], after: Iterable[KnownTag]) -> None:
+    """Write down what became of tags: those that are new, and those that are not as before. Their images are held."""
+    was = {(one.image, one.tag): one for one in before}
+    now = sorted(after, key=lambda one: (one.image, one.tag))
+    new = [one for one in now if (one.image, one.tag) not in was]
+    other = [one for one in now if was.get((one.image, one.tag), one) != one]
+    insert_all_absent(connection, tags, [{"image": one.image, "tag": one.tag, **_values(one)} for one in new])
+    if other:
+        connection.execute(_SEE, [{"its_image": one.image, "its_tag": one.tag, **_now(_values(one))} for one in other])
 
 
 def doubt(connection: Connection, image: ImageName, asked_at: datetime) -> None:
@@ -288,6 +283,16 @@ def tags_of(connection: Connection, named: Mapping[ImageName, Iterable[str]]) ->
     return [_tag(row) for some in keys for row in connection.execute(_FIND_ALL, pairs(some))]
 
 
+def known_of(
+    connection: Connection, named: Iterable[tuple[ImageName, str]]
+) -> Mapping[tuple[ImageName, str], KnownTag]:
+    """The same, by image and name."""
+    asked: dict[ImageName, set[str]] = defaultdict(set)
+    for image, tag in named:
+        asked[image].add(tag)
+    return {(ImageName.of_repository(one.image), one.tag): one for one in tags_of(connection, asked)}
+
+
 def tags_denied_since(
     connection: Connection, named: Mapping[str, AbstractSet[str]], since: datetime
 ) -> Sequence[KnownTag]:
@@ -334,12 +339,18 @@ def know_repository(connection: Connection, image: ImageName, now: datetime) -> 
     insert_absent(connection, repositories, {"image": str(image), "first_seen_at": now})
 
 
-def new_tag(name: str, tag: str, presence: TagPresence, now: datetime) -> Mapping[str, object]:
-    """The row of a tag that is seen for the first time."""
-    return {"image": name, "tag": tag, "first_seen_at": now, **asdict(presence)}
+def _know_all(connection: Connection, names: Sequence[str], now: datetime) -> None:
+    """Have a row for each of some repositories, made in their order."""
+    known = {row.image for some in lists_of(names) for row in connection.execute(_ARE_KNOWN, {"images": some})}
+    rows = [{"image": name, "first_seen_at": now} for name in names if name not in known]
+    insert_all_absent(connection, repositories, rows)
 
 
-def _prefixed(values: Mapping[str, object]) -> Mapping[str, object]:
+def _values(one: KnownTag) -> dict[str, object]:
+    return {"first_seen_at": one.first_seen_at, **asdict(one.presence)}
+
+
+def _now(values: Mapping[str, object]) -> dict[str, object]:
     return {f"now_{name}": value for name, value in values.items()}
 
 

@@ -5,6 +5,7 @@ lease has ended. The fence grows by one with each claim and whenever a claim is 
 claim writes is written nowhere. The lease says when others may take over, the fence who is right.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningUpdate, Update
 
 from app.db.tables import Instant
 
@@ -109,6 +110,19 @@ class Queue:
     def end(self, connection: Connection, claim: Claimed, **values: Any) -> bool:
         """Write these values and give the row back; false, and nothing written, when the claim no longer holds."""
         return self.write(connection, claim, **self._freed, **values)
+
+    def ending(self, *names: str) -> Update:
+        """The statement by which `end_all` writes these columns and gives rows back."""
+        return self._owned.values({**self._freed, **{name: bindparam(f"now_{name}") for name in names}})
+
+    def end_all(
+        self, connection: Connection, ending: Update, ended: Sequence[tuple[Claimed, Mapping[str, Any]]]
+    ) -> bool:
+        """End many with one statement; false when one of the claims no longer holds: only its row is not written."""
+        rows = [
+            {**self._its(claim), **{f"now_{name}": value for name, value in values.items()}} for claim, values in ended
+        ]
+        return not rows or connection.execute(ending, rows).rowcount == len(rows)
 
     def write(self, connection: Connection, claim: Claimed, **values: Any) -> bool:
         """Write these values while the row is held; false, and nothing written, when the claim no longer holds."""

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Column, Connection, Table, and_, case, literal, update
 
 from app.db.builds import artifacts, builds
-from app.db.catalogue import pushes, repositories, tags
+from app.db.catalogue import repositories, tags
 from app.db.deliveries import LONGEST_DELAY, DeliveryState, deliveries
 from app.db.forge_budgets import forge_budgets
 from app.db.lanes import lanes
 from app.db.outbox import outbox
 from app.db.owed_answers import owed_answers
+from app.db.pushes import pushes
 from app.db.schedules import schedules
 from app.db.tables import Instant
 

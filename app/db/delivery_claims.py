@@ -38,6 +38,16 @@ class ClaimedDelivery:
         return unpack(self.content)
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a delivery, and when."""
+
+    claim: ClaimedDelivery
+    state: DeliveryState
+    outcome: str
+    at: datetime
+
+
 QUEUE = Queue(deliveries, key=deliveries.c.id, due=deliveries.c.due_at)
 """Who works off which delivery."""
 NEXT_DUE = QUEUE.next_due(
@@ -48,6 +58,7 @@ NEXT_DUE = QUEUE.next_due(
 ).add_columns(func.length(deliveries.c.body).label("size"))
 """The query for what is due and nobody works on: first of the first source that comes `after` one by name."""
 _TAKE = QUEUE.taking(tries=deliveries.c.tries + 1)
+_FINISH = QUEUE.ending("state", "outcome", "error", "ended_at")
 
 
 def claim_some(  # noqa: PLR0913 (all named)
@@ -107,7 +118,16 @@ def finish(
     connection: Connection, claim: ClaimedDelivery, *, state: DeliveryState, outcome: str, now: datetime
 ) -> bool:
     """End a delivery; false (and nothing written) when another worker has taken it over."""
-    return QUEUE.end(connection, claim, state=state, outcome=storable(outcome), error=None, ended_at=now)
+    return finish_all(connection, [Ended(claim, state, outcome, now)])
+
+
+def finish_all(connection: Connection, ended: Sequence[Ended]) -> bool:
+    """End deliveries; false when another worker has taken one of them over, which alone is not written."""
+    rows = [
+        (one.claim, {"state": one.state, "outcome": storable(one.outcome), "error": None, "ended_at": one.at})
+        for one in ended
+    ]
+    return QUEUE.end_all(connection, _FINISH, rows)
 
 
 def postpone(connection: Connection, claim: ClaimedDelivery, *, due_at: datetime, error: str, counts: bool) -> bool:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, select, union
 from app.core.images import ImageName
 from app.db import measures
 from app.db.builds import builds
-from app.db.catalogue import pushes
 from app.db.deliveries import deliveries
+from app.db.pushes import pushes
 
 # In seconds; what took longer counts only toward all.
 BOUNDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)

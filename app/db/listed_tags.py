@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,8 +11,7 @@ from sqlalchemy import Connection
 from app.core.images import ImageName
 from app.core.tag_presence import TagPresence
 from app.db import catalogue
-from app.db.catalogue import KnownTag, tags
-from app.db.tables import insert_all_absent
+from app.db.catalogue import KnownTag
 
 
 class Told(StrEnum):
@@ -67,10 +66,9 @@ def record_listed(
     # First of all, as a push does: the two must not wait for each other.
     catalogue.know_repository(connection, image, now)
     wanted = set(names)
-    known = {one.tag: one for one in catalogue.tags_named(connection, image, wanted)}
-    new = sorted((wanted & listed.present) - known.keys())
-    fresh = listed.first_seen()
-    insert_all_absent(connection, tags, [catalogue.new_tag(str(image), tag, fresh, now) for tag in new])
-    told = {tag: listed.after(one) for tag, one in known.items() if listed.tells(one) is not None}
-    catalogue.see_all(connection, image, told)
-    return sorted({*new, *told})
+    known = catalogue.tags_named(connection, image, wanted)
+    new, fresh = (wanted & listed.present) - {one.tag for one in known}, listed.first_seen()
+    told = [KnownTag(image=str(image), tag=tag, first_seen_at=now, presence=fresh) for tag in new]
+    told += [replace(one, presence=listed.after(one)) for one in known if listed.tells(one) is not None]
+    catalogue.keep_tags(connection, known, told)
+    return sorted(one.tag for one in told)

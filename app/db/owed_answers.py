@@ -1,8 +1,11 @@
 """Owed answers: what the registries have still to say, each asked for by itself until it is there."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -17,16 +20,17 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    literal,
+    null,
     or_,
     select,
     update,
 )
 from sqlalchemy.engine import Row
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.core.images import ImageName
 from app.db import wakes
-from app.db.tables import Instant, SafeString, SafeText, insert_absent, lists_of, metadata
+from app.db.tables import Instant, SafeString, SafeText, insert_absent, inserting, is_pair, lists_of, metadata, pairs
 
 _LONGEST_ERROR = 1000
 
@@ -47,7 +51,7 @@ owed_answers = Table(
 )
 
 _IS_IT = and_(owed_answers.c.image == bindparam("its_image"), owed_answers.c.reference == bindparam("its_reference"))
-_FIND = select(owed_answers).where(_IS_IT)
+_FIND_ALL = select(owed_answers).where(is_pair(owed_answers.c.image, owed_answers.c.reference))
 _SETTLE = delete(owed_answers).where(_IS_IT, owed_answers.c.wanted_at <= bindparam("until"))
 
 
@@ -76,34 +80,63 @@ class OwedAnswer:
         return f"{self.image}{mark}{self.reference}"
 
 
-def owe(  # noqa: PLR0913 (what is to be asked, and who told, all named)
-    connection: Connection,
-    image: ImageName,
-    reference: str,
-    *,
-    is_deletion: bool,
-    source: str,
-    delivery_id: str | None,
-    now: datetime,
-    grace: timedelta = timedelta(0),
-) -> OwedAnswer:
-    """Write down that a registry is to be asked; told of again, it is wanted anew, and a failure is news again.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewlyOwed:
+    """That somebody told at a time of what a registry is to be asked about."""
 
-    Who writes it asks at once: others leave it alone for `grace`.
+    image: ImageName
+    reference: str
+    is_deletion: bool
+    source: str
+    delivery_id: str | None
+    at: datetime
+
+
+def owe(connection: Connection, told: Iterable[NewlyOwed], *, grace: timedelta = timedelta(0)) -> Sequence[OwedAnswer]:
+    """Write down what registries are to be asked; told of again, it is wanted anew, and a failure is news again.
+
+    Returns each thing once, as if it was told of one after the other. Who writes it asks at once: others leave it alone
+    for `grace`.
     """
-    key = {"image": str(image), "reference": reference}
-    fresh = {"is_deletion": is_deletion, "since": now, "wanted_at": now, "due_at": now + grace, "tries": 0}
-    by = {"source": source, "delivery_id": delivery_id}
-    if not insert_absent(connection, owed_answers, {**key, **fresh, **by}):
-        again = {
-            "is_deletion": or_(owed_answers.c.is_deletion, literal(is_deletion)),
-            "wanted_at": now,
-            "due_at": now + grace,
-            "error": None,
-        }
-        connection.execute(update(owed_answers).where(_is_it(image, reference)).values(again | by))
-    row = connection.execute(_FIND, {"its_image": str(image), "its_reference": reference}).one()
-    return _owed(row)
+    of_place: dict[tuple[ImageName, str], list[NewlyOwed]] = defaultdict(list)
+    for one in told:
+        of_place[one.image, one.reference].append(one)
+    # In their order, so that two that owe the same never wait for each other.
+    rows = [_values(its, grace) for _, its in sorted(of_place.items())]
+    if not rows:
+        return ()
+    found = map(_owed, connection.execute(_owing(connection.dialect.name), rows))
+    return sorted(found, key=lambda one: (one.image, one.reference))
+
+
+@cache
+def _owing(dialect: str) -> ReturningInsert[tuple[object, ...]]:
+    owing = inserting(dialect, owed_answers)
+    new = owing.excluded
+    # Without a parameter of its own the statement is one for all rows.
+    again: dict[str, ColumnElement[Any]] = {
+        **{name: new[name] for name in ("wanted_at", "due_at", "source", "delivery_id")},
+        "is_deletion": or_(owed_answers.c.is_deletion, new.is_deletion),
+        "error": null(),
+    }
+    keys = [column.name for column in owed_answers.primary_key]
+    return owing.on_conflict_do_update(index_elements=keys, set_=again).returning(*owed_answers.c)
+
+
+def _values(told: Sequence[NewlyOwed], grace: timedelta) -> dict[str, object]:
+    """The row of what is to be asked about one thing, that was told of once or more."""
+    first, last = told[0], told[-1]
+    return {
+        "image": str(last.image),
+        "reference": last.reference,
+        "is_deletion": any(one.is_deletion for one in told),
+        "since": first.at,
+        "wanted_at": last.at,
+        "due_at": last.at + grace,
+        "tries": 0,
+        "source": last.source,
+        "delivery_id": last.delivery_id,
+    }
 
 
 def owe_once(  # noqa: PLR0913 (what is to be asked, and who told, all named)
@@ -117,8 +150,14 @@ def owe_once(  # noqa: PLR0913 (what is to be asked, and who told, all named)
 
 def settle(connection: Connection, image: ImageName, reference: str, *, asked_at: datetime) -> None:
     """An answer is written down: nothing more is owed, unless it was told of again after the registry was asked."""
-    its = {"its_image": str(image), "its_reference": reference}
-    connection.execute(_SETTLE, {**its, "until": asked_at})
+    settle_all(connection, [(image, reference, asked_at)])
+
+
+def settle_all(connection: Connection, answered: Iterable[tuple[ImageName, str, datetime]]) -> None:
+    """The same for many, each with when its registry was asked."""
+    its = [{"its_image": str(image), "its_reference": name, "until": at} for image, name, at in sorted(answered)]
+    if its:
+        connection.execute(_SETTLE, its)
 
 
 def put_off(connection: Connection, owed: OwedAnswer, *, due_at: datetime, error: str) -> None:
@@ -149,15 +188,16 @@ def next_due(now: datetime, excluding: Iterable[str] = ()) -> Select[tuple[objec
     return select(owed_answers).where(owed_answers.c.due_at <= now, *others).order_by(owed_answers.c.due_at)
 
 
-def of_image(connection: Connection, image: ImageName, references: Iterable[str] | None = None) -> Sequence[OwedAnswer]:
-    """What is owed of an image, or of some of its tags."""
+def of_image(connection: Connection, image: ImageName) -> Sequence[OwedAnswer]:
+    """What is owed of an image."""
     its = select(owed_answers).where(owed_answers.c.image == str(image)).order_by(owed_answers.c.reference)
-    if references is None:
-        return [_owed(row) for row in connection.execute(its)]
-    found: list[OwedAnswer] = []
-    for some in lists_of(references):
-        found += [_owed(row) for row in connection.execute(its.where(owed_answers.c.reference.in_(some)))]
-    return found
+    return [_owed(row) for row in connection.execute(its)]
+
+
+def of_tags(connection: Connection, named: Mapping[ImageName, Iterable[str]]) -> Sequence[OwedAnswer]:
+    """What is owed of some tags of some images."""
+    keys = lists_of((str(image), reference) for image, references in named.items() for reference in references)
+    return [_owed(row) for some in keys for row in connection.execute(_FIND_ALL, pairs(some))]
 
 
 def oldest(connection: Connection, *, limit: int) -> Sequence[OwedAnswer]:

@@ -21,7 +21,7 @@ from app.core.images import ImageName
 from app.core.policies.advance import ENGINE, StoredChoice
 from app.core.policies.spec import PolicySpec
 from app.db.policies import policies
-from app.db.tables import SafeString, SafeText, insert_absent, lists_of, metadata
+from app.db.tables import SafeString, SafeText, insert_all_absent, lists_of, metadata
 
 selections = Table(
     "selections",
@@ -83,11 +83,32 @@ def store(connection: Connection, image: ImageName, spec: PolicySpec, choice: St
 
     The caller holds the image (`catalogue.lock`), or a push beside it would be missed.
     """
-    name, spec_hash, text = str(image), spec.fingerprint(), None if choice is None else choice.as_json()
-    its = {"its_image": name, "its_spec_hash": spec_hash}
-    if connection.execute(_STORE, {**its, "now_engine": ENGINE, "now_choice": text}).rowcount == 0:
-        values = {"spec": spec.as_json(), "engine": ENGINE, "stored_choice": text}
-        insert_absent(connection, selections, {"image": name, "spec_hash": spec_hash, **values})
+    store_all(connection, [(image, spec, choice)])
+
+
+def store_all(connection: Connection, chosen: Sequence[tuple[ImageName, PolicySpec, StoredChoice | None]]) -> None:
+    """The same for many."""
+    rows = [
+        {
+            "image": str(image),
+            "spec_hash": spec.fingerprint(),
+            "spec": spec.as_json(),
+            "engine": ENGINE,
+            "stored_choice": None if choice is None else choice.as_json(),
+        }
+        for image, spec, choice in chosen
+    ]
+    known = [
+        {
+            "its_image": row["image"],
+            "its_spec_hash": row["spec_hash"],
+            "now_engine": ENGINE,
+            "now_choice": row["stored_choice"],
+        }
+        for row in rows
+    ]
+    if known and connection.execute(_STORE, known).rowcount < len(known):
+        insert_all_absent(connection, selections, rows)
 
 
 def drop_foreign(connection: Connection, image: ImageName) -> None:

@@ -112,10 +112,14 @@ def insert_all_absent(connection: Connection, table: Table, rows: Sequence[Mappi
         connection.execute(_absent(connection.dialect.name, table), [dict(row) for row in rows])
 
 
+def inserting(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """The statement that inserts into a table and may be told what to do where a key is taken."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
 @cache
 def _absent(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+    return inserting(dialect, table).on_conflict_do_nothing()
 
 
 @cache

@@ -9,11 +9,13 @@ from sqlalchemy import Connection, select
 from app.core.facts import Artifact, BuildFinished, BuildResult
 from app.core.images import ImageName
 from app.core.promotion.tags import BuildReport
-from app.db import build_reports, catalogue, delivery_claims, listed_tags
+from app.db import build_reports, catalogue, delivery_claims, listed_tags, owed_answers, pushes
 from app.db.deliveries import NewDelivery
 from app.db.delivery_claims import ClaimedDelivery
 from app.db.inbox import Inbox
 from app.db.listed_tags import TagList
+from app.db.owed_answers import NewlyOwed, OwedAnswer
+from app.db.pushes import NewPush
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -49,6 +51,42 @@ def record_listing(
     touched = listed_tags.record_listed(connection, image, present | set(known), asked, now)
     catalogue.end_listing(connection, image, now, asked_at=asked_at or now)
     return touched
+
+
+def record_push(
+    connection: Connection,
+    image: ImageName,
+    tag: str,
+    digest: str | None,
+    *,
+    at: datetime | None,
+    now: datetime,
+    source: str,
+    delivery_id: str | None,
+) -> None:
+    """Write down one push that was told just now."""
+    told = NewPush(
+        image=image, tag=tag, digest=digest, at=at, told_at=now, seen_at=now, source=source, delivery_id=delivery_id
+    )
+    pushes.record(connection, [told])
+
+
+def owe(
+    connection: Connection,
+    image: ImageName,
+    reference: str,
+    *,
+    is_deletion: bool,
+    source: str,
+    delivery_id: str | None,
+    now: datetime,
+) -> OwedAnswer:
+    """Write down one thing that a registry is to be asked."""
+    told = NewlyOwed(
+        image=image, reference=reference, is_deletion=is_deletion, source=source, delivery_id=delivery_id, at=now
+    )
+    [owed] = owed_answers.owe(connection, [told])
+    return owed
 
 
 def reports_of(connection: Connection, image: ImageName) -> Sequence[BuildReport]:

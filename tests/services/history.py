@@ -16,6 +16,7 @@ from app.db.policies import PolicyRow
 from app.db.promotions import NewPromotion, PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.services.reading.plans import PlanDescription, PlannedOutcome
+from tests.db.facts import record_push
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -39,7 +40,7 @@ def write_history(connection: Connection) -> History:
     lanes.ensure(connection, "fleet", "release/2026", NOW)
     build = _build(connection)
     catalogue.lock(connection, [IMAGE], NOW)
-    catalogue.record_push(connection, IMAGE, "1.1.0", DIGEST, at=NOW, now=NOW, source="registry", delivery_id="d1")
+    record_push(connection, IMAGE, "1.1.0", DIGEST, at=NOW, now=NOW, source="registry", delivery_id="d1")
     fields.replace_all(connection, LANE, [field_row("production", "1.1.0"), field_row("staging", "1.1.0")])
     policies.replace_all(connection, LANE, [policy_row("clusters/prod"), policy_row("clusters/dev")])
     merged = _merged(connection, build)

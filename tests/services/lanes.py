@@ -26,7 +26,7 @@ from app.services.lane.reconcile import reconcile
 from app.services.lane.run import LaneRun
 from app.services.systems import ConfigRepo, Systems
 from app.services.telling.outbox import Sender
-from tests.db.facts import record_listing
+from tests.db.facts import record_listing, record_push
 from tests.servers.bare_repository import BareRepository
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -115,9 +115,7 @@ class Lane:
     def push(self, tag: str) -> None:
         """A tag was pushed, and the registry has shown it."""
         with self.telling_of(tag) as connection:
-            catalogue.record_push(
-                connection, IMAGE, tag, digest(tag), at=None, now=self.now, source="registry", delivery_id=None
-            )
+            record_push(connection, IMAGE, tag, digest(tag), at=None, now=self.now, source="registry", delivery_id=None)
             catalogue.set_digest(connection, IMAGE, tag, digest(tag), asked_at=self.now)
 
     @contextmanager

@@ -20,7 +20,7 @@ from app.services.catalogue.gone_storms import watch_gone
 from app.services.reading.status import read_status
 from app.services.sweeps.schedule import Sweeps
 from app.services.sweeps.watch import Watch
-from tests.db.facts import record_listing
+from tests.db.facts import record_listing, record_push
 from tests.db.threads import at_once
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import IMAGE, LANE, NOW, Lane, digest
@@ -219,7 +219,7 @@ def test_a_policy_that_was_changed_may_go_down_and_says_so(lane: Lane) -> None:
 
 def test_a_tag_that_the_registry_has_not_shown_waits_and_says_why(lane: Lane) -> None:
     with lane.telling_of("1.2.0") as connection:
-        catalogue.record_push(
+        record_push(
             connection, IMAGE, "1.2.0", digest("1.2.0"), at=None, now=lane.now, source="registry", delivery_id=None
         )
     assert titles(lane) == []

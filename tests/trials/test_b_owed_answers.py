@@ -13,6 +13,7 @@ from app.db.deliveries import DeliveryState
 from app.services.reading.builds import build as build_details
 from app.services.reading.status import read_status
 from app.services.sweeps.watch import Watch
+from tests.db.facts import owe
 from tests.services.intake.webhooks import (
     MAIN,
     Site,
@@ -41,9 +42,7 @@ def two_images(site: Site) -> bytes:
 def ask_in_vain(lane: Lane) -> None:
     """The registry is to be asked about 1.1.0, and refuses."""
     with lane.database.transaction() as connection:
-        asked = owed_answers.owe(
-            connection, IMAGE, "1.1.0", is_deletion=False, source="ci", delivery_id=None, now=lane.now
-        )
+        asked = owe(connection, IMAGE, "1.1.0", is_deletion=False, source="ci", delivery_id=None, now=lane.now)
         owed_answers.put_off(connection, asked, due_at=lane.now + MINUTE, error="it answered 403")
 
 
@@ -113,9 +112,7 @@ def owe_all(site: Site, tags: Iterable[str]) -> None:
     """The registry is to be asked about these tags at once."""
     with site.database.transaction() as connection:
         for tag in tags:
-            owed_answers.owe(
-                connection, site.image, tag, is_deletion=False, source="ci", delivery_id=None, now=site.now
-            )
+            owe(connection, site.image, tag, is_deletion=False, source="ci", delivery_id=None, now=site.now)
 
 
 def rest_of(watch: Watch, site: Site) -> timedelta:

@@ -24,7 +24,7 @@ from app.db.migrations import configuration
 from app.services.reading.status import read_status
 from app.services.sweeps.watch import Watch
 from tests.clients.registry.scripted_registry import HOST, asking
-from tests.db.facts import record_listing
+from tests.db.facts import record_listing, record_push
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.intake.webhooks import (
     MAIN,
@@ -89,9 +89,7 @@ def test_a_list_that_was_asked_for_before_a_push_does_not_miss_its_tag(site: Sit
     sweeper_of(site).list_repository(site.image)
     site.now += MINUTE
     with site.database.transaction() as connection:
-        catalogue.record_push(
-            connection, site.image, TAG, None, at=None, now=site.now, source="registry", delivery_id=None
-        )
+        record_push(connection, site.image, TAG, None, at=None, now=site.now, source="registry", delivery_id=None)
         record_listing(connection, site.image, ["1.0.0"], site.now, asked_at=site.now - SECOND)
         record_listing(connection, site.image, ["1.0.0"], site.now, asked_at=site.now - SECOND)
     known = site.tag(TAG)

@@ -12,12 +12,13 @@ from app.core.promotion.explained_stage import explain_stage
 from app.core.promotion.explained_tag import explain_tag
 from app.core.promotion.tags import BuildReport, TagState, bad_build
 from app.core.promotion.walk import Entry
-from app.db import builds, catalogue, fields
+from app.db import builds, fields
 from app.db.database import Database
 from app.services.reading.stages import StageFilters, StageView, list_stages
 from app.services.systems import Systems
 from tests.core.promotion.lanes import NOW as CORE_NOW
 from tests.core.promotion.lanes import app_lane, report, tag_state
+from tests.db.facts import record_push
 from tests.services.history import DIGEST, LANE, MINUTE, NOW, field_row, write_history
 
 IMAGE = ImageName.parse("registry.acme.example/shop/web")
@@ -76,7 +77,7 @@ def test_a_digest_that_the_tag_had_before_marks_nothing(written: Database) -> No
 def test_of_an_image_that_only_change_requests_built_the_build_is_named_and_marked(database: Database) -> None:
     with database.transaction() as connection:
         write_history(connection)
-        catalogue.record_push(connection, IMAGE, "pr-1", OTHER, at=NOW, now=NOW, source="registry", delivery_id=None)
+        record_push(connection, IMAGE, "pr-1", OTHER, at=NOW, now=NOW, source="registry", delivery_id=None)
         told = BuildFinished(
             controller="main",
             job="acme/shop/PR-1",

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Connection
@@ -47,25 +47,25 @@ def keep_all_selections(
         elif touched[image]:
             known[image] = touched[image]
     states = states_of_some(connection, known, is_history_wanted=False)
-    for image, tags in known.items():
-        its = {tag: states[image].get(tag) for tag in tags}
-        for row in stored[image]:
-            _keep_selection(connection, ready, image, row, its)
+    moved = [
+        (image, *one)
+        for image, tags in known.items()
+        for row in stored[image]
+        for one in _moved(ready, row, {tag: states[image].get(tag) for tag in tags})
+    ]
+    selections.store_all(connection, moved)
 
 
-def _keep_selection(
-    connection: Connection,
-    ready: ReadyPolicies,
-    image: ImageName,
-    row: SelectionRow,
-    tags: Mapping[str, TagState | None],
-) -> None:
+def _moved(
+    ready: ReadyPolicies, row: SelectionRow, tags: Mapping[str, TagState | None]
+) -> Iterator[tuple[PolicySpec, StoredChoice | None]]:
+    """What a spec chooses now, if that is another than before."""
     spec = read_spec(json.loads(row.spec))
     if spec is None or row.stored_choice is None:
         return
     stored_choice = _advanced(ready, spec, row.stored_choice, tags)
     if stored_choice != row.stored_choice:
-        selections.store(connection, image, spec, stored_choice)
+        yield spec, stored_choice
 
 
 def _advanced(

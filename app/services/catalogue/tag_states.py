@@ -35,12 +35,10 @@ def states_of_some(
         known[ImageName.of_repository(one.image)].append(one)
     digests = {image: {one.tag: one.digest for one in its} for image, its in known.items()}
     reports = build_reports.reports_on_some(connection, digests, is_history_wanted=is_history_wanted)
-    return {
-        image: _join(
-            its, reports[image], owed_answers.of_image(connection, image, digests[image]) if is_history_wanted else ()
-        )
-        for image, its in known.items()
-    }
+    owed: dict[ImageName, list[OwedAnswer]] = defaultdict(list)
+    for answer in owed_answers.of_tags(connection, digests) if is_history_wanted else ():
+        owed[answer.image].append(answer)
+    return {image: _join(its, reports[image], owed[image]) for image, its in known.items()}
 
 
 def states_of_all(database: Database, image: ImageName) -> dict[str, TagState]:

@@ -15,7 +15,7 @@ from app.core.facts import BuildFinished, ImagePushed, TagDeleted
 from app.db import deliveries, delivery_claims, kept_bodies, measures
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
-from app.db.delivery_claims import ClaimedDelivery
+from app.db.delivery_claims import ClaimedDelivery, Ended
 from app.db.owed_answers import OwedAnswer
 from app.senders import SENDERS
 from app.senders.sender import WebhookRequest
@@ -34,8 +34,9 @@ _log = structlog.get_logger("fluxbridge.deliveries")
 class LostDelivery(Conflict):
     """Another worker has taken a delivery over."""
 
-    def __init__(self, delivery_id: str) -> None:
-        super().__init__(f"the delivery {delivery_id} was taken over by another worker; its facts are theirs to write")
+    def __init__(self, ids: Sequence[str]) -> None:
+        what = f"the delivery {ids[0]}" if len(ids) == 1 else f"one of the deliveries {', '.join(ids)}"
+        super().__init__(f"{what} was taken over by another worker; its facts are theirs to write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +149,13 @@ class Interpreter:
             parts = [(self._writer(connection, one), one.parts[-1]) for one in readings]
             for all_of_it, last in zip(written, write_together(parts, self.ready), strict=True):
                 all_of_it.append(last)
+            ended: list[Ended] = []
             for reading, (writer, _), all_of_it in zip(readings, parts, written, strict=True):
                 keys = {key for each in all_of_it for key in each.lanes}
                 said = _outcome(reading.parts, (*reading.ignored, *writer.ignored), keys)
-                if not _finish(connection, reading.claim, reading.state, said, reading.now):
-                    raise LostDelivery(reading.claim.id)
+                ended.append(Ended(reading.claim, reading.state, said, reading.now))
+            if not delivery_claims.finish_all(connection, ended):
+                raise LostDelivery([one.claim.id for one in ended])
             self._keep_bodies(connection, [one.claim for one in readings], readings[0].now)
             limits = Counter(
                 f"{one.source.name}:{limit}" for one in readings for part in one.parts for limit in part.limits
@@ -168,7 +171,7 @@ class Interpreter:
             # Facts are idempotent: what a process that dies here has written is written once more.
             with self.database.transaction() as connection:
                 if not delivery_claims.still_owned(connection, reading.claim):
-                    raise LostDelivery(reading.claim.id)
+                    raise LostDelivery([reading.claim.id])
                 written.append(self._writer(connection, reading).write(part, self.ready))
         return written
 
@@ -178,7 +181,8 @@ class Interpreter:
 
     def _finish(self, claim: ClaimedDelivery, state: DeliveryState, outcome: str) -> None:
         with self.database.transaction() as connection:
-            if _finish(connection, claim, state, outcome, now := self.clock()):
+            now = self.clock()
+            if delivery_claims.finish(connection, claim, state=state, outcome=outcome[:2000], now=now):
                 self._keep_bodies(connection, [claim], now)
 
     def _keep_bodies(self, connection: Connection, claims: Sequence[ClaimedDelivery], now: datetime) -> None:
@@ -201,10 +205,6 @@ def groups_of(readings: Iterable[Reading]) -> Sequence[Sequence[Reading]]:
         else:
             groups.append([one])
     return groups
-
-
-def _finish(connection: Connection, claim: ClaimedDelivery, state: DeliveryState, outcome: str, now: datetime) -> bool:
-    return delivery_claims.finish(connection, claim, state=state, outcome=outcome[:2000], now=now)
 
 
 def _why_unreadable(claim: ClaimedDelivery, source: Source | None) -> str:

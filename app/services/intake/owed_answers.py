@@ -13,8 +13,9 @@ from app.core.errors import FluxbridgeError, Refused, Unavailable
 from app.core.images import ImageName, is_tag
 from app.core.ports import Registry
 from app.db import catalogue, lanes, listing_wishes, owed_answers, selections
+from app.db.catalogue import NamedDigest
 from app.db.database import Database, DatabaseUnavailable
-from app.db.owed_answers import OwedAnswer
+from app.db.owed_answers import NewlyOwed, OwedAnswer
 from app.services.catalogue.gone_storms import watch_gone
 from app.services.catalogue.keep_selections import keep_all_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
@@ -55,11 +56,11 @@ class OwedAnswers:
     ready: ReadyPolicies
 
     def ask(self, owed: Iterable[OwedAnswer]) -> Mapping[str, timedelta]:
-        """Ask all of it, and what follows; returns how long each registry that was heard wants to be left alone.
+        """Ask each thing once, and what follows; returns how long each registry that was heard wants to be left alone.
 
         When the database is away, what was not written down stays owed.
         """
-        left = list(owed)
+        left = list({(one.image, one.reference): one for one in owed}.values())
         wishes: dict[str, timedelta] = {}
         while left:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
@@ -95,8 +96,7 @@ class OwedAnswers:
         with self.database.transaction() as connection:
             catalogue.lock(connection, images, now)
             notes = _Notes(connection, self, now)
-            for one in answers:
-                notes.take(one)
+            notes.take(answers)
             keep_all_selections(connection, self.ready, notes.changed)
             for registry in sorted(notes.deniers):
                 watch_gone(connection, registry, now)
@@ -127,21 +127,28 @@ class _Notes:
         self.deniers: set[str] = set()
         self.changed: dict[ImageName, set[str]] = defaultdict(set)
 
-    def take(self, answer: _Answer) -> None:
-        """Write one answer down, or that there was none."""
-        owed = answer.owed
-        if self._asking.systems.registry_of(owed.image) is None:
-            owed_answers.drop(self._connection, owed)
-            self.told.add(owed.image)
-            return
+    def take(self, answers: Sequence[_Answer]) -> None:
+        """Write answers down, or that there was none: no two of them are about the same."""
+        heard = [one for one in answers if self._is_heard(one)]
+        settled = [(one.owed.image, one.owed.reference, one.asked_at) for one in heard]
+        owed_answers.settle_all(self._connection, settled)
+        self._note_digests(heard)
+        for one in heard:
+            if one.digest is None and is_tag(one.owed.reference):
+                self._note_missing(one)
+            elif one.digest is None:
+                self._note_deletion(one)
+
+    def _is_heard(self, answer: _Answer) -> bool:
+        """Whether there was an answer; if not, that is written down."""
+        if self._asking.systems.registry_of(answer.owed.image) is None:
+            owed_answers.drop(self._connection, answer.owed)
+            self.told.add(answer.owed.image)
+            return False
         if answer.error is not None:
             self._put_off(answer, answer.error)
-            return
-        owed_answers.settle(self._connection, owed.image, owed.reference, asked_at=answer.asked_at)
-        if is_tag(owed.reference):
-            self._note_tag(answer)
-        elif answer.digest is None:
-            self._note_deletion(answer)
+            return False
+        return True
 
     def _put_off(self, answer: _Answer, error: Exception) -> None:
         """Ask again soon, and ever more slowly; who refuses is asked again every five minutes."""
@@ -155,17 +162,22 @@ class _Notes:
             # Their plans say what they wait for; how often it was asked in vain is no news.
             self.told.add(owed.image)
 
-    def _note_tag(self, answer: _Answer) -> None:
-        image, tag = answer.owed.image, answer.owed.reference
-        if answer.digest is not None:
-            is_other = catalogue.set_digest(self._connection, image, tag, answer.digest, asked_at=answer.asked_at)
-            self.changed[image] |= {tag} if is_other else set()
-        else:
-            is_deletion = answer.owed.is_deletion
-            catalogue.note_missing(self._connection, image, tag, is_deleted=is_deletion, asked_at=answer.asked_at)
-            if is_deletion:
-                self.deniers.add(image.registry)
+    def _note_digests(self, heard: Sequence[_Answer]) -> None:
+        named = [
+            NamedDigest(image=one.owed.image, tag=one.owed.reference, digest=one.digest, asked_at=one.asked_at)
+            for one in heard
+            if one.digest is not None and is_tag(one.owed.reference)
+        ]
+        for image, tag in catalogue.set_digests(self._connection, named):
             self.changed[image].add(tag)
+        self.told |= {one.image for one in named}
+
+    def _note_missing(self, answer: _Answer) -> None:
+        image, tag, is_deletion = answer.owed.image, answer.owed.reference, answer.owed.is_deletion
+        catalogue.note_missing(self._connection, image, tag, is_deleted=is_deletion, asked_at=answer.asked_at)
+        if is_deletion:
+            self.deniers.add(image.registry)
+        self.changed[image].add(tag)
         self.told.add(image)
 
     def _note_deletion(self, answer: _Answer) -> None:
@@ -180,18 +192,14 @@ class _Notes:
             selections.forget(self._connection, image)
         listing_wishes.want_listing(self._connection, image, self._now)
         known = [one.tag for one in catalogue.tags_named(self._connection, image, asked_about) if not one.is_gone]
-        follows = [self._owe_deletion(answer.owed, tag) for tag in known]
+        follows = [_deletion_of(tag, answer.owed, self._now) for tag in known]
         if not digest and not follows:
             self.told.add(image)
-        self.follows += follows
+        self.follows += owed_answers.owe(self._connection, follows)
 
-    def _owe_deletion(self, owed: OwedAnswer, tag: str) -> OwedAnswer:
-        return owed_answers.owe(
-            self._connection,
-            owed.image,
-            tag,
-            is_deletion=True,
-            source=owed.source,
-            delivery_id=owed.delivery_id,
-            now=self._now,
-        )
+
+def _deletion_of(tag: str, owed: OwedAnswer, now: datetime) -> NewlyOwed:
+    """That a tag may be gone, for the digest or the repository is that somebody told of."""
+    return NewlyOwed(
+        image=owed.image, reference=tag, is_deletion=True, source=owed.source, delivery_id=owed.delivery_id, at=now
+    )

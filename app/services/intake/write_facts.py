@@ -21,8 +21,9 @@ from app.core.facts import (
 )
 from app.core.images import ImageName, is_tag
 from app.core.promotion.branches import is_of_base, is_under
-from app.db import builds, catalogue, lanes, owed_answers, pushed_heads, revisions
-from app.db.owed_answers import OwedAnswer
+from app.db import builds, catalogue, lanes, owed_answers, pushed_heads, pushes, revisions
+from app.db.owed_answers import NewlyOwed, OwedAnswer
+from app.db.pushes import NewPush
 from app.services.catalogue.keep_selections import keep_all_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.gather import Gathered, Question
@@ -58,6 +59,7 @@ class FactWriter:
     now: datetime
     received_at: datetime
     touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
+    pushed: list[NewPush] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
     def write(self, gathered: Gathered, ready: ReadyPolicies) -> Written:
@@ -65,7 +67,10 @@ class FactWriter:
         return write_together([(self, gathered)], ready)[0]
 
     def write_gathered(self, gathered: Gathered) -> set[str]:
-        """Write down what was gathered, but for its builds; returns lanes. The caller holds the images."""
+        """Write down what was gathered, but for its builds; returns lanes.
+
+        The caller holds the images, and writes down what was pushed.
+        """
         keys: set[str] = set()
         for fact in gathered.facts:
             match fact:
@@ -83,17 +88,15 @@ class FactWriter:
                     assert_never(fact)
         return keys
 
-    def owe(self, question: Question) -> OwedAnswer:
-        """Write down what a registry is to be asked."""
-        return owed_answers.owe(
-            self.connection,
-            question.image,
-            question.reference,
+    def owed_by(self, question: Question) -> NewlyOwed:
+        """What a registry is to be asked, as it is written down."""
+        return NewlyOwed(
+            image=question.image,
+            reference=question.reference,
             is_deletion=question.is_deletion,
             source=self.source.name,
             delivery_id=self.delivery_id,
-            now=self.now,
-            grace=_GRACE,
+            at=self.now,
         )
 
     def record_build(self, told: BuildFinished) -> Sequence[Artifact]:
@@ -118,24 +121,25 @@ class FactWriter:
 
     def _build(self, build: BuildFinished) -> None:
         for artifact in build.artifacts:
-            self._record_push(artifact.image, artifact.tag, artifact.digest, at=build.finished_at)
+            self._note_push(artifact.image, artifact.tag, artifact.digest, at=build.finished_at)
 
     def _push(self, push: ImagePushed) -> None:
-        self._record_push(push.image, push.tag, push.digest, at=push.at)
+        self._note_push(push.image, push.tag, push.digest, at=push.at)
 
-    def _record_push(self, image: ImageName, tag: str, digest: str | None, *, at: datetime | None) -> None:
+    def _note_push(self, image: ImageName, tag: str, digest: str | None, *, at: datetime | None) -> None:
         if is_tag(tag):
             self.touched[image].add(tag)
-            catalogue.record_push(
-                self.connection,
-                image,
-                tag,
-                digest,
-                at=at,
-                now=self.now,
-                source=self.source.name,
-                delivery_id=self.delivery_id,
-                received_at=self.received_at,
+            self.pushed.append(
+                NewPush(
+                    image=image,
+                    tag=tag,
+                    digest=digest,
+                    at=at,
+                    told_at=self.received_at,
+                    seen_at=self.now,
+                    source=self.source.name,
+                    delivery_id=self.delivery_id,
+                )
             )
 
     def _branch(self, moved: BranchMoved) -> set[str]:
@@ -210,13 +214,17 @@ def write_together(parts: Sequence[tuple[FactWriter, Gathered]], ready: ReadyPol
     for writer, artifact in named:
         writer.touch_build(artifact)
     keys = [writer.write_gathered(gathered) for writer, gathered in parts]
+    pushes.record(connection, [push for writer, _ in parts for push in writer.pushed])
     touched: dict[ImageName, set[str]] = defaultdict(set)
     for writer, _ in parts:
         for image, tags in writer.touched.items():
             touched[image] |= tags
     keep_all_selections(connection, ready, touched)
     lanes_of = lanes.lanes_of_images(connection, images)
-    written = [_written(*part, own, lanes_of) for part, own in zip(parts, keys, strict=True)]
+    questions = [(writer, question) for writer, gathered in parts for question in gathered.questions]
+    answers = owed_answers.owe(connection, [writer.owed_by(question) for writer, question in questions], grace=_GRACE)
+    owed = {(one.image, one.reference): one for one in answers}
+    written = [_written(*part, own, lanes_of, owed) for part, own in zip(parts, keys, strict=True)]
     lanes.raise_wanted(connection, frozenset[str]().union(*(one.due for one in written)), now=now)
     return written
 
@@ -233,14 +241,14 @@ def _images_of(gathered: Gathered) -> set[ImageName]:
 
 
 def _written(
-    writer: FactWriter, gathered: Gathered, keys: set[str], lanes_of: Mapping[ImageName, Sequence[str]]
+    writer: FactWriter,
+    gathered: Gathered,
+    keys: set[str],
+    lanes_of: Mapping[ImageName, Sequence[str]],
+    owed: Mapping[tuple[ImageName, str], OwedAnswer],
 ) -> Written:
-    owed = tuple(writer.owe(question) for question in sorted(gathered.questions, key=_place))
     asked = {question.image for question in gathered.questions}
     due = keys.union(*(lanes_of[image] for image in writer.touched if image not in asked))
     concerned = due.union(*(lanes_of[image] for image in asked))
-    return Written(frozenset(concerned), frozenset(due), owed)
-
-
-def _place(question: Question) -> tuple[ImageName, str]:
-    return question.image, question.reference
+    places = sorted({(question.image, question.reference) for question in gathered.questions})
+    return Written(frozenset(concerned), frozenset(due), tuple(owed[place] for place in places))

@@ -107,7 +107,7 @@ def build_link(connection: Connection, build_id: str) -> BuildLink | None:
 
 def _artifact(connection: Connection, one: Artifact) -> ArtifactView:
     known = catalogue.find_tag(connection, one.image, one.tag)
-    owed = owed_answers.of_image(connection, one.image, [one.tag])
+    owed = owed_answers.of_tags(connection, {one.image: [one.tag]})
     missing = why_unshown(known, owed[0] if owed else None) if known is not None else None
     return ArtifactView(kind=one.kind, image=str(one.image), tag=one.tag, digest=one.digest, owed=missing)
 

@@ -15,7 +15,7 @@ from app.core.policies.telling.explaining import explain
 from app.core.promotion.consent import consented
 from app.core.promotion.explained_tag import ExplainedPlace, TagPlace, explain_tag, why_no_candidate
 from app.core.promotion.state import PolicyState
-from app.db import build_reports, builds, catalogue, deliveries, owed_answers, policies, promotions, told_pushes
+from app.db import build_reports, builds, catalogue, deliveries, owed_answers, policies, promotions, pushes
 from app.db.catalogue import KnownRepository, KnownTag
 from app.db.database import Database
 from app.db.owed_answers import OwedAnswer
@@ -164,7 +164,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
         left_out = list(_left_out(connection, asked))
         rows = policies.of_repository(connection, asked.image, limit=MOST_POLICIES)
         names = policies.repositories(connection) if not rows else ()
-        owed = owed_answers.of_image(connection, asked.image, [asked.tag])
+        owed = owed_answers.of_tags(connection, {asked.image: [asked.tag]})
         moved = [TagPromotionView.of(one) for row in rows for one in promotions_of(connection, row, asked.tag)]
     seen = find_states(database, systems, map(policy_details, rows), scans=scans, now=now)
     return TagStory(
@@ -185,7 +185,7 @@ def explain_tag_everywhere(database: Database, systems: Systems, text: str, *, s
 
 def pushes_told_of(connection: Connection, asked: AskedTag) -> Iterator[TellingView]:
     """The pushes of a tag that senders told of."""
-    for push in told_pushes.pushes_of(connection, asked.image, asked.tag, limit=_MOST_TOLD):
+    for push in pushes.pushes_of(connection, asked.image, asked.tag, limit=_MOST_TOLD):
         what = f"pushed as {push.digest}" if push.digest else "pushed, no digest told"
         yield TellingView(at=push.first_seen_at, what=what, source=push.source, delivery=push.delivery_id)
 

@@ -21,7 +21,7 @@ from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.catalogue.tag_states import states_of_all
 from app.services.heads.judge import Judge
 from app.services.systems import Systems
-from tests.db.facts import record_listing
+from tests.db.facts import record_listing, record_push
 from tests.services.lanes import NOW
 
 SPECS = (
@@ -52,9 +52,7 @@ class Image:
             touched = {tag}
             match kind:
                 case "push":
-                    catalogue.record_push(
-                        connection, self.image, tag, digest, at=None, now=NOW, source="r", delivery_id=None
-                    )
+                    record_push(connection, self.image, tag, digest, at=None, now=NOW, source="r", delivery_id=None)
                 case "look":
                     catalogue.set_digest(connection, self.image, tag, digest, asked_at=NOW)
                 case "delete":
@@ -173,9 +171,7 @@ def test_a_push_and_a_full_evaluation_beside_each_other_miss_nothing(database: D
     def push() -> None:
         with database.transaction() as connection:
             catalogue.lock(connection, [image.image], NOW)
-            catalogue.record_push(
-                connection, image.image, "1.0.0", DIGESTS[0], at=None, now=NOW, source="r", delivery_id=None
-            )
+            record_push(connection, image.image, "1.0.0", DIGESTS[0], at=None, now=NOW, source="r", delivery_id=None)
             keep_selections(connection, image.ready, image.image, ["1.0.0"])
             has_told.set()
             is_evaluated.wait(0.5)

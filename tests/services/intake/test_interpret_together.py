@@ -3,18 +3,33 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection
 
-from app.db import deliveries, delivery_claims
+from app.core.ports import Registry
+from app.db import deliveries, delivery_claims, owed_answers
 from app.db.database import Database, DatabaseUnavailable
 from app.db.deliveries import DeliveryState
 from app.db.delivery_claims import ClaimedDelivery
+from app.db.owed_answers import OwedAnswer
 from app.services.intake.interpret import Reading, groups_of
 from app.worker import Workers
-from tests.services.intake.webhooks import LEASE, MAIN, Site, branch_event, digest_of, envelope, github, push_event
+from tests.services.intake.webhooks import (
+    LEASE,
+    MAIN,
+    Site,
+    branch_event,
+    build_report,
+    delete_event,
+    digest_of,
+    envelope,
+    github,
+    push_event,
+)
 
 TAGS = [f"1.0.{number}" for number in range(4)]
 
@@ -91,6 +106,82 @@ def test_no_more_is_written_together_than_one_transaction_is_to_carry(site: Site
 
 
 @dataclass
+class Counting:
+    """The real registry, which notes what it is asked for."""
+
+    real: Registry
+    asked: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def digest(self, repository: str, reference: str) -> str | None:
+        """Say what a tag names."""
+        self.asked.append(reference)
+        return self.real.digest(repository, reference)
+
+
+def owed_of(site: Site) -> Sequence[OwedAnswer]:
+    with site.database.transaction() as connection:
+        return owed_answers.of_image(connection, site.image)
+
+
+def test_two_that_speak_of_one_tag_are_written_as_one_after_the_other(site: Site) -> None:
+    """The first digest that was told stands until the registry, asked once, says what the tag names."""
+    present, first, second = site.put_image("1.0.0", "present"), digest_of("first"), digest_of("second")
+    ids = []
+    for one in (first, second):
+        site.now += timedelta(seconds=1)
+        ids.append(site.keep("registry", envelope(push_event("1.0.0", one))))
+    counting: Any = Counting(site.systems.registries[site.registry.host])
+    site.swap_registry(counting)
+    owed = site.interpreter().write_together(read_all(site, claim_all(site)))
+    assert owed is not None
+    known = site.tag("1.0.0")
+    assert known is not None
+    assert (known.digest, known.presence.is_shown) == (first, False)
+    site.interpreter().ask(owed)
+    site.check_choices()
+    known = site.tag("1.0.0")
+    assert known is not None
+    assert (known.digest, known.presence.is_shown) == (present, True)
+    assert (states(site, ids), owed_of(site), counting.asked) == ([DeliveryState.DONE] * 2, [], ["1.0.0"])
+    assert site.facts()["pushes"] == sorted((str(site.image), "1.0.0", one) for one in (first, second))
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_push_and_a_deletion_of_one_tag_end_as_the_registry_has_it(site: Site, *, is_there: bool) -> None:
+    if is_there:
+        site.put_image("1.0.0")
+    site.keep("registry", envelope(push_event("1.0.0", digest_of("1.0.0"))))
+    site.keep("registry", envelope(delete_event(tag="1.0.0")))
+    owed = site.interpreter().write_together(read_all(site, claim_all(site)))
+    assert owed is not None
+    assert {(one.reference, one.is_deletion) for one in owed} == {("1.0.0", True)}
+    site.interpreter().ask(owed)
+    site.check_choices()
+    known = site.tag("1.0.0")
+    assert known is not None
+    assert (known.presence.is_shown, known.presence.is_deleted) == (is_there, not is_there)
+
+
+def test_reports_and_pushes_of_one_tag_are_one_tag(site: Site) -> None:
+    digest = site.put_image("1.0.0")
+    ids = [
+        site.keep("registry", envelope(push_event("1.0.0", digest))),
+        site.keep("ci", build_report(site.image, "1.0.0", digest)),
+        site.keep("registry", envelope(push_event("1.0.0", digest))),
+    ]
+    owed = site.interpreter().write_together(read_all(site, claim_all(site)))
+    assert owed is not None
+    site.interpreter().ask(owed)
+    site.check_choices()
+    assert states(site, ids) == [DeliveryState.DONE] * 3
+    assert site.facts()["pushes"] == [(str(site.image), "1.0.0", digest)]
+    assert [one.number for one in site.builds()] == [1]
+
+
+@dataclass
 class Grudging:
     """The real database, except that it keeps no transaction in which several deliveries end."""
 
@@ -113,6 +204,48 @@ class Grudging:
                 raise DatabaseUnavailable("it takes one at a time")
         if not after.get("waiting"):
             self.ended.set()
+
+
+@dataclass
+class Choosy:
+    """The real database, except that it lets no transaction end one of the deliveries."""
+
+    real: Database
+    refused: str
+    others_ended: threading.Event
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    @contextmanager
+    def transaction(self, **how: Any) -> Iterator[Connection]:
+        """One transaction, unless that one ends in it."""
+        with self.real.transaction(**how) as connection:
+            yield connection
+            row = deliveries.find(connection, self.refused)
+            if row is not None and row.state is DeliveryState.DONE:
+                raise DatabaseUnavailable("not this one")
+            counts = deliveries.counts_by_state(connection)
+        if counts.get("waiting") == 1 and row is not None and row.error:
+            self.others_ended.set()
+
+
+def test_one_amid_others_that_cannot_be_written_is_put_off_alone(site: Site) -> None:
+    ids = keep_pushes(site, [f"3.0.{number}" for number in range(8)])
+    choosy = Choosy(site.database, ids[4], threading.Event())
+    view: Any = choosy
+    workers = Workers(database=view, systems=replace(site.systems, config_repos={}), clock=lambda: site.now, count=1)
+    workers.start()
+    try:
+        assert choosy.others_ended.wait(60)
+    finally:
+        workers.stop()
+    others = [one for one in ids if one != ids[4]]
+    assert states(site, others) == [DeliveryState.DONE] * len(others)
+    refused = site.delivery(ids[4])
+    assert (refused.state, refused.attempts) == (DeliveryState.WAITING, 0)
+    assert site.tag("3.0.4") is None
+    assert all(site.tag(f"3.0.{number}") is not None for number in range(8) if number != 4)
 
 
 def test_a_worker_goes_on_one_by_one_where_several_cannot_be_written(site: Site) -> None:

@@ -19,7 +19,7 @@ from app.core.policies.selection import compile_policy
 from app.core.policies.spec import Alphabetical, PolicySpec, SemVer
 from app.core.ports import Registry
 from app.core.promotion.consent import is_candidate
-from app.db import builds, catalogue, deliveries, lanes, selections
+from app.db import builds, catalogue, deliveries, lanes, pushes, selections
 from app.db.catalogue import KnownTag
 from app.db.database import Database
 from app.db.deliveries import DeliveryRow, NewDelivery
@@ -148,7 +148,7 @@ class Site:
 
     def facts(self) -> dict[str, object]:
         """Everything that is stored of builds, tags and pushes, without who told it and when."""
-        told = catalogue.pushes.c
+        told = pushes.pushes.c
         with self.database.transaction() as connection:
             repositories = catalogue.page_of_repositories(connection, limit=100).items
             images = [ImageName.of_repository(one.image) for one in repositories]

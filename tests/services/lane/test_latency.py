@@ -11,6 +11,7 @@ from app.db import catalogue, deliveries
 from app.db.database import Database
 from app.db.deliveries import NewDelivery
 from app.services.reading.status import PullRequestLatency, read_status
+from tests.db.facts import record_push
 from tests.services.lanes import IMAGE, NOW, Lane, digest
 
 FILES: Mapping[str, str] = {
@@ -42,9 +43,7 @@ def send_push(lane: Lane, tag: str) -> None:
     new = NewDelivery(source="r", kind="distribution", external_id=tag, headers={}, body=b"{}", received_at=lane.now)
     with lane.telling_of(tag) as connection:
         delivery_id = deliveries.keep(connection, new)
-        catalogue.record_push(
-            connection, IMAGE, tag, digest(tag), at=None, now=lane.now, source="r", delivery_id=delivery_id
-        )
+        record_push(connection, IMAGE, tag, digest(tag), at=None, now=lane.now, source="r", delivery_id=delivery_id)
         catalogue.set_digest(connection, IMAGE, tag, digest(tag), asked_at=lane.now)
 
 

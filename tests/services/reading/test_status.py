@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from app.core.images import ImageName
-from app.db import builds, catalogue, deliveries, lanes, latencies, measures, outbox, storms
+from app.db import builds, deliveries, lanes, latencies, measures, outbox, storms
 from app.db.database import Database
 from app.db.deliveries import NewDelivery
 from app.db.outbox import Channel, Outcome, Telling
 from app.db.storms import Storm
 from app.services.reading.status import Status, read_status
-from tests.db.facts import build
+from tests.db.facts import build, record_push
 from tests.services.history import IMAGE, LANE, NOW, write_history
 
 SECOND = timedelta(seconds=1)
@@ -115,9 +115,7 @@ def test_the_newest_webhook_that_told_of_a_tag_or_its_build_counts(database: Dat
             deliveries.keep(connection, delivery(str(number), at=NOW + number * SECOND)) for number in (1, 9, 30)
         )
         for tag, delivery_id in (("1.0.0", of_push), ("2.0.0", of_other)):
-            catalogue.record_push(
-                connection, IMAGE, tag, None, at=None, now=NOW, source="registry", delivery_id=delivery_id
-            )
+            record_push(connection, IMAGE, tag, None, at=None, now=NOW, source="registry", delivery_id=delivery_id)
         builds.record(connection, build(), is_ours=False, source="ci", delivery_id=of_build, now=NOW)
         build_id = builds.page(connection, limit=1).items[0].id
 

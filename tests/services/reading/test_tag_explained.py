@@ -13,7 +13,7 @@ from app.db import builds, deliveries, delivery_claims, owed_answers
 from app.db.database import Database
 from app.db.deliveries import DeliveryState, NewDelivery
 from app.services.reading.tag_explained import TagStory, explain_tag_everywhere
-from tests.db.facts import claim_next
+from tests.db.facts import claim_next, owe
 from tests.end_to_end.bridge import deployment, fleet, policy
 from tests.services.lanes import IMAGE, NOW, Lane, digest
 
@@ -154,9 +154,7 @@ def test_what_names_no_tag_is_refused(lane: Lane, text: str) -> None:
 def test_what_the_registry_has_still_to_say_is_told_with_its_error(lane: Lane) -> None:
     lane.push("1.1.0")
     with lane.database.transaction() as connection:
-        owed = owed_answers.owe(
-            connection, IMAGE, "1.1.0", is_deletion=False, source="registry", delivery_id=None, now=NOW
-        )
+        owed = owe(connection, IMAGE, "1.1.0", is_deletion=False, source="registry", delivery_id=None, now=NOW)
         owed_answers.put_off(connection, owed, due_at=NOW + timedelta(minutes=1), error="it answered 403")
     lane.run()
     found = _asked(lane, "1.1.0")

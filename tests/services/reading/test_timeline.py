@@ -9,11 +9,11 @@ from app.core.flux.objects import PolicyName
 from app.core.images import ImageName
 from app.core.ports import PullRequestState
 from app.core.promotion.holds import Hold, HoldKind
-from app.db import catalogue, holds, pull_requests
+from app.db import holds, pull_requests
 from app.db.database import Database
 from app.services.reading.timeline import Timeline, timeline_of_policy, timeline_of_tag
 from app.services.systems import Systems
-from tests.db.facts import record_listing
+from tests.db.facts import record_listing, record_push
 from tests.services.history import IMAGE, LANE, MINUTE, NOW, POLICY, write_history
 
 CI = "https://ci.acme.example"
@@ -124,5 +124,5 @@ def test_of_an_unknown_tag_there_is_nothing_and_what_names_none_is_refused(writt
 def test_a_tag_of_another_image_that_the_policy_had_is_not_of_this_one(written: Database) -> None:
     other = ImageName.parse("registry.acme.example/shop/other")
     with written.transaction() as connection:
-        catalogue.record_push(connection, other, "1.1.0", None, at=NOW, now=NOW, source="registry", delivery_id="d9")
+        record_push(connection, other, "1.1.0", None, at=NOW, now=NOW, source="registry", delivery_id="d9")
     assert [one.what for one in of_tag(written, f"{other}:1.1.0").happenings] == ["seen"]
