@@ -41,6 +41,8 @@ _CONNECTING = {
     "prepare_threshold": None,
     # A database in SQL_ASCII has to be told apart, not to break the driver.
     "client_encoding": "utf8",
+    # The driver's own BEGIN would be a question by itself: a transaction begins with its limits, in one.
+    "autocommit": True,
 }
 _log = structlog.get_logger("fluxbridge.database")
 
@@ -180,7 +182,7 @@ class Database:
         connection = engine.connect()
         try:
             begun = connection.begin()
-            self._bound(connection, is_bounded=is_bounded)
+            self._begin_bounded(connection, is_bounded=is_bounded)
         except DBAPIError as error:
             connection.close()
             if is_last or not error.connection_invalidated:
@@ -191,15 +193,15 @@ class Database:
             raise
         return connection, begun
 
-    def _bound(self, connection: Connection, *, is_bounded: bool) -> None:
+    def _begin_bounded(self, connection: Connection, *, is_bounded: bool) -> None:
         if self.is_sqlite:
             self._is_bounded = is_bounded
             return
         # What hangs is ended by the server: a statement, a wait for a row, a transaction of a process that froze. Set
         # for each transaction, for a pooler may give the next one another connection.
         limits = {name: int(self._longest_statement_s * part * 1000) for name, part in _POSTGRESQL_LIMITS.items()}
-        told = (f"set_config('{name}', '{limit if is_bounded else 0}', true)" for name, limit in limits.items())
-        connection.exec_driver_sql(f"SELECT {', '.join(told)}")
+        told = (f"SET LOCAL {name} = {limit if is_bounded else 0}" for name, limit in limits.items())
+        connection.exec_driver_sql("; ".join(("BEGIN", *told)))
 
     def server_now(self, connection: Connection) -> datetime | None:
         """The time by which processes on one database go between each other: its server's; a SQLite file has none."""
