@@ -128,6 +128,7 @@ _HOLD = (
     .values(version=repositories.c.version + 1)
 )
 _ARE_KNOWN = select(repositories.c.image).where(repositories.c.image.in_(bindparam("images", expanding=True)))
+_ARE_LISTED = _ARE_KNOWN.where(repositories.c.listed_at.is_not(None))
 _FIND_ALL = select(tags).where(is_pair(tags.c.image, tags.c.tag))
 _SEE = (
     update(tags)
@@ -252,6 +253,13 @@ def end_listing(connection: Connection, image: ImageName, now: datetime, *, aske
 def is_listed(connection: Connection, image: ImageName) -> bool:
     """Tell whether a repository was ever listed in full."""
     return listed_at(connection, image) is not None
+
+
+def listed_among(connection: Connection, images: Iterable[ImageName]) -> Sequence[ImageName]:
+    """Those of some repositories that were ever listed in full."""
+    keys = lists_of(map(str, images))
+    names = (name for some in keys for name in connection.execute(_ARE_LISTED, {"images": some}).scalars())
+    return [ImageName.of_repository(name) for name in names]
 
 
 def listed_at(connection: Connection, image: ImageName) -> datetime | None:

@@ -133,10 +133,10 @@ def begin(connection: Connection, new: NewPromotion, *, who: str, at: datetime) 
     known = find_open(connection, new.lane, stage=new.stage, policy=new.policy, tag=new.tag)
     if known is not None:
         return known
-    promotion_id = new_id(at)
-    connection.execute(
-        insert(promotions).values(
-            id=promotion_id,
+    began = connection.execute(
+        insert(promotions)
+        .values(
+            id=new_id(at),
             lane=new.lane,
             repo=new.lane.partition(":")[0],
             stage=new.stage,
@@ -152,8 +152,9 @@ def begin(connection: Connection, new: NewPromotion, *, who: str, at: datetime) 
             began_at=at,
             updated_at=at,
         )
+        .returning(*promotions.c)
     )
-    row = _required(connection, promotion_id)
+    row = _row(began.one())
     promotion_events.append(
         connection, lane=row.lane, promotion_id=row.id, what="waiting", who=who, at=at, reason=new.reason
     )
@@ -172,12 +173,9 @@ def move(  # noqa: PLR0913 (what happened, by whom and when, all named)
 ) -> PromotionRow:
     """Move a promotion on and append the event; `learned` are further columns that are known now."""
     values = {name: value for name, value in (learned or {}).items() if value is not None}
-    connection.execute(
-        update(promotions)
-        .where(promotions.c.id == promotion_id)
-        .values(state=state, reason=storable(reason), updated_at=at, **values)
-    )
-    row = _required(connection, promotion_id)
+    moving = update(promotions).where(promotions.c.id == promotion_id).returning(*promotions.c)
+    moved = connection.execute(moving.values(state=state, reason=storable(reason), updated_at=at, **values))
+    row = _row(moved.one())
     promotion_events.append(connection, lane=row.lane, promotion_id=row.id, what=state, who=who, at=at, reason=reason)
     return row
 
@@ -191,6 +189,12 @@ def find(connection: Connection, promotion_id: str) -> PromotionRow | None:
     """One promotion."""
     row = connection.execute(_FIND, {"its_id": promotion_id}).one_or_none()
     return _row(row) if row is not None else None
+
+
+def among(connection: Connection, ids: Iterable[str]) -> Sequence[PromotionRow]:
+    """Those of some promotions that are known."""
+    named = (promotions.c.id.in_(some) for some in lists_of(ids))
+    return [_row(row) for one in named for row in connection.execute(select(promotions).where(one))]
 
 
 def tags_of(connection: Connection, ids: Iterable[str]) -> Mapping[str, str]:
@@ -373,10 +377,6 @@ def unlike_their_history(connection: Connection, after: str, *, limit: int) -> t
 def _first(connection: Connection, wanted: Select[tuple[object, ...]]) -> PromotionRow | None:
     row = connection.execute(wanted.limit(1)).one_or_none()
     return _row(row) if row is not None else None
-
-
-def _required(connection: Connection, promotion_id: str) -> PromotionRow:
-    return _row(connection.execute(_FIND, {"its_id": promotion_id}).one())
 
 
 def _row(row: Row[tuple[object, ...]]) -> PromotionRow:

@@ -2,13 +2,13 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from app.core.flux.objects import Policy
+from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.tree import About, Field, Report
 from app.core.images import ImageName
 from app.core.policies.advance import StoredChoice, advance, choice_among, chosen_only
@@ -25,12 +25,13 @@ from app.db import build_reports, catalogue, selections, storms
 from app.db.database import Database
 from app.services.catalogue.gone_storms import SWEEP, doubted_registries, key_of
 from app.services.catalogue.ready_policies import ReadyPolicies
-from app.services.catalogue.tag_states import states_of_all, states_of_tags
+from app.services.catalogue.tag_states import states_of_all, states_of_some
 from app.services.heads.came_under import Texts, came_under, image_of, read_texts, reading_of, spec_hash
 from app.services.heads.view import HeadView
 from app.services.systems import Clock, Systems
 
 _MOST_EVALUATIONS = 3
+_AT_ONCE = 20
 _NOT_LISTED = "catalogue not listed"
 _UNKNOWN = Selection(
     tag=None, ranked=(), verdicts={}, is_tie=False, error=None, message="not worked out yet", is_whole=False
@@ -67,9 +68,7 @@ class Judge:
         Rows are read in short transactions, and judged outside of them: on SQLite a transaction keeps webhooks
         waiting. What changes between two of them makes the lane due again.
         """
-        knowledge = {
-            image: self._chosen_of(image, named, view) for image, named in _by_image(view, self.systems).items()
-        }
+        knowledge = self._chosen(view)
         with self.database.transaction() as connection:
             texts = read_texts(connection, lane)
             doubts = read_doubts(connection, self.systems, knowledge)
@@ -109,17 +108,30 @@ class Judge:
             is_listed = catalogue.is_listed(connection, image)
         return ImageKnowledge(states_of_all(self.database, image)) if is_listed else None
 
-    def _chosen_of(self, image: ImageName, named: Sequence[Policy], view: HeadView) -> ImageKnowledge | None:
-        specs = {one.spec.fingerprint(): one.spec for one in named if one.spec is not None and self._is_usable(one)}
+    def _chosen(self, view: HeadView) -> Knowledge:
+        """What stored choices tell of each repository, and the tags that matter to them."""
+        by_image, in_git = _by_image(view, self.systems), _in_git(view)
+        images, found = list(by_image), dict[ImageName, ImageKnowledge | None]()
+        for start in range(0, len(images), _AT_ONCE):
+            some = {image: by_image[image] for image in images[start : start + _AT_ONCE]}
+            missing = self._unstored(some)
+            for image, specs in missing.items():
+                self.evaluate(image, specs)
+            present = {image: {tag for one in its for tag in in_git[one.name]} for image, its in some.items()}
+            with self.database.transaction() as connection:
+                found |= _knowledge(connection, present)
+        return found
+
+    def _unstored(self, named: Mapping[ImageName, Sequence[Policy]]) -> Mapping[ImageName, Sequence[PolicySpec]]:
+        """The specs of policies whose choice among the tags of a repository is to be worked out."""
         with self.database.transaction() as connection:
-            if not catalogue.is_listed(connection, image):
-                return None
-            stored = _stored_choices(connection, image)
-            if specs.keys() <= stored.keys():
-                return _knowledge(connection, image, stored, _in_git(view, named))
-        self.evaluate(image, [spec for fingerprint, spec in specs.items() if fingerprint not in stored])
-        with self.database.transaction() as connection:
-            return _knowledge(connection, image, _stored_choices(connection, image), _in_git(view, named))
+            stored = _stored_choices(connection, catalogue.listed_among(connection, named))
+        usable = {image: [one.spec for one in its if self._is_usable(one)] for image, its in named.items()}
+        missing = {
+            image: {one.fingerprint(): one for one in usable[image] if one is not None and one.fingerprint() not in its}
+            for image, its in stored.items()
+        }
+        return {image: list(specs.values()) for image, specs in missing.items() if specs}
 
     def work_out(self, image: ImageName) -> None:
         """Work out those stored choices from an image that are to be worked out, as where the chosen tag is gone."""
@@ -243,25 +255,33 @@ def _by_image(view: HeadView, systems: Systems) -> Mapping[ImageName, Sequence[P
     return dict(sorted(found.items()))
 
 
-def _stored_choices(connection: Connection, image: ImageName) -> dict[str, StoredChoice]:
-    return {
-        row.spec_hash: row.stored_choice
-        for row in selections.of_image(connection, image)
-        if row.stored_choice is not None
+def _stored_choices(
+    connection: Connection, images: Iterable[ImageName]
+) -> Mapping[ImageName, Mapping[str, StoredChoice]]:
+    found: dict[ImageName, dict[str, StoredChoice]] = {image: {} for image in images}
+    for row in selections.of_images(connection, found):
+        if row.stored_choice is not None:
+            found[ImageName.of_repository(row.image)][row.spec_hash] = row.stored_choice
+    return found
+
+
+def _in_git(view: HeadView) -> Mapping[PolicyName, AbstractSet[str]]:
+    """The tags that the fields of each policy have."""
+    found: dict[PolicyName, set[str]] = defaultdict(set)
+    for one, _ in view.staged:
+        tag = tag_in(one.marked.part, one.marked.text)
+        found[one.policy] |= {tag} if tag is not None else set()
+    return found
+
+
+def _knowledge(connection: Connection, in_git: Mapping[ImageName, AbstractSet[str]]) -> Knowledge:
+    """What is known of some repositories, of which these tags are in Git."""
+    stored = _stored_choices(connection, catalogue.listed_among(connection, in_git))
+    wanted = {
+        image: in_git[image] | {one.tag for one in its.values() if one.tag is not None} for image, its in stored.items()
     }
-
-
-def _in_git(view: HeadView, named: Sequence[Policy]) -> set[str]:
-    names = {one.name for one in named}
-    marked = [one.marked for one, _ in view.staged if one.policy in names]
-    return {tag for one in marked if (tag := tag_in(one.part, one.text)) is not None}
-
-
-def _knowledge(
-    connection: Connection, image: ImageName, stored_choices: Mapping[str, StoredChoice], in_git: set[str]
-) -> ImageKnowledge:
-    chosen = {one.tag for one in stored_choices.values() if one.tag is not None}
-    return ImageKnowledge(states_of_tags(connection, image, chosen | in_git), stored_choices)
+    states = states_of_some(connection, wanted, is_history_wanted=True)
+    return {image: ImageKnowledge(states[image], stored[image]) if image in stored else None for image in in_git}
 
 
 def _judge_policy(

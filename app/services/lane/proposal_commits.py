@@ -10,7 +10,7 @@ from app.core.manifests.text.setting import CannotSet
 from app.core.ports import CommitDraft, PullRequestSeen, TreeEntry
 from app.core.promotion.proposals import Change, Place, Proposal
 from app.core.writing import texts
-from app.db import pushed_heads
+from app.db.pushed_heads import PushedHead
 from app.services.heads.view import HeadView
 from app.services.lane.run import LaneRun
 
@@ -34,13 +34,12 @@ class ProposalCommits:
         blobs = {entry.blob for proposal in proposals for entry in self._entries_of(proposal).values()}
         return self.run.repo.repository.blobs(blobs) if blobs else {}
 
-    def parent_of(self, proposal: Proposal, pull: PullRequestSeen | None, remote_head: str | None) -> str:
-        """The branch keeps its parent while the edited files are the same on base and there is no conflict."""
-        if remote_head is None or pull is None:
-            return self.view.commit
-        with self.run.database.transaction() as connection:
-            pushed = pushed_heads.find(connection, self.run.lane, remote_head)
-        if pushed is None or not self.run.repo.repository.has_commit(pushed.base_sha):
+    def parent_of(self, proposal: Proposal, pull: PullRequestSeen | None, pushed: PushedHead | None) -> str:
+        """The branch keeps its parent while the edited files are the same on base and there is no conflict.
+
+        `pushed` is what we know of the commit at which the branch is.
+        """
+        if pull is None or pushed is None or not self.run.repo.repository.has_commit(pushed.base_sha):
             return self.view.commit
         then = self.run.repo.repository.tree(pushed.base_sha)
         same = all(then.get(file) == entry for file, entry in self._entries_of(proposal).items())

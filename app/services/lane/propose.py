@@ -2,14 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from hashlib import sha256
-
-from sqlalchemy import Connection
 
 from app.core.commits import is_same_commit
 from app.core.facts import US
-from app.core.images import ImageName
 from app.core.ports import (
     BranchUpdate,
     BuildCheck,
@@ -22,9 +18,9 @@ from app.core.ports import (
     PushResult,
 )
 from app.core.promotion.plans import Closure, KeptBack, Plan, Standing
-from app.core.promotion.proposals import Move, Place, Proposal
+from app.core.promotion.proposals import Place, Proposal
 from app.core.writing import texts
-from app.db import builds, latencies, promotions, pull_requests, pushed_heads, requests
+from app.db import builds, promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
 from app.db.pull_requests import PullRequestRow
 from app.db.pushed_heads import PushedHead
@@ -33,6 +29,7 @@ from app.services.lane.check_builds import paths_that_build
 from app.services.lane.closings import close_own, closer_of
 from app.services.lane.hold import hold_closed
 from app.services.lane.proposal_commits import CannotEdit, ProposalCommits
+from app.services.lane.pull_request_records import PullRequestRecords, Written
 from app.services.lane.run import LaneRun
 
 _BASE_MOVED = "the base branch moved meanwhile; planned again at once"
@@ -69,16 +66,6 @@ class _Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """A pull request that says what it should; `text_hash` stands for that."""
-
-    number: int
-    url: str
-    title: str
-    text_hash: str
-
-
-@dataclass(frozen=True, slots=True)
 class Proposer:
     """Makes branches and pull requests agree with a plan."""
 
@@ -102,10 +89,11 @@ class Proposer:
         """Push and open what should exist, close what should not; false when something must be looked at again."""
         drafts = self._drafts(planned.proposals)
         results = self._push([draft for draft in drafts if draft.needs_push])
+        records = PullRequestRecords.read(self.run, self.ids, [one.pull.number for one in drafts if one.pull])
         is_settled = True
         for draft in drafts:
             result = results.get(draft.proposal.branch, PushResult(PushOutcome.DONE))
-            is_settled &= self._open(draft, result)
+            is_settled &= self._open(draft, result, records)
         has_moved = bool(planned.closures) and self._has_base_moved()
         for closure in planned.closures:
             why = _BASE_MOVED if has_moved else self._close(closure)
@@ -120,13 +108,21 @@ class Proposer:
 
     def _drafts(self, proposals: Sequence[Proposal]) -> list[Draft]:
         """The commits of all proposals, written at once."""
-        contents = self.commits.contents_of(proposals)
-        wanted = [one for proposal in proposals if (one := self._want(proposal, contents)) is not None]
+        contents, pushed = self.commits.contents_of(proposals), self._pushed(proposals)
+        wanted = [one for proposal in proposals if (one := self._want(proposal, contents, pushed)) is not None]
         commits = self.run.repo.repository.write_commits([one.commit for one in wanted])
         drafts = (self._draft(one, commit) for one, commit in zip(wanted, commits, strict=True))
         return [draft for draft in drafts if draft is not None and self._still_builds(draft)]
 
-    def _want(self, proposal: Proposal, contents: Mapping[str, bytes]) -> _Wanted | None:
+    def _pushed(self, proposals: Sequence[Proposal]) -> Mapping[str, PushedHead]:
+        """What we know of the commits at which the branches of proposals are, by commit."""
+        heads = {self.heads[one.branch] for one in proposals if one.branch in self.heads}
+        with self.run.database.transaction() as connection:
+            return pushed_heads.among(connection, self.run.lane, heads)
+
+    def _want(
+        self, proposal: Proposal, contents: Mapping[str, bytes], pushed: Mapping[str, PushedHead]
+    ) -> _Wanted | None:
         pull, ended = self._pulls_from(proposal.branch)
         remote_head = self.heads.get(proposal.branch)
         if pull is not None and self._is_anothers(proposal, pull):
@@ -136,7 +132,7 @@ class Proposer:
                 self._note_kept_back(proposal, KeptBack(why, is_trouble=False))
                 return None
             pull, remote_head = None, None
-        parent = self.commits.parent_of(proposal, pull, remote_head)
+        parent = self.commits.parent_of(proposal, pull, pushed.get(remote_head or ""))
         try:
             commit = self.commits.draft(proposal, self.ids, parent, contents)
         except CannotEdit as error:
@@ -248,7 +244,7 @@ class Proposer:
         updates = [BranchUpdate(draft.proposal.branch, draft.commit, draft.remote_head) for draft in drafts]
         return self.run.repo.repository.push(updates)
 
-    def _open(self, draft: Draft, result: PushResult) -> bool:
+    def _open(self, draft: Draft, result: PushResult, records: PullRequestRecords) -> bool:
         if result.outcome is PushOutcome.STALE:
             if self.run.claim.attempts > 0:
                 reason = f"{draft.proposal.branch} is moved by others whenever it is pushed: {result.reason[:300]}"
@@ -261,10 +257,10 @@ class Proposer:
             reason = f"the push of {draft.proposal.branch} was refused: {texts.one_line(result.reason)[:300]}"
             self._keep_back(draft.proposal, reason)
             return False
-        self._record(draft, self._write_pull_request(draft))
+        records.write(draft.proposal, self._write_pull_request(draft, records))
         return True
 
-    def _write_pull_request(self, draft: Draft) -> _Written:
+    def _write_pull_request(self, draft: Draft, records: PullRequestRecords) -> Written:
         """Open it, or say in it what has changed since we last said something."""
         forge, proposal = self.run.repo.forge, draft.proposal
         title = texts.title(proposal)
@@ -275,8 +271,8 @@ class Proposer:
             noticed=self.view.noticed_beside(proposal.files),
         )
         text_hash = sha256(f"{title}\n\n{body}".encode()).hexdigest()
-        known = self._recorded(draft.pull)
-        if known is None:
+        known = records.pulls.get(draft.pull.number) if draft.pull is not None else None
+        if known is None or not known.head_sha:
             # Also one that is there although its answer was lost: it is open, but nobody gave it its labels.
             wanted = PullRequestDraft(
                 head=proposal.branch, base=self.run.claim.branch, title=title, body=body, labels=proposal.labels
@@ -284,17 +280,10 @@ class Proposer:
             pull = forge.open_pull_request(wanted)
             if (pull.title, pull.body.strip()) != (title, body.strip()):
                 forge.edit_pull_request(pull.number, title=title, body=body, version=pull.version)
-            return _Written(pull.number, pull.url, title, text_hash)
+            return Written(number=pull.number, url=pull.url, title=title, text_hash=text_hash, commit=draft.commit)
         if known.text_hash != text_hash:
             forge.edit_pull_request(known.number, title=title, body=body)
-        return _Written(known.number, known.url, title, text_hash)
-
-    def _recorded(self, pull: PullRequestSeen | None) -> PullRequestRow | None:
-        """What is written down of a pull request in full."""
-        if pull is None:
-            return None
-        row = self._row(pull.number)
-        return row if row is not None and row.head_sha else None
+        return Written(number=known.number, url=known.url, title=title, text_hash=text_hash, commit=draft.commit)
 
     def _row(self, number: int) -> PullRequestRow | None:
         with self.run.database.transaction() as connection:
@@ -302,80 +291,16 @@ class Proposer:
 
     def _build_urls(self, proposal: Proposal) -> Mapping[str, str]:
         """Where builds are seen; a report may name any address, so only one of its own controller counts."""
+        ids = [move.build.build_id for move in proposal.moves if move.build is not None]
+        if not ids:
+            return {}
         with self.run.database.transaction() as connection:
-            rows = [builds.find(connection, move.build.build_id) for move in proposal.moves if move.build is not None]
+            rows = [builds.find(connection, one) for one in ids]
         return {
             row.id: row.url
             for row in rows
             if row is not None and row.url is not None and self.run.systems.is_of_controller(row.url, row.controller)
         }
-
-    def _record(self, draft: Draft, pull: _Written) -> None:
-        proposal, now = draft.proposal, self.run.now()
-        with self.run.writing() as connection:
-            known = pull_requests.find(connection, self.run.lane, pull.number)
-            pull_requests.upsert(
-                connection,
-                PullRequestRow(
-                    lane=self.run.lane,
-                    number=pull.number,
-                    branch=proposal.branch,
-                    stage=proposal.stage,
-                    group=proposal.group,
-                    url=pull.url,
-                    title=pull.title,
-                    state=PullRequestState.OPEN,
-                    head_sha=draft.commit,
-                    tags=proposal.tags,
-                    opened_at=known.opened_at if known is not None else now,
-                    text_hash=pull.text_hash,
-                    request=proposal.request.id if proposal.request is not None else None,
-                ),
-            )
-            if proposal.request is not None:
-                requests.carried_by(connection, proposal.request.id, pull.number)
-            for move in proposal.moves:
-                self._record_move(connection, draft, pull, move)
-                if known is None or not known.head_sha:
-                    self._note_latency(connection, move, now)
-
-    def _record_move(self, connection: Connection, draft: Draft, pull: _Written, move: Move) -> None:
-        """The promotion is proposed: an event only where something of it is new."""
-        promotion_id = self.ids[draft.proposal.stage, str(move.policy)]
-        row = promotions.find(connection, promotion_id)
-        is_known = row is not None and (row.state, row.pull_request, row.head_sha, row.digest, row.from_tag) == (
-            PromotionState.PROPOSED,
-            pull.number,
-            draft.commit,
-            move.digest or row.digest,
-            move.from_tag or row.from_tag,
-        )
-        if is_known:
-            return
-        promotions.move(
-            connection,
-            promotion_id,
-            PromotionState.PROPOSED,
-            reason="; ".join(move.reasons),
-            who=US,
-            at=self.run.now(),
-            learned={
-                "pull_request": pull.number,
-                "branch": draft.proposal.branch,
-                "head_sha": draft.commit,
-                "digest": move.digest,
-                "from_tag": move.from_tag,
-                "build_id": move.build.build_id if move.build else None,
-            },
-        )
-
-    def _note_latency(self, connection: Connection, move: Move, now: datetime) -> None:
-        """Count how long it took since the newest webhook that led to a new pull request; the sweep's have none."""
-        build_id = move.build.build_id if move.build is not None else None
-        image = self.run.systems.known_as(ImageName.parse(move.image))
-        came = latencies.told_at(connection, image, move.tag, build_id=build_id, until=now)
-        if came is not None:
-            latencies.note(connection, now - came)
 
     def _close(self, closure: Closure) -> str | None:
         """Close one of ours that is open; why not, when somebody was quicker, or may have been."""

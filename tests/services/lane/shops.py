@@ -9,7 +9,7 @@ from app.core.ports import PullRequest
 from app.db import builds, catalogue
 from app.db.database import Database
 from app.services.catalogue.keep_selections import keep_selections
-from tests.db.facts import record_listing
+from tests.db.facts import record_listing, record_push
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.lanes import Lane, digest
 
@@ -42,7 +42,7 @@ def pushed(lane: Lane, tags: dict[str, str]) -> None:
         image = IMAGES[name]
         with lane.database.transaction() as connection:
             catalogue.lock(connection, [image], lane.now)
-            catalogue.record_push(
+            record_push(
                 connection, image, tag, digest(tag), at=None, now=lane.now, source="registry", delivery_id=None
             )
             catalogue.set_digest(connection, image, tag, digest(tag), asked_at=lane.now)

@@ -7,6 +7,7 @@ import pytest
 from app.db import catalogue
 from app.db.database import Database
 from app.db.promotions import PromotionState
+from tests.db.facts import record_push
 from tests.end_to_end.bridge import policy
 from tests.services.lanes import IMAGE, Lane, digest
 from tests.services.people.asking import People
@@ -36,7 +37,7 @@ def name(people: People, now: str) -> None:
     lane = people.lane
     lane.registry.moved["latest"] = now
     with lane.telling_of("latest") as connection:
-        catalogue.record_push(
+        record_push(
             connection, IMAGE, "latest", now, at=None, now=lane.now, source="registry", delivery_id=None
         )
         catalogue.set_digest(connection, IMAGE, "latest", now, asked_at=lane.now)
