@@ -42,9 +42,7 @@ def pushed(lane: Lane, tags: dict[str, str]) -> None:
         image = IMAGES[name]
         with lane.database.transaction() as connection:
             catalogue.lock(connection, [image], lane.now)
-            record_push(
-                connection, image, tag, digest(tag), at=None, now=lane.now, source="registry", delivery_id=None
-            )
+            record_push(connection, image, tag, digest(tag), at=None, now=lane.now, source="registry", delivery_id=None)
             catalogue.set_digest(connection, image, tag, digest(tag), asked_at=lane.now)
             keep_selections(connection, lane.ready, image, [tag])
 

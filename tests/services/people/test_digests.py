@@ -37,9 +37,7 @@ def name(people: People, now: str) -> None:
     lane = people.lane
     lane.registry.moved["latest"] = now
     with lane.telling_of("latest") as connection:
-        record_push(
-            connection, IMAGE, "latest", now, at=None, now=lane.now, source="registry", delivery_id=None
-        )
+        record_push(connection, IMAGE, "latest", now, at=None, now=lane.now, source="registry", delivery_id=None)
         catalogue.set_digest(connection, IMAGE, "latest", now, asked_at=lane.now)
 
 
