@@ -3,17 +3,16 @@
 import re
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from pydantic import AfterValidator, BaseModel
 
 from app.core.facts import BranchMoved, PullRequestChanged
+from app.senders.forms import is_form, json_of
 from app.senders.payload import PAYLOAD, Line, Model, PositiveNumber, is_commit, read_model
 from app.senders.proofs import expect_hmac, verify_hmac
 from app.senders.sender import MOST_BYTES, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 from app.senders.strict_json import read_json
 
-_FORM = "application/x-www-form-urlencoded"
 _BRANCHES = "refs/heads/"
 _FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _READ_EVENTS = ("pull_request", "push")
@@ -110,7 +109,7 @@ def signed_id(request: WebhookRequest) -> str:
     """
     event = request.headers.get("x-github-event", "")
     read_as = event if event in _READ_EVENTS else "other"
-    return f"{body_id(request)}:{read_as}:{'form' if _is_form(request) else 'json'}"
+    return f"{body_id(request)}:{read_as}:{'form' if is_form(request) else 'json'}"
 
 
 def parse(request: WebhookRequest, _origin: Origin) -> Parsed:
@@ -127,22 +126,7 @@ def parse(request: WebhookRequest, _origin: Origin) -> Parsed:
 
 
 def _read(request: WebhookRequest, model: type[Model]) -> Model:
-    text = _form_payload(request.body) if _is_form(request) else request.body
-    return read_model(read_json(text, most_bytes=MOST_BYTES), model)
-
-
-def _is_form(request: WebhookRequest) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
-
-
-def _form_payload(body: bytes) -> bytes:
-    try:
-        payloads = parse_qs(body.decode(), max_num_fields=10, errors="strict").get("payload", [])
-    except ValueError:
-        payloads = []
-    if len(payloads) != 1:
-        raise Unusable("it is no form with one field `payload`")
-    return payloads[0].encode()
+    return read_model(read_json(json_of(request), most_bytes=MOST_BYTES), model)
 
 
 def _read_pull_request(event: _PullRequestEvent) -> Parsed:
