@@ -31,6 +31,15 @@ class NoKeys(Refused):
         super().__init__(f"sources.{name} has no usable {wanted}: anyone could post; set it and start again")
 
 
+class RepositoriesNotTaken(Refused):
+    """A source lists repositories of a registry, and what its kind sends names none."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__(
+            f"sources.{name}.repositories: what a {kind} sends names no repository of its own; take it out"
+        )
+
+
 class ProofNotTaken(Refused):
     """A source is to prove itself in a way that its kind does not have."""
 
@@ -39,7 +48,10 @@ class ProofNotTaken(Refused):
 
 
 def compose_sources(settings: Settings) -> Mapping[str, Source]:
-    """Every source; each has what proves its senders. Raises ProofNotTaken, NoKeys, SecretUnreadable."""
+    """Every source; each has what proves its senders.
+
+    Raises ProofNotTaken, RepositoriesNotTaken, NoKeys, SecretUnreadable.
+    """
     found = {name: compose_source(name, settings) for name in settings.sources}
     for name, source in found.items():
         _require_keys(name, source)
@@ -52,13 +64,13 @@ def unfit_sources(settings: Settings) -> Mapping[str, str]:
     for name in settings.sources:
         try:
             compose_source(name, settings)
-        except ProofNotTaken as error:
+        except (ProofNotTaken, RepositoriesNotTaken) as error:
             problems[f"sources.{name}"] = str(error)
     return problems
 
 
 def compose_source(name: str, settings: Settings) -> Source:
-    """One source; its secrets are read when they are used. Raises ProofNotTaken."""
+    """One source; its secrets are read when they are used. Raises ProofNotTaken, RepositoriesNotTaken."""
     match one := settings.sources[name]:
         case JenkinsSource():
             return _of_jenkins(name, one, settings, lambda: Keys(secrets=_read(one.secret)))
@@ -71,7 +83,7 @@ def compose_source(name: str, settings: Settings) -> Source:
             return Source(
                 name=name,
                 kind=one.kind,
-                origin=Origin(name, registry=settings.registries[one.registry].host),
+                origin=_of_registry(name, one, settings),
                 keys=lambda: _registry_keys(one),
                 images=one.images or (),
             )
@@ -109,6 +121,11 @@ def _of_jenkins(
     )
 
 
+def _of_registry(name: str, one: RegistrySource, settings: Settings) -> Origin:
+    registry = settings.registries[one.registry]
+    return Origin(name, registry=registry.host, registry_aliases=registry.aliases, repositories=one.repositories)
+
+
 def _registry_keys(one: RegistrySource) -> Keys:
     return Keys(
         headers={name.lower(): _read(values) for name, values in (one.header or {}).items()},
@@ -127,11 +144,13 @@ def _read(secrets: tuple[Secret, ...] | None) -> tuple[str, ...]:
 
 
 def _require_taken(name: str, one: RegistrySource) -> None:
-    """What a kind of registry can prove itself by, is said beside its sender."""
+    """What proves a kind of registry, and whether it names repositories of its own, is said beside its sender."""
     needs = SENDERS[one.kind].needs
     if _PROVES[one.proof] not in needs:
         taken = " or ".join(proof for proof, kind in _PROVES.items() if kind in needs)
         raise ProofNotTaken(name, one.kind, one.proof, taken)
+    if one.repositories is not None and not SENDERS[one.kind].names_repositories:
+        raise RepositoriesNotTaken(name, one.kind)
 
 
 def _require_keys(name: str, source: Source) -> None:

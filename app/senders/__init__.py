@@ -4,9 +4,30 @@ from app.senders.flux import FLUX
 from app.senders.forges.github import GITHUB
 from app.senders.jenkins.notification import JENKINS_NOTIFICATION
 from app.senders.jenkins.report import JENKINS
+from app.senders.registries.acr import ACR
 from app.senders.registries.distribution import DISTRIBUTION
+from app.senders.registries.docker_hub import DOCKER_HUB
+from app.senders.registries.ghcr import GHCR
+from app.senders.registries.harbor import HARBOR
+from app.senders.registries.jfrog import JFROG
+from app.senders.registries.nexus import NEXUS
+from app.senders.registries.quay import QUAY
 from app.senders.sender import Sender
 
 SENDERS: dict[str, Sender] = {
-    sender.kind: sender for sender in (JENKINS, JENKINS_NOTIFICATION, DISTRIBUTION, GITHUB, FLUX)
+    sender.kind: sender
+    for sender in (
+        JENKINS,
+        JENKINS_NOTIFICATION,
+        DISTRIBUTION,
+        DOCKER_HUB,
+        GHCR,
+        HARBOR,
+        QUAY,
+        ACR,
+        JFROG,
+        NEXUS,
+        GITHUB,
+        FLUX,
+    )
 }

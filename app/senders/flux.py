@@ -137,6 +137,7 @@ FLUX = Sender(
     parse=parse,
     kept_headers=("content-type", "user-agent", "gotk-component"),
     needs=("secrets",),
+    tells={"applied": ("result", "commit", "branch", "time"), "underway": ("time",)},
     signed_id=body_id,
     speaks_for="cluster",
 )

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from app.core.builds.job_names import job_name_problem
-from app.senders.instants import parse_instant
+from app.senders.instants import parse_instant, parse_moment
 from app.senders.sender import MOST_BYTES, Unusable, WebhookRequest
 from app.senders.strict_json import read_json
 
@@ -35,6 +35,17 @@ def read_model(value: JsonValue, model: type[Model]) -> Model:
         reasons = [f"{_place(each['loc'])}{_reason(each['msg'])}" for each in error.errors(include_input=False)]
         more = f" (and {len(reasons) - _MOST_REASONS} more)" if len(reasons) > _MOST_REASONS else ""
         raise Unusable("; ".join(reasons[:_MOST_REASONS]) + more) from None
+
+
+def text_at(value: JsonValue, *keys: str) -> str | None:
+    """A text further in, one key after the other; None where there is none, for what costs nothing to miss.
+
+    >>> text_at({"request": {"host": "r.example"}}, "request", "host")
+    'r.example'
+    """
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_LINE else None
 
 
 def is_commit(text: str) -> bool:
@@ -74,9 +85,14 @@ def _instant(value: object) -> object:
     return parse_instant(value)
 
 
+def _moment(value: object) -> object:
+    return None if value is None or value == "" else parse_moment(value)
+
+
 Line = Annotated[str, AfterValidator(_one_line)]
 OptionalLine = Annotated[Line | None, BeforeValidator(_empty_is_absent)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 JobName = Annotated[Line, AfterValidator(_job_name)]
 PositiveNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]

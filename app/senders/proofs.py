@@ -10,7 +10,8 @@ from app.core.errors import NotAuthentic
 from app.senders.sender import Keys, WebhookRequest, is_key
 
 _SIGNATURE = re.compile(r"([a-z0-9]+)=([0-9a-fA-F]+)")
-_HEX_DIGITS = {"sha256": 64, "sha512": 128}
+_HEX = re.compile(r"[0-9a-fA-F]+")
+_HEX_DIGITS = {"sha1": 40, "sha256": 64, "sha512": 128}
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 
 
@@ -64,13 +65,15 @@ def verify_hmac(
     if not keys.holds("secrets"):
         raise NoKeyConfigured("secret")
     algorithm, sent = _read_signature(request.headers.get(header.lower(), ""), header, algorithms)
-    matches = [
-        hmac.compare_digest(hmac.digest(_key_bytes(secret), signed, algorithm), sent)
-        for secret in keys.secrets
-        if is_key(secret)
-    ]
-    if not any(matches):
-        raise WrongProof(header, check="the secret on both sides, and that nothing rewrites the body on its way")
+    _require_match(sent, keys, header=header, signed=signed, algorithm=algorithm)
+
+
+def verify_bare_hmac(
+    request: WebhookRequest, keys: Keys, *, header: str, signed: bytes, algorithm: str = "sha256"
+) -> None:
+    """The same for a header that is the hex digits alone. Raises NoKeyConfigured, ProofMissing, WrongProof."""
+    sent = expect_bare_hmac(request, keys, header=header, algorithm=algorithm)
+    _require_match(sent, keys, header=header, signed=signed, algorithm=algorithm)
 
 
 def expect_hmac(request: WebhookRequest, keys: Keys, *, header: str, algorithms: Collection[str] = ("sha256",)) -> None:
@@ -78,6 +81,22 @@ def expect_hmac(request: WebhookRequest, keys: Keys, *, header: str, algorithms:
     if not keys.holds("secrets"):
         raise NoKeyConfigured("secret")
     _read_signature(request.headers.get(header.lower(), ""), header, algorithms)
+
+
+def expect_bare_hmac(request: WebhookRequest, keys: Keys, *, header: str, algorithm: str = "sha256") -> bytes:
+    """Return what was sent as a signature of hex digits alone, whatever it signs.
+
+    Raises NoKeyConfigured, ProofMissing.
+    """
+    if not keys.holds("secrets"):
+        raise NoKeyConfigured("secret")
+    sent, digits = request.headers.get(header.lower(), ""), _HEX_DIGITS[algorithm]
+    expected = f"{digits} hex digits of HMAC-{algorithm.upper()}"
+    if not sent:
+        raise ProofMissing(header, problem="is missing or empty", expected=expected)
+    if _HEX.fullmatch(sent) is None or len(sent) != digits:
+        raise ProofMissing(header, problem="is malformed", expected=expected)
+    return bytes.fromhex(sent)
 
 
 def verify_headers(request: WebhookRequest, keys: Keys) -> None:
@@ -93,6 +112,17 @@ def verify_headers(request: WebhookRequest, keys: Keys) -> None:
             raise ProofMissing(name, problem="is missing or empty", expected="the value configured for this source")
         if not _is_any_of(_header_bytes(sent), accepted):
             raise WrongProof(name, check="the header's value on both sides")
+
+
+def verify_token(request: WebhookRequest, keys: Keys) -> None:
+    """Check that the query's `token` is among those configured. Raises NoKeyConfigured, ProofMissing, WrongProof."""
+    if not keys.holds("url_tokens"):
+        raise NoKeyConfigured("URL token")
+    token = request.query.get("token", "")
+    if not token:
+        raise ProofMissing("The URL's token", problem="is missing or empty", expected="?token=… in the URL")
+    if not _is_any_of(token.encode("utf-8", "surrogatepass"), keys.url_tokens):
+        raise WrongProof("The URL's token", check="it against this source's configuration")
 
 
 def verify_token_or_basic(request: WebhookRequest, keys: Keys) -> None:
@@ -112,6 +142,16 @@ def verify_token_or_basic(request: WebhookRequest, keys: Keys) -> None:
     by_basic = bool(authorization) and _is_any_of(_read_basic(authorization), pairs)
     if not (by_token or by_basic):
         raise WrongProof("The URL token or Basic password", check="both against this source's configuration")
+
+
+def _require_match(sent: bytes, keys: Keys, *, header: str, signed: bytes, algorithm: str) -> None:
+    matches = [
+        hmac.compare_digest(hmac.digest(_key_bytes(secret), signed, algorithm), sent)
+        for secret in keys.secrets
+        if is_key(secret)
+    ]
+    if not any(matches):
+        raise WrongProof(header, check="the secret on both sides, and that nothing rewrites the body on its way")
 
 
 def _read_signature(sent: str, header: str, algorithms: Collection[str]) -> tuple[str, bytes]:

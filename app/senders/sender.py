@@ -13,6 +13,22 @@ MOST_BYTES = 5 * 1024 * 1024
 
 KeyKind = Literal["secrets", "url_tokens", "basic", "headers"]
 OriginName = Literal["jenkins", "registry", "cluster"]
+FactType = Literal["push", "delete", "build", "pull_request", "branch", "applied", "underway"]
+FactField = Literal["image", "tag", "digest", "job", "number", "result", "url", "commit", "branch", "time"]
+
+PROOF_WORDS: Mapping[KeyKind, str] = {
+    "secrets": "hmac",
+    "url_tokens": "url_token",
+    "basic": "basic",
+    "headers": "header",
+}
+"""What each kind of key is called for people, and in the settings of registries."""
+NOWHERE = "nowhere.invalid"
+"""Stands for a system that only a configuration could name (RFC 2606)."""
+SLOT_S = 600
+"""For so long the same body is one delivery, where nothing in it tells two events apart for certain."""
+EACH_IS_NEW_S = 1
+"""The same for senders whose bodies name neither a time nor an id: each push of a tag may look like the one before."""
 
 
 class Unusable(Invalid):
@@ -70,18 +86,35 @@ class Keys:
 class Origin:
     """What the configuration says of a source; a payload never decides any of it.
 
-    `jenkins` and `cluster` are the names used in facts, `registry` is the host of the configured registry.
+    `jenkins` and `cluster` are the names used in facts, `registry` is the host of the configured registry and
+    `registry_aliases` are what else it is called. `repositories` are those of a registry's own repositories that count,
+    each with its path below that host; None where all do, without any. `is_offline` where a saved body is read without
+    a configuration: then a host in it is believed, and what is not known has a name that nothing has.
     """
 
     source: str
     jenkins: str | None = None
     jenkins_url: str | None = None
     registry: str | None = None
+    registry_aliases: tuple[str, ...] = ()
     cluster: str | None = None
+    repositories: Mapping[str, str] | None = None
+    is_offline: bool = False
+
+    def registry_for(self, told: str | None) -> str:
+        """Return the registry that this source speaks for, whatever host a payload told. Raises OriginNotNamed."""
+        return told if self.is_offline and told else self.named("registry")
+
+    def speaks_for_registry(self, told: str | None) -> bool:
+        """Tell whether a host that a payload told is that of the registry, by whichever of its names."""
+        known = {name.lower() for name in (self.registry, *self.registry_aliases) if name}
+        return not told or self.is_offline or told.lower() in known
 
     def named(self, name: OriginName) -> str:
         """Return the system that this source speaks for. Raises OriginNotNamed."""
         value = {"jenkins": self.jenkins, "registry": self.registry, "cluster": self.cluster}[name]
+        if not value and self.is_offline:
+            return NOWHERE
         if not value:
             raise OriginNotNamed(self.source, name)
         return value
@@ -106,8 +139,10 @@ class Sender:
     on what was kept. `external_id` is None where the sender has no id of its own; it never raises. `signed_id` is for
     senders that sign the body and nothing else: it names a delivery by what is signed, and by what of the head decides
     how that is read. Whichever names it, another body is another delivery: no id is anybody's to take first. `needs`
-    lists kinds of keys of which one must be configured. `keeps_oversized`: the sender would repeat a refused request
-    for ever, so a marker is kept instead.
+    lists kinds of keys of which one must be configured. `tells`: which facts a body can tell, and what of each.
+    `slot_s`: for how many seconds the same body is one delivery, where neither id names it. `names_repositories`: a
+    body names a repository of the registry's own, and only the configuration knows where it is pulled from.
+    `keeps_oversized`: the sender would repeat a refused request for ever, or stop to send, so a marker is kept instead.
     """
 
     kind: str
@@ -117,8 +152,11 @@ class Sender:
     parse: Callable[[WebhookRequest, Origin], Parsed]
     kept_headers: tuple[str, ...]
     needs: tuple[KeyKind, ...]
+    tells: Mapping[FactType, tuple[FactField, ...]]
     signed_id: Callable[[WebhookRequest], str] | None = None
     speaks_for: OriginName | None = None
+    slot_s: int = SLOT_S
+    names_repositories: bool = False
     keeps_oversized: bool = False
 
 

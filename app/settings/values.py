@@ -132,6 +132,16 @@ def _registry_host(text: str) -> str:
     raise wrong("must be a host such as registry.acme.example or localhost:5000, without scheme and path")
 
 
+def _registry_path(text: str) -> str:
+    if text:
+        with suppress(Invalid):
+            return ImageName.at("localhost", text).path
+        raise wrong(
+            "must be a path such as docker-local or team/docker, in lower case, without / at its ends, or empty"
+        )
+    return text
+
+
 def _header_name(text: str) -> str:
     if not _HEADER.fullmatch(text):
         raise wrong("must be the name of an HTTP header")
@@ -189,6 +199,7 @@ GitUrl = Annotated[str, Called("Git URL"), AfterValidator(_git_url)]
 Branch = Annotated[str, Called("branch"), AfterValidator(_branch)]
 RepoFolder = Annotated[str, Called("folder"), AfterValidator(_folder_in_repo)]
 RegistryHost = Annotated[str, Called("host"), AfterValidator(_registry_host)]
+RegistryPath = Annotated[str, Called("path"), AfterValidator(_registry_path)]
 GitHubRepository = Annotated[str, Called("`owner/name`"), AfterValidator(_repository_on_github)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 RootPath = Annotated[str, Called("path"), AfterValidator(_root_path)]

@@ -22,6 +22,7 @@ from app.settings.config_repos import ConfigRepo
 from tests.docs.command_reference import commands, named, with_commands
 from tests.docs.errors_reference import ROW, kinds, leaves, with_errors
 from tests.docs.pages import block, page
+from tests.docs.senders_reference import with_senders
 from tests.end_to_end.bridge import Bridge, fleet, running_bridge
 
 WRITE = "write it anew: uv run python -m tests.docs.write"
@@ -74,6 +75,10 @@ def test_every_error_says_what_to_do() -> None:
 def test_every_kind_of_source_has_its_section() -> None:
     assert sections("senders.md") == set(SENDERS)
     assert {kind for kind in SENDERS if f"| `{kind}` |" not in page("security.md")} == set()
+
+
+def test_the_senders_are_told_as_they_tell_of_themselves() -> None:
+    assert with_senders(page("senders.md")) == page("senders.md"), WRITE
 
 
 def test_every_kind_of_forge_has_its_section() -> None:

@@ -3,12 +3,14 @@
 from tests.docs.command_reference import with_commands
 from tests.docs.errors_reference import with_errors
 from tests.docs.pages import ROOT
+from tests.docs.senders_reference import with_senders
 from tests.docs.settings_reference import with_tables
 
 if __name__ == "__main__":
     for name, written in (
         ("configuration.md", with_tables),
         ("cli.md", with_commands),
+        ("senders.md", with_senders),
         ("troubleshooting.md", with_errors),
     ):
         page = ROOT / "docs" / name

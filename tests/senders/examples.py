@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from app.senders import SENDERS
 from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest
@@ -30,14 +30,23 @@ ORIGIN = Origin(
 class Proof:
     """How a kind proves itself in its examples, and could prove anything else.
 
-    `hmac` signs the body, after the time in the header `timestamp` where there is one; `literal` is a header's whole
-    value; `url-token` stands in the query.
+    `hmac` signs the body, after the time in the header `timestamp` where there is one, and stands behind `prefix`;
+    `literal` is a header's whole value; `url-token` stands in the query.
     """
 
     scheme: Literal["hmac", "literal", "url-token"]
     secret: str
     header: str = ""
     timestamp: str = ""
+    algorithm: str = "sha256"
+    prefix: str = "sha256="
+
+    @classmethod
+    def of(cls, auth: Mapping[str, str]) -> Self:
+        """Read what an expectation says of it."""
+        names = {name: auth[name].lower() for name in ("header", "timestamp", "algorithm", "prefix") if name in auth}
+        scheme: Any = auth["scheme"]
+        return cls(scheme, auth["secret"], **names)
 
     def keys(self, secret: str | None = None) -> Keys:
         """What the source is configured with, by default for its examples."""
@@ -56,7 +65,7 @@ class Proof:
         match self.scheme:
             case "hmac":
                 signed = stamp.encode() + b"." + body if self.timestamp else body
-                proofs[self.header] = "sha256=" + hmac.digest(secret.encode(), signed, "sha256").hex()
+                proofs[self.header] = self.prefix + hmac.digest(secret.encode(), signed, self.algorithm).hex()
             case "literal":
                 proofs[self.header] = secret
             case "url-token":
@@ -74,21 +83,19 @@ def load(path: Path) -> Any:
 EXPECTATIONS = {path.name: load(path) for path in (WEBHOOKS / "expected").glob("*.json")}
 EXAMPLES = sorted(path.name for path in WEBHOOKS.glob("*.json"))
 CAPTURED = sorted(path.stem for path in DISTRIBUTION.glob("*.json"))
-PROOFS = {
-    one["source"]: Proof(
-        one["auth"]["scheme"],
-        one["auth"]["secret"],
-        one["auth"].get("header", "").lower(),
-        one["auth"].get("timestamp", "").lower(),
-    )
-    for one in EXPECTATIONS.values()
-}
+PROOFS = {one["source"]: Proof.of(one["auth"]) for one in EXPECTATIONS.values()}
 KEYS = {kind: proof.keys() for kind, proof in PROOFS.items()}
 
 
 def sender_of(file: str) -> Sender:
     """Return the sender that reads an example."""
     return SENDERS[EXPECTATIONS[file]["source"]]
+
+
+def origin_of(file: str) -> Origin:
+    """What the configuration says of the source of an example: its registry is the one that was pushed to."""
+    hosts = {image["registry_host"] for image in EXPECTATIONS[file].get("images", ())} - {None}
+    return replace(ORIGIN, registry=hosts.pop()) if hosts else ORIGIN
 
 
 def example(file: str) -> WebhookRequest:

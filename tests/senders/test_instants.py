@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.senders.instants import parse_instant
+from app.senders.instants import parse_instant, parse_moment
 
 MOMENT = datetime(2025, 10, 9, 8, 55, 19, tzinfo=UTC)
 
@@ -53,3 +53,31 @@ def test_what_is_no_such_time_is_refused(text: str) -> None:
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_time_that_is_written_out_is_read_back(moment: datetime) -> None:
     assert parse_instant(moment.isoformat()) == moment
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        1760000119,
+        1760000119.0,
+        "2025-10-09T08:55:19Z",
+        "2025-10-09T08:55:19.000+0000",
+        "2025-10-09T10:55:19.000+0200",
+        "2025-10-09 08:55:19 UTC",
+    ],
+)
+def test_registries_write_one_time_in_many_ways(told: object) -> None:
+    assert parse_moment(told) == MOMENT
+
+
+@pytest.mark.parametrize("told", [0, -62135596800, "0001-01-01T00:00:00Z"])
+def test_a_time_that_was_never_set_is_none(told: object) -> None:
+    assert parse_moment(told) is None
+
+
+@pytest.mark.parametrize(
+    "told", [True, None, [], "", "soon", "2025-10-09 UTC", "2025-13-09T08:55:19+0000", 10**15, 1e300]
+)
+def test_what_is_no_time_in_any_of_them_is_refused(told: object) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_moment(told)

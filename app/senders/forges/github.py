@@ -160,5 +160,6 @@ GITHUB = Sender(
     parse=parse,
     kept_headers=("content-type", "user-agent", "x-github-event", "x-github-delivery", "x-github-hook-id"),
     needs=("secrets",),
+    tells={"pull_request": ("number", "branch"), "branch": ("commit", "branch")},
     signed_id=signed_id,
 )

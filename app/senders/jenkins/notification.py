@@ -81,5 +81,6 @@ JENKINS_NOTIFICATION = Sender(
     parse=parse,
     kept_headers=("content-type", "user-agent"),
     needs=("url_tokens", "basic"),
+    tells={"build": ("job", "number")},
     speaks_for="jenkins",
 )

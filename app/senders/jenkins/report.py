@@ -214,5 +214,6 @@ JENKINS = Sender(
     parse=parse,
     kept_headers=("content-type", "user-agent", "x-signature-timestamp"),
     needs=("secrets",),
+    tells={"build": ("job", "number", "result", "url", "commit", "branch", "time", "image", "tag", "digest")},
     speaks_for="jenkins",
 )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, JsonValue
 from app.core.errors import Invalid
 from app.core.facts import Fact, ImagePushed, TagDeleted
 from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_signature_tag, is_tag
-from app.senders.payload import PAYLOAD, Instant, Line, OptionalLine, read_body, read_model
+from app.senders.payload import PAYLOAD, Instant, Line, OptionalLine, read_body, read_model, text_at
 from app.senders.proofs import verify_headers
 from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 
@@ -34,12 +34,13 @@ class _Target(BaseModel):
 
 
 class _Event(BaseModel):
-    """One event; who asked and from where is of no use here."""
+    """One event. Who asked is of no use here, and by which host is shown at most."""
 
     model_config = PAYLOAD
     action: Line
     target: _Target
     timestamp: Instant | None = None
+    request: JsonValue = None
 
 
 class _Envelope(BaseModel):
@@ -85,12 +86,13 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
 
     Raises Unusable where there is no list of events. A malformed event is a problem and the others count.
     """
-    events, registry = read_body(request, _Envelope).events, origin.named("registry")
+    events = read_body(request, _Envelope).events
+    origin.named("registry")
     facts: list[Fact] = []
     ignored, problems = [], []
     for position, item in enumerate(events):
         try:
-            fact = _read_event(read_model(item, _Event), registry)
+            fact = _read_event(read_model(item, _Event), origin)
         except Unusable as error:
             problems.append(f"events[{position}]: {error.problem}")
         except Invalid as error:
@@ -103,7 +105,7 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     return Parsed(tuple(facts), tuple(ignored), tuple(problems))
 
 
-def _read_event(event: _Event, registry: str) -> Fact | str:
+def _read_event(event: _Event, origin: Origin) -> Fact | str:
     """Return the fact, or why there is none. Raises Unusable, InvalidImage."""
     target = event.target
     if event.action not in {"push", "delete"}:
@@ -113,6 +115,7 @@ def _read_event(event: _Event, registry: str) -> Fact | str:
     _check_names(target)
     if target.tag is not None and is_signature_tag(target.tag):
         return f"tag {target.tag} holds a signature or a list of referrers, no image"
+    registry = origin.registry_for(text_at(event.request, "host"))
     image, at = ImageName.at(registry, target.repository), _known(event.timestamp)
     if event.action == "delete":
         return TagDeleted(image=image, tag=target.tag, digest=target.digest, at=at)
@@ -144,6 +147,7 @@ DISTRIBUTION = Sender(
     parse=parse,
     kept_headers=("content-type", "user-agent"),
     needs=("headers",),
+    tells={"push": ("image", "tag", "digest", "time"), "delete": ("image", "tag", "digest", "time")},
     speaks_for="registry",
     keeps_oversized=True,
 )

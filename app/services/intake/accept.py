@@ -7,10 +7,9 @@ from app.core.errors import NotFound
 from app.db.deliveries import NewDelivery
 from app.db.delivery_bodies import pack
 from app.senders import SENDERS
-from app.senders.sender import Sender, WebhookRequest, content_id
+from app.senders.sender import SLOT_S, Sender, WebhookRequest, content_id
 from app.services.systems import Source
 
-_SLOT_S = 600
 _LONGEST_HEADER = 500
 
 
@@ -32,7 +31,7 @@ def find_source(sources: Mapping[str, Source], name: str) -> tuple[Source, Sende
 def accept(source: Source, sender: Sender, request: WebhookRequest, now: datetime) -> NewDelivery:
     """Verify a request and turn it into what is kept. Raises NotAuthentic."""
     sender.verify(request, source.keys(), now)
-    told_id = sender.external_id(request) or _content_id(request.body, now)
+    told_id = sender.external_id(request) or _content_id(request.body, now, sender.slot_s)
     body = pack(request.body)
     return NewDelivery(
         source=source.name,
@@ -56,14 +55,14 @@ def oversized(source: Source, *, size: int | None, now: datetime) -> NewDelivery
     return NewDelivery(
         source=source.name,
         kind=source.kind,
-        external_id=_content_id(note, now),
+        external_id=_content_id(note, now, SLOT_S),
         headers={"fluxbridge-truncated": words},
         body=note,
         received_at=now,
     )
 
 
-def _content_id(body: bytes, now: datetime) -> str:
-    """Name a delivery that has no id of its own: its content, within a slot of ten minutes (DESIGN 4.1)."""
-    slot = int(now.astimezone(UTC).timestamp()) // _SLOT_S
+def _content_id(body: bytes, now: datetime, slot_s: int) -> str:
+    """Name a delivery that has no id of its own: its content, within a slot of that many seconds (DESIGN 4.1)."""
+    slot = int(now.astimezone(UTC).timestamp()) // slot_s
     return f"{content_id(body)}:{slot}"

@@ -6,9 +6,18 @@ from pydantic import Field, model_validator
 
 from app.settings.secrets import Secrets
 from app.settings.sources.proofs import BasicLogin, require_one_proof
-from app.settings.values import HeaderName, Name, Patterns, Section
+from app.settings.values import HeaderName, Name, Patterns, RegistryPath, Section, Text
 
-RegistryKind = Literal["distribution"]
+RegistryKind = Literal[
+    "distribution",
+    "docker-hub",
+    "ghcr",
+    "harbor",
+    "quay",
+    "acr",
+    "jfrog",
+    "nexus",
+]
 """The kinds of registry that send webhooks; each has its sender in `app/senders/registries/`."""
 RegistryProof = Literal["header", "hmac", "url_token", "basic"]
 
@@ -30,6 +39,10 @@ class RegistrySource(Section):
     basic: BasicLogin | None = None
     images: Patterns | None = None
     """Images that the source may report. Without it, every image."""
+    repositories: Annotated[dict[Text, RegistryPath], Field(min_length=1)] | None = None
+    """For `jfrog` and `nexus`: their repositories that count, each with its path below the registry's host; empty where
+    images are pulled without one. Without it, all of them count, with none.
+    """
 
     @model_validator(mode="after")
     def _proves_itself_in_one_way(self) -> Self:
