@@ -7,6 +7,7 @@ import typer
 
 from app.cli.hold_commands import hold
 from app.cli.request_commands import promote, request, rollback
+from app.cli.sender_commands import senders
 
 app = typer.Typer(
     name="fluxbridge",
@@ -371,3 +372,4 @@ app.add_typer(hold, name="hold")
 app.add_typer(init, name="init")
 app.add_typer(policy, name="policy")
 app.add_typer(pulls, name="pulls")
+app.add_typer(senders, name="senders")

@@ -69,12 +69,12 @@ def named(text: str) -> list[str]:
 
 def _below(command: Any, name: str) -> Iterator[Command]:
     inner = getattr(command, "commands", {})
-    for word, one in inner.items():
-        yield from _below(one, f"{name} {word}".strip())
-    if not inner:
+    if not inner or command.invoke_without_command:
         arguments = [one for one in command.params if one.param_type_name == "argument"]
         given = tuple(_given(one) for one in command.params if one.name != "help")
         yield Command(name, tuple(_called(one) for one in arguments), command.help, given)
+    for word, one in inner.items():
+        yield from _below(one, f"{name} {word}".strip())
 
 
 def _given(one: Any) -> Given:
