@@ -80,6 +80,7 @@ def compose_source(name: str, settings: Settings) -> Source:
             )
         case RegistrySource():
             _require_taken(name, one)
+            registry = settings.registries[one.registry]
             return Source(
                 name=name,
                 kind=one.kind,

@@ -12,6 +12,11 @@ from app.senders.registries.harbor import HARBOR
 from app.senders.registries.jfrog import JFROG
 from app.senders.registries.nexus import NEXUS
 from app.senders.registries.quay import QUAY
+from app.senders.registries.cdevents import CDEVENTS
+from app.senders.registries.ecr import ECR
+from app.senders.registries.gitea import GITEA
+from app.senders.registries.gitlab_registry import GITLAB_REGISTRY
+from app.senders.registries.zot import ZOT
 from app.senders.sender import Sender
 
 SENDERS: dict[str, Sender] = {
@@ -27,6 +32,11 @@ SENDERS: dict[str, Sender] = {
         ACR,
         JFROG,
         NEXUS,
+        CDEVENTS,
+        ECR,
+        GITEA,
+        GITLAB_REGISTRY,
+        ZOT,
         GITHUB,
         FLUX,
     )

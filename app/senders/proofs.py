@@ -125,6 +125,17 @@ def verify_token(request: WebhookRequest, keys: Keys) -> None:
         raise WrongProof("The URL's token", check="it against this source's configuration")
 
 
+def verify_shared_secret(request: WebhookRequest, keys: Keys) -> None:
+    """Check the headers, or else the query's `token` or the Basic credentials: whatever of these is configured.
+
+    Raises NoKeyConfigured, ProofMissing, WrongProof.
+    """
+    if keys.headers:
+        verify_headers(request, keys)
+    else:
+        verify_token_or_basic(request, keys)
+
+
 def verify_token_or_basic(request: WebhookRequest, keys: Keys) -> None:
     """Check that the query's `token` or the Basic credentials are among those configured.
 

@@ -17,6 +17,11 @@ RegistryKind = Literal[
     "acr",
     "jfrog",
     "nexus",
+    "cdevents",
+    "ecr",
+    "gitea",
+    "gitlab-registry",
+    "zot",
 ]
 """The kinds of registry that send webhooks; each has its sender in `app/senders/registries/`."""
 RegistryProof = Literal["header", "hmac", "url_token", "basic"]
