@@ -6,7 +6,9 @@ from typing import get_args
 import pytest
 
 from app.compose.sources import ProofNotTaken, RepositoriesNotTaken, compose_sources, unfit_sources
+from app.core.errors import FluxbridgeError
 from app.senders import SENDERS
+from app.services.systems import Source
 from app.settings.loading import InvalidSettings, load
 from app.settings.models import Settings
 from app.settings.sources.registries import RegistryKind
@@ -82,3 +84,47 @@ def test_repositories_are_refused_where_what_is_sent_names_none(tmp_path: Path) 
 def test_a_path_below_a_registry_is_such_as_images_have(tmp_path: Path, path: str) -> None:
     with pytest.raises(InvalidSettings, match="must be a path such as docker-local"):
         settings(tmp_path, f"hmac: {{env: S}}, repositories: {{a: {path}}}", "jfrog")
+
+
+def composed(folder: Path, source: str) -> Source:
+    path = folder / "fluxbridge.yaml"
+    path.write_text(
+        "registries: {acme: {host: registry.acme.example, aliases: ['mirror.acme.example:5000']}}\n"
+        "jenkins: {main: {url: https://ci.acme.example/}}\n"
+        f"sources: {{hub: {{registry: acme, {source}}}}}\n",
+        encoding="utf-8",
+    )
+    return compose_sources(load(path, {"S": SECRET}))["hub"]
+
+
+@pytest.mark.parametrize(("proof", "is_signed"), [("hmac: {env: S}", True), ("url_token: {env: S}", False)])
+def test_a_described_body_is_read_by_its_paths_and_its_builds_count_by_its_proof(
+    tmp_path: Path, proof: str, *, is_signed: bool
+) -> None:
+    body = "{image: \"$.push['re.po']\", tag: 'tags[-1]', build: ci.build, jenkins: main, jobs: [team/*]}"
+    source = composed(tmp_path, f"kind: generic, {proof}, body: {body}")
+    origin = source.origin
+    assert origin.paths == {"image": ("push", "re.po"), "tag": ("tags", -1), "build": ("ci", "build")}
+    assert (origin.jenkins, origin.jenkins_url, origin.is_signed) == ("main", "https://ci.acme.example", is_signed)
+    assert (origin.registry, origin.registry_aliases) == ("registry.acme.example", ("mirror.acme.example:5000",))
+    assert [source.may_report_job(job) for job in ("team/app", "other/app")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        pytest.param("kind: generic, hmac: {env: S}", "body", id="generic without a body"),
+        pytest.param("kind: zot, basic: {user: u, password: {env: S}}, body: {image: a, tag: b}", "body", id="zot"),
+        pytest.param("kind: generic, hmac: {env: S}, body: {image: a, tag: 'b[*]'}", "JSON path", id="a wildcard"),
+        pytest.param("kind: generic, hmac: {env: S}, body: {image: a, tag: '.b'}", "JSON path", id="a leading dot"),
+        pytest.param("kind: generic, hmac: {env: S}, body: {image: a, tag: 'b..c'}", "JSON path", id="two dots"),
+        pytest.param("kind: generic, hmac: {env: S}, body: {image: a, tag: $}", "JSON path", id="no step"),
+        pytest.param("kind: generic, hmac: {env: S}, body: {image: a, tag: 1}", "tag", id="a number"),
+        pytest.param(
+            "kind: generic, hmac: {env: S}, body: {image: a, tag: b, jenkins: mian}", "body.jenkins", id="no Jenkins"
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused_by_its_key(tmp_path: Path, source: str, problem: str) -> None:
+    with pytest.raises(FluxbridgeError, match=problem):
+        composed(tmp_path, source)

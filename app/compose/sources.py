@@ -80,14 +80,7 @@ def compose_source(name: str, settings: Settings) -> Source:
             )
         case RegistrySource():
             _require_taken(name, one)
-            registry = settings.registries[one.registry]
-            return Source(
-                name=name,
-                kind=one.kind,
-                origin=_of_registry(name, one, settings),
-                keys=lambda: _registry_keys(one),
-                images=one.images or (),
-            )
+            return _of_registry(name, one, settings)
         case GitHubSource():
             return Source(
                 name=name,
@@ -122,9 +115,25 @@ def _of_jenkins(
     )
 
 
-def _of_registry(name: str, one: RegistrySource, settings: Settings) -> Origin:
-    registry = settings.registries[one.registry]
-    return Origin(name, registry=registry.host, registry_aliases=registry.aliases, repositories=one.repositories)
+def _of_registry(name: str, one: RegistrySource, settings: Settings) -> Source:
+    registry, body = settings.registries[one.registry], one.body
+    return Source(
+        name=name,
+        kind=one.kind,
+        origin=Origin(
+            name,
+            jenkins=body.jenkins if body else None,
+            jenkins_url=settings.jenkins[body.jenkins].url if body and body.jenkins else None,
+            registry=registry.host,
+            registry_aliases=registry.aliases,
+            repositories=one.repositories,
+            paths=body.paths if body else {},
+            is_signed=one.proof == "hmac",
+        ),
+        keys=lambda: _registry_keys(one),
+        jobs=(body.jobs if body else None) or (),
+        images=one.images or (),
+    )
 
 
 def _registry_keys(one: RegistrySource) -> Keys:

@@ -14,6 +14,7 @@ from app.senders.registries.nexus import NEXUS
 from app.senders.registries.quay import QUAY
 from app.senders.registries.cdevents import CDEVENTS
 from app.senders.registries.ecr import ECR
+from app.senders.registries.generic import GENERIC
 from app.senders.registries.gitea import GITEA
 from app.senders.registries.gitlab_registry import GITLAB_REGISTRY
 from app.senders.registries.zot import ZOT
@@ -34,6 +35,7 @@ SENDERS: dict[str, Sender] = {
         NEXUS,
         CDEVENTS,
         ECR,
+        GENERIC,
         GITEA,
         GITLAB_REGISTRY,
         ZOT,

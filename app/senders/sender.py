@@ -11,6 +11,8 @@ from app.core.facts import Fact
 
 MOST_BYTES = 5 * 1024 * 1024
 
+JsonPath = tuple[str | int, ...]
+"""The way to a value in a JSON text: names in objects and positions in arrays."""
 KeyKind = Literal["secrets", "url_tokens", "basic", "headers"]
 OriginName = Literal["jenkins", "registry", "cluster"]
 FactType = Literal["push", "delete", "build", "pull_request", "branch", "applied", "underway"]
@@ -90,6 +92,7 @@ class Origin:
     `registry_aliases` are what else it is called. `repositories` are those of a registry's own repositories that count,
     each with its path below that host; None where all do, without any. `is_offline` where a saved body is read without
     a configuration: then a host in it is believed, and what is not known has a name that nothing has.
+    `paths` say where in a body that the settings describe each part stands, and `is_signed` that a signature proves it.
     """
 
     source: str
@@ -99,6 +102,8 @@ class Origin:
     registry_aliases: tuple[str, ...] = ()
     cluster: str | None = None
     repositories: Mapping[str, str] | None = None
+    paths: Mapping[str, JsonPath] = field(default_factory=dict)
+    is_signed: bool = False
     is_offline: bool = False
 
     def registry_for(self, told: str | None) -> str:

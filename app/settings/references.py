@@ -30,17 +30,16 @@ def _dangling(settings: Settings, name: str, source: Source) -> Iterator[tuple[K
         "config_repo": ("config_repos", settings.config_repos),
     }
     for field, (section, entries) in leads_to.items():
-        target = getattr(source, field, None)
-        if target is not None:
-            yield from _missing(name, field, target, entries, section)
+        for where, below in ((source, ()), (getattr(source, "body", None), ("body",))):
+            target = getattr(where, field, None)
+            if target is not None:
+                yield from _missing((name, *below, field), target, entries, section)
 
 
-def _missing(
-    source: str, field: str, target: str, entries: Mapping[str, object], section: str
-) -> Iterator[tuple[Key, str]]:
+def _missing(place: Key, target: str, entries: Mapping[str, object], section: str) -> Iterator[tuple[Key, str]]:
     if target not in entries:
         yield (
-            ("sources", source, field),
+            ("sources", *place),
             f"names {target}, which is not under {section}: {among(target, sorted(entries))}",
         )
 

@@ -23,6 +23,16 @@ ORIGIN = Origin(
     jenkins_url="https://ci.lumen.example",
     registry="registry.lumen.example",
     cluster="prod-eu",
+    paths={
+        "image": ("repository", "name"),
+        "tag": ("tags", 0),
+        "digest": ("digest",),
+        "time": ("pushed_at",),
+        "commit": ("ci", "commit"),
+        "build": ("ci", "build"),
+        "result": ("ci", "result"),
+    },
+    is_signed=True,
 )
 
 

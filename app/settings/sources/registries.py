@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from app.settings.secrets import Secrets
+from app.settings.sources.generic import BodyPaths
 from app.settings.sources.proofs import BasicLogin, require_one_proof
-from app.settings.values import HeaderName, Name, Patterns, RegistryPath, Section, Text
+from app.settings.values import HeaderName, Name, Patterns, RegistryPath, Section, Text, wrong
 
 RegistryKind = Literal[
     "distribution",
@@ -19,6 +20,7 @@ RegistryKind = Literal[
     "nexus",
     "cdevents",
     "ecr",
+    "generic",
     "gitea",
     "gitlab-registry",
     "zot",
@@ -42,6 +44,7 @@ class RegistrySource(Section):
     url_token: Secrets | None = None
     """The token in the query of the URL that the registry is given: `?token=…`."""
     basic: BasicLogin | None = None
+    body: BodyPaths | None = None
     images: Patterns | None = None
     """Images that the source may report. Without it, every image."""
     repositories: Annotated[dict[Text, RegistryPath], Field(min_length=1)] | None = None
@@ -52,6 +55,8 @@ class RegistrySource(Section):
     @model_validator(mode="after")
     def _proves_itself_in_one_way(self) -> Self:
         require_one_proof(self, get_args(RegistryProof))
+        if (self.body is None) == (self.kind == "generic"):
+            raise wrong("must have body with kind: generic, and with no other kind")
         return self
 
     @property
