@@ -5,13 +5,20 @@ from typing import get_args
 
 import pytest
 
-from app.compose.sources import ProofNotTaken, RepositoriesNotTaken, compose_sources, unfit_sources
+from app.compose.sources import (
+    KeysFileUnusable,
+    ProofNotTaken,
+    RepositoriesNotTaken,
+    compose_sources,
+    unfit_sources,
+)
 from app.core.errors import FluxbridgeError
 from app.senders import SENDERS
 from app.services.systems import Source
 from app.settings.loading import InvalidSettings, load
 from app.settings.models import Settings
 from app.settings.sources.registries import RegistryKind
+from tests.senders.id_tokens import KEY_ID, key_set
 
 SECRET = "a-secret-that-is-long-enough"
 LOGIN = "{user: hub, password: {env: S}}"
@@ -110,6 +117,29 @@ def test_a_described_body_is_read_by_its_paths_and_its_builds_count_by_its_proof
     assert [source.may_report_job(job) for job in ("team/app", "other/app")] == [True, False]
 
 
+def google(place: str) -> str:
+    return f"kind: google, oidc: {{audience: https://us.example/hook, account: push@acme.example, {place}}}"
+
+
+def test_tokens_are_checked_with_the_keys_of_a_file_as_they_are_now(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    tokens = composed(tmp_path, google("keys_file: keys.json")).keys().id_tokens
+    assert tokens is not None
+    assert (tokens.audience, tokens.account) == ("https://us.example/hook", "push@acme.example")
+    with pytest.raises(KeysFileUnusable, match="cannot be read"):
+        tokens.signing_keys()
+    file.write_bytes(b"{}")
+    with pytest.raises(KeysFileUnusable, match="keys"):
+        tokens.signing_keys()
+    file.write_bytes(key_set("a-key"))
+    assert set(tokens.signing_keys() or ()) == {KEY_ID}
+
+
+def test_composing_asks_no_issuer_for_its_keys(tmp_path: Path) -> None:
+    # Nothing may be reached from here: asking at once would fail loudly.
+    assert composed(tmp_path, google("keys_url: 'http://192.0.2.1/certs'")).keys().holds("id_tokens")
+
+
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
@@ -123,6 +153,7 @@ def test_a_described_body_is_read_by_its_paths_and_its_builds_count_by_its_proof
         pytest.param(
             "kind: generic, hmac: {env: S}, body: {image: a, tag: b, jenkins: mian}", "body.jenkins", id="no Jenkins"
         ),
+        pytest.param(google("keys_file: k, proxy: http://p.example"), "keys_file", id="keys in two places"),
     ],
 )
 def test_what_contradicts_itself_is_refused_by_its_key(tmp_path: Path, source: str, problem: str) -> None:

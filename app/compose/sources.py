@@ -1,16 +1,23 @@
 """Sources from their settings: what proves each kind, and for which system it speaks."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import assert_never
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from app.clients.kept_keys import KeptKeys
 from app.core.errors import Refused
 from app.senders import SENDERS
-from app.senders.sender import KeyKind, Keys, Origin
+from app.senders.id_tokens import LARGEST_KEY_SET, read_key_set
+from app.senders.sender import IdTokens, KeyKind, Keys, Origin, Unusable
 from app.services.systems import Source
 from app.settings.models import Settings
 from app.settings.secrets import Secret
 from app.settings.sources.flux import FluxSource
 from app.settings.sources.github import GitHubSource
+from app.settings.sources.id_tokens import IdTokenProof
 from app.settings.sources.jenkins import JenkinsNotificationSource, JenkinsSource
 from app.settings.sources.proofs import BasicLogin
 from app.settings.sources.registries import RegistryProof, RegistrySource
@@ -20,6 +27,7 @@ _PROVES: Mapping[RegistryProof, KeyKind] = {
     "hmac": "secrets",
     "url_token": "url_tokens",
     "basic": "basic",
+    "oidc": "id_tokens",
 }
 """The kind of key that each key of a registry's settings is."""
 
@@ -37,6 +45,15 @@ class RepositoriesNotTaken(Refused):
     def __init__(self, name: str, kind: str) -> None:
         super().__init__(
             f"sources.{name}.repositories: what a {kind} sends names no repository of its own; take it out"
+        )
+
+
+class KeysFileUnusable(Refused):
+    """A file that should hold the keys of an issuer of tokens cannot be used."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} should hold the keys that tokens are signed with, but {why}: name a JWKS by keys_file"
         )
 
 
@@ -117,6 +134,7 @@ def _of_jenkins(
 
 def _of_registry(name: str, one: RegistrySource, settings: Settings) -> Source:
     registry, body = settings.registries[one.registry], one.body
+    id_tokens = _id_tokens(one.oidc) if one.oidc is not None else None
     return Source(
         name=name,
         kind=one.kind,
@@ -130,14 +148,33 @@ def _of_registry(name: str, one: RegistrySource, settings: Settings) -> Source:
             paths=body.paths if body else {},
             is_signed=one.proof == "hmac",
         ),
-        keys=lambda: _registry_keys(one),
+        keys=lambda: _registry_keys(one, id_tokens),
         jobs=(body.jobs if body else None) or (),
         images=one.images or (),
     )
 
 
-def _registry_keys(one: RegistrySource) -> Keys:
+def _id_tokens(one: IdTokenProof) -> IdTokens:
+    """Whose tokens are believed. Raises CertificatesUnusable; what is wrong with a file of keys shows at its use."""
+    if one.keys_file is not None:
+        return IdTokens(one.audience, one.account, partial(_read_keys, one.keys_file))
+    kept = KeptKeys(one.keys_url, read=read_key_set, largest=LARGEST_KEY_SET, ca_file=one.ca_file, proxy=one.proxy)
+    return IdTokens(one.audience, one.account, kept.current)
+
+
+def _read_keys(path: Path) -> Mapping[str, RSAPublicKey]:
+    """Raises KeysFileUnusable."""
+    try:
+        return read_key_set(path.read_bytes())
+    except OSError as error:
+        raise KeysFileUnusable(path, f"it cannot be read ({error.strerror})") from error
+    except Unusable as error:
+        raise KeysFileUnusable(path, error.problem) from error
+
+
+def _registry_keys(one: RegistrySource, id_tokens: IdTokens | None) -> Keys:
     return Keys(
+        id_tokens=id_tokens,
         headers={name.lower(): _read(values) for name, values in (one.header or {}).items()},
         secrets=_read(one.hmac),
         url_tokens=_read(one.url_token),

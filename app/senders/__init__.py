@@ -17,6 +17,7 @@ from app.senders.registries.ecr import ECR
 from app.senders.registries.generic import GENERIC
 from app.senders.registries.gitea import GITEA
 from app.senders.registries.gitlab_registry import GITLAB_REGISTRY
+from app.senders.registries.google import GOOGLE
 from app.senders.registries.zot import ZOT
 from app.senders.sender import Sender
 
@@ -38,6 +39,7 @@ SENDERS: dict[str, Sender] = {
         GENERIC,
         GITEA,
         GITLAB_REGISTRY,
+        GOOGLE,
         ZOT,
         GITHUB,
         FLUX,

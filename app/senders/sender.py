@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 from app.core.errors import Invalid, Refused
 from app.core.facts import Fact
 
@@ -13,7 +15,7 @@ MOST_BYTES = 5 * 1024 * 1024
 
 JsonPath = tuple[str | int, ...]
 """The way to a value in a JSON text: names in objects and positions in arrays."""
-KeyKind = Literal["secrets", "url_tokens", "basic", "headers"]
+KeyKind = Literal["secrets", "url_tokens", "basic", "headers", "id_tokens"]
 OriginName = Literal["jenkins", "registry", "cluster"]
 FactType = Literal["push", "delete", "build", "pull_request", "branch", "applied", "underway"]
 FactField = Literal["image", "tag", "digest", "job", "number", "result", "url", "commit", "branch", "time"]
@@ -59,6 +61,18 @@ class WebhookRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class IdTokens:
+    """Which tokens are believed: those for `audience` that speak for `account`, signed with one of `signing_keys`.
+
+    The keys are those that the issuer publishes, by their ids; None where they are not there yet.
+    """
+
+    audience: str
+    account: str
+    signing_keys: Callable[[], Mapping[str, RSAPublicKey] | None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """What requests of one source are proven with. Of several values any may match: that is how keys are rotated.
 
@@ -70,6 +84,7 @@ class Keys:
     url_tokens: tuple[str, ...] = field(default=(), repr=False)
     basic: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    id_tokens: IdTokens | None = field(default=None, repr=False)
 
     def holds(self, kind: KeyKind) -> bool:
         """Tell whether there is a key of this kind that is not blank."""
@@ -82,6 +97,8 @@ class Keys:
                 return any(is_key(password) for _, password in self.basic)
             case "headers":
                 return bool(self.headers) and all(any(map(is_key, values)) for values in self.headers.values())
+            case "id_tokens":
+                return self.id_tokens is not None
 
 
 @dataclass(frozen=True, slots=True)

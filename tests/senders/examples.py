@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from app.senders import SENDERS
 from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest
+from tests.senders.id_tokens import minted, trusted
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 WEBHOOKS = PAYLOADS / "webhooks"
@@ -41,10 +42,11 @@ class Proof:
     """How a kind proves itself in its examples, and could prove anything else.
 
     `hmac` signs the body, after the time in the header `timestamp` where there is one, and stands behind `prefix`;
-    `literal` is a header's whole value; `url-token` stands in the query.
+    `literal` is a header's whole value; `url-token` stands in the query; an `id-token` is
+    signed with the key that is called as the secret.
     """
 
-    scheme: Literal["hmac", "literal", "url-token"]
+    scheme: Literal["hmac", "literal", "url-token", "id-token"]
     secret: str
     header: str = ""
     timestamp: str = ""
@@ -68,6 +70,8 @@ class Proof:
                 return Keys(headers={self.header: key})
             case "url-token":
                 return Keys(url_tokens=key)
+            case "id-token":
+                return Keys(id_tokens=trusted(*key))
 
     def prove(self, body: bytes, headers: Mapping[str, str], *, at: datetime, secret: str) -> WebhookRequest:
         """A request with this body that is proven by the secret."""
@@ -80,6 +84,8 @@ class Proof:
                 proofs[self.header] = secret
             case "url-token":
                 query["token"] = secret
+            case "id-token":
+                proofs[self.header] = minted(secret, at)
         if self.timestamp:
             proofs[self.timestamp] = stamp
         return WebhookRequest({**headers, **proofs}, body, query)
@@ -112,9 +118,13 @@ def example(file: str) -> WebhookRequest:
     """Return an example as it would arrive."""
     expected = EXPECTATIONS[file]
     proof = PROOFS[expected["source"]]
+    headers = {name.lower(): value for name, value in expected["headers"].items()}
+    body = (WEBHOOKS / file).read_bytes()
+    if proof.scheme == "id-token":
+        return proof.prove(body, headers, at=SIGNED_AT, secret=proof.secret)
     return WebhookRequest(
-        headers={name.lower(): value for name, value in expected["headers"].items()},
-        body=(WEBHOOKS / file).read_bytes(),
+        headers=headers,
+        body=body,
         query={"token": proof.secret} if proof.scheme == "url-token" else {},
     )
 

@@ -52,6 +52,7 @@ def test_another_key_beside_the_right_one_changes_nothing(file: str) -> None:
         secrets=(*(["new-secret"] if keys.secrets else []), *keys.secrets),
         url_tokens=(*(["new-token"] if keys.url_tokens else []), *keys.url_tokens),
         headers={name: ("Bearer new", *values) for name, values in keys.headers.items()},
+        id_tokens=keys.id_tokens,
     )
     sender.verify(example(file), rotating, SIGNED_AT)
 

@@ -104,7 +104,7 @@ def test_a_mistake_is_told_with_its_line_and_key(tmp_path: Path, text: str, told
         pytest.param("{kind: github}", ".secret: is missing", id="github-without-secret"),
         pytest.param(
             "{kind: distribution, registry: r}",
-            ": must have exactly one of header, hmac, url_token and basic",
+            ": must have exactly one of header, hmac, url_token, basic and oidc",
             id="no-proof",
         ),
         pytest.param("{kind: distribution, registry: r, header: {}}", ".header: must have at least", id="no-header"),

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -15,7 +15,8 @@ from app.db import deliveries
 from app.db.database import Database
 from app.db.deliveries import DeliveryContent, DeliveryRow
 from app.db.inbox import Inbox
-from app.senders.sender import Keys
+from app.senders.sender import IdTokens, Keys
+from tests.senders.id_tokens import ACCOUNT, AUDIENCE, minted, trusted
 from tests.web.site import LIMIT, OPERATE, SECRET, Site, github_headers, running_site, with_keys
 from tests.web.test_metrics import scrape
 
@@ -196,6 +197,27 @@ def test_retry_after_says_what_the_error_says(database: Database) -> None:
 
     with running_site(database, sources=with_keys("github", later)) as site:
         assert site.send_github(PING).headers["retry-after"] == "42"
+
+
+def test_a_token_waits_for_the_keys_that_it_is_checked_with_and_is_never_taken_on_trust(database: Database) -> None:
+    fetched: list[IdTokens] = []
+
+    def keys() -> Keys:
+        return Keys(id_tokens=fetched[-1] if fetched else IdTokens(AUDIENCE, ACCOUNT, lambda: None))
+
+    sources = {"gar": replace(with_keys("registry", keys)["registry"], name="gar", kind="google")}
+    with running_site(database, sources=sources) as site:
+
+        def answer(key: str) -> httpx.Response:
+            token = minted(key, datetime.now(UTC))
+            return site.client.post("/webhooks/gar", content=b"{}", headers={"Authorization": token})
+
+        early = answer("google")
+        assert (early.status_code, early.headers["retry-after"]) == (503, "5")
+        assert kept_in(database) == []
+        fetched.append(trusted("google"))
+        assert [answer(key).status_code for key in ("google", "another")] == [202, 401]
+    assert len(kept_in(database)) == 1
 
 
 def test_a_rotated_key_works_from_the_next_request_on(database: Database) -> None:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from app.settings.secrets import Secrets
 from app.settings.sources.generic import BodyPaths
+from app.settings.sources.id_tokens import IdTokenProof
 from app.settings.sources.proofs import BasicLogin, require_one_proof
 from app.settings.values import HeaderName, Name, Patterns, RegistryPath, Section, Text, wrong
 
@@ -23,10 +24,11 @@ RegistryKind = Literal[
     "generic",
     "gitea",
     "gitlab-registry",
+    "google",
     "zot",
 ]
 """The kinds of registry that send webhooks; each has its sender in `app/senders/registries/`."""
-RegistryProof = Literal["header", "hmac", "url_token", "basic"]
+RegistryProof = Literal["header", "hmac", "url_token", "basic", "oidc"]
 
 
 class RegistrySource(Section):
@@ -37,13 +39,14 @@ class RegistrySource(Section):
     """The entry under `registries` that the pushes are to."""
     header: Annotated[dict[HeaderName, Secrets], Field(min_length=1)] | None = None
     """The whole value of this header, `Bearer …` included. With several headers each must match. One of `header`,
-    `hmac`, `url_token` and `basic` is needed, as the kind of registry has it.
+    `hmac`, `url_token`, `basic` and `oidc` is needed, as the kind of registry has it.
     """
     hmac: Secrets | None = None
     """The key of the HMAC, of a registry that signs what it sends."""
     url_token: Secrets | None = None
     """The token in the query of the URL that the registry is given: `?token=…`."""
     basic: BasicLogin | None = None
+    oidc: IdTokenProof | None = None
     body: BodyPaths | None = None
     images: Patterns | None = None
     """Images that the source may report. Without it, every image."""
