@@ -5,19 +5,19 @@ from app.senders.forges.github import GITHUB
 from app.senders.jenkins.notification import JENKINS_NOTIFICATION
 from app.senders.jenkins.report import JENKINS
 from app.senders.registries.acr import ACR
+from app.senders.registries.cdevents import CDEVENTS
 from app.senders.registries.distribution import DISTRIBUTION
 from app.senders.registries.docker_hub import DOCKER_HUB
+from app.senders.registries.ecr import ECR
+from app.senders.registries.generic import GENERIC
 from app.senders.registries.ghcr import GHCR
+from app.senders.registries.gitea import GITEA
+from app.senders.registries.gitlab_registry import GITLAB_REGISTRY
+from app.senders.registries.google import GOOGLE
 from app.senders.registries.harbor import HARBOR
 from app.senders.registries.jfrog import JFROG
 from app.senders.registries.nexus import NEXUS
 from app.senders.registries.quay import QUAY
-from app.senders.registries.cdevents import CDEVENTS
-from app.senders.registries.ecr import ECR
-from app.senders.registries.generic import GENERIC
-from app.senders.registries.gitea import GITEA
-from app.senders.registries.gitlab_registry import GITLAB_REGISTRY
-from app.senders.registries.google import GOOGLE
 from app.senders.registries.zot import ZOT
 from app.senders.sender import Sender
 

@@ -25,6 +25,7 @@ PROOF_WORDS: Mapping[KeyKind, str] = {
     "url_tokens": "url_token",
     "basic": "basic",
     "headers": "header",
+    "id_tokens": "oidc",
 }
 """What each kind of key is called for people, and in the settings of registries."""
 NOWHERE = "nowhere.invalid"
