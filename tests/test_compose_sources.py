@@ -68,8 +68,10 @@ def test_each_kind_takes_what_its_sender_says_and_nothing_else(tmp_path: Path, k
         "secrets": "hmac: {env: S}",
         "url_tokens": "url_token: {env: S}",
         "basic": f"basic: {LOGIN}",
+        "id_tokens": "oidc: {audience: a, account: b@acme.iam.gserviceaccount.com}",
     }
-    taken = {each for each, proof in proofs.items() if not unfit_sources(settings(tmp_path, proof, kind))}
+    body = ", body: {image: image, tag: tag}" if kind == "generic" else ""
+    taken = {each for each, proof in proofs.items() if not unfit_sources(settings(tmp_path, f"{proof}{body}", kind))}
     assert taken == set(SENDERS[kind].needs)
 
 

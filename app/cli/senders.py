@@ -5,6 +5,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import typer
@@ -16,7 +17,8 @@ from app.senders.saved_bodies import read_saved_body
 from app.senders.sender import MOST_BYTES, PROOF_WORDS, Sender, WebhookRequest
 
 _FIELD = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>.*?)[ \t]*")
-_WIDTH = 26
+_WIDTH = 24
+_PROOFS_WIDTH = 18
 _MOST_HEADERS_BYTES = 1024 * 1024
 
 
@@ -51,11 +53,14 @@ def _proofs(sender: Sender) -> tuple[str, ...]:
 
 def _rows(sender: Sender) -> Iterator[tuple[str, str, str, str]]:
     """A row for each thing that it tells, and more where one is too long for a terminal."""
-    kind, proofs = sender.kind, ", ".join(_proofs(sender))
-    for event, told in sender.tells.items():
-        for index, line in enumerate(textwrap.wrap(", ".join(told), _WIDTH)):
-            yield kind, proofs, "" if index else event, line
-            kind = proofs = ""
+    proofs = textwrap.wrap(", ".join(_proofs(sender)), _PROOFS_WIDTH)
+    told = [
+        ("" if index else event, line)
+        for event, fields in sender.tells.items()
+        for index, line in enumerate(textwrap.wrap(", ".join(fields), _WIDTH))
+    ]
+    for index, (proof, (event, line)) in enumerate(zip_longest(proofs, told, fillvalue=("", ""))):
+        yield "" if index else sender.kind, "".join(proof), event, line
 
 
 def _headers(path: Path | None) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """Whatever arrives, a sender answers with a fact, a reason or an error of its own kinds."""
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -53,11 +54,20 @@ def say_only_what_the_kind_tells(sender: Sender, request: WebhookRequest) -> Non
 
 
 def say_only_what_stands_there(body: bytes, fact: ImagePushed | TagDeleted) -> None:
-    """Whatever a fact names, some text of the body has it, in whichever case."""
-    texts = "\n".join(texts_of(json.loads(body))).lower()
+    """Whatever a fact names, some text of the body has it, in whichever case; also in what it wraps as base64."""
+    there = list(texts_of(json.loads(body)))
+    texts = "\n".join([*there, *map(unwrapped, there)]).lower()
     digest = (fact.digest or "").removeprefix("sha256:")
     name = fact.image.path.rpartition("/")[2]
     assert all(told.lower() in texts for told in (fact.tag or "", digest, name))
+
+
+def unwrapped(text: str) -> str:
+    """What a text is in base64; nothing where it is none."""
+    try:
+        return base64.b64decode(text, validate=True).decode(errors="replace")
+    except ValueError:
+        return ""
 
 
 def texts_of(value: Any) -> Iterator[str]:
