@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
 
@@ -17,7 +16,8 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from app.compose.machine import exposed_data_folder, make_data_folder, manifest_renderer, require_git, utc_now
+from app.compose.databases import open_database
+from app.compose.machine import exposed_data_folder, manifest_renderer, require_git, utc_now
 from app.compose.systems import compose_systems
 from app.core.errors import Refused
 from app.db.clock import SharedClock
@@ -28,6 +28,7 @@ from app.services.heads.scans import Scans
 from app.services.systems import Systems
 from app.services.work.spend import spend
 from app.settings.models import Settings
+from app.settings.own_files import address_file, token_file
 from app.settings.secrets import SecretTooShort, SecretUnreadable, require_long_secrets
 from app.settings.server import Limits, is_loopback
 from app.web.application import create_web
@@ -41,13 +42,6 @@ _log = structlog.get_logger("fluxbridge.main")
 _LAST_ANSWERS_S, _LAST_STEPS_S = 3, 4.0
 _HEARD_WITHIN_S = 0.5
 LOCAL_TOKEN = "local"  # noqa: S105 (a token's name)
-
-
-class SchemaBehind(Refused):
-    """The database's tables are not those of this version."""
-
-    def __init__(self) -> None:
-        super().__init__("the database is not at this version's schema: run `fluxbridge migrate`, then start again")
 
 
 class NeedsPostgreSQL(Refused):
@@ -67,37 +61,6 @@ class OpenToAll(Refused):
         super().__init__(
             f"listen.host {host} is reachable from other machines: set api.tokens first, or listen on 127.0.0.1"
         )
-
-
-def token_file(settings: Settings) -> Path:
-    """Where the running server leaves the token for this machine's command line."""
-    return settings.data_dir / "token"
-
-
-def open_database(settings: Settings, *, migrate: bool = False) -> Database:
-    """Open the database at this version's schema; SQLite is brought there at once. Raises Refused leaves."""
-    make_data_folder(settings)
-    secret = settings.database.password
-    database = Database(settings.database.connect_url(settings.data_dir), password=secret.read if secret else None)
-    try:
-        if migrate or database.is_sqlite:
-            database.migrate()
-        else:
-            _require_current(database)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _require_current(database: Database) -> None:
-    if not database.is_current():
-        raise SchemaBehind
-
-
-def address_file(settings: Settings) -> Path:
-    """Where the running server leaves the URL by which this machine's command line reaches it."""
-    return settings.data_dir / "address"
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "app").rglob("*.py"))
 LOADING_LATE = {
     ROOT / "app" / "cli" / name
-    for name in ("commands.py", "hold_commands.py", "request_commands.py", "sender_commands.py", "edit.py")
+    for name in ("commands.py", "hold_commands.py", "request_commands.py", "sender_commands.py", "edit.py", "reach.py")
 }
 """What a command does, and what it needs at times only: a command starts in no time."""
 LONGEST_MODULE = 400

@@ -14,10 +14,11 @@ from app.cli.checking_repos import ReadRepos, below, check_forge
 from app.cli.integrity import look_through_database
 from app.cli.reach import reach, running_at
 from app.cli.settings import read_settings
-from app.cli.sweep import storm_line
+from app.cli.storms import storm_line
 from app.cli.terminal import printable, say
 from app.cli.untold import untold
 from app.compose.config_repos import compose_config_repo
+from app.compose.databases import open_database
 from app.compose.machine import (
     exposed_data_folder,
     make_data_folder,
@@ -33,7 +34,6 @@ from app.core.facts import BuildFinished
 from app.core.ports import RateLimited
 from app.db import policies, storms
 from app.db.database import DatabaseLocked
-from app.main import open_database
 from app.services.heads.scans import Scans
 from app.services.reading.status import read_untold
 from app.services.reading.sweeps import StormView

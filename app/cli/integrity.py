@@ -7,8 +7,8 @@ import typer
 
 from app.cli.reach import reach
 from app.cli.terminal import say
+from app.compose.databases import open_database
 from app.db.database import DatabaseLocked
-from app.main import open_database
 from app.services.upkeep.check_database import ViolationView, check_database
 from app.settings.models import Settings
 

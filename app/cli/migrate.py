@@ -7,9 +7,9 @@ import typer
 from sqlalchemy import URL
 
 from app.cli.settings import read_settings
+from app.compose.databases import open_database
 from app.core.errors import NotFound
 from app.db.database import Database
-from app.main import open_database
 from app.services.upkeep.copy_database import copy_database
 
 

@@ -11,7 +11,7 @@ import typer
 from app.cli.clusters import in_clusters, one_line
 from app.cli.names import NoSuchLane, NothingCalledSo, names_tag, policy_path, refuse_unknown, told_by_name
 from app.cli.reach import Api, reach
-from app.cli.sweep import storm_line
+from app.cli.storms import storm_line
 from app.cli.tables import fetch_all, instant, show_rows, show_table
 from app.cli.terminal import say
 from app.cli.untold import untold

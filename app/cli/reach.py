@@ -13,10 +13,10 @@ from urllib.parse import urlencode, urlsplit
 
 from app.cli.settings import read_settings
 from app.core.errors import Conflict, FluxbridgeError, Invalid, NotAuthentic, NotFound, Refused, Unavailable
-from app.main import Server, address_file, serving, token_file
+from app.core.server_proof import PROOF_PATH, proof_of
 from app.settings.models import Settings
+from app.settings.own_files import address_file, token_file
 from app.settings.server import is_loopback
-from app.web.server_proof import PROOF_PATH, proof_of
 
 _TIMEOUT_S = 30
 _PROBE_TIMEOUT_S = 5
@@ -89,6 +89,9 @@ def reach() -> Iterator[Api]:
     if url is not None:
         yield Api(url, settings)
         return
+    # A server is large, and mostly it runs already.
+    from app.main import Server, serving
+
     private = settings.model_copy(
         update={"listen": settings.listen.model_copy(update={"host": "127.0.0.1", "port": 0}), "root_path": ""}
     )

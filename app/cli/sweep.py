@@ -8,9 +8,9 @@ import typer
 
 from app.cli.names import refuse_unknown
 from app.cli.reach import Api, reach
+from app.cli.storms import storm_line
 from app.cli.terminal import say
 from app.core.errors import Invalid
-from app.db.storms import accepting
 from app.services.sweeps import SWEEPS
 
 _LONGEST_S = 3600.0
@@ -74,8 +74,3 @@ def _lines(report: Any, *, is_dry: bool) -> Iterator[str]:
         yield f"  WAITS {waits if is_dry else storm_line(name, storm)}"
     yield from (f"  LEFT OUT {left_out}" for left_out in report["left_out"])
     yield from (f"  FAILED {failure}" for failure in report["failures"])
-
-
-def storm_line(name: str, storm: Any) -> str:
-    """What was too much at once, and what a person can do about it."""
-    return f"sweep {name}: {storm['key']}: {storm['sample']}; too much at once, run `{accepting(name, storm['key'])}`"

@@ -1,6 +1,5 @@
 """Storms: what sweeps found too much of at once, and take in only when a person accepts it."""
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -29,15 +28,6 @@ class Storm:
     found: int
     sample: str
     since: datetime
-
-
-def accepting(sweep: str, key: str) -> str:
-    """The command with which a person takes in a storm.
-
-    >>> accepting("tags", "gone from registry.acme.example")
-    "fluxbridge sweep accept tags 'gone from registry.acme.example'"
-    """
-    return f"fluxbridge sweep accept {sweep} {shlex.quote(key)}"
 
 
 def note(connection: Connection, storm: Storm) -> None:

@@ -26,8 +26,9 @@ from app.demo.registry import DemoRegistry
 from app.demo.senders import DemoSenders, build_report
 from app.demo.world import DemoWorld, build_world, image_manifest, read_file
 from app.logs import configure
-from app.main import Server, serving, token_file
+from app.main import Server, serving
 from app.settings.loading import load
+from app.settings.own_files import token_file
 
 Found = TypeVar("Found")
 _MARK = ".fluxbridge-demo"

@@ -10,8 +10,8 @@ from ipaddress import ip_address
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.server_proof import PROOF_PATH
 from app.web.errors import WHY, raw_path
-from app.web.server_proof import PROOF_PATH
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics", PROOF_PATH})
 _log = structlog.get_logger("fluxbridge.web")

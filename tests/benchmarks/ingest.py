@@ -5,8 +5,9 @@ import signal
 import threading
 
 from app.logs import configure
-from app.main import Server, address_file, serving
+from app.main import Server, serving
 from app.settings.loading import load, settings_path
+from app.settings.own_files import address_file
 
 
 def main() -> None:

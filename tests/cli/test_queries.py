@@ -1,11 +1,26 @@
 """Questions to a running server, from the terminal."""
 
+import subprocess
+import sys
+
 import httpx
 import pytest
 
 from app.db import measures
 from tests.cli.console import Console
 from tests.end_to_end.bridge import Bridge
+
+
+def test_a_question_to_a_running_server_loads_none() -> None:
+    """Its start is most of its time."""
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, app.cli.hold, app.cli.queries, app.cli.request; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert "app.cli.reach" in loaded
+    assert not {"app.main", "app.web", "app.services", "app.db", "fastapi", "github", "alembic"} & set(loaded)
 
 
 def test_stages_tell_what_is_where_and_who_let_it_in(asking: Console) -> None:

@@ -19,8 +19,9 @@ from app.clients.tls import trusting
 from app.compose.machine import utc_now
 from app.core.ports import PullRequest, PullRequestState
 from app.demo.registry import DemoRegistry
-from app.main import Server, serving, token_file
+from app.main import Server, serving
 from app.settings.loading import load
+from app.settings.own_files import token_file
 from tests.servers.bare_repository import BareRepository
 
 Found = TypeVar("Found")

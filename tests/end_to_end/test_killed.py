@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.demo.registry import DemoRegistry
-from app.main import address_file, token_file
 from app.settings.loading import load
+from app.settings.own_files import address_file, token_file
 from tests.cli.console import read_until, start
 from tests.end_to_end.bridge import APP, ENVIRONMENT, fleet, manifest, registry_event, settings_text
 from tests.end_to_end.databases import both_databases

@@ -14,9 +14,10 @@ from typing import Any
 
 import httpx
 
-from app.main import Server, address_file, serving, token_file
+from app.main import Server, serving
 from app.settings.loading import load
 from app.settings.models import Settings
+from app.settings.own_files import address_file, token_file
 from tests.cli.console import PROGRAM, ROOT
 from tests.faults.waiting import PATIENCE_S, until
 

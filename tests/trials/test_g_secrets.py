@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.core.server_proof import proof_of
 from app.demo.registry import DemoRegistry
-from app.main import address_file, token_file
 from app.settings.loading import load
 from app.settings.models import Settings
-from app.web.server_proof import proof_of
+from app.settings.own_files import address_file, token_file
 from tests.cli.console import PROGRAM, ROOT, Console, read_until, start
 from tests.cli.folders import WEB
 from tests.end_to_end.bridge import APP, ENVIRONMENT, fleet, manifest, registry_event, settings_text

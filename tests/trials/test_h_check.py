@@ -10,8 +10,9 @@ import httpx
 
 from app.clients.tls import trusting
 from app.demo.registry import DemoRegistry
-from app.main import Server, serving, token_file
+from app.main import Server, serving
 from app.settings.loading import load
+from app.settings.own_files import token_file
 from tests.cli.console import Console
 from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN
 from tests.end_to_end.bridge import APP, ENVIRONMENT, Bridge, fleet, manifest, settings_text

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.web.server_proof import proof_of
+from app.core.server_proof import proof_of
 from tests.web.site import LOCAL, OPERATE, Site
 
 NONCE, OTHER = "0a" * 32, "0b" * 32

@@ -21,7 +21,8 @@ from app.core.promotion.field_texts import tag_in
 from app.core.promotion.state import FieldState, PolicyState
 from app.core.promotion.tags import TagState
 from app.core.promotion.text_images import other_images
-from app.db import build_reports, catalogue, selections, storms
+from app.core.storms import accepting
+from app.db import build_reports, catalogue, selections
 from app.db.database import Database
 from app.services.catalogue.gone_storms import SWEEP, doubted_registries, key_of
 from app.services.catalogue.ready_policies import ReadyPolicies
@@ -237,7 +238,7 @@ class _Known:
         """Why tags in Git count as there although they are gone; None: they are gone."""
         if image.registry not in self.doubts.registries:
             return None
-        command = storms.accepting(SWEEP, key_of(image.registry))
+        command = accepting(SWEEP, key_of(image.registry))
         return f"many tags are gone from {image.registry} at once: `{command}` says that they are"
 
     def unlisted(self, image: ImageName) -> str:
