@@ -12,7 +12,7 @@ from app.db.migrations import configuration
 from tests.db.former_names import COLUMNS, TABLES, column_now, table_now
 from tests.db.rows import one_row, tables_of
 
-_BEFORE = "holds_of_people"
+_BEFORE, _AFTER = "holds_of_people", "plain_names"
 
 
 @pytest.fixture
@@ -30,7 +30,8 @@ def test_every_row_has_what_it_had_under_the_new_names(before: Database) -> None
         table_now(table): {column_now(table_now(table), name): value for name, value in row.items()}
         for table, row in _rows(before).items()
     }
-    before.migrate()
+    with before.remaking_tables() as connection:
+        command.upgrade(configuration(connection), _AFTER)
     assert _rows(before) == had
 
 
