@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.end_to_end.bridge import RULES, Bridge
+from tests.end_to_end.bridge import RULES, Bridge, deployment
+from tests.end_to_end.databases import both_databases
+
+pytestmark = both_databases
 
 IMAGE = "registry.acme.example/team/app"
 
@@ -30,3 +33,21 @@ def test_a_freeze_ends_by_itself(bridge: Bridge) -> None:
     bridge.push_image("1.1.0")
     bridge.wait_for_pull("staging", "1.1.0")
     assert datetime.now(UTC) >= until
+
+
+def test_what_is_denied_once_it_was_merged_and_applied_stays_and_a_rollback_is_offered(bridge: Bridge) -> None:
+    bridge.push_image("1.1.0")
+    merged = bridge.forge.merge(bridge.wait_for_pull("staging", "1.1.0").number, by="mira")
+    assert merged.merge_commit is not None
+    bridge.wait_for_state("staging", "1.1.0", "merged")
+    bridge.apply("staging", merged.merge_commit)
+    bridge.wait_for("the application", lambda: bridge.applied_stages("1.1.0"))
+    wanted = {"tag": f"{IMAGE}:1.1.0", "why": "loses orders"}
+    assert bridge.api.post("/api/v1/holds", params=wanted).status_code == 201
+    bridge.settle()
+    [staging] = bridge.items("/stages", stage="staging")
+    assert (staging["tag"], staging["doubtful"]) == ("1.1.0", "denied: loses orders, by local")
+    outcomes = bridge.get("/lanes/fleet/plan", branch="main")["outcomes"]
+    [said] = [one for one in outcomes if one["stage"] == "staging"]
+    assert said["next_step"] == "go back: fluxbridge rollback images:flux-system/app --stage staging"
+    assert bridge.text("apps/staging/app.yaml") == deployment("1.1.0")

@@ -60,6 +60,26 @@ def test_forced_it_says_so_in_its_title_body_trailers_and_history(bridge: Bridge
     wait_for_end(bridge, found["id"], "merged")
 
 
+def test_the_hotfix_of_an_older_line_goes_in_after_a_rollback_and_stays(bridge: Bridge) -> None:
+    let_in(bridge, "1.1.0", "1.2.0")
+    back = asked(bridge)
+    bridge.forge.merge(wait_for_its_pull(bridge, back["id"]).number, by="mira")
+    wait_for_end(bridge, back["id"], "merged")
+    bridge.push_image("1.1.1")
+    bridge.settle()
+    found = asked(bridge, kind="promotion", tag="1.1.1")
+    pull = wait_for_its_pull(bridge, found["id"])
+    assert bridge.text("apps/staging/app.yaml", pull.head) == deployment("1.1.1")
+    bridge.forge.merge(pull.number, by="mira")
+    wait_for_end(bridge, found["id"], "merged")
+    bridge.settle()
+    [hold] = bridge.items("/holds", active="true")
+    assert (hold["request"], hold["ceiling"], hold["tags"]) == (found["id"], "1.2.0", ["1.1.1"])
+    assert bridge.forge.list_pull_requests(state=PullRequestState.OPEN) == []
+    bridge.push_image("1.2.1")
+    assert bridge.wait_for_pull("staging", "1.2.1")
+
+
 def in_two_files(tags: dict[str, str]) -> dict[str, str]:
     """Two of the images in one file, the third in another."""
     text = {name: deployment(tag, name=name, path=f"team/{name}") for name, tag in tags.items()}

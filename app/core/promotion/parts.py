@@ -305,7 +305,8 @@ def idle_outcome(member: Member, found: Walk) -> Outcome:
     if found.passed is not None:
         doubt = doubt_of(policy, fields, member.entry, found.passed.tag.tag)
         reason = f"the stage has it; {doubt}" if doubt else "the stage has it"
-        return replace(said, standing=Standing.CURRENT, reason=reason, tag=found.passed.tag.tag)
+        step = f"go back: fluxbridge rollback {said.policy} --stage {said.stage}" if doubt else None
+        return replace(said, standing=Standing.CURRENT, reason=reason, tag=found.passed.tag.tag, next_step=step)
     selection = policy.selection
     why = selection.message if selection is not None and selection.tag is None else _why_nothing(found)
     moved = why_moved(policy, fields)
