@@ -3,7 +3,6 @@
 import re
 from datetime import datetime
 from typing import TypeGuard
-from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
@@ -11,7 +10,7 @@ from app.core.builds.job_names import job_name_problem
 from app.core.facts import Artifact, BuildFinished, BuildMentioned, BuildResult, ImagePushed
 from app.core.images import ImageName, InvalidImage
 from app.senders.instants import parse_moment
-from app.senders.jenkins.notification import job_of
+from app.senders.jenkins.pages import build_of
 from app.senders.payload import is_commit
 from app.senders.proofs import expect_bare_hmac, expect_hmac, verify_bare_hmac, verify_hmac, verify_shared_secret
 from app.senders.registries.tellings import Telling, read_one
@@ -33,7 +32,6 @@ from app.senders.web_addresses import lies_under
 _SIGNATURE = "X-Signature"
 _LONGEST = 1000
 _HOST = re.compile(r"(?:[^/]*[.:][^/]*|localhost)/.+")
-_BUILD_PAGE = re.compile(r"(?P<job>(?:job/[^/]+/)+)(?P<number>[1-9][0-9]{0,8})(?:/.*)?")
 _BUILD_NAME = re.compile(r"(?P<job>.+?) ?#(?P<number>[1-9][0-9]{0,8})")
 _MILLISECONDS = 100_000_000_000
 
@@ -152,10 +150,8 @@ def _read_build(
 def _identify(build: str, origin: Origin) -> tuple[str, int, str | None]:
     """Job, number and page of a build that is named by its page or as `folder/app#12`. Raises Unusable."""
     root = origin.jenkins_url
-    if root and lies_under(build, root):
-        page = _BUILD_PAGE.fullmatch(urlsplit(build).path[len(urlsplit(root).path.rstrip("/")) + 1 :])
-        if page is not None:
-            return job_of(page["job"]), int(page["number"]), build
+    if root and lies_under(build, root) and (page := build_of(build, root)):
+        return (*page, build)
     name = _BUILD_NAME.fullmatch(build)
     problem = job_name_problem(name["job"]) if name and "://" not in build else f"none of a job below {root}"
     if name is None or problem is not None:

@@ -10,7 +10,7 @@ import pytest
 from app.core.errors import NotAuthentic
 from app.core.facts import BuildMentioned
 from app.senders import SENDERS
-from app.senders.jenkins.notification import job_of
+from app.senders.jenkins.pages import job_of
 from app.senders.sender import Keys, Origin, Unusable, WebhookRequest
 from tests.senders.examples import SIGNED_AT, example, read
 
