@@ -44,6 +44,21 @@ def test_any_other_phase_is_ignored(phase: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param({"phase": "FINISHED", "status": "FAILURE", "url": "job/app/7/"}, id="1.5, no root URL set"),
+        pytest.param({"phase": "COMPLETED", "queue_id": 3, "scm": {}, "log": ""}, id="1.10"),
+        pytest.param({"phase": "FINALIZED", "timestamp": 1, "scm": {"commit": "12345"}}, id="1.12, Subversion"),
+        pytest.param({"phase": "FINALIZED", "duration": 0, "notes": "", "artifacts": {}}, id="1.15"),
+        pytest.param({"phase": "FINISHED", "node_name": "a", "node_labels": ["b"]}, id="the ZMQ event publisher"),
+    ],
+)
+def test_every_version_is_read(build: dict[str, object]) -> None:
+    body = {"name": "app", "url": "job/app/", "build": {"number": 7, **build}}
+    assert read("jenkins-notification", body).facts == (BuildMentioned(controller="main", job="app", number=7),)
+
+
+@pytest.mark.parametrize(
     ("url", "job"),
     [
         pytest.param("job/app/", "app", id="top"),
