@@ -17,6 +17,7 @@ from app.senders import SENDERS
 from app.services.systems import Source
 from app.settings.loading import InvalidSettings, load
 from app.settings.models import Settings
+from app.settings.sources.jenkins import JenkinsHintKind
 from app.settings.sources.registries import RegistryKind
 from tests.senders.id_tokens import KEY_ID, key_set
 
@@ -73,6 +74,36 @@ def test_each_kind_takes_what_its_sender_says_and_nothing_else(tmp_path: Path, k
     body = ", body: {image: image, tag: tag}" if kind == "generic" else ""
     taken = {each for each, proof in proofs.items() if not unfit_sources(settings(tmp_path, f"{proof}{body}", kind))}
     assert taken == set(SENDERS[kind].needs)
+
+
+def hint(folder: Path, proof: str, kind: str) -> Settings:
+    path = folder / "fluxbridge.yaml"
+    path.write_text(
+        "jenkins: {main: {url: https://ci.acme.example/}}\n"
+        f"sources: {{hub: {{kind: {kind}, jenkins: main, jobs: [team/*], {proof}}}}}\n",
+        encoding="utf-8",
+    )
+    return load(path, {"S": SECRET})
+
+
+def test_each_plugin_of_jenkins_has_a_sender_of_its_own() -> None:
+    kinds = {kind for kind, sender in SENDERS.items() if sender.speaks_for == "jenkins"}
+    assert kinds == {"jenkins", *get_args(JenkinsHintKind)}
+
+
+@pytest.mark.parametrize("kind", get_args(JenkinsHintKind))
+def test_each_plugin_of_jenkins_takes_what_its_sender_says(tmp_path: Path, kind: str) -> None:
+    proofs = {"url_tokens": "url_token: {env: S}", "basic": f"basic: {LOGIN}"}
+    taken = {each for each, proof in proofs.items() if not unfit_sources(hint(tmp_path, proof, kind))}
+    assert taken == set(SENDERS[kind].needs)
+
+
+@pytest.mark.parametrize("kind", get_args(JenkinsHintKind))
+def test_a_plugin_speaks_for_its_jenkins_and_its_jobs(tmp_path: Path, kind: str) -> None:
+    source = compose_sources(hint(tmp_path, "url_token: {env: S}", kind))["hub"]
+    assert (source.kind, source.keys().url_tokens) == (kind, (SECRET,))
+    assert (source.origin.jenkins, source.origin.jenkins_url) == ("main", "https://ci.acme.example")
+    assert [source.may_report_job(job) for job in ("team/app", "other/app")] == [True, False]
 
 
 def test_a_source_knows_its_registry_by_all_its_names_and_where_its_repositories_are(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from app.senders.sender import MOST_BYTES, PROOF_WORDS, Sender, WebhookRequest
 
 _FIELD = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>.*?)[ \t]*")
 _WIDTH = 24
-_PROOFS_WIDTH = 18
+_PROOFS_WIDTH = 14
 _MOST_HEADERS_BYTES = 1024 * 1024
 
 

@@ -18,18 +18,18 @@ from app.settings.secrets import Secret
 from app.settings.sources.flux import FluxSource
 from app.settings.sources.github import GitHubSource
 from app.settings.sources.id_tokens import IdTokenProof
-from app.settings.sources.jenkins import JenkinsNotificationSource, JenkinsSource
+from app.settings.sources.jenkins import JenkinsHintProof, JenkinsHintSource, JenkinsSource
 from app.settings.sources.proofs import BasicLogin
 from app.settings.sources.registries import RegistryProof, RegistrySource
 
-_PROVES: Mapping[RegistryProof, KeyKind] = {
+_PROVES: Mapping[RegistryProof | JenkinsHintProof, KeyKind] = {
     "header": "headers",
     "hmac": "secrets",
     "url_token": "url_tokens",
     "basic": "basic",
     "oidc": "id_tokens",
 }
-"""The kind of key that each key of a registry's settings is."""
+"""The kind of key that each key of a source's settings is."""
 
 
 class NoKeys(Refused):
@@ -91,7 +91,8 @@ def compose_source(name: str, settings: Settings) -> Source:
     match one := settings.sources[name]:
         case JenkinsSource():
             return _of_jenkins(name, one, settings, lambda: Keys(secrets=_read(one.secret)))
-        case JenkinsNotificationSource():
+        case JenkinsHintSource():
+            _require_proof_taken(name, one.kind, one.proof)
             return _of_jenkins(
                 name, one, settings, lambda: Keys(url_tokens=_read(one.url_token), basic=_pairs(one.basic))
             )
@@ -120,7 +121,7 @@ def compose_source(name: str, settings: Settings) -> Source:
 
 
 def _of_jenkins(
-    name: str, one: JenkinsSource | JenkinsNotificationSource, settings: Settings, keys: Callable[[], Keys]
+    name: str, one: JenkinsSource | JenkinsHintSource, settings: Settings, keys: Callable[[], Keys]
 ) -> Source:
     return Source(
         name=name,
@@ -190,12 +191,16 @@ def _read(secrets: tuple[Secret, ...] | None) -> tuple[str, ...]:
     return tuple(secret.read() for secret in secrets or ())
 
 
+def _require_proof_taken(name: str, kind: str, proof: RegistryProof | JenkinsHintProof) -> None:
+    """What proves a kind is said beside its sender."""
+    needs = SENDERS[kind].needs
+    if _PROVES[proof] not in needs:
+        raise ProofNotTaken(name, kind, proof, " or ".join(each for each, key in _PROVES.items() if key in needs))
+
+
 def _require_taken(name: str, one: RegistrySource) -> None:
-    """What proves a kind of registry, and whether it names repositories of its own, is said beside its sender."""
-    needs = SENDERS[one.kind].needs
-    if _PROVES[one.proof] not in needs:
-        taken = " or ".join(proof for proof, kind in _PROVES.items() if kind in needs)
-        raise ProofNotTaken(name, one.kind, one.proof, taken)
+    """Whether a kind of registry names repositories of its own is said beside its sender, too."""
+    _require_proof_taken(name, one.kind, one.proof)
     if one.repositories is not None and not SENDERS[one.kind].names_repositories:
         raise RepositoriesNotTaken(name, one.kind)
 

@@ -2,7 +2,10 @@
 
 from app.senders.flux import FLUX
 from app.senders.forges.github import GITHUB
+from app.senders.jenkins.cdevents import JENKINS_CDEVENTS
+from app.senders.jenkins.cloud_events import JENKINS_CLOUDEVENTS
 from app.senders.jenkins.notification import JENKINS_NOTIFICATION
+from app.senders.jenkins.outbound_webhook import JENKINS_OUTBOUND_WEBHOOK
 from app.senders.jenkins.report import JENKINS
 from app.senders.registries.acr import ACR
 from app.senders.registries.cdevents import CDEVENTS
@@ -26,6 +29,9 @@ SENDERS: dict[str, Sender] = {
     for sender in (
         JENKINS,
         JENKINS_NOTIFICATION,
+        JENKINS_OUTBOUND_WEBHOOK,
+        JENKINS_CLOUDEVENTS,
+        JENKINS_CDEVENTS,
         DISTRIBUTION,
         DOCKER_HUB,
         GHCR,

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from app.settings.sources.flux import FluxSource
 from app.settings.sources.github import GitHubSource
-from app.settings.sources.jenkins import JenkinsNotificationSource, JenkinsSource
+from app.settings.sources.jenkins import JenkinsHintSource, JenkinsSource
 from app.settings.sources.registries import RegistrySource
 
 Source = Annotated[
-    JenkinsSource | JenkinsNotificationSource | RegistrySource | GitHubSource | FluxSource,
+    JenkinsSource | JenkinsHintSource | RegistrySource | GitHubSource | FluxSource,
     Field(discriminator="kind"),
 ]

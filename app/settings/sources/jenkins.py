@@ -1,12 +1,16 @@
-"""The settings of what a Jenkins sends: signed reports, and hints of its Notification plugin."""
+"""The settings of what a Jenkins sends: signed reports, and hints of its plugins."""
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import model_validator
 
 from app.settings.secrets import Secrets
 from app.settings.sources.proofs import BasicLogin, require_one_proof
 from app.settings.values import Name, Patterns, Section
+
+JenkinsHintKind = Literal["jenkins-notification", "jenkins-outbound-webhook", "jenkins-cloudevents", "jenkins-cdevents"]
+"""What Jenkins' plugins send; each has its sender in `app/senders/jenkins/`."""
+JenkinsHintProof = Literal["url_token", "basic"]
 
 
 class JenkinsSource(Section):
@@ -23,10 +27,10 @@ class JenkinsSource(Section):
     """Images that the source may report. Without it, every image."""
 
 
-class JenkinsNotificationSource(Section):
-    """Jenkins' Notification plugin, which signs nothing: what it says is a hint that Jenkins is asked about."""
+class JenkinsHintSource(Section):
+    """A plugin of Jenkins that signs nothing: what it says is a hint that Jenkins is asked about."""
 
-    kind: Literal["jenkins-notification"]
+    kind: JenkinsHintKind
     jenkins: Name
     """The entry under `jenkins` that the builds are of."""
     url_token: Secrets | None = None
@@ -39,5 +43,10 @@ class JenkinsNotificationSource(Section):
 
     @model_validator(mode="after")
     def _proves_itself_in_one_way(self) -> Self:
-        require_one_proof(self, ("url_token", "basic"))
+        require_one_proof(self, get_args(JenkinsHintProof))
         return self
+
+    @property
+    def proof(self) -> JenkinsHintProof:
+        """The one key of these that is there."""
+        return "url_token" if self.url_token is not None else "basic"
