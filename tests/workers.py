@@ -59,6 +59,7 @@ class Listing(ListedRegistry):
     """A registry that lists these tags in every repository."""
 
     def __init__(self, listed: list[str]) -> None:
+        super().__init__()
         self.listed = listed
 
     def tags(self, path: str) -> list[str]:
