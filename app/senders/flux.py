@@ -1,7 +1,6 @@
 """Flux's notification-controller, provider `generic-hmac`: what became of a revision in a cluster."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
@@ -9,11 +8,10 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from app.core.facts import RevisionApplied, RevisionUnderway
 from app.senders.flux_revision import parse_revision
 from app.senders.payload import PAYLOAD, Instant, Line, read_body
-from app.senders.proofs import expect_hmac, verify_hmac
-from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, body_id, no_external_id
+from app.senders.proof_kinds import BodySignature
+from app.senders.sender import Origin, Parsed, Sender, WebhookRequest, body_id, no_external_id
 
 _ANNOTATION = "event.toolkit.fluxcd.io/"
-_ALGORITHMS = ("sha256", "sha512")
 _SUCCESSES = {
     "Kustomization": frozenset({"ReconciliationSucceeded"}),
     "HelmRelease": frozenset({"InstallSucceeded", "UpgradeSucceeded"}),
@@ -27,6 +25,7 @@ _Reason = Annotated[Line, StringConstraints(max_length=1024)]
 _Message = Annotated[str, AfterValidator(lambda text: text[:_LONGEST_MESSAGE])]
 _LONGEST_MESSAGE = 32_768
 _LONGEST_REVISION = 1_000
+_PROOF = BodySignature("X-Signature", ("sha256", "sha512"))
 
 
 class _InvolvedObject(BaseModel):
@@ -48,20 +47,6 @@ class _Event(BaseModel):
     reason: _Reason
     message: _Message = ""
     metadata: dict[str, str] | None = None
-
-
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check X-Signature over the raw body. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_hmac(request, keys, header="X-Signature", signed=request.body, algorithms=_ALGORITHMS)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, _now: datetime) -> bool:
-    """The signature is over the body: the head tells only whether there is one.
-
-    Raises NoKeyConfigured, ProofMissing.
-    """
-    expect_hmac(request, keys, header="X-Signature", algorithms=_ALGORITHMS)
-    return False
 
 
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
@@ -131,8 +116,8 @@ def _without_prefixes(metadata: Mapping[str, str]) -> dict[str, str]:
 
 FLUX = Sender(
     kind="flux",
-    verify=verify,
-    prove_head=prove_head,
+    verify=_PROOF.verify,
+    prove_head=_PROOF.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", "gotk-component"),

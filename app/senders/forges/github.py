@@ -1,7 +1,6 @@
 """GitHub: pull requests and moved branches."""
 
 import re
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel
@@ -9,14 +8,15 @@ from pydantic import AfterValidator, BaseModel
 from app.core.facts import BranchMoved, PullRequestChanged
 from app.senders.forms import is_form, json_of
 from app.senders.payload import PAYLOAD, Line, Model, PositiveNumber, is_commit, read_model
-from app.senders.proofs import expect_hmac, verify_hmac
-from app.senders.sender import MOST_BYTES, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
+from app.senders.proof_kinds import BodySignature
+from app.senders.sender import MOST_BYTES, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 from app.senders.strict_json import read_json
 
 _BRANCHES = "refs/heads/"
 _FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _READ_EVENTS = ("pull_request", "push")
 _DELIVERY = re.compile(r"[A-Za-z0-9-]{1,100}")
+_PROOF = BodySignature("X-Hub-Signature-256")
 
 
 def _full_name(text: str) -> str:
@@ -82,20 +82,6 @@ class _PushEvent(BaseModel):
     repository: _Repository
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check X-Hub-Signature-256 over the raw body, form or JSON. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_hmac(request, keys, header="X-Hub-Signature-256", signed=request.body)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, _now: datetime) -> bool:
-    """The signature is over the body: the head tells only whether there is one.
-
-    Raises NoKeyConfigured, ProofMissing.
-    """
-    expect_hmac(request, keys, header="X-Hub-Signature-256")
-    return False
-
-
 def external_id(request: WebhookRequest) -> str | None:
     """Return the delivery's GUID, which a redelivery keeps."""
     delivery = request.headers.get("x-github-delivery", "")
@@ -154,8 +140,8 @@ def _read_push(event: _PushEvent) -> Parsed:
 
 GITHUB = Sender(
     kind="github",
-    verify=verify,
-    prove_head=prove_head,
+    verify=_PROOF.verify,
+    prove_head=_PROOF.prove_head,
     external_id=external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", "x-github-event", "x-github-delivery", "x-github-hook-id"),

@@ -1,15 +1,14 @@
 """CDEvents' pipelinerun.finished of a Jenkins: unsigned, so only a hint that a build should be read from Jenkins."""
 
 import re
-from datetime import datetime
 
 from pydantic import BaseModel
 
 from app.senders.cloud_events import HEADERS, read_cloud_event
 from app.senders.jenkins.pages import build_of, mention, problem_elsewhere
 from app.senders.payload import PAYLOAD, OptionalLine, read_model
-from app.senders.proofs import verify_token_or_basic
-from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
+from app.senders.proof_kinds import TOKEN_OR_BASIC
+from app.senders.sender import Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
 
 _FINISHED = re.compile(r"dev\.cdevents\.pipelinerun\.finished\.0\..+")
 _JAVA_TEXT = b"CloudEvent{"
@@ -53,17 +52,6 @@ class _Event(_Kind):
     subject: _Subject
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the URL's token or the Basic credentials. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_token_or_basic(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The URL's token or the credentials are the whole proof."""
-    verify(request, keys, now)
-    return True
-
-
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     """Read which build ended; all other events are ignored. Raises Unusable."""
     if request.body.lstrip().startswith(_JAVA_TEXT):
@@ -93,8 +81,8 @@ def _read_run(event: _Event, origin: Origin) -> Parsed:
 
 JENKINS_CDEVENTS = Sender(
     kind="jenkins-cdevents",
-    verify=verify,
-    prove_head=prove_head,
+    verify=TOKEN_OR_BASIC.verify,
+    prove_head=TOKEN_OR_BASIC.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", *HEADERS),

@@ -1,14 +1,12 @@
 """Jenkins' CloudEvents plugin: unsigned, so only a hint that a build should be read from Jenkins."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, Field
 
 from app.senders.cloud_events import HEADERS, read_cloud_event
 from app.senders.jenkins.pages import job_of, mention, problem_elsewhere
 from app.senders.payload import PAYLOAD, Line, OptionalLine, PositiveNumber, read_model
-from app.senders.proofs import verify_token
-from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, no_external_id
+from app.senders.proof_kinds import URL_TOKEN
+from app.senders.sender import Origin, Parsed, Sender, WebhookRequest, no_external_id
 
 # The plugin's README has one of them without its second `i`.
 _ENDS = frozenset(f"org.jenkinsci.job.{stage}" for stage in ("completed", "finalized", "finalzed", "failed"))
@@ -30,17 +28,6 @@ class _Job(BaseModel):
     build: _Build
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the URL's token. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_token(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The URL's token is the whole proof."""
-    verify(request, keys, now)
-    return True
-
-
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     """Read which build ended; its start, and events of queue, jobs and agents, are ignored. Raises Unusable."""
     event = read_cloud_event(request)
@@ -53,8 +40,8 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
 
 JENKINS_CLOUDEVENTS = Sender(
     kind="jenkins-cloudevents",
-    verify=verify,
-    prove_head=prove_head,
+    verify=URL_TOKEN.verify,
+    prove_head=URL_TOKEN.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", *HEADERS),

@@ -1,13 +1,11 @@
 """The Jenkins Notification plugin: unsigned, so only a hint that a build should be read from Jenkins."""
 
-from datetime import datetime
-
 from pydantic import BaseModel
 
 from app.senders.jenkins.pages import job_of, mention, problem_elsewhere
 from app.senders.payload import PAYLOAD, Line, OptionalLine, PositiveNumber, read_body
-from app.senders.proofs import verify_token_or_basic
-from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, no_external_id
+from app.senders.proof_kinds import TOKEN_OR_BASIC
+from app.senders.sender import Origin, Parsed, Sender, WebhookRequest, no_external_id
 
 _FINAL_PHASES = frozenset({"COMPLETED", "FINALIZED", "FINISHED"})
 
@@ -29,17 +27,6 @@ class _Notification(BaseModel):
     build: _Build
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the URL's token or the Basic credentials. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_token_or_basic(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The URL's token or the credentials are the whole proof."""
-    verify(request, keys, now)
-    return True
-
-
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     """Read which build ended; phases before the end are ignored. Raises Unusable."""
     notification = read_body(request, _Notification)
@@ -52,8 +39,8 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
 
 JENKINS_NOTIFICATION = Sender(
     kind="jenkins-notification",
-    verify=verify,
-    prove_head=prove_head,
+    verify=TOKEN_OR_BASIC.verify,
+    prove_head=TOKEN_OR_BASIC.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

@@ -1,13 +1,11 @@
 """The Outbound WebHook plugin of freestyle jobs: unsigned, so only a hint that a build should be read from Jenkins."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, Field
 
 from app.senders.jenkins.pages import build_of, mention, problem_elsewhere
 from app.senders.payload import PAYLOAD, Line, read_body
-from app.senders.proofs import verify_token
-from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
+from app.senders.proof_kinds import URL_TOKEN
+from app.senders.sender import Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
 
 _ENDS = frozenset({"success", "failure", "unstable"})
 
@@ -18,17 +16,6 @@ class _Event(BaseModel):
     model_config = PAYLOAD
     event: Line
     build_url: Line = Field(alias="buildUrl")
-
-
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the URL's token. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_token(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The URL's token is the whole proof."""
-    verify(request, keys, now)
-    return True
 
 
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
@@ -47,8 +34,8 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
 
 JENKINS_OUTBOUND_WEBHOOK = Sender(
     kind="jenkins-outbound-webhook",
-    verify=verify,
-    prove_head=prove_head,
+    verify=URL_TOKEN.verify,
+    prove_head=URL_TOKEN.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

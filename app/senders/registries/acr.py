@@ -1,13 +1,11 @@
 """Azure Container Registry's webhooks: one event a body, proven by a fixed header, hints until it is asked."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, Field, JsonValue
 
 from app.senders.payload import PAYLOAD, Line, Moment, OptionalLine, read_body, text_at
-from app.senders.proofs import verify_headers
+from app.senders.proof_kinds import HEADERS
 from app.senders.registries.tellings import Telling, read_one
-from app.senders.sender import Keys, Origin, Parsed, Sender, WebhookRequest, no_external_id
+from app.senders.sender import Origin, Parsed, Sender, WebhookRequest, no_external_id
 
 _READ = frozenset({"push", "delete"})
 
@@ -39,17 +37,6 @@ class _Named(BaseModel):
     action: Line
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the configured headers. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_headers(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The headers are the whole proof."""
-    verify(request, keys, now)
-    return True
-
-
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     """Read a push or a deletion; `ping`, `quarantine`, `chart_push` and `chart_delete` are ignored. Raises Unusable."""
     action = read_body(request, _Named).action
@@ -72,8 +59,8 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
 
 ACR = Sender(
     kind="acr",
-    verify=verify,
-    prove_head=prove_head,
+    verify=HEADERS.verify,
+    prove_head=HEADERS.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

@@ -9,9 +9,9 @@ from pydantic import BaseModel, JsonValue
 from app.core.images import ImageName
 from app.senders.cloud_events import HEADERS, read_cloud_event
 from app.senders.payload import PAYLOAD, Line, Moment, OptionalLine, read_model
-from app.senders.proofs import verify_shared_secret
+from app.senders.proof_kinds import SHARED_SECRET
 from app.senders.registries.tellings import Telling, read_one
-from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
+from app.senders.sender import Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 
 _PUBLISHED = re.compile(r"dev\.cdevents\.artifact\.published\.0\..+")
 _PURL = re.compile(r"pkg:/*(?P<type>[^/@?#]+)/(?P<name>[^@?#]*)(?:@(?P<version>[^?#]*))?(?:\?(?P<more>[^#]*))?(?:#.*)?")
@@ -39,17 +39,6 @@ class _Event(BaseModel):
     model_config = PAYLOAD
     context: _Context
     subject: dict[str, JsonValue]
-
-
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the headers, URL token or Basic credentials. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_shared_secret(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The header, token or credentials are the whole proof."""
-    verify(request, keys, now)
-    return True
 
 
 def external_id(request: WebhookRequest) -> str | None:
@@ -109,8 +98,8 @@ def _qualifiers(text: str) -> dict[str, str]:
 
 CDEVENTS = Sender(
     kind="cdevents",
-    verify=verify,
-    prove_head=prove_head,
+    verify=SHARED_SECRET.verify,
+    prove_head=SHARED_SECRET.prove_head,
     external_id=external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", *HEADERS),

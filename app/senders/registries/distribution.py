@@ -8,8 +8,8 @@ from app.core.errors import Invalid
 from app.core.facts import Fact, ImagePushed, TagDeleted
 from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_signature_tag, is_tag
 from app.senders.payload import PAYLOAD, Instant, Line, OptionalLine, read_body, read_model, text_at
-from app.senders.proofs import verify_headers
-from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
+from app.senders.proof_kinds import HEADERS
+from app.senders.sender import Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 
 _BLOB = "application/octet-stream"
 _HELM_CONFIG = "application/vnd.cncf.helm.config.v1+json"
@@ -55,17 +55,6 @@ class _EventId(BaseModel):
 
     model_config = PAYLOAD
     id: Line
-
-
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the configured headers. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_headers(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The headers are the whole proof."""
-    verify(request, keys, now)
-    return True
 
 
 def external_id(request: WebhookRequest) -> str | None:
@@ -141,8 +130,8 @@ def _known(timestamp: datetime | None) -> datetime | None:
 
 DISTRIBUTION = Sender(
     kind="distribution",
-    verify=verify,
-    prove_head=prove_head,
+    verify=HEADERS.verify,
+    prove_head=HEADERS.prove_head,
     external_id=external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

@@ -1,13 +1,11 @@
 """Docker Hub's webhooks: unsigned, without a digest, so a push is a hint and the URL's token is all the proof."""
 
-from datetime import datetime
-
 from pydantic import BaseModel
 
 from app.senders.payload import PAYLOAD, Moment, OptionalLine, read_body
-from app.senders.proofs import verify_token
+from app.senders.proof_kinds import URL_TOKEN
 from app.senders.registries.tellings import Telling, read_one
-from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
+from app.senders.sender import Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
 
 _HOST = "docker.io"
 _OFFICIAL = "library"
@@ -39,17 +37,6 @@ class _Push(BaseModel):
     repository: _Repository
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the URL's token. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_token(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The URL's token is the whole proof."""
-    verify(request, keys, now)
-    return True
-
-
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     """Read the push of a tag. Raises Unusable."""
     push = read_body(request, _Push)
@@ -76,8 +63,8 @@ def _path(repository: _Repository) -> str:
 
 DOCKER_HUB = Sender(
     kind="docker-hub",
-    verify=verify,
-    prove_head=prove_head,
+    verify=URL_TOKEN.verify,
+    prove_head=URL_TOKEN.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

@@ -1,14 +1,13 @@
 """Amazon ECR by EventBridge: one event a body, to an API destination, by SNS, or transformed into a CloudEvent."""
 
 import re
-from datetime import datetime
 
 from pydantic import BaseModel, Field, JsonValue
 
 from app.senders.payload import PAYLOAD, Line, Moment, OptionalLine, read_body, read_model
-from app.senders.proofs import verify_shared_secret
+from app.senders.proof_kinds import SHARED_SECRET
 from app.senders.registries.tellings import Telling, read_one
-from app.senders.sender import MOST_BYTES, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
+from app.senders.sender import MOST_BYTES, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 from app.senders.strict_json import read_json
 
 _CHART = "application/vnd.cncf.helm."
@@ -64,17 +63,6 @@ class _EventId(BaseModel):
 
     model_config = PAYLOAD
     id: Line
-
-
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the API key's header or the Basic credentials. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_shared_secret(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The header or the credentials are the whole proof."""
-    verify(request, keys, now)
-    return True
 
 
 def external_id(request: WebhookRequest) -> str | None:
@@ -152,8 +140,8 @@ def _shown(value: JsonValue) -> str:
 
 ECR = Sender(
     kind="ecr",
-    verify=verify,
-    prove_head=prove_head,
+    verify=SHARED_SECRET.verify,
+    prove_head=SHARED_SECRET.prove_head,
     external_id=external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

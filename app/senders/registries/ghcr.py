@@ -1,17 +1,14 @@
 """GitHub's container registry: `package` and `registry_package`, signed; a hint, for the tag may have moved since."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, Field, JsonValue
 
 from app.senders.forms import json_of
 from app.senders.payload import PAYLOAD, Line, OptionalLine, read_model, text_at
-from app.senders.proofs import expect_hmac, verify_hmac
+from app.senders.proof_kinds import BodySignature
 from app.senders.registries.tellings import Telling, read_one
 from app.senders.sender import (
     EACH_IS_NEW_S,
     MOST_BYTES,
-    Keys,
     Origin,
     Parsed,
     Sender,
@@ -22,10 +19,10 @@ from app.senders.sender import (
 from app.senders.strict_json import read_json
 
 _HOST = "ghcr.io"
-_SIGNATURE = "X-Hub-Signature-256"
 # `create` stands in a capture of the beta.
 _PUSHES = frozenset({"published", "updated", "create", "created"})
 _CONTAINERS = frozenset({"container", "docker"})
+_PROOF = BodySignature("X-Hub-Signature-256")
 
 
 class _Tag(BaseModel):
@@ -88,17 +85,6 @@ class _AnyEvent(BaseModel):
     registry_package: JsonValue = None
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check X-Hub-Signature-256 over the raw body. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_hmac(request, keys, header=_SIGNATURE, signed=request.body)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, _now: datetime) -> bool:
-    """The head tells only whether there is a signature. Raises NoKeyConfigured, ProofMissing."""
-    expect_hmac(request, keys, header=_SIGNATURE)
-    return False
-
-
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     """Read the tag of a container that was published; events of all else are ignored, `ping` too. Raises Unusable."""
     body = read_json(json_of(request), most_bytes=MOST_BYTES)
@@ -146,8 +132,8 @@ def _place(package: _Package, version: _Version) -> tuple[str, str]:
 
 GHCR = Sender(
     kind="ghcr",
-    verify=verify,
-    prove_head=prove_head,
+    verify=_PROOF.verify,
+    prove_head=_PROOF.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", "x-github-event", "x-github-delivery", "x-github-hook-id"),

@@ -1,13 +1,11 @@
 """Harbor's webhooks, in its own format and as CloudEvents: proven by a fixed header, hints until it is asked."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, JsonValue
 
 from app.senders.payload import PAYLOAD, Line, Moment, OptionalLine, read_body, read_model
-from app.senders.proofs import verify_headers
+from app.senders.proof_kinds import HEADERS
 from app.senders.registries.tellings import Reading, Telling, read_each
-from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
+from app.senders.sender import Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
 
 # Those of CloudEvents, of version 2, and of version 1.
 _PUSHES = frozenset({"harbor.artifact.pushed", "push_artifact", "pushimage"})
@@ -56,17 +54,6 @@ class _Named(BaseModel):
 
     model_config = PAYLOAD
     type: Line
-
-
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the configured headers. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_headers(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The headers are the whole proof."""
-    verify(request, keys, now)
-    return True
 
 
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
@@ -127,8 +114,8 @@ def _none() -> str:
 
 HARBOR = Sender(
     kind="harbor",
-    verify=verify,
-    prove_head=prove_head,
+    verify=HEADERS.verify,
+    prove_head=HEADERS.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

@@ -1,13 +1,11 @@
 """Quay's webhooks: unsigned, without digest, time or id, so a push is a hint and the URL's token is all the proof."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, JsonValue
 
 from app.senders.payload import PAYLOAD, OptionalLine, read_body, text_at
-from app.senders.proofs import verify_token
+from app.senders.proof_kinds import URL_TOKEN
 from app.senders.registries.tellings import Reading, Telling, read_each
-from app.senders.sender import EACH_IS_NEW_S, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
+from app.senders.sender import EACH_IS_NEW_S, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
 
 
 class _Event(BaseModel):
@@ -19,17 +17,6 @@ class _Event(BaseModel):
     name: OptionalLine = None
     docker_url: JsonValue = None
     updated_tags: list[JsonValue] | None = None
-
-
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the URL's token. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_token(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The URL's token is the whole proof."""
-    verify(request, keys, now)
-    return True
 
 
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
@@ -58,8 +45,8 @@ def _reading(event: _Event, tag: JsonValue) -> Reading:
 
 QUAY = Sender(
     kind="quay",
-    verify=verify,
-    prove_head=prove_head,
+    verify=URL_TOKEN.verify,
+    prove_head=URL_TOKEN.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent"),

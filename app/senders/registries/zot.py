@@ -1,17 +1,14 @@
 """zot's events: one a body, as CloudEvents, proven by what its sink is given to send along."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, Field
 
 from app.senders.cloud_events import HEADERS, read_cloud_event
 from app.senders.payload import PAYLOAD, Line, OptionalLine, read_model
-from app.senders.proofs import verify_shared_secret
+from app.senders.proof_kinds import SHARED_SECRET
 from app.senders.registries.tellings import Telling, read_one
 from app.senders.sender import (
     EACH_IS_NEW_S,
     MOST_BYTES,
-    Keys,
     Origin,
     Parsed,
     Sender,
@@ -50,17 +47,6 @@ class _Manifest(BaseModel):
     config: _Config | None = None
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the configured headers or Basic credentials. Raises NoKeyConfigured, ProofMissing, WrongProof."""
-    verify_shared_secret(request, keys)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
-    """The headers or credentials are the whole proof."""
-    verify(request, keys, now)
-    return True
-
-
 def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     """Read which tag was pushed or deleted; scans, lints and new repositories are ignored. Raises Unusable."""
     event = read_cloud_event(request)
@@ -92,8 +78,8 @@ def _config(manifest: str | None) -> str | None:
 
 ZOT = Sender(
     kind="zot",
-    verify=verify,
-    prove_head=prove_head,
+    verify=SHARED_SECRET.verify,
+    prove_head=SHARED_SECRET.prove_head,
     external_id=no_external_id,
     parse=parse,
     kept_headers=("content-type", "user-agent", *HEADERS),
