@@ -88,9 +88,11 @@ def _pairs(request: Request, members: Sequence[Member]) -> Iterator[tuple[Member
 
 def with_asked_digest(member: Member, target: Target | None) -> Member:
     """The member where the digest that was asked for is written beside the tag."""
-    if target is None or target.digest is None:
-        return member
-    return replace(member, policy=replace(member.policy, asked_digests={target.tag: target.digest}))
+    return member if target is None else replace(member, policy=_with_asked(member.policy, target))
+
+
+def _with_asked(policy: PolicyState, target: Target) -> PolicyState:
+    return policy if target.digest is None else replace(policy, asked_digests={target.tag: target.digest})
 
 
 def _needs_all(policy: PolicyState, target: Target) -> bool:
@@ -122,8 +124,7 @@ def answer_of(rules: Rules, request: Request, member: Member, target: Target) ->
 def is_target_there(policy: PolicyState, fields: Sequence[FieldState], request: Request, target: Target) -> bool:
     """Tell whether these fields have what was asked for."""
     known = tag_of(policy, request, target)
-    digests = {} if target.digest is None else {target.tag: target.digest}
-    asked = replace(policy, tags={**policy.tags, target.tag: known}, asked_digests=digests)
+    asked = _with_asked(replace(policy, tags={**policy.tags, target.tag: known}), target)
     return bool(fields) and is_there(asked, fields, target.tag)
 
 
@@ -203,17 +204,22 @@ def _moving(request: Request, one: _Answer, passed: Passed, said: Outcome) -> Pa
 
 
 def _notes(request: Request, one: _Answer, passed: Passed) -> Iterator[str]:
-    """What people should know who merge it: what was not asked, and what it ignores."""
+    """What people should know who merge it: what was asked or not, and what it ignores."""
     if request.is_forced:
         yield f"forced by {request.who}: the gates of entering were not asked"
     elif request.is_rollback and one.target.was_there:
         yield "the stage had it before"
     else:
         yield passed.answers.reason
-    for other in passed.answers.every:
-        if not other.counts and other.answer.verdict is not Verdict.PASS:
-            yield f"shown only, {other.gate}: {other.answer.reason}"
-    freeze = one.member.entry.stops(one.member.policy).freeze_of(request.id)
+    yield from ignored_by(request, one.member, passed)
+
+
+def ignored_by(request: Request, member: Member, passed: Passed) -> Iterator[str]:
+    """What is against a tag and does not count: gates that are only shown, and a freeze, which stops no rollback."""
+    for asked in passed.answers.every:
+        if not asked.counts and asked.answer.verdict is not Verdict.PASS:
+            yield f"shown only, {asked.gate}: {asked.answer.reason}"
+    freeze = member.entry.stops(member.policy).freeze_of(request.id)
     if freeze is not None:
         yield f"rolled back in spite of a hold: {freeze.words}"
 

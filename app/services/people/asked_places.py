@@ -1,6 +1,6 @@
 """What people ask about, as it stands now: policies in a stage, with their tags, fields and history."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.core.errors import Conflict, FluxbridgeError, Invalid, Refused, Unavailable
@@ -10,6 +10,7 @@ from app.core.promotion.consent import in_stage
 from app.core.promotion.parts import Member
 from app.core.promotion.rules import Rules, Stage, Together
 from app.core.promotion.state import FieldState, PolicyState
+from app.core.promotion.tags import TagState
 from app.core.promotion.walk import Entry
 from app.db import holds, lanes, policies, promotions
 from app.db.database import Database
@@ -78,7 +79,6 @@ class AskedPlace:
     """One policy in one stage of a lane; `history` is what was let in there, newest first."""
 
     lane: str
-    repo: ConfigRepo
     rules: Rules
     member: Member
     history: Sequence[PromotionRow]
@@ -166,7 +166,7 @@ class Asking:
 
     def places(self, lane: str, stage: str, names: Iterable[str] | None = None) -> Sequence[AskedPlace]:
         """Policies of a lane, by their whole names, or all of them, as far as they have something in a stage."""
-        view, repo = self.view(lane), self.systems.config_repos[lane.partition(":")[0]]
+        view = self.view(lane)
         wanted = set(names) if names is not None else {str(one.name) for one in view.tree.policies}
         its_stage = next((one for one in view.rules.stages if one.name == stage), None)
         if its_stage is None:
@@ -188,7 +188,6 @@ class Asking:
         return [
             AskedPlace(
                 lane=lane,
-                repo=repo,
                 rules=view.rules,
                 member=_member(one, view.rules, its_stage, entry),
                 history=histories[str(one.name)],
@@ -245,15 +244,7 @@ def _member(state: PolicyState, rules: Rules, stage: Stage, entry: Entry) -> Mem
     )
 
 
-def by_name(places: Iterable[AskedPlace]) -> Mapping[str, AskedPlace]:
-    """Places by their policies' whole names."""
-    return {one.name: one for one in places}
-
-
-def with_digest(place: AskedPlace, tag: str, digest: str | None) -> AskedPlace:
-    """The place where the registry has just said what a tag names."""
-    known = place.policy.tags.get(tag)
-    if known is None or digest is None:
-        return place
-    tags = {**place.policy.tags, tag: replace(known, digest=digest, unshown=None)}
+def with_tag(place: AskedPlace, known: TagState) -> AskedPlace:
+    """The place where this is known of a tag."""
+    tags = {**place.policy.tags, known.tag: known}
     return replace(place, member=replace(place.member, policy=replace(place.policy, tags=tags)))

@@ -6,7 +6,6 @@ from itertools import takewhile
 
 from sqlalchemy import Connection
 
-from app.core.flux.objects import PolicyName
 from app.core.promotion.applying import ApplicationState, is_running
 from app.core.promotion.present import present_tag
 from app.core.promotion.requests import Undone
@@ -133,5 +132,5 @@ def undone(connection: Connection, place: AskedPlace) -> Undone | None:
 
 def short(place: AskedPlace) -> str:
     """The policy's name as people write it."""
-    name: PolicyName = place.policy.name
+    name = place.policy.name
     return f"{name.namespace}/{name.name}"

@@ -8,8 +8,10 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid
+from app.core.promotion.gates.answers import GateAnswers
 from app.core.promotion.hold_times import in_words, parse_time
 from app.core.promotion.holds import Hold, HoldKind
+from app.core.promotion.requested import ignored_by
 from app.core.promotion.requests import Request, RequestKind, RequestState
 from app.core.promotion.walk import Passed
 from app.db import holds, lanes, requests
@@ -184,15 +186,8 @@ def _to_be_moved(finder: TargetFinder, found: Sequence[Found]) -> Sequence[Found
 
 def _notes(found: Sequence[Found], request: Request) -> Sequence[str]:
     """What whoever asks should know: a freeze that a rollback ignores, gates that are only shown."""
-    notes: list[str] = []
-    for one in found:
-        freeze = one.place.member.entry.stops(one.place.policy).freeze_of(request.id)
-        if freeze is not None and request.is_rollback:
-            notes.append(f"rolled back in spite of a hold: {freeze.words}")
-        if isinstance(one.answer, Passed):
-            shown = (asked for asked in one.answer.answers.every if not asked.counts and asked.answer.verdict != "pass")
-            notes += [f"shown only, {asked.gate}: {asked.answer.reason}" for asked in shown]
-    return notes
+    passing = [(one.place.member, one.answer) for one in found if isinstance(one.answer, Passed)]
+    return [note for member, passed in passing for note in ignored_by(request, member, passed)]
 
 
 def _waits(found: Sequence[Found]) -> str | None:
@@ -200,8 +195,8 @@ def _waits(found: Sequence[Found]) -> str | None:
     for one in found:
         if isinstance(one.answer, Hold):
             return f"held: {one.answer.words}"
-        if one.answer is not None and not isinstance(one.answer, Passed):
-            return getattr(one.answer, "reason", None)
+        if isinstance(one.answer, GateAnswers):
+            return one.answer.reason
     return None
 
 

@@ -17,7 +17,7 @@ from app.core.promotion.tags import TagState, counting_builds
 from app.core.promotion.walk import Passed, as_written, denied_words, order_in
 from app.db import build_reports, promotions
 from app.db.promotions import PromotionRow, PromotionState
-from app.services.people.asked_places import AskedPlace, Asking, by_name, with_digest
+from app.services.people.asked_places import AskedPlace, Asking, with_tag
 from app.services.people.earlier_tags import (
     Earlier,
     brought_by,
@@ -114,7 +114,7 @@ class TargetFinder:
             rows = [row for row in promotions.let_in_by(connection, place.lane, number) if row.stage == place.stage]
         if place.name not in {row.policy for row in rows}:
             raise NotOfPullRequest(number, f"for {short(place)} in {place.stage}")
-        places = by_name(self.asking.places(place.lane, place.stage, {row.policy for row in rows}))
+        places = {one.name: one for one in self.asking.places(place.lane, place.stage, {row.policy for row in rows})}
         since = [why for row in rows if (why := _came_since(places.get(row.policy), row)) is not None]
         if since:
             step = f"undo that first, or roll back by name with --to (`fluxbridge rollback {short(place)} --to …`)"
@@ -236,11 +236,10 @@ class TargetFinder:
             return place, f"the registry has no {place.image}{f'@{wanted}' if wanted else f':{tag}'} any more"
         if digest is not None and wanted is None and told != digest:
             self.notes.append(f"{tag} names {told} now, and named {digest} when it was there")
-        if known is None:
-            now = self.asking.clock()
-            tags = {**place.policy.tags, tag: TagState(tag=tag, digest=told, first_seen_at=now)}
-            place = replace(place, member=replace(place.member, policy=replace(place.policy, tags=tags)))
-        return with_digest(place, tag, told if wanted is None else None), None
+        if known is None or wanted is None:
+            known = known or TagState(tag=tag, digest=None, first_seen_at=self.asking.clock())
+            place = with_tag(place, replace(known, digest=told, unshown=None))
+        return place, None
 
     def _denial(self, place: AskedPlace, tag: str, digest: str | None) -> Hold | None:
         entry, now = place.member.entry, self.asking.clock()

@@ -117,12 +117,10 @@ def request_view(row: RequestRow) -> RequestView:
     )
 
 
-def words_on(row: RequestRow, policy: str) -> str:
-    """What an open request wants of a policy: to which tag, who asked, why, and until when."""
+def words_on(row: RequestRow, target: Target) -> str:
+    """What a request wants of a policy: to which tag, who asked, why, and until when."""
     asked = row.request
-    target = asked.target_of(policy)
-    what = f"rollback to {target.tag}" if target is not None and asked.is_rollback else "promotion"
-    what = what if target is None or asked.is_rollback else f"promotion of {target.tag}"
+    what = f"rollback to {target.tag}" if asked.is_rollback else f"promotion of {target.tag}"
     pull = f", pull request {row.pull_request}" if row.pull_request is not None else ""
     forced = "forced " if asked.is_forced else ""
     return f"{forced}{what} asked for by {asked.who}: {asked.why}, until {asked.until:%Y-%m-%d %H:%M} UTC{pull}"
@@ -130,8 +128,8 @@ def words_on(row: RequestRow, policy: str) -> str:
 
 def words_by_stage(connection: Connection, lane: str, policy: str) -> Mapping[str, str]:
     """What open requests want of a policy, in words, by stage."""
-    rows = (one for one in requests.open_in(connection, lane) if one.request.target_of(policy) is not None)
-    return {one.request.stage: words_on(one, policy) for one in rows}
+    rows = requests.open_in(connection, lane)
+    return {one.request.stage: words_on(one, its) for one in rows if (its := one.request.target_of(policy)) is not None}
 
 
 def _is_of(row: RequestRow, text: str) -> bool:

@@ -181,7 +181,7 @@ class _Decided:
     def asked(self, place: _Place) -> str | None:
         """What somebody asked for in a place."""
         its = (one for one in self.requests if one.request.stage == place.stage)
-        return next((words_on(one, place.policy) for one in its if one.request.target_of(place.policy)), None)
+        return next((words_on(one, target) for one in its if (target := one.request.target_of(place.policy))), None)
 
 
 @dataclass(frozen=True, slots=True)

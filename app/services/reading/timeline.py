@@ -176,7 +176,7 @@ class _Moves:
                 target = one.request.target_of(policy)
                 if place is None or target is None or tag not in {None, target.tag}:
                     continue
-                words, who = words_on(one, policy), one.request.who
+                words, who = words_on(one, target), one.request.who
                 yield _happening(place, "asked", at=one.request.since, who=who, words=words, tag=target.tag)
                 if one.ended_at is not None:
                     told = {"who": one.ended_by or US, "words": f"{one.state}: {one.ended_why or one.request.why}"}
