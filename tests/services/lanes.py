@@ -62,6 +62,17 @@ def digest(tag: str) -> str:
     return "sha256:" + tag.encode().hex().rjust(64, "0")[-64:]
 
 
+def mirror_of(config: BareRepository, path: Path) -> Mirror:
+    """A mirror of a config repository, empty where there is none yet, as every process has one of its own."""
+    return Mirror(
+        Remote(url=str(config.path)),
+        GitCommand(path, 30),
+        base_branches=["main"],
+        prefix="fluxbridge",
+        identity=("Fluxbridge", "fluxbridge@localhost"),
+    )
+
+
 @dataclass
 class Lane:
     """The lane `main` of `fleet`; its systems can be swapped for others between runs."""
@@ -82,13 +93,7 @@ class Lane:
         """Make a config repository with these files and a lane over it."""
         config = BareRepository.create(folder / "fleet.git")
         config.commit("main", files)
-        mirror = Mirror(
-            Remote(url=str(config.path)),
-            GitCommand(folder / "mirror.git", 30),
-            base_branches=["main"],
-            prefix="fluxbridge",
-            identity=("Fluxbridge", "fluxbridge@localhost"),
-        )
+        mirror = mirror_of(config, folder / "mirror.git")
         lane = cls(database, config, mirror, LocalForge(config.path, clock=lambda: NOW))
         with database.transaction() as connection:
             lanes.ensure(connection, "fleet", "main", NOW)

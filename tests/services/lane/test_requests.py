@@ -16,7 +16,7 @@ from app.db.promotions import PromotionState
 from app.db.tables import new_id
 from tests.end_to_end.bridge import deployment, policy
 from tests.services.interruptions import Interrupted, break_off
-from tests.services.lanes import IMAGE, LANE, Lane
+from tests.services.lanes import IMAGE, LANE, Lane, mirror_of
 from tests.services.people.asking import APP, People
 
 DAY = timedelta(days=1)
@@ -323,6 +323,15 @@ def test_where_nothing_is_opened_nothing_is_asked_for(people: People) -> None:
         "config repository fleet is only observed, so nothing would be opened: set config_repos.fleet.mode: propose, "
         "or edit Git by hand"
     )
+
+
+def test_a_process_that_never_ran_the_lane_may_be_asked(people: People, tmp_path: Path) -> None:
+    ran = people.lane.repository
+    people.lane.repository = mirror_of(people.lane.config, tmp_path / "other.git")
+    asked = people.back()
+    people.lane.repository = ran
+    people.run()
+    assert people.shown(asked.id).pull_request == people.opened().number
 
 
 def test_what_cannot_be_read_asks_for_nothing(people: People) -> None:
