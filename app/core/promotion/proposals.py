@@ -87,11 +87,6 @@ class Proposal:
     request: Request | None = None
 
     @property
-    def request_words(self) -> str:
-        """Who asked for it and why; nothing where nobody did."""
-        return self.request.asked if self.request is not None else ""
-
-    @property
     def changes(self) -> tuple[Change, ...]:
         """The changes of all moves, in the order of files."""
         every = (change for move in self.moves for change in move.changes)

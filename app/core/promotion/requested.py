@@ -265,13 +265,8 @@ def _closure(request: Request, one: _Answer, against: _Answer | None) -> Closure
     if open_one is None or _stays(request, one, against):
         return None
     if open_one.request != request.id:
-        return Closure(open_one.number, open_one.ended or taken_words(request))
+        return Closure(open_one.number, open_one.ended or request.taking_words)
     return Closure(open_one.number, against.reason) if against is not None and against.is_final else None
-
-
-def taken_words(request: Request) -> str:
-    """That what is open gives way to what was asked for."""
-    return f"something else takes its place: {request.asked}"
 
 
 def _look_at(one: _Answer) -> datetime | None:

@@ -111,6 +111,11 @@ class Request:
         return f"{self.who} asked for {what}: {self.why}"
 
     @property
+    def taking_words(self) -> str:
+        """Why something else that is open gives way to it."""
+        return f"something else takes its place: {self.asked}"
+
+    @property
     def own_place(self) -> str:
         """What its group is called where it is not of all members of one group: others go on beside it."""
         return f"request-{self.id.lower()}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.core.promotion.parts import Member, Part, without_denied
 from app.core.promotion.plans import Closure, Standing
-from app.core.promotion.requested import plan_request, taken_words, with_asked_digest
+from app.core.promotion.requested import plan_request, with_asked_digest
 from app.core.promotion.requests import Request, RequestIndex
 from app.core.promotion.rules import Together
 from app.core.promotion.state import LaneState
@@ -109,4 +109,4 @@ def _closure(member: Member, unit: Unit) -> Closure | None:
     """Why what is open for a group goes, or goes on without a member; none while what was asked for is held."""
     if _is_held(unit.parts) or member.open_one is None or unit.request is None:
         return None
-    return Closure(member.open_one.number, taken_words(unit.request))
+    return Closure(member.open_one.number, unit.request.taking_words)

@@ -19,6 +19,7 @@ from app.core.ports import (
 )
 from app.core.promotion.plans import Closure, KeptBack, Plan, Standing
 from app.core.promotion.proposals import Place, Proposal
+from app.core.promotion.requests import Request
 from app.core.writing import texts
 from app.db import builds, promotions, pull_requests, pushed_heads
 from app.db.promotions import PromotionState
@@ -125,8 +126,9 @@ class Proposer:
     ) -> _Wanted | None:
         pull, ended = self._pulls_from(proposal.branch)
         remote_head = self.heads.get(proposal.branch)
-        if pull is not None and self._is_anothers(proposal, pull):
-            why = self._close(Closure(pull.number, f"something else takes its place: {proposal.request_words}"))
+        request = proposal.request
+        if request is not None and pull is not None and self._is_anothers(request, pull):
+            why = self._close(Closure(pull.number, request.taking_words))
             if why is not None:
                 self.kept_open[pull.number] = why
                 self._note_kept_back(proposal, KeptBack(why, is_trouble=False))
@@ -140,12 +142,11 @@ class Proposer:
             return None
         return _Wanted(proposal, remote_head, pull, ended, commit)
 
-    def _is_anothers(self, proposal: Proposal, pull: PullRequestSeen) -> bool:
+    def _is_anothers(self, request: Request, pull: PullRequestSeen) -> bool:
         """Whether people approved what is open for something else than was asked for, or set it to merge by itself."""
-        row = self._row(pull.number) if proposal.request is not None else None
-        if proposal.request is None or (row is not None and row.request == proposal.request.id):
-            return False
-        return self.run.repo.forge.pull_request(pull.number).is_committed
+        row = self._row(pull.number)
+        is_its_own = row is not None and row.request == request.id
+        return not is_its_own and self.run.repo.forge.pull_request(pull.number).is_committed
 
     def _draft(self, wanted: _Wanted, commit: str) -> Draft | None:
         proposal, remote_head = wanted.proposal, wanted.remote_head

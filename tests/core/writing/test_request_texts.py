@@ -236,10 +236,9 @@ def outside_code(markdown: str) -> str:
 @given(who=st.text(max_size=40), why=st.text(max_size=200), kind=st.sampled_from([BACK, FORWARD, FORCED]))
 def test_whatever_who_and_why_are_nothing_else_changes(who: str, why: str, kind: Request) -> None:
     base = CACHED[kind]
-    found = replace(base, request=replace(kind, who=who, why=why))
-    asked = found.request_words
-    moves = tuple(replace(one, reasons=(asked, *one.reasons[1:])) for one in found.moves)
-    found = replace(found, moves=moves)
+    request = replace(kind, who=who, why=why)
+    moves = tuple(replace(one, reasons=(request.asked, *one.reasons[1:])) for one in base.moves)
+    found = replace(base, request=request, moves=moves)
     assert keys(message(found)) == keys(message(base))
     assert outside_code(body(found)) == outside_code(body(base))
     assert len(message(found).splitlines()) == len(message(base).splitlines())
