@@ -213,7 +213,9 @@ class Capabilities:
     """What a kind of forge can do; each is true or false of all repositories there.
 
     `opening_may_update`: asked to open what is open already, it gives that one the new title and body.
-    `edits_need_version`: an edit with the `version` of before somebody else's is a Conflict.
+    `edits_need_version`: an edit with the `version` of before somebody else's is a Conflict. `hides_html_comments`: of
+    an HTML comment in a text people see nothing; else a link definition that nothing refers to hides a mark.
+    Bodies are written so that they have no more characters than `longest_body`.
     """
 
     tells_who_closed: bool = True
@@ -221,6 +223,8 @@ class Capabilities:
     has_labels: bool = True
     opening_may_update: bool = False
     edits_need_version: bool = False
+    hides_html_comments: bool = True
+    longest_body: int = 60_000
 
 
 class Forge(Protocol):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.clients.deadline import ending_within
-from app.clients.forges.github.errors import GitHubUnavailable
+from app.clients.forges.errors import ForgeUnavailable
 from app.clients.forges.github.forge import GitHub
 from app.clients.jenkins.controller import Jenkins, JenkinsUnavailable
 from app.clients.registry.oci import OCIRegistry, RegistryUnavailable
@@ -62,7 +62,7 @@ def error_within_patience(call: Callable[[], object]) -> BaseException | None:
 def test_a_call_ends_within_twice_its_timeout(ask: Asking) -> None:
     with DrippingServer() as server:
         error = error_within_patience(lambda: ask(server.url, 1))
-    assert isinstance(error, JenkinsUnavailable | GitHubUnavailable)
+    assert isinstance(error, JenkinsUnavailable | ForgeUnavailable)
     assert "did not answer within" in str(error)
 
 
@@ -74,7 +74,7 @@ def test_a_call_ends_by_the_deadline_of_the_work(ask: Asking, first: bytes, drop
 
     with DrippingServer(first, drop) as server:
         error = error_within_patience(work)
-    assert isinstance(error, JenkinsUnavailable | GitHubUnavailable)
+    assert isinstance(error, JenkinsUnavailable | ForgeUnavailable)
 
 
 def test_a_registry_is_asked_until_the_deadline_of_the_work() -> None:
@@ -97,5 +97,5 @@ def test_nothing_is_asked_after_the_deadline_of_the_work(asking: Asking) -> None
 def test_an_answer_of_github_without_end_is_not_held_in_memory() -> None:
     with DrippingServer(HEAD + b"\r\n" + b" " * (17 * 1024 * 1024)) as server:
         error = error_within_patience(lambda: ask_github(server.url, 5))
-    assert isinstance(error, GitHubUnavailable)
+    assert isinstance(error, ForgeUnavailable)
     assert "sent more than 16777216 bytes" in str(error)

@@ -9,7 +9,7 @@ from app.core.flux.resolved import Field, Report
 from app.core.images import version_of_tag
 from app.core.manifests.kinds.declared import DeclaredField
 from app.core.manifests.places import Part
-from app.core.ports import BuildCheck
+from app.core.ports import BuildCheck, Capabilities
 from app.core.promotion.downward import Downward
 from app.core.promotion.proposals import Change, Move, Proposal
 from app.core.promotion.rules import ONLY_STAGE
@@ -28,7 +28,8 @@ _MOST_LINES = 50
 _LONGEST_TEXT = 500
 _LONGEST_TITLE = 250
 _LONGEST_NAME = 200
-_LONGEST_BODY = 60_000  # GitHub takes 65,536 characters
+_LONGEST_BODY = Capabilities().longest_body
+_MORE = "\nThere is more than fits here.\n\n"
 
 
 def title(proposal: Proposal) -> str:
@@ -117,8 +118,9 @@ def body(
     build_urls: Mapping[str, str],
     builds: Sequence[BuildCheck] | None = None,
     noticed: Sequence[Report] = (),
+    longest: int = _LONGEST_BODY,
 ) -> str:
-    """The body of the pull request: what moves, why, by which build, and which bytes change.
+    """The body of the pull request: what moves, why, by which build, and which bytes change, in `longest` characters.
 
     `build_urls` say by the build's id where it is seen. `builds` is how the folders that hold the changes build, None
     where that was not asked for; `noticed` is what a person should look at beside the edited files.
@@ -131,7 +133,7 @@ def body(
         lines += ["Builds (`kubectl kustomize`):", "", *_build_lines(builds), ""]
     if noticed:
         lines += ["Not edited, beside these files, and worth a look:", "", *_report_lines(noticed), ""]
-    return _fit([*lines, _last_words(proposal)])
+    return _fit([*lines, _last_words(proposal)], longest)
 
 
 def _request_lines(proposal: Proposal) -> Iterator[str]:
@@ -282,14 +284,14 @@ def _report_lines(noticed: Sequence[Report]) -> list[str]:
     return _cut([f"- {code(place)} {code(one.what)}" for place, one in zip(places, noticed, strict=True)])
 
 
-def _fit(lines: Sequence[str]) -> str:
+def _fit(lines: Sequence[str], longest: int) -> str:
     """Lines as one text, those before the last left out where there is no room for them."""
-    room = _LONGEST_BODY - len(lines[-1])
+    room = longest - len(_MORE) - len(lines[-1]) - 1
     kept: list[str] = []
     for line in lines[:-1]:
         room -= len(line) + 1
         if room < 0:
-            kept += ["", "There is more than fits here.", ""]
+            kept += _MORE.splitlines()
             break
         kept.append(line)
     return "\n".join([*kept, lines[-1]]) + "\n"

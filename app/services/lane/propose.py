@@ -270,6 +270,7 @@ class Proposer:
             build_urls=self._build_urls(proposal),
             builds=self._builds(draft),
             noticed=self.view.noticed_beside(proposal.files),
+            longest=forge.capabilities.longest_body,
         )
         text_hash = sha256(f"{title}\n\n{body}".encode()).hexdigest()
         known = records.pulls.get(draft.pull.number) if draft.pull is not None else None

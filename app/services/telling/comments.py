@@ -42,7 +42,7 @@ def make_comment(database: Database, systems: Systems, clock: Clock, claim: Clai
     Raises Unwanted, and what the forge raises.
     """
     repo = still_told(systems, claim.payload["repo"])
-    number, mark = claim.payload["number"], hidden_mark(claim.key)
+    number, mark = claim.payload["number"], hidden_mark(claim.key, in_html=repo.forge.capabilities.hides_html_comments)
     with asking_forge(database, clock, repo):
         if claim.may_be_sent:
             said = repo.forge.own_comments(number, since=claim.queued_at - _SLACK)
@@ -51,10 +51,13 @@ def make_comment(database: Database, systems: Systems, clock: Clock, claim: Clai
         repo.forge.comment(number, f"{claim.payload['text']}\n\n{mark}")
 
 
-def hidden_mark(key: str) -> str:
-    """What marks a comment for us; forges show nothing of it.
+def hidden_mark(key: str, *, in_html: bool = True) -> str:
+    """What marks a comment for us; forges show nothing of it. Where HTML would be shown, it is a link's definition.
 
     >>> hidden_mark("fleet#4 closed")
     '<!-- fluxbridge:15338803f4ff2711e5086601 -->'
+    >>> hidden_mark("fleet#4 closed", in_html=False)
+    '[//]: # (fluxbridge:15338803f4ff2711e5086601)'
     """
-    return f"<!-- fluxbridge:{sha256(key.encode()).hexdigest()[:24]} -->"
+    mark = f"fluxbridge:{sha256(key.encode()).hexdigest()[:24]}"
+    return f"<!-- {mark} -->" if in_html else f"[//]: # ({mark})"

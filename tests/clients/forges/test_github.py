@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from app.clients.forges.github.errors import GitHubUnavailable, RepositoryMoved
+from app.clients.forges.errors import ForgeUnavailable, RepositoryMoved
 from app.core.ports import PullRequestDraft, PullRequestState
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
 from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN, GitHubWorld, connect, github_world
@@ -159,7 +159,7 @@ def test_a_deleted_fork_and_a_deleted_account_leave_a_readable_pull_request(gith
 def test_a_lost_answer_leaves_one_pull_request_which_the_next_try_finds_and_labels(github: GitHubWorld) -> None:
     github.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
     github.server.break_next("lose", method="POST", path_ending="/pulls")
-    with pytest.raises(GitHubUnavailable):
+    with pytest.raises(ForgeUnavailable):
         github.forge.open_pull_request(draft(labels=("fluxbridge",)))
     [found] = github.forge.find_pull_requests(head=HEAD)
     again = github.forge.open_pull_request(draft(labels=("fluxbridge",)))
@@ -297,7 +297,7 @@ def test_a_renamed_repository_is_said_so_and_nothing_is_lost_silently(github: Gi
         github.forge.find_pull_requests(head=HEAD)
     with pytest.raises(RepositoryMoved):
         github.forge.recent_pull_requests(prefix="fluxbridge", limit=9)
-    with pytest.raises(GitHubUnavailable):
+    with pytest.raises(ForgeUnavailable):
         github.forge.comment(number, "Never kept.")
     assert github.server.comments(number) == []
     # The description knows no redirected addresses.

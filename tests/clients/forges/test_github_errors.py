@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from app.clients.forges.github.errors import GitHubUnavailable, RepositoryNotVisible, TokenNotAccepted
+from app.clients.forges.errors import ForgeUnavailable, RepositoryNotVisible, TokenNotAccepted
 from app.core.errors import FluxbridgeError, NotFound, Refused, Unavailable
 from app.core.ports import Forge, RateLimited
 from tests.clients.forges.forge_contract import HEAD, draft, opened
@@ -156,7 +156,7 @@ def test_a_rate_limit_says_when_to_come_back(number: int, github: GitHubWorld, a
 def test_nothing_is_repeated_by_the_client_itself(number: int, github: GitHubWorld) -> None:
     before = len(github.server.exchanges)
     github.server.break_next(Answer(503, raw=b"", headers={"Retry-After": "1"}))
-    with pytest.raises(GitHubUnavailable):
+    with pytest.raises(ForgeUnavailable):
         github.forge.pull_request(number)
     assert len(github.server.exchanges) == before + 1
 
@@ -211,26 +211,26 @@ def test_the_token_stands_in_no_url_log_or_error(
 def test_an_answer_that_does_not_come_is_given_up(github: GitHubWorld) -> None:
     number = opened(github).number
     github.server.break_next("hang")
-    with pytest.raises(GitHubUnavailable, match="did not answer within 1 s"):
+    with pytest.raises(ForgeUnavailable, match="did not answer within 1 s"):
         connect(github.server.api_url, timeout_s=1).pull_request(number)
     assert github.forge.pull_request(number).number == number
 
 
 def test_a_dropped_connection_is_unavailable_and_the_next_call_works(number: int, github: GitHubWorld) -> None:
     github.server.break_next("lose")
-    with pytest.raises(GitHubUnavailable, match="cannot be reached"):
+    with pytest.raises(ForgeUnavailable, match="cannot be reached"):
         github.forge.pull_request(number)
     assert github.forge.pull_request(number).number == number
 
 
 def test_a_host_where_nobody_listens_is_unavailable() -> None:
-    with pytest.raises(GitHubUnavailable, match="cannot be reached: ConnectionError"):
+    with pytest.raises(ForgeUnavailable, match="cannot be reached: ConnectionError"):
         connect("http://127.0.0.1:1/api/v3").account()
 
 
 def test_the_proxy_of_the_settings_is_asked() -> None:
     with recording_proxy() as (url, asked):
-        with pytest.raises(GitHubUnavailable, match="502"):
+        with pytest.raises(ForgeUnavailable, match="502"):
             connect("http://github.acme.example/api/v3", proxy=url).account()
         assert asked == ["GET http://github.acme.example:80/api/v3/meta HTTP/1.1"]
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from app.clients.forges.github.errors import GitHubUnavailable
+from app.clients.forges.errors import ForgeUnavailable, WrongForge
 from app.clients.forges.github.forge import GitHub
-from app.clients.forges.github.identity import NotGitHub
 from app.core.errors import Unavailable
 from app.core.ports import RateLimited
 from tests.clients.forges.github_worlds import BOT_TOKEN, connect
@@ -23,7 +22,7 @@ ACTIONS = {
 
 @pytest.mark.parametrize("action", ACTIONS, ids=str)
 def test_a_gitea_is_named_before_anything_is_read_or_written(action: str) -> None:
-    with other_server(gitea(), base="/api/v1") as other, pytest.raises(NotGitHub) as raised:
+    with other_server(gitea(), base="/api/v1") as other, pytest.raises(WrongForge) as raised:
         ACTIONS[action](connect(other.url))
     assert f"this is Gitea 1.22.3 ({other.url}); kind: github speaks only to GitHub" in str(raised.value)
     assert other.asked == ["GET /meta", "GET /version"]
@@ -58,7 +57,7 @@ def test_a_gitea_is_named_before_anything_is_read_or_written(action: str) -> Non
 def test_what_else_answers_is_named_with_what_to_set(
     answers: Mapping[str, tuple[int, object]], headers: Mapping[str, str], base: str, said: str
 ) -> None:
-    with other_server(answers, base=base, headers=headers) as other, pytest.raises(NotGitHub) as raised:
+    with other_server(answers, base=base, headers=headers) as other, pytest.raises(WrongForge) as raised:
         connect(other.url).account()
     assert said in str(raised.value)
     assert "set forge.api_url to https://api.github.com, or to https://HOST/api/v3" in str(raised.value)
@@ -107,7 +106,7 @@ def test_what_passes_is_not_told_as_wrong(status: int, headers: Mapping[str, str
 
 
 def test_a_forge_that_cannot_be_reached_is_unreachable_and_not_another() -> None:
-    with pytest.raises(GitHubUnavailable, match="cannot be reached"):
+    with pytest.raises(ForgeUnavailable, match="cannot be reached"):
         connect("http://127.0.0.1:1/api/v3").account()
 
 

@@ -15,6 +15,15 @@ from github.Repository import Repository
 from pydantic import TypeAdapter
 
 from app.clients import bounded_http
+from app.clients.forges.errors import (
+    ForgeRefused,
+    ForgeUnavailable,
+    Hosted,
+    RepositoryMoved,
+    RepositoryNotVisible,
+    TokenNotAccepted,
+    UnknownPullRequest,
+)
 from app.clients.forges.github.answers import (
     AccountAnswer,
     CommentAnswer,
@@ -28,25 +37,15 @@ from app.clients.forges.github.answers import (
     to_pull_request,
     to_seen,
 )
-from app.clients.forges.github.errors import (
-    TROUBLE,
-    GitHubRefused,
-    GitHubUnavailable,
-    RepositoryMoved,
-    RepositoryNotVisible,
-    TokenNotAccepted,
-    UnknownPullRequest,
-    explain,
-    is_already_open,
-    is_missing,
-)
+from app.clients.forges.github.errors import TROUBLE, explain, is_already_open, is_missing
 from app.clients.forges.github.identity import identify
-from app.clients.forges.github.limits import Limits
 from app.clients.forges.github.pages import PAGE, read_pages
+from app.clients.forges.limits import LimitHeaders, Limits, without_budget
 from app.core.errors import FluxbridgeError
 from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _API_VERSION = "2022-11-28"
+_LIMITS = LimitHeaders("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _PULLS = TypeAdapter(list[ListedPull])
 _COMMENTS = TypeAdapter(list[ListedComment])
 # Each one found costs up to two more requests. Whoever looks wants the open one, or one that was closed at a head
@@ -57,19 +56,14 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 _PULL_REQUESTS = "Pull requests: read and write"
 
 
-def _without_budget(count: int) -> None:
-    """Every write is free."""
-    del count
-
-
 class GitHub:
     """The pull requests of one GitHub repository, with a personal access token that is read at each request.
 
     One request at a time and with pauses, as GitHub asks; PyGithub's connection is not made for threads either.
     Nothing is retried here. Only the configured host is contacted, and the environment (proxies, .netrc) is not read.
-    Before anything else it is asked once whether it is GitHub at all (NotGitHub).
+    Before anything else it is asked once whether it is GitHub at all (WrongForge).
     `spend` is given the number of requests that write before the first of them, and may raise Unavailable. While less
-    than a tenth of the token's hourly requests is left, everything raises GitHubRateLimited and nothing is asked.
+    than a tenth of the token's hourly requests is left, everything raises ForgeRateLimited and nothing is asked.
     """
 
     capabilities = Capabilities()
@@ -85,16 +79,17 @@ class GitHub:
         proxy: str | None = None,
         seconds_between_requests: float | None = 0.25,
         seconds_between_writes: float | None = 1.0,
-        spend: Callable[[int], None] = _without_budget,
+        spend: Callable[[int], None] = without_budget,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._timeout_s = repository, timeout_s
+        self._at = Hosted("GitHub", repository)
         self._url = base_url.rstrip("/")
         self._product: str | None = None
         self._lock = threading.Lock()
         self._client = github.Github(
             base_url=self._url,
-            auth=_CurrentToken(repository, token),
+            auth=_CurrentToken(self._at, token),
             timeout=timeout_s,
             user_agent="fluxbridge",
             per_page=PAGE,
@@ -105,11 +100,11 @@ class GitHub:
             lazy=True,
             api_version=_API_VERSION,
         )
-        self._limits = Limits(repository, spend=spend, clock=clock)
+        self._limits = Limits(self._at, spend=spend, headers=_LIMITS, clock=clock)
         _keep_to_settings(self._client, proxy, timeout_s, self._limits)
 
     def product(self) -> str:
-        """GitHub with its version and its API's, as it says itself. Raises NotGitHub."""
+        """GitHub with its version and its API's, as it says itself. Raises WrongForge."""
         with self._asking():
             return self._identified()
 
@@ -224,17 +219,17 @@ class GitHub:
 
     def _explain(self, error: Exception, number: int | None) -> FluxbridgeError:
         if not is_missing(error):
-            return explain(error, self.name, timeout_s=self._timeout_s, permission=_PULL_REQUESTS)
+            return explain(error, self._at, timeout_s=self._timeout_s, permission=_PULL_REQUESTS)
         try:
             self._client.get_repo(self.name).complete()
         except TROUBLE as why:
             if is_missing(why):
-                return RepositoryNotVisible(self.name)
-            return explain(why, self.name, timeout_s=self._timeout_s, permission=_PULL_REQUESTS)
+                return RepositoryNotVisible(self._at)
+            return explain(why, self._at, timeout_s=self._timeout_s, permission=_PULL_REQUESTS)
         if number is not None:
-            return UnknownPullRequest(self.name, number)
-        return GitHubRefused(
-            self.name, f"the token may read the repository, but not this; give it the permission '{_PULL_REQUESTS}'"
+            return UnknownPullRequest(self._at, number)
+        return ForgeRefused(
+            self._at, f"the token may read the repository, but not this; give it the permission '{_PULL_REQUESTS}'"
         )
 
     def _from(self, head: str) -> str:
@@ -250,7 +245,7 @@ class GitHub:
             pull = self._already_open(repository, draft)
             if pull is None:
                 problem = f"says that {draft.head} has an open pull request, but does not show it"
-                raise GitHubUnavailable(self.name, problem) from error
+                raise ForgeUnavailable(self._at, problem) from error
             return pull
 
     def _label(self, pull: Pull, draft: PullRequestDraft) -> None:
@@ -280,7 +275,7 @@ class GitHub:
 
     def _require_own(self, pull: ListedPull) -> None:
         if not is_same_repository(pull.base.repo.full_name, self.name):
-            raise RepositoryMoved(self.name, pull.base.repo.full_name)
+            raise RepositoryMoved(self._at, pull.base.repo.full_name)
 
     def _shown(self, repository: Repository, number: int) -> PullRequest:
         """A pull request as it is now, with what only its reviews and its issue tell."""
@@ -299,8 +294,8 @@ class GitHub:
 class _CurrentToken(github.Auth.Auth):
     """The token as it stands now: PyGithub's own keeps the one that it was made with."""
 
-    def __init__(self, repository: str, read: Callable[[], str]) -> None:
-        self._repository, self._read = repository, read
+    def __init__(self, at: Hosted, read: Callable[[], str]) -> None:
+        self._at, self._read = at, read
 
     @property
     def token_type(self) -> str:
@@ -312,7 +307,7 @@ class _CurrentToken(github.Auth.Auth):
         """The token. Raises TokenNotAccepted where it cannot stand in a header: requests would quote it."""
         token = self._read()
         if not _TOKEN.fullmatch(token):
-            raise TokenNotAccepted(self._repository, "is empty or holds spaces or other odd characters")
+            raise TokenNotAccepted(self._at, "is empty or holds spaces or other odd characters")
         return token
 
 

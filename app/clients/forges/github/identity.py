@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 from github.Requester import Requester
 
+from app.clients.forges.errors import WrongForge
 from app.clients.forges.github.answers import json_object
 from app.clients.forges.github.errors import is_rate_limit
-from app.core.errors import Refused
 
 _OF_THE_API = frozenset({"x-github-media-type", "x-github-enterprise-version"})
 _OF_ITS_FRONT = "x-github-request-id"
@@ -18,24 +18,17 @@ _API_VERSION = "x-github-api-version-selected"
 _ALWAYS_IN_META = "verifiable_password_authentication"
 _OTHERS = {"x-gitlab-meta": "GitLab", "x-arequestid": "Bitbucket Data Center"}
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,59}")
+_CORRECT = (
+    "kind: github speaks only to GitHub: set forge.api_url to https://api.github.com, or to https://HOST/api/v3 of a "
+    "GitHub Enterprise Server"
+)
 _REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-
-
-class NotGitHub(Refused):
-    """Something else answers where the settings say that GitHub's API is."""
-
-    def __init__(self, url: str, found: str) -> None:
-        super().__init__(
-            f"this is {found} ({url}); kind: github speaks only to GitHub: set forge.api_url to "
-            "https://api.github.com, or to https://HOST/api/v3 of a GitHub Enterprise Server"
-        )
-        self.url, self.found = url, found
 
 
 def identify(requester: Requester, url: str) -> str:
     """GitHub's name and versions as it tells them itself.
 
-    Raises NotGitHub, and what PyGithub raises where nothing but a trouble on the way to it can be seen.
+    Raises WrongForge, and what PyGithub raises where nothing but a trouble on the way to it can be seen.
     """
     status, headers, text = requester.requestJson("GET", "/meta")
     told = json_object(text)
@@ -46,7 +39,7 @@ def identify(requester: Requester, url: str) -> str:
             raise trouble
     if not _OF_THE_API.isdisjoint(headers) or _ALWAYS_IN_META in told:
         return _called(headers, told)
-    raise NotGitHub(url, _other(requester, headers, status))
+    raise WrongForge(url, _other(requester, headers, status), correct=_CORRECT)
 
 
 def _called(headers: Mapping[str, str], told: Mapping[str, object]) -> str:

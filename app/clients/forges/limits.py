@@ -1,30 +1,55 @@
-"""How much GitHub still lets us ask, and how much of that is left to others with the same token."""
+"""How much a forge still lets us ask, and how much of that is left to others with the same token."""
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import requests
 
-from app.clients.forges.github.errors import GitHubRateLimited, time_until_reset
+from app.clients.forges.answers import pause_until
+from app.clients.forges.errors import ForgeRateLimited, Hosted
 
 _RESERVE_PERCENT = 10
 _READING = frozenset({"GET", "HEAD"})
 
 
+@dataclass(frozen=True, slots=True)
+class LimitHeaders:
+    """What a forge calls the headers by which it tells its limit, what is left of it, and when it counts anew.
+
+    That is in seconds since 1970.
+    """
+
+    limit: str
+    remaining: str
+    reset: str
+
+
+def without_budget(count: int) -> None:
+    """Every write is free."""
+    del count
+
+
 class Limits:
     """Stands before each request of one connection: keeps a reserve of the hourly limit, and tells of each write.
 
-    GitHub counts by token, and says with each answer what is left of it: several processes that all stop at the
-    reserve stay below the limit together. `clock` counts seconds and never goes back.
+    A forge counts by token, and says with each answer what is left of it: several processes that all stop at the
+    reserve stay below the limit together. `clock` counts seconds and never goes back. `headers` are None where a forge
+    tells nothing of its limits.
     """
 
     def __init__(
-        self, repository: str, *, spend: Callable[[int], None], clock: Callable[[], float] = time.monotonic
+        self,
+        at: Hosted,
+        *,
+        spend: Callable[[int], None],
+        headers: LimitHeaders | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._repository, self._spend, self._clock = repository, spend, clock
+        self._at, self._spend, self._headers, self._clock = at, spend, headers, clock
         self._closed_until = -math.inf
         self._left = ""
         self._taken = 0
@@ -41,7 +66,7 @@ class Limits:
     def spending(self, count: int) -> Iterator[None]:
         """Take at once all the writes that belong together, so that none of them is left out for want of budget.
 
-        Raises GitHubRateLimited, or what `spend` raises; for one caller at a time.
+        Raises ForgeRateLimited, or what `spend` raises; for one caller at a time.
         """
         self._require_open()
         self._spend(count)
@@ -52,7 +77,7 @@ class Limits:
             self._taken = 0
 
     def let_pass(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Raises GitHubRateLimited, or what `spend` raises."""
+        """Raises ForgeRateLimited, or what `spend` raises."""
         self._require_open()
         if request.method not in _READING:
             if self._taken:
@@ -65,17 +90,24 @@ class Limits:
         wait_s = self._closed_until - self._clock()
         if wait_s > 0:
             problem = f"has {self._left} requests of this hour left, which are kept in reserve: rate limit"
-            raise GitHubRateLimited(self._repository, problem, retry_after=timedelta(seconds=math.ceil(wait_s)))
+            raise ForgeRateLimited(self._at, problem, retry_after=timedelta(seconds=math.ceil(wait_s)))
 
     def hear(self, answer: requests.Response, *_: object, **__: object) -> None:
         """Note what an answer says is left; one that says nothing (a proxy's, an own GitHub's) changes nothing."""
-        limit = _count(answer.headers.get("x-ratelimit-limit", ""))
-        remaining = _count(answer.headers.get("x-ratelimit-remaining", ""))
-        if limit is None or remaining is None:
+        told = self._headers and _told(answer.headers, self._headers)
+        if not told:
             return
+        limit, remaining, wait = told
         self._left = f"{remaining} of {limit}"
         if limit and remaining * 100 <= limit * _RESERVE_PERCENT:
-            self._closed_until = self._clock() + time_until_reset(answer.headers).total_seconds()
+            self._closed_until = self._clock() + wait.total_seconds()
+
+
+def _told(answer: Mapping[str, str], named: LimitHeaders) -> tuple[int, int, timedelta] | None:
+    limit, remaining = (_count(answer.get(name, "")) for name in (named.limit, named.remaining))
+    if limit is None or remaining is None:
+        return None
+    return limit, remaining, pause_until(answer.get(named.reset), answer)
 
 
 def _count(text: str) -> int | None:
