@@ -12,8 +12,8 @@ from app.db.collections import METADATA
 from tests.end_to_end.bridge import deployment
 from tests.end_to_end.databases import both_databases
 from tests.end_to_end.worlds import BOT, BOT_TOKEN, GITHUB_SECRET, MIRA, GitHubWorld, github_world
-from tests.servers.github_api import Answer
-from tests.servers.github_pulls import MergeMethod
+from tests.servers.pulls import MergeMethod
+from tests.servers.rest_answers import Answer
 
 
 @pytest.fixture

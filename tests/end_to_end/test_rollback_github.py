@@ -10,7 +10,7 @@ from tests.end_to_end.bridge import deployment
 from tests.end_to_end.test_rollback import asked, request, wait_for_end
 from tests.end_to_end.worlds import MIRA, GitHubWorld, github_world
 from tests.servers.github import GitHubServer
-from tests.servers.github_pulls import Pull
+from tests.servers.pulls import Pull
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from tests.end_to_end.bridge import (
 )
 from tests.servers.bare_repository import BareRepository
 from tests.servers.github import GitHubServer, github_server
-from tests.servers.github_pulls import Pull
 from tests.servers.jenkins import JenkinsServer, build_body
+from tests.servers.pulls import Pull
 from tests.servers.registry import DockerRegistry, Notified, docker_registry
 
 JENKINS_ACCOUNT = ("fluxbridge", "api-token")

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.servers.forge_server import Exchange, Fault
 from tests.servers.git_http import GitRequest, GitServer, git_server
-from tests.servers.github import Fault, GitHubServer
-from tests.servers.github_checks import Exchange
-from tests.servers.github_pulls import Pull
+from tests.servers.github import GitHubServer
+from tests.servers.pulls import Pull
 
 BOT, BOT_TOKEN, MIRA = "fluxbridge-bot", "ghp_bot", "mira"
 _ACCOUNTS = {BOT: BOT_TOKEN, MIRA: "ghp_mira"}

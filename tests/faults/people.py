@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tests.faults.fleets import STAGES, Fleet, Message, manifest_path, tag_in, version
 from tests.faults.forge import MIRA, WatchedGitHub
 from tests.faults.processes import Fluxbridge
-from tests.servers.github_pulls import NOWHERE, Pull, Rejected
+from tests.servers.pulls import NOWHERE, Declined, Pull
 
 Place = tuple[str, str]
 _GATED = "production"
@@ -49,7 +49,7 @@ class People:
             if self.chance.random() < 1 / 3:
                 try:
                     self._do(pull)
-                except Rejected:
+                except Declined:
                     continue  # it was merged, closed or given another branch meanwhile: nobody does it then
 
     def _do(self, pull: Pull) -> None:

@@ -15,8 +15,8 @@ from tests.faults.fleets import manifest_path
 from tests.faults.forge import BOT, MIRA
 from tests.faults.waiting import until
 from tests.faults.worlds import World, world
-from tests.servers.github_api import Answer
-from tests.servers.github_pulls import Pull
+from tests.servers.pulls import Pull
+from tests.servers.rest_answers import Answer
 
 pytestmark = timeout
 APP = "app-0"

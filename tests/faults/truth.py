@@ -10,7 +10,7 @@ from tests.faults.fleets import LABELS, STAGES, Fleet, Message, manifest_path, t
 from tests.faults.forge import WatchedGitHub
 from tests.faults.processes import Fluxbridge
 from tests.invariants import violations
-from tests.servers.github_pulls import Pull
+from tests.servers.pulls import Pull
 
 Place = tuple[str, str]
 

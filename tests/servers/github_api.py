@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
-from tests.servers.github_bodies import REPOSITORY_ID, Bodies, Body
-from tests.servers.github_pulls import NOWHERE, Pull, PullEvent, PullRequests, Rejected
+from tests.servers.github_bodies import REPOSITORY_ID, Bodies
+from tests.servers.pulls import NOWHERE, Declined, Pull, PullEvent, PullRequests
+from tests.servers.rest_answers import Answer, Asked, Body
 
 Item = TypeVar("Item")
 ENTERPRISE_VERSION = "3.19.1"
@@ -17,35 +17,12 @@ ENTERPRISE_VERSION = "3.19.1"
 _REPOSITORY = re.compile(r"/repos/(?P<name>[^/]+/[^/]+)(?P<rest>/.*)?|/repositories/(?P<id>\d+)(?P<below>/.*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request below the API's base URL; `by` is the login of its token."""
+class Rejected(Exception):
+    """GitHub says no: the status and the `errors` of its answer."""
 
-    method: str
-    path: str
-    query: str
-    body: bytes
-    by: str
-
-    def content(self) -> Body:
-        read: Body = json.loads(self.body)
-        return read
-
-    def parameters(self) -> Mapping[str, str]:
-        return {name: values[0] for name, values in parse_qs(self.query).items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is sent back: `body` as JSON, or `raw` as it is."""
-
-    status: int
-    body: object = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    raw: bytes | None = None
-
-    def content(self) -> bytes:
-        return self.raw if self.raw is not None else json.dumps(self.body).encode()
+    def __init__(self, status: int, message: str, *errors: Mapping[str, str]) -> None:
+        super().__init__(f"{status} {message} {errors}")
+        self.status, self.message, self.errors = status, message, errors
 
 
 class RestApi:
@@ -59,9 +36,30 @@ class RestApi:
         """Do what was asked, or say GitHub's no."""
         try:
             return self._route(asked)
+        except Declined as why:
+            return self._refusal(why, asked)
         except Rejected as no:
             errors = [dict(error) for error in no.errors]
             return Answer(no.status, self._bodies.error(no.status, no.message, errors))
+
+    def _refusal(self, why: Declined, asked: Asked) -> Answer:
+        wanted = asked.content() if why.reason in {"no difference", "open already"} else {}
+        head, base = str(wanted.get("head", "")).partition(":")[2] or wanted.get("head"), wanted.get("base")
+        refusals: Mapping[str, tuple[int, str, list[Body]]] = {
+            "not found": (404, "Not Found", []),
+            "no head": (422, "Validation Failed", [_invalid("head")]),
+            "no base": (422, "Validation Failed", [_invalid("base")]),
+            "no difference": (422, "Validation Failed", [_custom(f"No commits between {base} and {head}")]),
+            "open already": (
+                422,
+                "Validation Failed",
+                [_custom(f"A pull request already exists for {self._bodies.owner}:{head}.")],
+            ),
+            "merged already": (422, "Validation Failed", [_invalid("state")]),
+            "not mergeable": (405, "Pull Request is not mergeable", []),
+        }
+        status, message, errors = refusals[why.reason]
+        return Answer(status, self._bodies.error(status, message, errors))
 
     def pull_body(self, pull: Pull) -> Body:
         """A pull request in full, as it is now."""
@@ -190,3 +188,11 @@ class RestApi:
 
     def _base_sha(self, pull: Pull) -> str:
         return self._pulls.repository.head(pull.base) or NOWHERE
+
+
+def _invalid(name: str) -> Body:
+    return {"resource": "PullRequest", "field": name, "code": "invalid"}
+
+
+def _custom(message: str) -> Body:
+    return {"resource": "PullRequest", "code": "custom", "message": message}

@@ -5,12 +5,10 @@ import json
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
-from tests.servers.github_pulls import Comment, Pull, PullEvent, PushEvent, Review
-
-Body = dict[str, Any]
+from tests.servers.pulls import Comment, Pull, PullEvent, PushEvent, Review
+from tests.servers.rest_answers import Body
 
 REPOSITORY_ID = 700100300
 _DESCRIPTION = Path(__file__).parents[1] / "payloads" / "github-openapi.json.gz"

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.parts import required
+from tests.servers.forge_server import Exchange
 from tests.servers.github_bodies import description
 
 _HOST, _BASE = "https://github.test", "/api/v3"
@@ -16,23 +16,6 @@ _HOST, _BASE = "https://github.test", "/api/v3"
 _UNDESCRIBED = frozenset({"/meta"})
 # GitHub gives these for whatever is asked with a wrong token or of a hidden repository, and does not always list them.
 _UNSAID = frozenset({"Unknown response http status: 401", "Unknown response http status: 404"})
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and its answer as they went over the wire, without the token.
-
-    `path` lies below the API's base URL. `is_ours` is False for an answer that a test made up.
-    """
-
-    method: str
-    path: str
-    query: str
-    content_type: str
-    sent: bytes
-    status: int
-    received: bytes
-    is_ours: bool = True
 
 
 def problems(exchanges: Iterable[Exchange]) -> list[str]:

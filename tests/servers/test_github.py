@@ -23,8 +23,8 @@ from tests.clients.forges.forge_contract import HEAD, opened
 from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, GitHubWorld, github_world
 from tests.clients.git.git_worlds import open_mirror
 from tests.parts import require_package
-from tests.servers.github_api import Asked
-from tests.servers.github_pulls import Rejected
+from tests.servers.pulls import Declined
+from tests.servers.rest_answers import Asked
 
 SECRET = "It's a Secret to Everybody"
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -134,10 +134,10 @@ def test_a_conflict_or_a_closed_one_is_not_merged(github: GitHubWorld) -> None:
     github.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
     number = opened(github).number
     main = github.push("main", {"app.yaml": "tag: 9.9.9\n"})
-    with pytest.raises(Rejected, match="405"):
+    with pytest.raises(Declined, match="not mergeable"):
         github.server.merge(number, by=MIRA)
     github.server.close(number, by=MIRA)
-    with pytest.raises(Rejected, match="405"):
+    with pytest.raises(Declined, match="not mergeable"):
         github.server.merge(number, by=MIRA)
     assert github.head("main") == main
 

@@ -13,8 +13,7 @@ from app.core.ports import PullRequestDraft, PullRequestState
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
 from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN, GitHubWorld, connect, github_world
 from tests.servers.github import GitHubServer
-from tests.servers.github_api import Answer, Asked
-from tests.servers.github_bodies import Body
+from tests.servers.rest_answers import Answer, Asked, Body
 
 
 @pytest.fixture

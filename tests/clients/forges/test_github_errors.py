@@ -14,8 +14,7 @@ from app.core.errors import FluxbridgeError, NotFound, Refused, Unavailable
 from app.core.ports import Forge, RateLimited
 from tests.clients.forges.forge_contract import HEAD, draft, opened
 from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, GitHubWorld, acquainted, connect, github_world
-from tests.servers.github_api import Answer
-from tests.servers.github_bodies import Body
+from tests.servers.rest_answers import Answer, Body
 
 DATE = {"Date": "Mon, 04 May 2026 12:00:00 GMT"}
 RESET = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1777896090"}  # 90 s after DATE

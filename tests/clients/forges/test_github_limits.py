@@ -12,7 +12,7 @@ from app.core.errors import Unavailable
 from app.core.ports import RateLimited
 from tests.clients.forges.forge_contract import HEAD, draft, opened
 from tests.clients.forges.github_worlds import GitHubWorld, connect, github_world
-from tests.servers.github_api import Answer
+from tests.servers.rest_answers import Answer
 
 DATE = {"Date": "Mon, 04 May 2026 12:00:00 GMT", "X-RateLimit-Reset": "1777896090"}  # 90 s later
 

@@ -1,7 +1,7 @@
-"""The pull requests of one repository on our GitHub, over real branches, merged with git."""
+"""The pull requests of one repository on a forge of ours, over real branches, merged with git."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -10,21 +10,23 @@ from tests.servers.bare_repository import BareRepository
 
 NOWHERE = "0" * 40
 
-MergeMethod = Literal["merge", "squash"]
+MergeMethod = Literal["merge", "squash", "rebase", "fast-forward"]
+Reason = Literal["not found", "no head", "no base", "no difference", "open already", "merged already", "not mergeable"]
 
 
-class Rejected(Exception):
-    """GitHub says no: the status and the `errors` of its answer."""
+class Declined(Exception):
+    """What was asked cannot be done; each forge says so in its own way. `other` is one that is open already."""
 
-    def __init__(self, status: int, message: str, *errors: Mapping[str, str]) -> None:
-        super().__init__(f"{status} {message} {errors}")
-        self.status, self.message, self.errors = status, message, errors
+    def __init__(self, reason: Reason, other: "Pull | None" = None) -> None:
+        super().__init__(reason)
+        self.reason, self.other = reason, other
 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """What somebody said in a pull request."""
+    """What somebody said in a pull request; `number` counts over the whole repository."""
 
+    number: int
     by: str
     text: str
     at: datetime
@@ -102,13 +104,13 @@ class PullRequests:
     def __init__(self, repository: BareRepository, owner: str, tell: Callable[[PullEvent | PushEvent], None]) -> None:
         self.repository, self.owner, self._tell = repository, owner, tell
         self._pulls: dict[int, Pull] = {}
-        self._changes = 0
+        self._changes = self._comments = 0
         self._lock = threading.RLock()
 
     def find(self, number: int) -> Pull:
         with self._lock:
             if number not in self._pulls:
-                raise Rejected(404, "Not Found")
+                raise Declined("not found")
             return self._refreshed(self._pulls[number])
 
     def every(self) -> list[Pull]:
@@ -119,7 +121,8 @@ class PullRequests:
     def comment(self, number: int, text: str, *, by: str) -> Pull:
         with self._lock:
             pull = self.find(number)
-            pull.comments.append(Comment(by, text, _now()))
+            self._comments += 1
+            pull.comments.append(Comment(self._comments, by, text, _now()))
             self.touch(pull)
             return pull
 
@@ -176,7 +179,7 @@ class PullRequests:
             if pull.is_open:
                 return
             if pull.merged_at is not None:
-                raise Rejected(422, "Validation Failed", _invalid("state"))
+                raise Declined("merged already")
             pull.head_sha = self._require_openable(pull)
             pull.is_open, pull.closed_by, pull.closed_at = True, None, None
             self._announce("reopened", pull, by)
@@ -193,21 +196,32 @@ class PullRequests:
             pull = self.find(number)
             tree = self._merged_tree(pull)
             if not pull.is_open or tree is None:
-                raise Rejected(405, "Pull Request is not mergeable")
+                raise Declined("not mergeable")
             base = self._require_branch(pull.base)
-            parents = [base, pull.head_sha] if method == "merge" else [base]
-            source = f"{pull.fork_of or self.owner}/{pull.head}"
-            merge_message = f"Merge pull request #{number} from {source}\n\n{pull.title}\n"
-            message = merge_message if method == "merge" else f"{pull.title} (#{number})\n"
-            given = [text for parent in parents for text in ("-p", parent)]
-            commit = self.repository.git("commit-tree", tree, *given, stdin=message.encode()).decode().strip()
+            commit = self._merged_commit(pull, tree, base, method)
             self.repository.git("update-ref", f"refs/heads/{pull.base}", commit, base)
             self._note_merge(pull, commit, by)
             self.moved(PushEvent(pull.base, base, commit, by))
             return commit
 
+    def _merged_commit(self, pull: Pull, tree: str, base: str, method: MergeMethod) -> str:
+        """What the base branch is to be at: a merge, a squash, or the head's one commit on top or as it is."""
+        if method == "fast-forward" and not self._contains(pull.head_sha, base):
+            raise Declined("not mergeable")
+        if method == "fast-forward" or (method == "rebase" and self._contains(pull.head_sha, base)):
+            return pull.head_sha
+        source = f"{pull.fork_of or self.owner}/{pull.head}"
+        message = {
+            "merge": f"Merge pull request #{pull.number} from {source}\n\n{pull.title}\n",
+            "squash": f"{pull.title} (#{pull.number})\n",
+            "rebase": self.repository.git("log", "-1", "--format=%B", pull.head_sha).decode(),
+        }[method]
+        parents = [base, pull.head_sha] if method == "merge" else [base]
+        given = [text for parent in parents for text in ("-p", parent)]
+        return self.repository.git("commit-tree", tree, *given, stdin=message.encode()).decode().strip()
+
     def moved(self, push: PushEvent) -> None:
-        """Draw GitHub's conclusions from a branch that moved, was made or was deleted."""
+        """Draw a forge's conclusions from a branch that moved, was made or was deleted."""
         with self._lock:
             self._tell(push)
             for pull in self._pulls.values():
@@ -246,24 +260,24 @@ class PullRequests:
         return pull
 
     def _require_openable(self, pull: Pull) -> str:
-        """Return the head's commit, or say what GitHub says where there is nothing to merge or it is open already."""
+        """Return the head's commit. Raises Declined where there is nothing to merge or it is open already."""
         head = self._tip(pull.head_ref)
         if head is None:
-            raise Rejected(422, "Validation Failed", _invalid("head"))
+            raise Declined("no head")
         base = self._tip(f"refs/heads/{pull.base}")
         if base is None:
-            raise Rejected(422, "Validation Failed", _invalid("base"))
+            raise Declined("no base")
         if self._contains(base, head):
-            raise Rejected(422, "Validation Failed", _custom(f"No commits between {pull.base} and {pull.head}"))
-        if any(other.is_open and _is_same_way(other, pull) for other in self._pulls.values()):
-            name = f"{pull.fork_of or self.owner}:{pull.head}"
-            raise Rejected(422, "Validation Failed", _custom(f"A pull request already exists for {name}."))
+            raise Declined("no difference")
+        other = next((one for one in self._pulls.values() if one.is_open and _is_same_way(one, pull)), None)
+        if other is not None:
+            raise Declined("open already", other)
         return head
 
     def _require_branch(self, branch: str) -> str:
         tip = self._tip(f"refs/heads/{branch}")
         if tip is None:
-            raise Rejected(405, "Base branch was deleted")
+            raise Declined("no base")
         return tip
 
     def _merged_tree(self, pull: Pull) -> str | None:
@@ -284,14 +298,6 @@ class PullRequests:
 
 def _is_same_way(one: Pull, other: Pull) -> bool:
     return (one.head_ref, one.base) == (other.head_ref, other.base)
-
-
-def _invalid(name: str) -> Mapping[str, str]:
-    return {"resource": "PullRequest", "field": name, "code": "invalid"}
-
-
-def _custom(message: str) -> Mapping[str, str]:
-    return {"resource": "PullRequest", "code": "custom", "message": message}
 
 
 def _now() -> datetime:

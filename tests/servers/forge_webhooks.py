@@ -1,13 +1,11 @@
-"""The webhooks of our GitHub: signed, sent once each in order, and kept to be sent again when asked."""
+"""The webhooks of a forge of ours: sent once each in order, and kept to be sent again when asked."""
 
-import hashlib
-import hmac
 import json
 import queue
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -27,7 +25,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
-    """One attempt; `status` is None where nobody answered. `hook` and `number` are what GitHub's API calls it by."""
+    """One attempt; `status` is None where nobody answered. `hook` and `number` are what its API calls it by."""
 
     id: str
     event: str
@@ -40,9 +38,10 @@ class WebhookDelivery:
 
 
 class WebhookPost:
-    """Sends from a thread of its own, as GitHub does: whoever caused the event does not wait; nothing is retried."""
+    """Sends from a thread of its own, as forges do: whoever caused the event does not wait; nothing is retried."""
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Callable[["Webhook", "WebhookDelivery"], Mapping[str, str]]) -> None:
+        self._headers = headers
         self.hooks: dict[int, Webhook] = {}
         self._waiting: queue.Queue[WebhookDelivery | None] = queue.Queue()
         self._sent: list[WebhookDelivery] = []
@@ -76,23 +75,15 @@ class WebhookPost:
 
     def _work(self) -> None:
         while (asked := self._waiting.get()) is not None:
-            status = _post(self.hooks[asked.hook], asked)
+            status = _post(self.hooks[asked.hook], asked, self._headers(self.hooks[asked.hook], asked))
             with self._changed:
                 number = 10_000_000 + len(self._sent)
                 self._sent.append(replace(asked, status=status, number=number, at=datetime.now(UTC)))
                 self._changed.notify_all()
 
 
-def _post(webhook: Webhook, delivery: WebhookDelivery) -> int | None:
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "GitHub-Hookshot/8c2f1e0",
-        "X-GitHub-Event": delivery.event,
-        "X-GitHub-Delivery": delivery.id,
-        "X-GitHub-Hook-ID": str(delivery.hook),
-        "X-Hub-Signature-256": "sha256=" + hmac.new(webhook.secret.encode(), delivery.body, hashlib.sha256).hexdigest(),
-    }
-    request = urllib.request.Request(webhook.url, delivery.body, headers)  # noqa: S310 - the test's own loopback URL
+def _post(webhook: Webhook, delivery: WebhookDelivery, headers: Mapping[str, str]) -> int | None:
+    request = urllib.request.Request(webhook.url, delivery.body, {"Content-Type": "application/json", **headers})  # noqa: S310 - the test's own loopback URL
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as answer:
