@@ -9,7 +9,7 @@ from app.clients.flux.receivers import FluxReceiver
 from app.clients.git.command import GitCommand
 from app.clients.git.mirror import Mirror
 from app.clients.git.remote import Remote
-from app.compose.forges import Spend, compose_forge, without_budget
+from app.compose.forges import ComposedForge, Spend, compose_forge, without_budget
 from app.compose.machine import make_data_folder
 from app.core.ports import ManifestBuilder
 from app.services.lane.check_builds import CheckedBuilds
@@ -18,6 +18,7 @@ from app.settings import config_repos
 from app.settings.models import Settings
 
 BUILD_TIMEOUT_S = 60.0
+GitLogin = Callable[[], tuple[str, str] | None]
 
 
 def mirror_path(settings: Settings, name: str) -> Path:
@@ -29,8 +30,8 @@ def compose_config_repo(name: str, settings: Settings, *, spend: Spend = without
     """One config repository, with its mirror on this disk. Raises Refused leaves."""
     make_data_folder(settings)
     one = settings.config_repos[name]
-    mirror = _mirror(name, one, settings)
     composed = compose_forge(name, one, spend=spend)
+    mirror = _mirror(name, one, settings, _git_login(one, composed))
     return ConfigRepo(
         name=name,
         repository=mirror,
@@ -57,10 +58,10 @@ def _receivers(one: config_repos.ConfigRepo) -> tuple[FluxReceiver, ...]:
     )
 
 
-def _mirror(name: str, one: config_repos.ConfigRepo, settings: Settings) -> Mirror:
+def _mirror(name: str, one: config_repos.ConfigRepo, settings: Settings, login: GitLogin) -> Mirror:
     url = one.url.removeprefix("file://")
     return Mirror(
-        Remote(url=url, credentials=_git_login(one), ca_file=one.ca_file, proxy=one.proxy),
+        Remote(url=url, credentials=login, ca_file=one.ca_file, proxy=one.proxy),
         GitCommand(mirror_path(settings, name), settings.work.lane_deadline_s),
         base_branches=one.bases,
         prefix=one.prefix,
@@ -68,7 +69,10 @@ def _mirror(name: str, one: config_repos.ConfigRepo, settings: Settings) -> Mirr
     )
 
 
-def _git_login(one: config_repos.ConfigRepo) -> Callable[[], tuple[str, str] | None]:
+def _git_login(one: config_repos.ConfigRepo, composed: ComposedForge) -> GitLogin:
+    """Own credentials before the forge's, which are of no use where git does not ask over HTTP."""
+    if one.credentials is None and composed.git_login is not None and one.is_on_web:
+        return composed.git_login
     login = one.git_login
     return (lambda: (login[0], login[1].read())) if login is not None else (lambda: None)
 

@@ -7,8 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from app.clients.forges.github.forge import GitHub
+from app.clients.forges.errors import Hosted
+from app.clients.forges.github.access import PersonalToken
+from app.clients.forges.github.forge import LIMITS, GitHub
+from app.clients.forges.github.installation import Installation
+from app.clients.forges.limits import Limits
 from app.clients.forges.local.forge import LocalForge
+from app.clients.forges.rest import RestClient
 from app.compose.machine import utc_now
 from app.core.ports import Forge
 from app.settings.config_repos import ConfigRepo
@@ -28,14 +33,16 @@ class ComposedForge:
     """A forge and how it is used.
 
     `repository` is its own name of the repository, `budget` what its writes are counted under. A pull request gets a
-    newer tag at most once in `update_every`. `refs` gives names and ids that change whenever branches or pull requests
-    do; None: there is no better way than to ask git for the branches.
+    newer tag at most once in `update_every`. `git_login` gives user and password for git over HTTP where they are the
+    client's to know, and may raise Refused and Unavailable; None: the settings have them. `refs` gives names and ids
+    that change whenever branches or pull requests do; None: there is no better way than to ask git for the branches.
     """
 
     forge: Forge
     repository: str
     budget: str
     update_every: timedelta
+    git_login: Callable[[], tuple[str, str]] | None = None
     refs: Callable[[], Mapping[str, str]] | None = None
 
 
@@ -56,21 +63,45 @@ def local_forge(one: ConfigRepo) -> LocalForge:
 
 
 def _github(one: ConfigRepo, its: github.GitHubForge, spend: Spend) -> ComposedForge:
+    spending = partial(spend, its.budget.name, its.writes_per_hour)
+    installation = _installation(one, its, its.app, spending) if its.app is not None else None
     forge = GitHub(
         its.repository,
-        token=its.token.read,
+        access=installation or PersonalToken(its.read_token),
         base_url=its.api_url,
         ca_file=one.ca_file,
         proxy=one.proxy,
         seconds_between_requests=0.25 if its.paced else None,
         seconds_between_writes=1.0 if its.paced else None,
-        spend=partial(spend, its.budget.name, its.writes_per_hour),
+        spend=spending,
     )
     return ComposedForge(
         forge=forge,
         repository=its.repository,
         budget=its.budget.name,
         update_every=timedelta(seconds=its.update_every_s),
+        git_login=(lambda: (its.git_user, installation.token())) if installation is not None else None,
+    )
+
+
+def _installation(
+    one: ConfigRepo, its: github.GitHubForge, app: github.GitHubApp, spend: Callable[[int], None]
+) -> Installation:
+    at = Hosted("GitHub", its.repository)
+
+    def connect(authorization: Callable[[], str]) -> RestClient:
+        limits = Limits(at, spend=spend, headers=LIMITS)
+        return RestClient(
+            at, its.api_url, authorization=authorization, limits=limits, ca_file=one.ca_file, proxy=one.proxy
+        )
+
+    return Installation(
+        at,
+        app_id=app.id,
+        private_key=app.private_key.read,
+        may_write=one.mode == "propose",
+        connect=connect,
+        clock=utc_now,
     )
 
 

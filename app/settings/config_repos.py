@@ -110,7 +110,7 @@ class ConfigRepo(Section):
             raise wrong(f"must not have a base branch below {self.prefix}/: that is where our own branches are")
         if self.forge.is_in_repository and not self.is_local:
             raise wrong(f"must have a path or file:// as its url, since its forge is {self.forge.kind}")
-        if self.credentials is not None and not self._is_on_web:
+        if self.credentials is not None and not self.is_on_web:
             raise wrong("must have an https:// url for its credentials to be of use")
         return self
 
@@ -130,8 +130,9 @@ class ConfigRepo(Section):
         if self.credentials is not None and self.credentials.secret is not None:
             return self.credentials.user or self.forge.git_user, self.credentials.secret
         token = self.forge.git_token
-        return (self.forge.git_user, token) if token is not None and self._is_on_web else None
+        return (self.forge.git_user, token) if token is not None and self.is_on_web else None
 
     @property
-    def _is_on_web(self) -> bool:
+    def is_on_web(self) -> bool:
+        """Tell whether git asks over HTTP."""
         return self.url.startswith(("https://", "http://"))

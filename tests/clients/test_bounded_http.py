@@ -8,6 +8,7 @@ import pytest
 
 from app.clients.deadline import ending_within
 from app.clients.forges.errors import ForgeUnavailable
+from app.clients.forges.github.access import PersonalToken
 from app.clients.forges.github.forge import GitHub
 from app.clients.jenkins.controller import Jenkins, JenkinsUnavailable
 from app.clients.registry.oci import OCIRegistry, RegistryUnavailable
@@ -25,7 +26,7 @@ def ask_jenkins(url: str, timeout_s: int) -> object:
 
 
 def ask_github(url: str, timeout_s: int) -> object:
-    return GitHub("acme/fleet", token=lambda: "token", base_url=url, timeout_s=timeout_s).account()
+    return GitHub("acme/fleet", access=PersonalToken(lambda: "token"), base_url=url, timeout_s=timeout_s).account()
 
 
 def ask_registry(url: str, timeout_s: int) -> object:

@@ -16,7 +16,6 @@ from tests.faults.worlds import World, world
 pytestmark = timeout
 # What may happen when it is killed, and up to how many times before.
 _MOMENTS = [("acknowledged", 12), ("git", 8), ("asked", 20), ("acted", 20)]
-_READY_S = 3
 # What a git command that was killed leaves in its repository.
 _STALE_LOCKS = ("HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "refs/heads/main.lock")
 
@@ -35,7 +34,6 @@ def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(
         ready = sorted(here.fluxbridge.ready_s[1:])
         record_property("ready_s", ready)
         print(f"ready after {ready[0]:.2f} to {ready[-1]:.2f} s, median {ready[len(ready) // 2]:.2f} s")
-        assert not IS_LONG or ready[-1] < 2 * _READY_S, ready
 
 
 def _one_round(here: World, number: int, chance: random.Random) -> None:

@@ -11,6 +11,7 @@ from tests.servers.forge_server import Fault, ForgeServer
 from tests.servers.forge_webhooks import Webhook, WebhookDelivery
 from tests.servers.git_http import GitServer, git_server
 from tests.servers.github_api import ENTERPRISE_VERSION, RestApi
+from tests.servers.github_app import GitHubApp
 from tests.servers.github_bodies import Bodies
 from tests.servers.github_checks import problems
 from tests.servers.github_limits import HourlyLimit
@@ -29,6 +30,12 @@ class GitHubServer(ForgeServer):
         self._bodies = Bodies(api_url=self.api_url, html_url=self.origin, full_name=full_name)
         self.limit = HourlyLimit()
         self._api = RestApi(self._pulls, self._bodies)
+        self.app: GitHubApp | None = None
+
+    def install(self, app: GitHubApp) -> None:
+        """Let an App act here, whose tokens git takes as well."""
+        self.app = app
+        app.on_token = lambda token: self._git.users.update({self.token_user: token})
 
     def rename(self, full_name: str) -> None:
         """Give the repository another name; the former one redirects, as far as the REST API goes."""
@@ -39,6 +46,18 @@ class GitHubServer(ForgeServer):
         """Which GitHub it is goes wrong only where a test says so."""
         is_meant = path != "/meta" or fault.path_ending == "/meta"
         return is_meant and super().fits(fault, method, path)
+
+    def answer(self, asked: Asked, token: str) -> Answer:
+        """Answer one request: of an App that shows what it signed, of its installation, or of an account."""
+        if self.app is None:
+            return super().answer(asked, token)
+        if (answer := self.app.answer(asked, token, self._bodies)) is not None:
+            return answer
+        if not self.app.knows(token):
+            return super().answer(asked, token)
+        if asked.path == "/user":
+            return Answer(403, self._bodies.error(403, "Resource not accessible by integration", []))
+        return self.answer_api(Asked(asked.method, asked.path, asked.query, asked.body, self.app.login))
 
     def answer_api(self, asked: Asked) -> Answer:
         """Answer, as far as the hour's limit lets it."""

@@ -96,6 +96,7 @@ class RestApi:
             ("PATCH", r"/pulls/(\d+)", self._edit_pull),
             ("GET", r"/pulls/(\d+)/reviews", self._list_reviews),
             ("GET", r"/issues/(\d+)", self._show_issue),
+            ("GET", r"/issues/(\d+)/events", self._list_events),
             ("POST", r"/issues/(\d+)/labels", self._add_labels),
             ("POST", r"/issues/(\d+)/comments", self._add_comment),
             ("GET", r"/issues/(\d+)/comments", self._list_comments),
@@ -154,6 +155,10 @@ class RestApi:
 
     def _show_issue(self, _: Asked, number: int) -> Answer:
         return Answer(200, self._bodies.issue(self._pulls.find(number)))
+
+    def _list_events(self, asked: Asked, number: int) -> Answer:
+        shown, links = self._page(asked, self._bodies.events(self._pulls.find(number)))
+        return Answer(200, shown, links)
 
     def _add_labels(self, asked: Asked, number: int) -> Answer:
         pull, given = self._pulls.find(number), json.loads(asked.body)

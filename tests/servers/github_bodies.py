@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,20 @@ class Bodies:
         account: Body = json.loads(text)
         return account | {"id": crc32(login.encode()), "type": kind}
 
+    def app(self, slug: str) -> Body:
+        """A GitHub App, as it sees itself."""
+        return self._example("integration") | {"slug": slug, "name": slug}
+
+    def installation(self, number: int, *, is_suspended: bool) -> Body:
+        """An App's installation on the repository."""
+        since = "2026-11-29T12:00:00Z" if is_suspended else None
+        return self._example("installation") | {"id": number, "suspended_at": since}
+
+    def installation_token(self, token: str, expires_at: datetime, permissions: Mapping[str, str]) -> Body:
+        """A token that was made for an installation."""
+        made: Body = {"token": token, "expires_at": _instant(expires_at), "permissions": dict(permissions)}
+        return {**made, "repository_selection": "selected", "repositories": [self.repository()]}
+
     def repository(self) -> Body:
         """The answer to GET on the repository."""
         example = self._example("full-repository-default-response") | self._identity(self.full_name)
@@ -80,6 +95,13 @@ class Bodies:
             "closed_by": self._maybe_account(pull.closed_by),
             "closed_at": _instant(pull.closed_at),
         }
+
+    def events(self, pull: Pull) -> list[Body]:
+        """What happened to a pull request, oldest first."""
+        labelled = [{"event": "labeled", "commit_id": None, "label": {"name": name}} for name in pull.labels]
+        merged = {"event": "merged", "commit_id": pull.merge_commit, "actor": self._maybe_account(pull.merged_by)}
+        closed = {"event": "closed", "commit_id": None, "actor": self._maybe_account(pull.closed_by)}
+        return [*labelled, *([merged] if pull.merged_at else []), *([] if pull.is_open else [closed])]
 
     def label(self, name: str) -> Body:
         """A label that GitHub made because someone used its name."""

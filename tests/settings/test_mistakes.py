@@ -155,7 +155,7 @@ def test_a_mistake_in_a_source_is_told_with_its_key(tmp_path: Path, source: str,
         ),
         pytest.param(
             "url: 'https://x/y', branch: main, forge: {kind: github, repository: a/b}",
-            ".forge.token: is missing",
+            ".forge: must have exactly one of token and app",
             id="github-without-token",
         ),
         pytest.param(f"{REPO}, identity: {{name: 'a <b>'}}", ".identity.name: must be one line", id="identity"),

@@ -1,10 +1,26 @@
 """The settings of a GitHub."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, StringConstraints, model_validator
 
 from app.settings.forges.budgets import Budget
 from app.settings.secrets import Secret
-from app.settings.values import Count, Flag, GitHubRepository, NoOrSomeSeconds, Section, WebUrl
+from app.settings.values import Called, Count, Flag, GitHubRepository, NoOrSomeSeconds, Section, WebUrl, wrong
+
+
+def _app_id(value: object) -> object:
+    """An app id may be written as the number that it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class GitHubApp(Section):
+    """A GitHub App that is installed on the repository, with the permissions Contents and Pull requests to write."""
+
+    id: Annotated[str, Called("text"), BeforeValidator(_app_id), StringConstraints(pattern=r"^[A-Za-z0-9.]{1,64}$")]
+    """Its client id, or its app id, which GitHub Enterprise before 3.14 needs."""
+    private_key: Secret
+    """Its private key, as the PEM file that GitHub gave."""
 
 
 class GitHubForge(Section):
@@ -13,8 +29,9 @@ class GitHubForge(Section):
     kind: Literal["github"]
     repository: GitHubRepository
     """The repository as GitHub names it."""
-    token: Secret
-    """A token that may read and write contents and pull requests."""
+    token: Secret | None = None
+    """A token that may read and write contents and pull requests. One of `token` and `app` is needed."""
+    app: GitHubApp | None = None
     api_url: WebUrl = "https://api.github.com"
     """The API; `https://github.acme.example/api/v3` for GitHub Enterprise."""
     paced: Flag = True
@@ -32,10 +49,21 @@ class GitHubForge(Section):
     git_user: ClassVar[str] = "x-access-token"
     """The user name under which GitHub takes any kind of token as the password of git over HTTPS."""
 
+    @model_validator(mode="after")
+    def _has_one_way_in(self) -> Self:
+        if (self.token is None) == (self.app is None):
+            raise wrong("must have exactly one of token and app")
+        return self
+
     @property
     def git_token(self) -> Secret | None:
-        """The token is good for git as well."""
+        """The token is good for git as well; an App's changes every hour, and is its client's to give."""
         return self.token
+
+    def read_token(self) -> str:
+        """The token as it is now. Raises SecretUnreadable."""
+        assert self.token is not None  # noqa: S101 (else there is an App, whose tokens are made)
+        return self.token.read()
 
     @property
     def asked_at(self) -> str | None:
@@ -45,4 +73,5 @@ class GitHubForge(Section):
     @property
     def budget(self) -> Budget:
         """GitHub counts all repositories of one token as one."""
-        return Budget(f"{self.api_url} with {self.token.place}", self.writes_per_hour)
+        its = self.token.place if self.token is not None else f"the GitHub App {self.app.id if self.app else ''}"
+        return Budget(f"{self.api_url} with {its}", self.writes_per_hour)

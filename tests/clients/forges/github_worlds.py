@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.clients.forges.github.access import PersonalToken
 from app.clients.forges.github.forge import GitHub
+from app.core.ports import Forge
 from tests.servers.github import GitHubServer, github_server
 from tests.servers.github_api import ENTERPRISE_VERSION
 
@@ -19,7 +21,7 @@ class GitHubWorld:
     """The server, and the forge as the bot."""
 
     server: GitHubServer
-    forge: GitHub
+    forge: Forge
 
     def push(self, branch: str, files: Mapping[str, str]) -> str:
         return self.server.push(branch, files, by=MIRA)
@@ -72,7 +74,7 @@ def connect(
     """Make a client without the pauses that GitHub itself asks for."""
     return GitHub(
         repository,
-        token=token,
+        access=PersonalToken(token),
         base_url=url,
         timeout_s=timeout_s,
         proxy=proxy,

@@ -55,6 +55,23 @@ def test_one_that_was_never_merged_shows_no_merge_commit(github: GitHubWorld) ->
     assert github.forge.pull_request(number).merge_commit is None
 
 
+def test_the_merge_commit_of_one_that_does_not_tell_it_is_that_of_its_event(github: GitHubWorld) -> None:
+    number = github.forge.open_pull_request(labelled(github)).number
+    commit = github.server.merge(number, by=MIRA)
+    github.forge.pull_request(number)
+    untold = {
+        key: value for key, value in last_answer(github.server, f"/pulls/{number}").items() if "merge_" not in key
+    }
+    github.server.break_next(Answer(200, untold), path_ending=f"/pulls/{number}")
+    assert github.forge.pull_request(number).merge_commit == commit
+
+
+def labelled(github: GitHubWorld) -> PullRequestDraft:
+    """One with more events than a page of them has."""
+    github.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
+    return draft(labels=tuple(f"label-{number:03}" for number in range(101)))
+
+
 def test_deleting_the_branch_is_a_close_by_whoever_did_it(github: GitHubWorld) -> None:
     before = opened(github)
     github.server.delete_branch(HEAD, by=MIRA)

@@ -75,9 +75,16 @@ class PullAnswer(ListedPull):
     labels: tuple[_Label, ...]
     mergeable: bool | None
     auto_merge: dict[str, object] | None
-    merge_commit_sha: Sha | None
+    merge_commit_sha: Sha | None = None
     merged_by: AccountAnswer | None
     closed_at: datetime | None
+
+
+class ListedEvent(BaseModel):
+    """Something that happened to a pull request; `commit_id` is the commit by which it was merged."""
+
+    event: str
+    commit_id: Sha | None = None
 
 
 class IssueAnswer(BaseModel):

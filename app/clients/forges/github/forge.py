@@ -24,11 +24,13 @@ from app.clients.forges.errors import (
     TokenNotAccepted,
     UnknownPullRequest,
 )
+from app.clients.forges.github.access import Access
 from app.clients.forges.github.answers import (
     AccountAnswer,
     CommentAnswer,
     IssueAnswer,
     ListedComment,
+    ListedEvent,
     ListedPull,
     PullAnswer,
     ReviewAnswer,
@@ -45,9 +47,10 @@ from app.core.errors import FluxbridgeError
 from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
 
 _API_VERSION = "2022-11-28"
-_LIMITS = LimitHeaders("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+LIMITS = LimitHeaders("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _PULLS = TypeAdapter(list[ListedPull])
 _COMMENTS = TypeAdapter(list[ListedComment])
+_EVENTS = TypeAdapter(list[ListedEvent])
 # Each one found costs up to two more requests. Whoever looks wants the open one, or one that was closed at a head
 # that our deterministic commits would give again: after this many others the base, and so that head, is another.
 _MOST_ENDED = 10
@@ -57,7 +60,7 @@ _PULL_REQUESTS = "Pull requests: read and write"
 
 
 class GitHub:
-    """The pull requests of one GitHub repository, with a personal access token that is read at each request.
+    """The pull requests of one GitHub repository, with a token that is asked for at each request.
 
     One request at a time and with pauses, as GitHub asks; PyGithub's connection is not made for threads either.
     Nothing is retried here. Only the configured host is contacted, and the environment (proxies, .netrc) is not read.
@@ -72,7 +75,7 @@ class GitHub:
         self,
         repository: str,
         *,
-        token: Callable[[], str],
+        access: Access,
         base_url: str = "https://api.github.com",
         timeout_s: int = 15,
         ca_file: Path | None = None,
@@ -83,13 +86,14 @@ class GitHub:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._timeout_s = repository, timeout_s
-        self._at = Hosted("GitHub", repository)
+        self._at, self._access = Hosted("GitHub", repository), access
         self._url = base_url.rstrip("/")
         self._product: str | None = None
         self._lock = threading.Lock()
+        self._token = _CurrentToken(self._at, access)
         self._client = github.Github(
             base_url=self._url,
-            auth=_CurrentToken(self._at, token),
+            auth=self._token,
             timeout=timeout_s,
             user_agent="fluxbridge",
             per_page=PAGE,
@@ -100,7 +104,7 @@ class GitHub:
             lazy=True,
             api_version=_API_VERSION,
         )
-        self._limits = Limits(self._at, spend=spend, headers=_LIMITS, clock=clock)
+        self._limits = Limits(self._at, spend=spend, headers=LIMITS, clock=clock)
         _keep_to_settings(self._client, proxy, timeout_s, self._limits)
 
     def product(self) -> str:
@@ -109,9 +113,9 @@ class GitHub:
             return self._identified()
 
     def account(self) -> str:
-        """The login that the token belongs to."""
+        """The login that the token belongs to; that of a GitHub App ends with `[bot]`."""
         with self._asking():
-            return AccountAnswer.model_validate(self._client.get_user().raw_data).login
+            return self._access.login() or AccountAnswer.model_validate(self._client.get_user().raw_data).login
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the repository, newest first: those open and the last ten that ended."""
@@ -209,7 +213,10 @@ class GitHub:
             except FluxbridgeError:
                 raise
             except TROUBLE as error:
-                raise self._explain(error, number) from error
+                explained = self._explain(error, number)
+                if isinstance(explained, TokenNotAccepted):
+                    self._access.forget(self._token.shown)
+                raise explained from error
 
     def _identified(self) -> str:
         """What it is, asked once."""
@@ -282,6 +289,8 @@ class GitHub:
         pull = repository.get_pull(number)
         answer, state = self._read(pull), PullRequestState
         closed_by, is_approved_now = None, False
+        if answer.outcome is state.MERGED and answer.merge_commit_sha is None:
+            answer.merge_commit_sha = self._merge_commit(repository, number)
         if answer.outcome is state.OPEN:
             reviews = (ReviewAnswer.model_validate(review.raw_data) for review in pull.get_reviews())
             is_approved_now = is_approved(reviews, answer.head.sha)
@@ -290,12 +299,19 @@ class GitHub:
             closed_by = issue.closed_by.login if issue.closed_by else None
         return to_pull_request(answer, closed_by=closed_by, is_approved=is_approved_now)
 
+    def _merge_commit(self, repository: Repository, number: int) -> str | None:
+        """The commit that merged it: since version 2026-03-10 of the API pull requests do not tell, their events do."""
+        pages = read_pages(repository, f"/issues/{number:d}/events", {}, _EVENTS)
+        events = (event for page in islice(pages, _MOST_PAGES) for event in page)
+        return next((one.commit_id for one in events if one.event == "merged"), None)
+
 
 class _CurrentToken(github.Auth.Auth):
     """The token as it stands now: PyGithub's own keeps the one that it was made with."""
 
-    def __init__(self, at: Hosted, read: Callable[[], str]) -> None:
-        self._at, self._read = at, read
+    def __init__(self, at: Hosted, access: Access) -> None:
+        self._at, self._access = at, access
+        self.shown = ""
 
     @property
     def token_type(self) -> str:
@@ -305,7 +321,7 @@ class _CurrentToken(github.Auth.Auth):
     @property
     def token(self) -> str:
         """The token. Raises TokenNotAccepted where it cannot stand in a header: requests would quote it."""
-        token = self._read()
+        self.shown = token = self._access.token()
         if not _TOKEN.fullmatch(token):
             raise TokenNotAccepted(self._at, "is empty or holds spaces or other odd characters")
         return token
