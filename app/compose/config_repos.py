@@ -8,7 +8,7 @@ from app.clients.flux.kubectl import Kubectl, KustomizeBuilds
 from app.clients.flux.receivers import FluxReceiver
 from app.clients.git.command import GitCommand
 from app.clients.git.mirror import Mirror
-from app.clients.git.remote import Remote
+from app.clients.git.remote import Remote, SshKey
 from app.compose.forges import ComposedForge, Spend, compose_forge, without_budget
 from app.compose.machine import make_data_folder
 from app.core.ports import ManifestBuilder
@@ -61,12 +61,16 @@ def _receivers(one: config_repos.ConfigRepo) -> tuple[FluxReceiver, ...]:
 def _mirror(name: str, one: config_repos.ConfigRepo, settings: Settings, login: GitLogin) -> Mirror:
     url = one.url.removeprefix("file://")
     return Mirror(
-        Remote(url=url, credentials=login, ca_file=one.ca_file, proxy=one.proxy),
+        Remote(url=url, credentials=login, ssh=_deploy_key(one), ca_file=one.ca_file, proxy=one.proxy),
         GitCommand(mirror_path(settings, name), settings.work.lane_deadline_s),
         base_branches=one.bases,
         prefix=one.prefix,
         identity=(one.identity.name, one.identity.email),
     )
+
+
+def _deploy_key(one: config_repos.ConfigRepo) -> SshKey | None:
+    return SshKey(one.ssh.key.read, one.ssh.known_hosts) if one.ssh is not None else None
 
 
 def _git_login(one: config_repos.ConfigRepo, composed: ComposedForge) -> GitLogin:

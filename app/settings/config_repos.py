@@ -56,6 +56,15 @@ class GitCredentials(Section):
         return self.password or self.token
 
 
+class DeployKey(Section):
+    """The login for git over SSH."""
+
+    key: Secret
+    """The private key, as OpenSSH has it and without a passphrase."""
+    known_hosts: FilePath
+    """The file with the host keys of the git server, as `ssh-keyscan` writes them; no others are believed."""
+
+
 class FluxReceiver(Section):
     """A Receiver of type generic-hmac in one cluster, which makes Flux fetch the repository at once."""
 
@@ -93,6 +102,7 @@ class ConfigRepo(Section):
     """The first part of our branches' names. Two installations on one repo need two prefixes."""
     identity: Identity = Identity()
     credentials: GitCredentials | None = None
+    ssh: DeployKey | None = None
     ca_file: FilePath | None = None
     """Certificates to trust for git and the forge, as PEM, in place of the system's."""
     proxy: ProxyUrl | None = None
@@ -112,6 +122,8 @@ class ConfigRepo(Section):
             raise wrong(f"must have a path or file:// as its url, since its forge is {self.forge.kind}")
         if self.credentials is not None and not self.is_on_web:
             raise wrong("must have an https:// url for its credentials to be of use")
+        if self.ssh is not None and (self.is_on_web or self.is_local):
+            raise wrong("must have an ssh:// or git@host:path url for its ssh to be of use")
         return self
 
     @property

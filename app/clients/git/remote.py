@@ -2,9 +2,11 @@
 
 import re
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from app.clients.git.command import ALLOWED_PROTOCOL, DiskUnwritable, GitCommand, GitFailed, GitRun, GitSetup
@@ -34,6 +36,11 @@ _ADVICE = (
     ),
     (re.compile("aborted by hook"), "a hook of that repository decides so"),
     (
+        re.compile("Host key verification failed"),
+        "its host key is not among those of ssh.known_hosts: ask its operators for the fingerprint before you add it",
+    ),
+    (re.compile("error in libcrypto|invalid format"), "the key is none that ssh reads: give it as OpenSSH has it"),
+    (
         re.compile(r"returned error: 3\d\d|from redirection"),
         "it redirects elsewhere, which is not followed: set the url to where it really is",
     ),
@@ -47,6 +54,17 @@ class BadRemoteUrl(Refused):
 
     def __init__(self, shown: str, why: str) -> None:
         super().__init__(f"the config repository's URL {shown} {why}")
+
+
+class KnownHostsUnusable(Refused):
+    """The file of host keys that a remote over SSH is believed by is not there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} should hold the host keys of the git server: make it with `ssh-keyscan HOST`, compare the "
+            "fingerprints with those that its operators tell, and name it by ssh.known_hosts"
+        )
+        self.path = path
 
 
 class RemoteRefused(Refused):
@@ -68,9 +86,12 @@ class RemoteUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class SshKey:
-    """The key that we show over SSH and the file of host keys that we believe."""
+    """The key that we show over SSH, read anew for each command, and the file of host keys that we believe.
 
-    private_key: Path
+    The key lies on this disk for as long as a command runs, where only our account can read it: ssh takes no other.
+    """
+
+    read_private_key: Callable[[], str] = field(repr=False)
     known_hosts: Path
 
 
@@ -95,7 +116,8 @@ class Remote:
         """Run a command that talks to the remote; raises RemoteRefused, RemoteUnavailable or DiskUnwritable."""
         is_push = arguments[0] == "push"
         try:
-            return git.run(*arguments, setup=self._setup(is_push=is_push), accept=accept)
+            with self._key_file() as key_file:
+                return git.run(*arguments, setup=self._setup(key_file, is_push=is_push), accept=accept)
         except GitFailed as error:
             raise self.failure(error) from error
         except DiskUnwritable as error:
@@ -115,7 +137,23 @@ class Remote:
         path = Path(self.url.removeprefix("file://"))
         return path if path.is_absolute() else None
 
-    def _setup(self, *, is_push: bool) -> GitSetup:
+    @contextmanager
+    def _key_file(self) -> Iterator[Path | None]:
+        """The private key as ssh wants it; None where there is none of our own."""
+        if self.ssh is None:
+            yield None
+            return
+        if not self.ssh.known_hosts.is_file():
+            raise KnownHostsUnusable(self.ssh.known_hosts)
+        key = self.ssh.read_private_key()
+        with TemporaryDirectory(prefix="fluxbridge-ssh-") as folder:
+            path = Path(folder, "key")
+            path.touch(mode=0o600)
+            # The last line end, which ssh needs, is not part of a secret in a file.
+            path.write_text(f"{key}\n", encoding="utf-8")
+            yield path
+
+    def _setup(self, key_file: Path | None, *, is_push: bool) -> GitSetup:
         settings: list[tuple[str, str]] = []
         variables = {ALLOWED_PROTOCOL: _protocol(self.url)}
         secrets: list[str] = []
@@ -130,8 +168,8 @@ class Remote:
         if self.proxy is not None:
             settings.append(("http.proxy", self.proxy))
             secrets.append(urlsplit(self.proxy).password or "")
-        if self.ssh is not None:
-            variables["GIT_SSH_COMMAND"] = _ssh_command(self.ssh)
+        if self.ssh is not None and key_file is not None:
+            variables["GIT_SSH_COMMAND"] = _ssh_command(key_file, self.ssh.known_hosts)
         return GitSetup(settings, variables, secrets, writes_into=self._path if is_push else None)
 
 
@@ -168,14 +206,18 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _ssh_command(ssh: SshKey) -> str:
+def _ssh_command(key_file: Path, known_hosts: Path) -> str:
     options = (
         "BatchMode=yes",
         "IdentitiesOnly=yes",
         "StrictHostKeyChecking=yes",
-        f"UserKnownHostsFile={ssh.known_hosts}",
+        # Quoted, for ssh splits the value at spaces.
+        f'UserKnownHostsFile="{known_hosts}"',
+        "GlobalKnownHostsFile=none",
+        "UpdateHostKeys=no",
+        "ConnectTimeout=15",
     )
-    return shlex.join(["ssh", "-F", "none", "-i", str(ssh.private_key), *(each for o in options for each in ("-o", o))])
+    return shlex.join(["ssh", "-F", "none", "-i", str(key_file), *(each for o in options for each in ("-o", o))])
 
 
 def _cause(words: str) -> str:

@@ -154,16 +154,21 @@ def test_ssh_uses_only_the_given_key_and_the_pinned_hosts(tmp_path: Path, monkey
     program = tmp_path / "bin" / "ssh"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\necho "Host key verification failed." >&2\nexit 255\n'
+        f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\ncat "$4" > "{tmp_path}/shown"\n'
+        'echo "Host key verification failed." >&2\nexit 255\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-    remote = Remote(url="ssh://git@git.acme.example/fleet.git", ssh=SshKey(tmp_path / "a key", tmp_path / "hosts"))
+    hosts = tmp_path / "the hosts"
+    hosts.touch()
+    remote = Remote(url="ssh://git@git.acme.example/fleet.git", ssh=SshKey(lambda: "a key", hosts))
     with pytest.raises(Refused, match="Host key verification failed"):
         open_mirror(remote, tmp_path / "mirror.git").fetch()
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert {"StrictHostKeyChecking=yes", "BatchMode=yes", f"UserKnownHostsFile={tmp_path}/hosts"} <= set(asked)
-    assert asked[asked.index("-i") + 1] == f"{tmp_path}/a key"
+    assert {"StrictHostKeyChecking=yes", "BatchMode=yes", f'UserKnownHostsFile="{hosts}"'} <= set(asked)
+    key = Path(asked[asked.index("-i") + 1])
+    assert (tmp_path / "shown").read_text() == "a key\n"
+    assert not key.exists()
 
 
 def test_the_callers_environment_and_settings_play_no_part(
