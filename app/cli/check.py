@@ -207,7 +207,7 @@ def _of_repos(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
             place=asked_at or one.url,
             needs=[*needs, *_secrets_below(settings, f"{key}.forge")],
             correct=f"{key}.forge.api_url" if asked_at is not None else f"{key}.url",
-            ask=partial(_made_and, check_forge, name, settings),
+            ask=partial(_made_and, partial(check_forge, now=utc_now()), name, settings),
         )
         login = f"{key}.credentials" if one.credentials is not None else f"{key}.forge"
         yield _Check(

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.cli.noticing import lines_of, noticed
 from app.clients.deadline import ending_within
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid, NotFound, Refused
 from app.core.flux.tree import About, FluxTree, Report
+from app.core.ports import Rights
 from app.services.heads.scans import Scans
 from app.services.heads.view import HeadView, view_at
 from app.services.lane.expect_flux import applying
 from app.services.systems import ConfigRepo, Source
 
+_SOON_DAYS = 30
 _FIRST_ANSWER = timedelta(seconds=30)
 _TELLS_NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 sends no success: run 1.8.4 or later (docs/flux.md)"
 
@@ -50,12 +52,40 @@ def below(told: str) -> str:
     return f"\n      {told}"
 
 
-def check_forge(repo: ConfigRepo) -> str:
-    """Prove that it is the forge that the settings say, that it shows the repository, and who we are there."""
+class MayNotPropose(Refused):
+    """The forge tells that what Fluxbridge is there for cannot be done."""
+
+    def __init__(self, told: str, why: str) -> None:
+        super().__init__(f"{told}, but {why}")
+
+
+def check_forge(repo: ConfigRepo, now: datetime) -> str:
+    """Prove that it is the forge that the settings say, that it shows the repository, and what we may do there.
+
+    Raises MayNotPropose.
+    """
     forge = repo.forge
     product = forge.product()
     forge.recent_pull_requests(prefix=repo.prefix, limit=1)
-    return f"acts as {forge.account()} on {product}"
+    told = f"acts as {forge.account()} on {product}"
+    rights = {base: forge.rights(base=base) for base in repo.branches}
+    of_all = next(iter(rights.values()))
+    if of_all.is_archived and not repo.is_observing:
+        raise MayNotPropose(told, "the repository is archived: unarchive it, or set mode: observe")
+    if of_all.may_push is False and not repo.is_observing:
+        raise MayNotPropose(told, f"may not push: let it write branches below {repo.prefix}/, or set mode: observe")
+    return told + "".join(below(line) for line in _of_rights(rights, of_all.token_ends_at, now))
+
+
+def _of_rights(rights: Mapping[str, Rights], ends_at: datetime | None, now: datetime) -> Iterator[str]:
+    for base, its in rights.items():
+        if its.may_push_to_base:
+            yield f"{base} is open: it may push there itself, past all review; protect the branch (docs/security.md)"
+        if its.demands:
+            yield f"{base} demands before a merge: {', '.join(its.demands)}"
+    if ends_at is not None:
+        days = (ends_at - now).days
+        yield f"its token ends on {ends_at:%Y-%m-%d}{f', in {days} days: make a new one' if days < _SOON_DAYS else ''}"
 
 
 @dataclass(slots=True)

@@ -227,6 +227,22 @@ class Capabilities:
     longest_body: int = 60_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What we may do in a repository and at one of its base branches, as far as the forge tells; None: it does not.
+
+    `may_push` is about branches of our own; `may_push_to_base` is what nobody should who only proposes. `demands` are
+    what the branch's protection wants before a merge, a few words each. `token_ends_at` is None also where it never
+    does.
+    """
+
+    may_push: bool | None = None
+    may_push_to_base: bool | None = None
+    is_archived: bool = False
+    demands: tuple[str, ...] = ()
+    token_ends_at: datetime | None = None
+
+
 class Forge(Protocol):
     """Hosts the config repository and its pull requests."""
 
@@ -239,6 +255,9 @@ class Forge(Protocol):
 
     def account(self) -> str:
         """The login under which we act."""
+
+    def rights(self, *, base: str) -> Rights:
+        """What we may do there, for `fluxbridge check`."""
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the base repository, in any state, newest first."""

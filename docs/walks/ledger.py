@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.clients.git.command import GitCommand
 from app.core.errors import NotFound, Refused
-from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState, Rights
 
 OPEN, CLOSED, MERGED = PullRequestState.OPEN, PullRequestState.CLOSED, PullRequestState.MERGED
 
@@ -77,6 +77,11 @@ class Ledger:
     def account(self) -> str:
         """The name under which we act."""
         return self._account
+
+    def rights(self, *, base: str) -> Rights:
+        """Whoever may write to the folder may do all, which is how it is meant here."""
+        del base
+        return Rights()
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Those from this branch, newest first."""

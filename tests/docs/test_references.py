@@ -19,8 +19,10 @@ from app.core.promotion.rules_fields import WrittenField
 from app.core.promotion.rules_reading import read_rules
 from app.senders import SENDERS
 from app.settings.config_repos import ConfigRepo
+from app.settings.forges import Forge
 from tests.docs.command_reference import commands, named, with_commands
 from tests.docs.errors_reference import ROW, kinds, leaves, with_errors
+from tests.docs.forges_reference import FORGES, with_forges
 from tests.docs.pages import block, page
 from tests.docs.senders_reference import with_senders
 from tests.end_to_end.bridge import Bridge, fleet, running_bridge
@@ -79,6 +81,16 @@ def test_every_kind_of_source_has_its_section() -> None:
 
 def test_the_senders_are_told_as_they_tell_of_themselves() -> None:
     assert with_senders(page("senders.md")) == page("senders.md"), WRITE
+
+
+def test_the_table_of_forges_is_that_of_their_capabilities() -> None:
+    assert set(FORGES) == {kind_of(one) for one in get_args(get_args(Forge)[0])}
+    assert with_forges(page("forges.md")) == page("forges.md"), WRITE
+
+
+def kind_of(settings: type[BaseModel]) -> str:
+    """The `kind` by which settings name a forge."""
+    return str(get_args(settings.model_fields["kind"].annotation)[0])
 
 
 def test_every_kind_of_forge_has_its_section() -> None:

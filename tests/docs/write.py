@@ -2,6 +2,7 @@
 
 from tests.docs.command_reference import with_commands
 from tests.docs.errors_reference import with_errors
+from tests.docs.forges_reference import with_forges
 from tests.docs.pages import ROOT
 from tests.docs.senders_reference import with_senders
 from tests.docs.settings_reference import with_tables
@@ -11,6 +12,7 @@ if __name__ == "__main__":
         ("configuration.md", with_tables),
         ("cli.md", with_commands),
         ("senders.md", with_senders),
+        ("forges.md", with_forges),
         ("troubleshooting.md", with_errors),
     ):
         page = ROOT / "docs" / name

@@ -31,11 +31,25 @@ class GitHubServer(ForgeServer):
         self.limit = HourlyLimit()
         self._api = RestApi(self._pulls, self._bodies)
         self.app: GitHubApp | None = None
+        self.token_ends: str | None = None
 
     def install(self, app: GitHubApp) -> None:
         """Let an App act here, whose tokens git takes as well."""
         self.app = app
         app.on_token = lambda token: self._git.users.update({self.token_user: token})
+
+    def protect_main(self) -> None:
+        """The same, as the API tells it."""
+        super().protect_main()
+        self._api.is_protected = True
+
+    def demand(self, *checks: str) -> None:
+        """Let nothing be merged into main before these checks."""
+        self._api.checks = list(checks)
+
+    def take_rights(self, *, may_push: bool = True, is_archived: bool = False) -> None:
+        """Let the accounts do less."""
+        self._api.may_push, self._api.is_archived = may_push, is_archived
 
     def rename(self, full_name: str) -> None:
         """Give the repository another name; the former one redirects, as far as the REST API goes."""
@@ -75,6 +89,7 @@ class GitHubServer(ForgeServer):
         return {
             **self.limit.headers(),
             "X-GitHub-Request-Id": f"F1:{count}",
+            **({"GitHub-Authentication-Token-Expiration": self.token_ends} if self.token_ends else {}),
             "X-GitHub-Media-Type": "github.v3; format=json",
             "X-GitHub-Enterprise-Version": ENTERPRISE_VERSION,
             "X-GitHub-Api-Version-Selected": asked.get("X-GitHub-Api-Version", "2022-11-28"),

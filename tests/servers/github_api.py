@@ -31,6 +31,9 @@ class RestApi:
     def __init__(self, pulls: PullRequests, bodies: Bodies) -> None:
         self._pulls, self._bodies = pulls, bodies
         self.former_names: set[str] = set()
+        self.is_protected = False
+        self.checks: list[str] = []
+        self.may_push, self.is_archived = True, False
 
     def answer(self, asked: Asked) -> Answer:
         """Do what was asked, or say GitHub's no."""
@@ -90,6 +93,7 @@ class RestApi:
     def _routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
         return [
             ("GET", "", self._show_repository),
+            ("GET", "/branches/main", self._show_branch),
             ("GET", "/pulls", self._list_pulls),
             ("POST", "/pulls", self._open_pull),
             ("GET", r"/pulls/(\d+)", self._show_pull),
@@ -108,7 +112,11 @@ class RestApi:
         return Answer(status, {"message": "Moved Permanently", "url": url}, {"Location": url})
 
     def _show_repository(self, _: Asked) -> Answer:
-        return Answer(200, self._bodies.repository())
+        its = {"archived": self.is_archived, "permissions": {"admin": False, "push": self.may_push, "pull": True}}
+        return Answer(200, self._bodies.repository() | its)
+
+    def _show_branch(self, _: Asked) -> Answer:
+        return Answer(200, self._bodies.branch("main", is_protected=self.is_protected, checks=self.checks))
 
     def _list_pulls(self, asked: Asked) -> Answer:
         wanted = asked.parameters()

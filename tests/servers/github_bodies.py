@@ -68,6 +68,12 @@ class Bodies:
         # Only forks have these, and GitHub's own example of them lacks what GitHub requires.
         return {name: value for name, value in example.items() if name not in {"parent", "source"}}
 
+    def branch(self, name: str, *, is_protected: bool, checks: list[str]) -> Body:
+        """A branch with as much of its protection as whoever may read is told."""
+        demanded = {"enforcement_level": "everyone" if checks else "off", "contexts": checks, "checks": []}
+        protection = {"enabled": is_protected, "required_status_checks": demanded}
+        return self._example("branch-get") | {"name": name, "protected": is_protected, "protection": protection}
+
     def pull(self, pull: Pull, *, base_sha: str, is_mergeable: bool | None) -> Body:
         """A pull request in full."""
         return self._example("pull-request", pull.number) | {

@@ -16,6 +16,7 @@ from app.core.ports import (
     PullRequestDraft,
     PullRequestSeen,
     PullRequestState,
+    Rights,
 )
 from tests.servers.bare_repository import BareRepository
 
@@ -56,6 +57,10 @@ class SparseForge:
 
     def product(self) -> str:
         return "a sparse forge"
+
+    def rights(self, *, base: str) -> Rights:
+        del base
+        return Rights()
 
     def account(self) -> str:
         return BOT

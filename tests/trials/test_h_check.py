@@ -172,6 +172,30 @@ def test_a_github_is_told_with_its_versions(tmp_path: Path, console: Console) ->
     assert told_of(lines, "config_repos.fleet.forge") == f"ok    config_repos.fleet.forge ({place}): {acts}"
 
 
+def test_what_the_token_may_do_is_told(tmp_path: Path, console: Console) -> None:
+    with github_server(tmp_path / "served", {BOT: BOT_TOKEN, MIRA: MIRA_TOKEN}) as github:
+        github.push("main", fleet(), by=MIRA)
+        settings = github_settings(github.git_url, github.api_url)
+        code, lines = checked(console, tmp_path, settings)
+        assert code == 0
+        assert any("main is open: it may push there itself, past all review" in line for line in lines)
+        github.protect_main()
+        github.demand("ci/jenkins")
+        github.token_ends = "2027-01-01 00:00:00 UTC"
+        code, lines = checked(console, tmp_path, settings)
+        assert code == 0
+        assert "      main demands before a merge: check ci/jenkins" in lines
+        assert any(line.startswith("      its token ends on 2027-01-01") for line in lines)
+        assert not any("is open" in line for line in lines)
+        for change, why in (
+            ({"may_push": False}, "may not push: let it write branches below fluxbridge/, or set mode: observe"),
+            ({"is_archived": True}, "the repository is archived: unarchive it, or set mode: observe"),
+        ):
+            github.take_rights(**change)
+            code, lines = checked(console, tmp_path, settings)
+            assert (code, told_of(lines, "config_repos.fleet.forge").endswith(why)) == (1, True), lines
+
+
 def test_a_repository_that_the_token_may_not_see_is_told(tmp_path: Path, console: Console) -> None:
     with github_server(tmp_path / "served", {BOT: BOT_TOKEN}, full_name="acme/other") as github:
         _, lines = checked(console, tmp_path, github_settings(github.git_url, github.api_url))

@@ -64,6 +64,11 @@ def told_closer(world: ForgeWorld, account: str) -> str | None:
 class ForgeContract:
     """The tests that every forge passes."""
 
+    def test_what_we_may_do_lets_us_propose(self, forge_world: ForgeWorld) -> None:
+        rights = forge_world.forge.rights(base="main")
+        assert rights.may_push is not False
+        assert not rights.is_archived
+
     def test_an_opened_pull_request_shows_what_was_asked_for(self, forge_world: ForgeWorld) -> None:
         sha = forge_world.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
         shown = forge_world.forge.open_pull_request(draft(labels=("fluxbridge", "staging")))

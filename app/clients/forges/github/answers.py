@@ -87,6 +87,39 @@ class ListedEvent(BaseModel):
     commit_id: Sha | None = None
 
 
+class _Permissions(BaseModel):
+    """What the token's account may do; tokens of Apps are told other things, or nothing."""
+
+    push: bool | None = None
+
+
+class RepositoryAnswer(BaseModel):
+    """The repository, as the token sees it."""
+
+    archived: bool = False
+    permissions: _Permissions = _Permissions()
+
+
+class _Checks(BaseModel):
+    contexts: tuple[str, ...] = ()
+
+
+class _Protection(BaseModel):
+    required_status_checks: _Checks = _Checks()
+
+
+class BranchAnswer(BaseModel):
+    """A branch, and as much of its protection as whoever may read it is told."""
+
+    protected: bool
+    protection: _Protection = _Protection()
+
+    @property
+    def demands(self) -> tuple[str, ...]:
+        """What has to be there before a merge, in words."""
+        return tuple(f"check {one}" for one in self.protection.required_status_checks.contexts)
+
+
 class IssueAnswer(BaseModel):
     """The issue behind a pull request: only it says who closed it."""
 

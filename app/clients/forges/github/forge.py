@@ -3,11 +3,13 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
+from urllib.parse import quote
 
 import github
 from github.PullRequest import PullRequest as Pull
@@ -27,12 +29,14 @@ from app.clients.forges.errors import (
 from app.clients.forges.github.access import Access
 from app.clients.forges.github.answers import (
     AccountAnswer,
+    BranchAnswer,
     CommentAnswer,
     IssueAnswer,
     ListedComment,
     ListedEvent,
     ListedPull,
     PullAnswer,
+    RepositoryAnswer,
     ReviewAnswer,
     is_approved,
     is_same_repository,
@@ -44,7 +48,15 @@ from app.clients.forges.github.identity import identify
 from app.clients.forges.github.pages import PAGE, read_pages
 from app.clients.forges.limits import LimitHeaders, Limits, without_budget
 from app.core.errors import FluxbridgeError
-from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import (
+    Capabilities,
+    GitMerge,
+    PullRequest,
+    PullRequestDraft,
+    PullRequestSeen,
+    PullRequestState,
+    Rights,
+)
 
 _API_VERSION = "2022-11-28"
 LIMITS = LimitHeaders("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
@@ -116,6 +128,21 @@ class GitHub:
         """The login that the token belongs to; that of a GitHub App ends with `[bot]`."""
         with self._asking():
             return self._access.login() or AccountAnswer.model_validate(self._client.get_user().raw_data).login
+
+    def rights(self, *, base: str) -> Rights:
+        """What the token's account may do, and what the base branch's protection demands. Rulesets are not read."""
+        with self._asking() as repository:
+            headers, told = repository.requester.requestJsonAndCheck("GET", repository.url)
+            its = RepositoryAnswer.model_validate(told)
+            branch = self._branch(repository, base)
+        may_push, is_protected = its.permissions.push, branch is not None and branch.protected
+        return Rights(
+            may_push=may_push,
+            may_push_to_base=None if is_protected or branch is None else may_push,
+            is_archived=its.archived,
+            demands=branch.demands if branch is not None else (),
+            token_ends_at=_token_end(headers),
+        )
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the repository, newest first: those open and the last ten that ended."""
@@ -239,6 +266,16 @@ class GitHub:
             self._at, f"the token may read the repository, but not this; give it the permission '{_PULL_REQUESTS}'"
         )
 
+    def _branch(self, repository: Repository, name: str) -> BranchAnswer | None:
+        """A branch; None where there is none, or the token may not read contents."""
+        try:
+            place = f"{repository.url}/branches/{quote(name, safe='')}"
+            return BranchAnswer.model_validate(repository.requester.requestJsonAndCheck("GET", place)[1])
+        except github.GithubException as error:
+            if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}:
+                return None
+            raise
+
     def _from(self, head: str) -> str:
         return f"{self.name.partition('/')[0]}:{head}"
 
@@ -325,6 +362,15 @@ class _CurrentToken(github.Auth.Auth):
         if not _TOKEN.fullmatch(token):
             raise TokenNotAccepted(self._at, "is empty or holds spaces or other odd characters")
         return token
+
+
+def _token_end(headers: Mapping[str, object]) -> datetime | None:
+    """When the token ends, which GitHub tells with each answer to one that does: `2026-12-31 23:59:59 UTC`."""
+    told = str(headers.get("github-authentication-token-expiration", ""))
+    try:
+        return datetime.strptime(told.removesuffix(" UTC"), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _keep_to_settings(client: github.Github, proxy: str | None, timeout_s: int, limits: Limits) -> None:

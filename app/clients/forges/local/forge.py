@@ -18,7 +18,15 @@ from app.clients.forges.local.pulls import (
 from app.clients.git.command import GitCommand, GitFailed, checked_branch
 from app.clients.git.trees import commit_tree, signature
 from app.core.errors import Conflict, NotFound, Refused, Unavailable
-from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import (
+    Capabilities,
+    GitMerge,
+    PullRequest,
+    PullRequestDraft,
+    PullRequestSeen,
+    PullRequestState,
+    Rights,
+)
 
 _ATTEMPTS = 20
 
@@ -81,6 +89,11 @@ class LocalForge:
     def account(self) -> str:
         """The name under which we act."""
         return self._account
+
+    def rights(self, *, base: str) -> Rights:
+        """Whoever may write to the folder may do all, which is how it is meant here."""
+        del base
+        return Rights()
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch, in any state, newest first."""
