@@ -29,6 +29,16 @@ class RootReachesNothing(Invalid):
         )
 
 
+class RootHoldsNothing(Invalid):
+    """No build of a deployer can be followed: what it deploys has no field."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(
+            f"root {source.root!r} of {source.config_repo} has no field in any stage: write the folder that "
+            f"{' or '.join(source.jobs)} deploys, or no build counts for cluster {source.origin.cluster}"
+        )
+
+
 class RulesUnusable(Invalid):
     """The rules of a lane stop it."""
 
@@ -124,7 +134,12 @@ class ReadRepos:
         return _together((), told)
 
     def check_cluster(self, source: Source, branches: Sequence[tuple[str, HeadView]]) -> str:
-        """See that a cluster's root reaches Kustomizations, and tell what keeps Flux from applying or telling."""
+        """See that a cluster's root reaches Kustomizations, and tell what keeps Flux from applying or telling.
+
+        Of a deployer's root, that fields are below it. Raises RootReachesNothing, RootHoldsNothing.
+        """
+        if source.is_deployer:
+            return _deployed(source, branches)
         told: list[str] = []
         for branch, view in branches:
             found = list(applying(view.tree, source, branch))
@@ -155,6 +170,16 @@ class ReadRepos:
             if policy.problem is None and policy.image is not None and policy.image.registry not in self.hosts:
                 what = f"{policy.name}: the registry of {policy.image} is not among `registries`"
                 yield Report(policy.file, None, what)
+
+
+def _deployed(source: Source, branches: Sequence[tuple[str, HeadView]]) -> str:
+    told = []
+    for branch, view in branches:
+        files = {one.file for one, _ in view.staged if view.tree.deploys(source.root, one.file)}
+        told += [f"{branch}: deploys fields in {len(files)} files"] if files else []
+    if not told:
+        raise RootHoldsNothing(source)
+    return " ".join(told)
 
 
 def _together(wrong: Sequence[str], told: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ def _cluster_state(one: Any, tag: str | None) -> str:
     if state in {"applied", "waiting"} and runs is not None and runs != tag:
         return f"{one_line(runs)} in {cluster}{f' (waiting{words})' if state == 'waiting' and words else ''}"
     if state == "applied":
-        return str(cluster)
+        return f"{cluster} by {one_line(one['by'])}" if one.get("by") else str(cluster)
     still = f" (runs {one_line(runs)})" if runs is not None and state in {"failed", "overdue"} else ""
     return f"{cluster} {state}{words}{still}"
 

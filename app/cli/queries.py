@@ -17,6 +17,7 @@ from app.cli.terminal import say
 from app.cli.untold import untold
 from app.core.builds.runs import build_name
 from app.core.errors import Invalid, NotFound
+from app.core.promotion.applying import is_deployer_place
 
 _MIB = 1024 * 1024
 _MOST_SEARCHED = 1_000
@@ -214,7 +215,7 @@ def _numbers(found: Any) -> Iterator[tuple[str, str]]:
 
 
 def _troubles(found: Any) -> Iterator[str]:
-    """What is not as it should be in clusters, and which events of Flux count for nothing."""
+    """What is not as it should be in clusters, and which events of Flux and builds of deployers count for nothing."""
     for one in found["troubles"]:
         yield f"not applied    {one['stage']} {one['policy']}: {in_clusters([one['cluster_state']], one['tag'])}"
     for one in found["outbox"]["troubles"]:
@@ -222,7 +223,8 @@ def _troubles(found: Any) -> Iterator[str]:
         yield f"not told       {one['channel']} to {one['target']}, {again}: {one_line(one['error'] or '')}"
     for one in found["unused"]:
         more = f" and {one['count'] - 1} more" if one["count"] > 1 else ""
-        yield f"flux, unused   {one['cluster']}: {one['object']}{more}: {one_line(one['why'])}"
+        who = "jenkins" if is_deployer_place(one["object"]) else "flux"
+        yield f"{f'{who}, unused':<14} {one['cluster']}: {one['object']}{more}: {one_line(one['why'])}"
     for cluster, count in found["flux_dropped"].items():
         yield f"flux, dropped  {cluster}: {count} objects that count for nothing, beyond those that are kept"
 

@@ -45,6 +45,7 @@ def compose_config_repo(name: str, settings: Settings, *, spend: Spend = without
         are_rules_required=one.rules == "required",
         builder=_builder(one, mirror),
         forge_budget=composed.budget,
+        url=one.url,
         update_every=composed.update_every,
         refs_show_pull_requests=composed.refs is not None,
         receivers=_receivers(one),

@@ -126,10 +126,12 @@ def _of_jenkins(
     return Source(
         name=name,
         kind=one.kind,
-        origin=Origin(name, jenkins=one.jenkins, jenkins_url=settings.jenkins[one.jenkins].url),
+        origin=Origin(name, jenkins=one.jenkins, jenkins_url=settings.jenkins[one.jenkins].url, cluster=one.cluster),
         keys=keys,
         jobs=one.jobs or (),
         images=one.images or (),
+        config_repo=one.config_repo,
+        root=one.root,
     )
 
 

@@ -10,6 +10,8 @@ from app.core.images import ImageName
 
 US = "fluxbridge"
 """By which name what we did ourselves stands in the history."""
+DEPLOYER = "deployer"
+"""The kind of a Jenkins that deploys to a cluster, beside the kinds of Flux's objects there."""
 
 
 class BuildResult(StrEnum):
@@ -45,9 +47,21 @@ class TestCounts:
     skipped: int
 
 
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """One of the repositories that a build checked out, at which commit."""
+
+    url: str
+    commit: str
+    branch: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFinished:
-    """A Jenkins build ended. `job` is JOB_NAME: `/` between folders, a branch's own `/` as `%2F`."""
+    """A Jenkins build ended. `job` is JOB_NAME: `/` between folders, a branch's own `/` as `%2F`.
+
+    `checkouts` are all that Jenkins tells, `commit` is of that which is taken for the job's own.
+    """
 
     controller: str
     job: str
@@ -64,6 +78,7 @@ class BuildFinished:
     tests: TestCounts | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     artifacts: tuple[Artifact, ...] = ()
+    checkouts: tuple[Checkout, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +135,9 @@ class PullRequestChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionApplied:
-    """Flux told how it fared with a revision in one cluster. `commit` is None where the revision names none.
+    """Flux, or a deployer's build, told how it fared with a revision in one cluster.
 
+    `kind` is Flux's, or DEPLOYER with the source's `name`. `commit` is None where the revision names none.
     `branch` is the branch or tag of Git that the commit was taken from, None where that is not told.
     """
 

@@ -1,4 +1,4 @@
-"""Revisions: what each cluster's Flux last told of each of its objects."""
+"""Revisions: what each cluster's Flux last told of each of its objects, and what its deployers built last."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Table, delete, func, or_, select, update
 from sqlalchemy.engine import Row
 
-from app.core.facts import RevisionApplied, RevisionUnderway
-from app.core.promotion.applying import ApplicationState, state_told
+from app.core.facts import DEPLOYER, RevisionApplied, RevisionUnderway
+from app.core.promotion.applying import ApplicationState, place_name, state_told
 from app.core.receipt import bounded
 from app.db import measures
 from app.db.tables import Instant, SafeString, SafeText, insert_absent, metadata, storable
@@ -57,9 +57,9 @@ _counts_for_nothing = or_(
 class RevisionRow:
     """The revision that one object of a cluster holds, by the event with the latest Flux timestamp.
 
-    Times are Flux's, none of them after our receipt; `received_at` is when it was last said. `revision` is empty while
-    no result was told; `began_at` is when the result was told first. `unused` says why the event counts for nothing.
-    `underway_…` is what Flux last told of work that has no result.
+    Times are Flux's, or those of builds, none of them after our receipt; `received_at` is when it was last said.
+    `revision` is empty while no result was told; `began_at` is when the result was told first. `unused` says why the
+    event counts for nothing. `underway_…` is what Flux last told of work that has no result.
     """
 
     cluster: str
@@ -87,8 +87,13 @@ class RevisionRow:
 
     @property
     def kustomization(self) -> str:
-        """The object's `namespace/name`."""
-        return f"{self.namespace}/{self.name}"
+        """The object's `namespace/name`, or which deployer it is."""
+        return place_name(self.kind, self.namespace, self.name)
+
+    @property
+    def whole_name(self) -> str:
+        """The same with its kind."""
+        return self.kustomization if self.kind == DEPLOYER else f"{self.kind} {self.kustomization}"
 
 
 def note(  # noqa: PLR0913 (what was told, by which source, when)

@@ -1,7 +1,7 @@
 """The systems that services talk to, as they were composed from the settings: ports and what was said of each."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -28,6 +28,11 @@ class Source:
     config_repo: str | None = None
     root: str = ""
 
+    @property
+    def is_deployer(self) -> bool:
+        """Whether the builds of its Jenkins deploy to a cluster, in Flux's place; they make no images then."""
+        return self.origin.jenkins is not None and self.origin.cluster is not None
+
     def may_report_job(self, job: str) -> bool:
         """Tell whether this source may speak for a job."""
         return not self.jobs or any(fnmatchcase(job, pattern) for pattern in self.jobs)
@@ -48,7 +53,7 @@ class ConfigRepo:
     `refs` gives names and ids that change whenever its branches do, and its pull requests too where
     `refs_show_pull_requests`. `builder` proves that what was edited still builds, where that is asked for. Writes to
     the forge are counted under `forge_budget`; a pull request gets a newer tag at most once in `update_every`.
-    `receivers` are those of Flux in its clusters, which are called after a merge.
+    `receivers` are those of Flux in its clusters, which are called after a merge. `url` is where it is fetched from.
     """
 
     name: str
@@ -63,6 +68,7 @@ class ConfigRepo:
     are_rules_required: bool = False
     builder: ManifestBuilder | None = None
     forge_budget: str = ""
+    url: str = ""
     update_every: timedelta = timedelta(0)
     refs_show_pull_requests: bool = False
     receivers: tuple[Receiver, ...] = ()
@@ -131,6 +137,11 @@ class Systems:
         """
         own = self.jenkins_urls.get(controller)
         return own is not None and url.startswith(f"{own.rstrip('/')}/") and not _LEADS_ELSEWHERE.search(url)
+
+    def deployers_of(self, controller: str, job: str) -> Sequence[Source]:
+        """The sources for which the builds of a job deploy; none: they may make images."""
+        every = (one for one in self.sources.values() if one.is_deployer and one.origin.jenkins == controller)
+        return [one for one in every if one.may_report_job(job)]
 
     def config_repos_at(self, forge_repository: str) -> Iterator[ConfigRepo]:
         """The config repositories that are this repository of a forge, whose names differ in more than case."""

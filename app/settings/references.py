@@ -15,6 +15,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[Key, str]]:
     """Each problem with the key that it is at."""
     for name, source in settings.sources.items():
         yield from _dangling(settings, name, source)
+    yield from _shared_places(settings)
     yield from _shared_hosts(settings)
     yield from _shared_branches(settings)
     yield from _shared_budgets(settings)
@@ -42,6 +43,16 @@ def _missing(place: Key, target: str, entries: Mapping[str, object], section: st
             ("sources", *place),
             f"names {target}, which is not under {section}: {among(target, sorted(entries))}",
         )
+
+
+def _shared_places(settings: Settings) -> Iterator[tuple[Key, str]]:
+    """Each deployer is waited for by itself: one of two that are the same would never tell."""
+    owners: dict[tuple[str, ...], str] = {}
+    for name, source in settings.sources.items():
+        place: tuple[str, ...] | None = getattr(source, "deploys", None)
+        if place is not None and (owner := owners.setdefault(place, name)) != name:
+            told = f"deploys the same root to the same cluster as sources.{owner}: keep one, with the jobs of both"
+            yield ("sources", name), told
 
 
 def _shared_hosts(settings: Settings) -> Iterator[tuple[Key, str]]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pydantic import BaseModel, BeforeValidator, Field
 
 from app.core.builds.change_requests import Cause, find_change_request
-from app.core.facts import BuildFinished, BuildResult, TestCounts
+from app.core.facts import BuildFinished, BuildResult, Checkout, TestCounts
 
 # A whole answer can be megabytes: `buildsByBranchName` of a long-lived job holds every branch.
 TREE = (
@@ -23,6 +23,7 @@ _BRANCH_PREFIX = re.compile(r"(?:refs/)?remotes/[^/]+/|origin/|refs/heads/")
 _TAG_PREFIX = "refs/tags/"
 _NO_BRANCH = frozenset({"", "detached", "HEAD"})
 _LATEST_MS = 4_102_444_800_000  # the year 2100: later ones are no times, and overflow
+_MOST_CHECKOUTS = 100
 _RESULTS = frozenset(result.value for result in BuildResult)
 
 
@@ -121,7 +122,8 @@ def to_fact(answer: BuildAnswer, *, controller: str, job: str, number: int) -> B
         return None
     actions = [action for action in answer.actions if action is not None]
     parameters = _parameters(actions)
-    checkout = _own_checkout(actions, job=job, number=number)
+    checkouts = [_checkout(action, number) for action in actions if action.kind.endswith(".BuildData")]
+    checkout = _own_checkout(checkouts, job)
     started_at = _time(answer.timestamp)
     finished_at = _time(answer.timestamp + max(answer.duration, 0))
     return BuildFinished(
@@ -141,16 +143,20 @@ def to_fact(answer: BuildAnswer, *, controller: str, job: str, number: int) -> B
         ),
         tests=next((counts for counts in map(_tests, actions) if counts), None),
         parameters=parameters,
+        checkouts=tuple(
+            Checkout(one.git_url, one.commit, one.branch)
+            for one in checkouts[:_MOST_CHECKOUTS]
+            if one.git_url is not None and one.commit is not None
+        ),
     )
 
 
-def _own_checkout(actions: Sequence[Action], *, job: str, number: int) -> _Checkout:
+def _own_checkout(checkouts: Sequence[_Checkout], job: str) -> _Checkout:
     """The checkout of the job's own repository, among those of shared libraries and others.
 
     Jenkins does not tell which is which. A multibranch job is named after its branch, so the checkout of that
     branch is the job's own; else the first one counts, which is the order of checking out.
     """
-    checkouts = [_checkout(action, number) for action in actions if action.kind.endswith(".BuildData")]
     own_name = unquote(job.rpartition("/")[2])
     named = [checkout for checkout in checkouts if own_name in {checkout.branch, checkout.tag}]
     return next(iter(named or checkouts), _Checkout())

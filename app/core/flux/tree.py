@@ -12,7 +12,7 @@ from app.core.flux.image_objects import read_automation
 from app.core.flux.naming import NO_NAMESPACE, Policies, Waiting
 from app.core.flux.objects import Automation, FluxKustomization, Policy
 from app.core.flux.overridden import report_overridden
-from app.core.flux.paths import folder_of
+from app.core.flux.paths import folder_of, is_below
 from app.core.flux.reach import Reached
 from app.core.flux.rendering import Read, Rendering
 from app.core.flux.resolved import About, Field, Refused, Report
@@ -81,6 +81,11 @@ class FluxTree:
     def roots_of(self, file: str) -> frozenset[str]:
         """The roots that bring a file into their cluster."""
         return self._estate.policies.roots.reaching(file)
+
+    def deploys(self, root: str, file: str) -> bool:
+        """Tell whether who deploys a folder without Flux has a file: below it, or brought in by it as a root."""
+        folder = folder_of(root)
+        return is_below(file, folder) or folder in self.roots_of(file)
 
     def builds(self) -> Reached:
         """The folders that Kustomizations build, by the files which they reach: for a look at many files."""

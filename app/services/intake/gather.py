@@ -21,6 +21,7 @@ from app.core.facts import (
 )
 from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_tag
 from app.core.receipt import no_later_than
+from app.services.intake.deployments import with_deployed_commit
 from app.services.systems import Source, Systems
 
 PART = 100
@@ -163,7 +164,14 @@ def _named_in_parameters(build: BuildFinished) -> Artifact | None:
 
 
 def settle_build(build: BuildFinished, source: Source, systems: Systems, found: Gathered) -> None:
-    """Add a build to what was found, with those of its images that the source may speak for."""
+    """Add a build to what was found, with those of its images that the source may speak for.
+
+    A job that deploys makes none, whoever tells of it.
+    """
+    deployers = systems.deployers_of(build.controller, build.job)
+    if deployers:
+        _settle_deployment(build, source, deployers[0], systems, found)
+        return
     kept: list[Artifact] = []
     for named in build.artifacts:
         artifact = replace(named, image=systems.known_as(named.image))
@@ -173,6 +181,16 @@ def settle_build(build: BuildFinished, source: Source, systems: Systems, found: 
         kept.append(artifact)
         _ask(Question(artifact.image, artifact.tag), systems, found)
     found.facts.append(replace(build, artifacts=tuple(kept)))
+
+
+def _settle_deployment(
+    build: BuildFinished, source: Source, deployer: Source, systems: Systems, found: Gathered
+) -> None:
+    named = ", ".join(f"{systems.known_as(one.image)}:{one.tag}" for one in build.artifacts)
+    if named:
+        found.ignored.append(f"job {build.job} deploys (sources.{deployer.name}), so its builds make no image: {named}")
+    deployed = with_deployed_commit(build, source, systems) if source.is_deployer else build
+    found.facts.append(replace(deployed, artifacts=()))
 
 
 def _settle_push(push: ImagePushed, source: Source, systems: Systems, found: Gathered) -> None:

@@ -139,7 +139,9 @@ class Interpreter:
             ignored=(*parsed.ignored, *parsed.problems),
             state=DeliveryState.UNUSABLE if parsed.problems and not parsed.facts else DeliveryState.DONE,
             now=now,
-            is_alone=len(parts) > 1 or not all(isinstance(fact, _MAY_BE_TOGETHER) for fact in parsed.facts),
+            is_alone=len(parts) > 1
+            or source.is_deployer
+            or not all(isinstance(fact, _MAY_BE_TOGETHER) for fact in parsed.facts),
         )
         return (reading,)
 

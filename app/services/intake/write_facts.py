@@ -26,6 +26,7 @@ from app.db.owed_answers import NewlyOwed, OwedAnswer
 from app.db.pushes import NewPush
 from app.services.catalogue.keep_selections import keep_all_selections
 from app.services.catalogue.ready_policies import ReadyPolicies
+from app.services.intake.deployments import deployment_of
 from app.services.intake.gather import Gathered, Question
 from app.services.systems import ConfigRepo, Source, Systems
 
@@ -61,6 +62,7 @@ class FactWriter:
     touched: dict[ImageName, set[str]] = field(default_factory=lambda: defaultdict(set))
     pushed: list[NewPush] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    deployed: list[RevisionApplied] = field(default_factory=list)
 
     def write(self, gathered: Gathered, ready: ReadyPolicies) -> Written:
         """Write everything down, move the stored choices along and mark lanes due. Idempotent."""
@@ -71,7 +73,7 @@ class FactWriter:
 
         The caller holds the images, and writes down what was pushed.
         """
-        keys: set[str] = set()
+        keys = {key for one in self.deployed for key in self._told_by_cluster(one)}
         for fact in gathered.facts:
             match fact:
                 case BuildFinished():
@@ -83,7 +85,7 @@ class FactWriter:
                 case PullRequestChanged():
                     keys |= self._pull_request(fact)
                 case RevisionApplied() | RevisionUnderway():
-                    keys |= self._told_by_flux(fact)
+                    keys |= self._told_by_cluster(fact)
                 case _:
                     assert_never(fact)
         return keys
@@ -111,7 +113,20 @@ class FactWriter:
             now=self.now,
             received_at=self.received_at,
         )
+        if self.source.is_deployer:
+            self._note_deployment(recorded.build_id)
         return builds.artifacts_of(self.connection, recorded.build_id)
+
+    def _note_deployment(self, build_id: str) -> None:
+        """What follows for the source's cluster from all that is known of a deployer's build."""
+        build, repo = builds.find(self.connection, build_id), self._config_repo()
+        if build is None or repo is None:
+            return
+        told = deployment_of(build, self.source, self.systems, repo, received_at=self.received_at)
+        if isinstance(told, RevisionApplied):
+            self.deployed.append(told)
+        else:
+            self.ignored.append(told)
 
     def touch_build(self, artifact: Artifact) -> None:
         """What a build says counts for the tag that it named and for every tag of that digest."""
@@ -161,10 +176,9 @@ class FactWriter:
             if branch == changed.base_branch or (is_own and is_of_base(repo.prefix, branch, changed.head_branch))
         }
 
-    def _told_by_flux(self, told: RevisionApplied | RevisionUnderway) -> set[str]:
-        repo = self.systems.config_repos.get(self.source.config_repo or "")
+    def _told_by_cluster(self, told: RevisionApplied | RevisionUnderway) -> set[str]:
+        repo = self._config_repo()
         if repo is None:
-            self.ignored.append(f"source {self.source.name} names no config repository of this server")
             return set()
         match told:
             case RevisionApplied():
@@ -173,6 +187,13 @@ class FactWriter:
                 at, root = self.received_at, self.source.root
                 revisions.note_underway(self.connection, told, repo=repo.name, root=root, received_at=at)
                 return set()
+
+    def _config_repo(self) -> ConfigRepo | None:
+        """The one that the source's cluster applies."""
+        repo = self.systems.config_repos.get(self.source.config_repo or "")
+        if repo is None:
+            self.ignored.append(f"source {self.source.name} names no config repository of this server")
+        return repo
 
     def _revision(self, applied: RevisionApplied, repo: ConfigRepo) -> set[str]:
         is_new = revisions.note(

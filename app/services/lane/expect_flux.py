@@ -1,4 +1,4 @@
-"""Expect of Flux: which Kustomizations of which clusters apply what a stage has, and what keeps them from it."""
+"""Expect of Flux, and of deployers: what applies in which cluster what a stage has, and what keeps it from that."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from app.core.facts import DEPLOYER
 from app.core.flux.objects import FluxKustomization
 from app.core.flux.tree import FluxTree
 from app.core.flux.written import WrittenSource
+from app.core.promotion.applying import place_name
 from app.core.promotion.field_texts import tag_in
 from app.db import cluster_states, promotions
 from app.db.cluster_states import Expected, Place
@@ -18,6 +20,7 @@ from app.services.lane.run import LaneRun
 from app.services.systems import Source
 
 _Tags = Mapping[tuple[str, str], set[str]]
+_Found = defaultdict[tuple[str, str], set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,25 @@ def held_at(run: LaneRun, view: HeadView) -> Iterator[Held]:
     for source in run.systems.sources.values():
         if source.origin.cluster is None or source.config_repo != run.repo.name:
             continue
+        if source.is_deployer:
+            yield from _held_by_deployer(run, view, source, source.origin.cluster)
+            continue
         for one, hindrance in applying(view.tree, source, run.claim.branch):
             for (stage, policy), tags in of_builds.get(one.path if one.is_here else None, {}).items():
                 name = f"{one.namespace}/{one.name}"
                 yield Held(Place(run.lane, stage, policy, source.origin.cluster, name), frozenset(tags), hindrance)
+
+
+def _held_by_deployer(run: LaneRun, view: HeadView, source: Source, cluster: str) -> Iterator[Held]:
+    """What Git shows of a deployer is the folder alone: nothing there keeps it from deploying."""
+    found: _Found = defaultdict(set)
+    for one, stage in view.staged:
+        tag = tag_in(one.marked.part, one.marked.text)
+        if tag is not None and view.tree.deploys(source.root, one.file):
+            found[stage, str(one.policy)].add(tag)
+    for (stage, policy), tags in found.items():
+        place = Place(run.lane, stage, policy, cluster, place_name(DEPLOYER, "", source.name))
+        yield Held(place, frozenset(tags), None)
 
 
 def applying(tree: FluxTree, source: Source, branch: str) -> Iterator[tuple[FluxKustomization, str | None]]:
@@ -88,7 +106,7 @@ def _hindrance(one: FluxKustomization, source: WrittenSource | None) -> str | No
 def _tags_of_builds(view: HeadView) -> Mapping[str | None, _Tags]:
     """The tags that each stage and policy has in the files which the build of a folder reaches, by folder."""
     builds = view.tree.builds()
-    found: dict[str | None, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
+    found: dict[str | None, _Found] = defaultdict(lambda: defaultdict(set))
     for one, stage in view.staged:
         tag = tag_in(one.marked.part, one.marked.text)
         for folder in builds.holding(one.file) if tag is not None else ():

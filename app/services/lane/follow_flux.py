@@ -1,11 +1,15 @@
-"""Follow Flux: which promotion became part of which cluster, by the content of the revision that Flux applied."""
+"""Follow what clusters tell: which promotion became part of which, by the content of the revision that was applied.
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+Flux tells it of its Kustomizations; where a Jenkins deploys, its builds do.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from sqlalchemy import Connection
 
-from app.core.flux.objects import FluxKustomization
+from app.core.facts import DEPLOYER
 from app.core.flux.rendering import Override
 from app.core.flux.resolved import Field
 from app.core.flux.tree import FluxTree
@@ -17,13 +21,22 @@ from app.db.cluster_states import Place
 from app.db.revisions import RevisionRow
 from app.senders.flux_revision import parse_revision
 from app.services.heads.view import HeadView, view_at
-from app.services.lane.overrides import decisive, overrides_of
+from app.services.lane.overrides import decisive, overrides_beside, overrides_of
 from app.services.lane.run import LaneRun
 
 _HELM = "a HelmRelease names no commit: let the Kustomization that has it wait for it, and follow that"
 _NO_COMMIT = (
     "the revision names no commit: of an OCI artifact only `originRevision` does (flux push artifact --revision)"
 )
+_FOLLOWED = frozenset({"Kustomization", DEPLOYER})
+
+
+@dataclass(frozen=True, slots=True)
+class _Applying:
+    """What a Kustomization or a deployer applies: which files, and what decides in place of their fields."""
+
+    reaches: Callable[[str], bool]
+    overrides: Callable[[Collection[Field]], Mapping[Field, tuple[Override, ...]]]
 
 
 def follow_flux(run: LaneRun, head: str) -> None:
@@ -41,20 +54,28 @@ def follow_flux(run: LaneRun, head: str) -> None:
 
 def _examine(run: LaneRun, row: RevisionRow, head: str, view_of: Callable[[str], HeadView]) -> None:
     repository, branch = run.repo.repository, row.branch or parse_revision(row.revision).branch
-    if row.kind != "Kustomization" or row.commit is None:
-        _note(run, row, unused=_NO_COMMIT if row.kind == "Kustomization" else _HELM)
+    if row.kind not in _FOLLOWED or row.commit is None:
+        _note(run, row, unused=_NO_COMMIT if row.kind in _FOLLOWED else _HELM)
     elif branch != run.claim.branch and branch in run.repo.branches:
         return
     elif not repository.has_commit(row.commit) or not repository.is_ancestor(row.commit, head):
         _note(run, row, unused=_not_on_base(run, row.commit, branch), is_examined=False)
     else:
         view = view_of(row.commit)
-        found = view.tree.find_kustomization(root=row.root or None, namespace=row.namespace, name=row.name)
-        if found is not None and found.is_here:
-            _record(run, row, row.commit, view, found)
-            _note(run, row, unused=None)
-        else:
-            _note(run, row, unused=_why_not_found(view.tree, row))
+        applying = _applying(run, row, view)
+        if applying is not None:
+            _record(run, row, row.commit, view, applying)
+        _note(run, row, unused=_why_not_found(view.tree, row) if applying is None else None)
+
+
+def _applying(run: LaneRun, row: RevisionRow, view: HeadView) -> _Applying | None:
+    """What applied a revision, as the files of that revision have it; None where they do not tell."""
+    if row.kind == DEPLOYER:
+        return _Applying(partial(view.tree.deploys, row.root), lambda _fields: overrides_beside(view))
+    found = view.tree.find_kustomization(root=row.root or None, namespace=row.namespace, name=row.name)
+    if found is None or not found.is_here:
+        return None
+    return _Applying(partial(view.tree.reaches, found), partial(overrides_of, run.repo.repository, view, found))
 
 
 def _not_on_base(run: LaneRun, commit: str, branch: str | None) -> str:
@@ -64,10 +85,10 @@ def _not_on_base(run: LaneRun, commit: str, branch: str | None) -> str:
     return f"commit {commit[:12]} is not on {branch or bases} of {run.repo.name}; it is looked at again once it is"
 
 
-def _record(run: LaneRun, row: RevisionRow, commit: str, view: HeadView, found: FluxKustomization) -> None:
-    present = _present(view, found)
+def _record(run: LaneRun, row: RevisionRow, commit: str, view: HeadView, applying: _Applying) -> None:
+    present = _present(view, applying)
     fields = [one for tags in present.values() for held in tags.values() for one in held]
-    overrides = overrides_of(run.repo.repository, view, found, fields) if fields else {}
+    overrides = applying.overrides(fields) if fields else {}
     with run.writing() as connection:
         for (stage, policy), tags in sorted(present.items()):
             if len(tags) != 1:
@@ -109,11 +130,11 @@ def _told(
     return ran.promotion_id, ApplicationState.REPLACED, f"{tag} took its place, which no promotion brought"
 
 
-def _present(view: HeadView, kustomization: FluxKustomization) -> Mapping[tuple[str, str], Mapping[str, list[Field]]]:
-    """The tags that each stage and policy has in the files which a Kustomization reaches, with the fields of each."""
+def _present(view: HeadView, applying: _Applying) -> Mapping[tuple[str, str], Mapping[str, list[Field]]]:
+    """The tags that each stage and policy has in the files which are applied, with the fields of each."""
     found: dict[tuple[str, str], dict[str, list[Field]]] = {}
     files = {one.file for one, _ in view.staged}
-    reached = {file for file in files if view.tree.reaches(kustomization, file)}
+    reached = set(filter(applying.reaches, files))
     for one, stage in view.staged:
         tag = tag_in(one.marked.part, one.marked.text)
         if tag is not None and one.file in reached:

@@ -1,6 +1,5 @@
 """What decides in place of fields at a revision that Flux tells of, as far as Git shows it."""
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from app.core.flux.objects import FluxKustomization
@@ -21,15 +20,22 @@ def overrides_of(
     files = {one.file for one in fields}
     ways = {path for file in files for path in rendering.way_up(file)}
     known |= _contents(repository, view, files | ways | {kustomization.file})
-    found: dict[Field, list[Override]] = defaultdict(list)
-    for one, neighbour in overridden_beside(view.tree.fields):
-        what = f"{one.file}:{neighbour.line} {neighbour.where} '{neighbour.text}'"
-        found[one].append(Override(what, neighbour.text if is_digest(neighbour.text) else None))
+    found = dict(overrides_beside(view))
     for one in fields:
         rendered = rendering.override_of(one)
         if rendered is not None:
-            found[one].append(rendered)
-    return {one: tuple(overrides) for one, overrides in found.items()}
+            found[one] = (*found.get(one, ()), rendered)
+    return found
+
+
+def overrides_beside(view: HeadView) -> Mapping[Field, tuple[Override, ...]]:
+    """What stands beside fields and decides in their place, whoever applies them."""
+    found: dict[Field, tuple[Override, ...]] = {}
+    for one, neighbour in overridden_beside(view.tree.fields):
+        what = f"{one.file}:{neighbour.line} {neighbour.where} '{neighbour.text}'"
+        override = Override(what, neighbour.text if is_digest(neighbour.text) else None)
+        found[one] = (*found.get(one, ()), override)
+    return found
 
 
 def decisive(overrides: Iterable[Override], *, digest: str | None) -> Override | None:

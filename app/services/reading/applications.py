@@ -14,6 +14,7 @@ from app.services.reading.pages import Line, Listing, Paging
 class ApplicationView(BaseModel):
     """Since when one cluster's Kustomization stands so with a promotion, and the last revision at which it did.
 
+    Where a Jenkins deploys, `kustomization` is `deployer NAME`.
     `state` is applied, not healthy, overridden, failed or replaced; `newest_…` None: the first is the last.
     """
 

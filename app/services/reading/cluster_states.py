@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from app.core.promotion.applying import ApplicationState, is_running
+from app.core.facts import DEPLOYER
+from app.core.promotion.applying import ApplicationState, is_deployer_place, is_running
 from app.db import applications, cluster_states, promotions, revisions
 from app.db.applications import ApplicationRow
 from app.db.cluster_states import ClusterStateRow
@@ -15,15 +16,16 @@ from app.db.promotions import PromotionRow, PromotionState
 from app.db.revisions import RevisionRow
 
 _LET_IN = (PromotionState.MERGED, PromotionState.REVERTED)
+_APPLY = frozenset({"Kustomization", DEPLOYER})
 _NO_SUCCESS = "notification-controller 1.8.0 to 1.8.3 tells of no success, see docs/flux.md"
 
 
 class ClusterStateView(BaseModel):
-    """How one cluster's Kustomization stands now with what was let in.
+    """How one cluster's Kustomization, or `deployer NAME`, stands now with what was let in.
 
     `state` is that of an application, or waiting, or overdue: nothing was heard, and `message` says what is known.
     `runs` is the tag that was applied there last, whatever Git has; None where that is not known. `promotion` is the
-    one that `state` is about.
+    one that `state` is about. `by` is the build that applied it, where a Jenkins deploys.
     """
 
     cluster: str
@@ -33,6 +35,7 @@ class ClusterStateView(BaseModel):
     message: str
     promotion: str | None
     runs: str | None
+    by: str | None = None
     revision: str | None
     newest_revision: str | None
     newest_at: datetime | None
@@ -46,7 +49,7 @@ class ClusterStateReader:
     now: datetime
     applied_within: timedelta
     _tags: dict[str, str] = field(default_factory=dict)
-    _heard: dict[str, Mapping[tuple[str, str], RevisionRow]] = field(default_factory=dict)
+    _heard: dict[str, Mapping[str, RevisionRow]] = field(default_factory=dict)
 
     def at(self, connection: Connection) -> "ClusterStateReader":
         """The same reader, with all that it knows, in another transaction."""
@@ -115,6 +118,9 @@ class ClusterStateReader:
             message=line.message,
             promotion=line.promotion_id,
             runs=self._runs(running),
+            by=line.message
+            if line.state == ApplicationState.APPLIED and is_deployer_place(line.kustomization)
+            else None,
             revision=line.revision,
             newest_revision=line.newest_revision,
             newest_at=line.newest_at,
@@ -147,10 +153,12 @@ class ClusterStateReader:
         cluster, name = row.place.cluster, row.place.kustomization
         if cluster not in self._heard:
             of_cluster = revisions.of_cluster(self.connection, cluster)
-            self._heard[cluster] = {(one.kind, one.kustomization): one for one in of_cluster}
+            self._heard[cluster] = {one.kustomization: one for one in of_cluster if one.kind in _APPLY}
+        heard = self._heard[cluster].get(name)
+        if heard is None and is_deployer_place(name):
+            return f"no build of {name} ever told of it"
         if not self._heard[cluster]:
             return f"no event ever came from cluster {cluster}"
-        heard = self._heard[cluster].get(("Kustomization", name))
         if heard is None:
             return f"no event of Kustomization {name} ever came, though others of {cluster} did"
         return _what_was_heard(heard, row.since)

@@ -61,7 +61,7 @@ class Trouble(BaseModel):
 
 
 class UnusedEvents(BaseModel):
-    """Events of Flux that count for nothing, and why: `object` is the first of `count`."""
+    """Events of Flux, or builds of deployers, that count for nothing, and why: `object` is the first of `count`."""
 
     cluster: str
     object: str
@@ -277,7 +277,7 @@ def _unused(database: Database) -> list[UnusedEvents]:
     with database.transaction() as connection:
         rows = revisions.unused(connection)
     counts = Counter((row.cluster, row.unused or "") for row in rows)
-    first = {(row.cluster, row.unused or ""): f"{row.kind} {row.kustomization}" for row in reversed(rows)}
+    first = {(row.cluster, row.unused or ""): row.whole_name for row in reversed(rows)}
     return [
         UnusedEvents(cluster=one[0], object=first[one], count=count, why=one[1])
         for one, count in sorted(counts.items())

@@ -1,8 +1,9 @@
 """Find builds: what each Jenkins has built since the last sweep, in the jobs that `sweep_jobs` names."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -14,7 +15,7 @@ from app.db import builds, storms, sweep_marks
 from app.senders.sender import Keys, Origin
 from app.services.intake.gather import Gathered, settle_build, with_named_image
 from app.services.intake.owed_answers import OwedAnswers
-from app.services.intake.write_facts import FactWriter
+from app.services.intake.write_facts import FactWriter, write_together
 from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Source, Systems
 
@@ -65,7 +66,7 @@ class _News:
     """The ended builds of a job that nobody told of; with them all are known up to the mark."""
 
     job: str
-    speaker: Source | None
+    speakers: Sequence[Source]
     builds: Sequence[BuildFinished]
     mark: int
 
@@ -102,15 +103,15 @@ def _ask_for_unknown(run: SweepRun, controller: str, jenkins: Jenkins) -> None:
         unknown = builds.unknown_since(connection, controller, since, limit=_MOST_UNKNOWN)
 
     def ask_for(job: str, number: int) -> None:
-        speaker = _speaker(run.systems, controller, job)
+        speakers = _speakers(run.systems, controller, job)
         try:
-            build = jenkins.build(job, number) if speaker is not None else None
+            build = jenkins.build(job, number) if speakers else None
         except NotFound:
             return
-        if speaker is None or build is None or build.result is BuildResult.UNKNOWN:
+        if build is None or build.result is BuildResult.UNKNOWN:
             return
         if not run.is_dry:
-            _write(run, speaker, [build])
+            _write(run, speakers, [build])
         run.find(_told(job, [build]))
 
     steps = {f"jenkins.{controller} {job} #{number}": partial(ask_for, job, number) for job, number in unknown}
@@ -175,9 +176,9 @@ def _take_in_unless_too_many(run: SweepRun, jobs: _Jobs, waiting: Sequence[_News
 def _news(run: SweepRun, jobs: _Jobs, job: str) -> _News | None:
     """What a job has that is not known yet; None where Jenkins no longer has the job."""
     after, newest = jobs.known_to(job), jobs.newest[job]
-    speaker = _speaker(run.systems, jobs.controller, job)
-    if speaker is None:
-        return _News(job, None, (), newest)
+    speakers = _speakers(run.systems, jobs.controller, job)
+    if not speakers:
+        return _News(job, (), (), newest)
     # Those that were started since the newest was asked for must not take the place of the oldest.
     limit = _MOST_AT_FIRST if jobs.is_first(job) else newest - after + _MOST_STARTED_MEANWHILE
     try:
@@ -186,7 +187,7 @@ def _news(run: SweepRun, jobs: _Jobs, job: str) -> _News | None:
         return None
     with run.database.transaction() as connection:
         new = builds.untold(connection, [one.build for one in seen if one.build is not None])
-    return _News(job, speaker, new, _mark(seen, newest))
+    return _News(job, speakers, new, _mark(seen, newest))
 
 
 def _mark(seen: Sequence[BuildSeen], newest: int) -> int:
@@ -196,30 +197,43 @@ def _mark(seen: Sequence[BuildSeen], newest: int) -> int:
 
 
 def _take_in(run: SweepRun, jobs: _Jobs, news: _News) -> None:
-    speaker, new = news.speaker, news.builds
-    if speaker is not None and not run.is_dry:
+    new = news.builds
+    if news.speakers and not run.is_dry:
         for start in range(0, len(new), _AT_ONCE):
             run.go_on()
-            _write(run, speaker, new[start : start + _AT_ONCE])
+            _write(run, news.speakers, new[start : start + _AT_ONCE])
     run.find(_told(news.job, new), len(new))
     if not run.is_dry:
         with run.database.transaction() as connection:
             sweep_marks.put(connection, _SWEEP, jobs.mark_key(news.job), news.mark, now=run.now())
 
 
-def _write(run: SweepRun, speaker: Source, new: Sequence[BuildFinished]) -> None:
+def _write(run: SweepRun, speakers: Sequence[Source], new: Sequence[BuildFinished]) -> None:
     """Write builds of one job down, and ask the registries about their images; not those that came meanwhile."""
-    gathered, asked_at = Gathered(), run.now()
+    asked_at = run.now()
+    told = [(speaker, _settled(run, speaker, new, asked_at)) for speaker in speakers]
+    with run.database.transaction() as connection:
+        still = {build.number for build in builds.untold(connection, new)}
+        parts = [
+            (FactWriter(connection, run.systems, speaker, None, run.now(), asked_at), _those(gathered, still))
+            for speaker, gathered in told
+        ]
+        written = write_together(parts, run.ready)
+    OwedAnswers(run.database, run.systems, run.clock, run.ready).ask([owed for one in written for owed in one.owed])
+
+
+def _settled(run: SweepRun, speaker: Source, new: Sequence[BuildFinished], asked_at: datetime) -> Gathered:
+    gathered = Gathered()
     for build in new:
         settle_build(with_named_image(no_later_than(asked_at, build)), speaker, run.systems, gathered)
     for ignored in gathered.ignored:
         run.leave_out(f"{new[0].job}: {ignored}")
-    with run.database.transaction() as connection:
-        still = {build.number for build in builds.untold(connection, new)}
-        facts = [fact for fact in gathered.facts if not isinstance(fact, BuildFinished) or fact.number in still]
-        writer = FactWriter(connection, run.systems, speaker, None, run.now(), asked_at)
-        written = writer.write(replace(gathered, facts=facts), run.ready)
-    OwedAnswers(run.database, run.systems, run.clock, run.ready).ask(written.owed)
+    return gathered
+
+
+def _those(gathered: Gathered, numbers: AbstractSet[int]) -> Gathered:
+    facts = [fact for fact in gathered.facts if not isinstance(fact, BuildFinished) or fact.number in numbers]
+    return replace(gathered, facts=facts)
 
 
 def _told(job: str, new: Sequence[BuildFinished]) -> str:
@@ -227,15 +241,19 @@ def _told(job: str, new: Sequence[BuildFinished]) -> str:
     return f"{job}: {', '.join(numbers[:5])}{f' and {len(numbers) - 5} more' if len(numbers) > 5 else ''}"
 
 
-def _speaker(systems: Systems, controller: str, job: str) -> Source | None:
-    """Who may say so: all sources of this Jenkins together, and no image that none of them may report of the job.
+def _speakers(systems: Systems, controller: str, job: str) -> Sequence[Source]:
+    """Who may say so: each deployer that the job is of, else all sources of this Jenkins together; none: nobody may.
 
-    Where no source is of this Jenkins every job and image counts; None where there are some, but not for this job.
+    No image counts that none of those may report of the job. Where no source is of this Jenkins every job and image
+    does.
     """
+    deployers = systems.deployers_of(controller, job)
+    if deployers:
+        return deployers
     its = [one for one in systems.sources.values() if one.origin.jenkins == controller]
     those = [one for one in its if one.may_report_job(job)]
     if its and not those:
-        return None
+        return ()
     images = () if not all(one.images for one in those) else tuple(image for one in those for image in one.images)
     name = f"sweep:{_SWEEP}"
-    return Source(name=name, kind="sweep", origin=Origin(name, jenkins=controller), keys=Keys, images=images)
+    return [Source(name=name, kind="sweep", origin=Origin(name, jenkins=controller), keys=Keys, images=images)]
