@@ -13,6 +13,7 @@ from app.demo.registry import DemoRegistry
 from tests.cli.console import Console
 from tests.end_to_end.bridge import Bridge, fleet
 from tests.servers.bare_repository import BareRepository
+from tests.servers.jenkins import JenkinsServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,24 @@ def test_a_root_that_reaches_no_kustomization_is_wrong(around: Surroundings) -> 
     secret(around)
     said = wrong(around.check(more=SOURCE.replace("ROOT", "clusters/prod")))
     assert "sources.prod: root 'clusters/prod' reaches no Kustomization of fleet" in said
+
+
+DEPLOYER = """\
+sources:
+  deploy: {kind: jenkins, jenkins: main, role: deployer, cluster: prod, config_repo: fleet, root: ROOT,
+           jobs: [deploy/prod], secret: {file: ./flux-secret}}
+jenkins: {main: {url: "URL"}}
+"""
+
+
+def test_a_deployer_is_told_by_the_fields_below_its_root(around: Surroundings) -> None:
+    secret(around)
+    with JenkinsServer() as jenkins:
+        settings = DEPLOYER.replace("URL", jenkins.url)
+        code, lines = around.check(more=settings.replace("ROOT", "apps/production"))
+        assert (code, "ok    sources.deploy: main: deploys fields in 1 files" in lines) == (0, True), lines
+        said = wrong(around.check(more=settings.replace("ROOT", "apps/prod")))
+    assert "sources.deploy: root 'apps/prod' of fleet has no field in any stage: write the folder that" in said
 
 
 def secret(around: Surroundings) -> None:

@@ -169,6 +169,44 @@ def test_a_mistake_in_a_config_repo_is_told_with_its_key(tmp_path: Path, repo: s
     assert any(line.startswith(f"2: config_repos.fleet{told}") for line in lines), lines
 
 
+DEPLOYER = "kind: jenkins, jenkins: ci, secret: {env: A}, role: deployer"
+WHERE = "cluster: c, config_repo: fleet, root: umbrella"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        pytest.param(DEPLOYER, ": is missing cluster and config_repo and jobs: a deployer has", id="nothing"),
+        pytest.param(f"{DEPLOYER}, {WHERE}", ": is missing jobs: a deployer has the cluster", id="no-jobs"),
+        pytest.param(f"{DEPLOYER}, {WHERE}, jobs: [d], images: [x/y]", ": must not have images with role", id="images"),
+        pytest.param(f"{DEPLOYER}, {WHERE}, jobs: [d]", ".config_repo: names fleet, which is not under", id="repo"),
+        pytest.param(
+            "kind: jenkins, jenkins: ci, secret: {env: A}, cluster: c",
+            ": must not have cluster without role: deployer",
+            id="builder",
+        ),
+        pytest.param("kind: jenkins, jenkins: ci, secret: {env: A}, role: tester", ".role: must be", id="role"),
+        pytest.param(
+            "kind: jenkins-notification, jenkins: ci, url_token: {env: A}, role: deployer, jobs: [d], cluster: c",
+            ": is missing config_repo",
+            id="hint",
+        ),
+    ],
+)
+def test_a_mistake_in_a_deployer_is_told_with_its_key(tmp_path: Path, source: str, told: str) -> None:
+    lines = mistakes(tmp_path, f"jenkins: {{ci: {{url: 'https://ci'}}}}\nsources:\n  d: {{{source}}}\n")
+    assert any(line.startswith(f"3: sources.d{told}") for line in lines), lines
+
+
+def test_two_deployers_cannot_be_of_one_place(tmp_path: Path) -> None:
+    one = f"{{{DEPLOYER}, {WHERE}, jobs: [d]}}"
+    repo = f"config_repos: {{fleet: {{{REPO}}}}}\n"
+    text = f"jenkins: {{ci: {{url: 'https://ci'}}}}\n{repo}sources:\n  a: {one}\n  b: {one}\n"
+    assert mistakes(tmp_path, text) == [
+        "5: sources.b: deploys the same root to the same cluster as sources.a: keep one, with the jobs of both"
+    ]
+
+
 def test_two_repos_cannot_share_a_branch(tmp_path: Path) -> None:
     lines = mistakes(tmp_path, f"config_repos:\n  a: {{{REPO}}}\n  b: {{{REPO}}}\n")
     assert lines == ["3: config_repos.b: has the branch main of the same url as config_repos.a"]

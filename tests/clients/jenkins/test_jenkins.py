@@ -9,7 +9,7 @@ import pytest
 
 from app.clients.jenkins.controller import Jenkins, JenkinsRefused, JenkinsUnavailable, NoSuchBuild
 from app.clients.jenkins.paths import InvalidJobName
-from app.core.facts import BuildFinished, BuildResult, TestCounts
+from app.core.facts import BuildFinished, BuildResult, Checkout, TestCounts
 from tests.servers.jenkins import JenkinsServer, Json, Odd, build_body
 
 PAYLOAD = Path(__file__).parents[2] / "payloads" / "jenkins-rest-build.json"
@@ -62,6 +62,12 @@ def test_a_finished_build_is_read_as_jenkins_tells_it(server: JenkinsServer, cli
         branch="main",
         git_url="https://git.lumen.example/lumen/parcel-api.git",
         parameters={"IMAGE_TAG": "1.4.2"},
+        checkouts=(
+            Checkout("https://git.lumen.example/lumen/parcel-api.git", COMMIT, "main"),
+            Checkout(
+                "https://git.lumen.example/lumen/jenkins-library.git", "1405df66cbe219b0bf6355bc3d60361a8376b6b4", None
+            ),
+        ),
     )
 
 

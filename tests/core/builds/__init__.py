@@ -1,0 +1,1 @@
+"""Whose builds are the same, and what they checked out."""
