@@ -132,6 +132,7 @@ def _of_jenkins(
         images=one.images or (),
         config_repo=one.config_repo,
         root=one.root,
+        branch=one.branch,
     )
 
 

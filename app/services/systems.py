@@ -17,7 +17,10 @@ _LEADS_ELSEWHERE = re.compile(r"[?#\\]|/\.\.?(?:/|$)|%2e|%2f|%5c", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One configured sender: what proves it, and what it may speak for (patterns with `*`; empty: everything)."""
+    """One configured sender: what proves it, and what it may speak for (patterns with `*`; empty: everything).
+
+    `branch` is the one base branch that a deployer deploys; None: any.
+    """
 
     name: str
     kind: str
@@ -27,6 +30,7 @@ class Source:
     images: tuple[str, ...] = ()
     config_repo: str | None = None
     root: str = ""
+    branch: str | None = None
 
     @property
     def is_deployer(self) -> bool:

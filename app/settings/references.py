@@ -16,6 +16,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[Key, str]]:
     for name, source in settings.sources.items():
         yield from _dangling(settings, name, source)
     yield from _shared_places(settings)
+    yield from _missing_branches(settings)
     yield from _shared_hosts(settings)
     yield from _shared_branches(settings)
     yield from _shared_budgets(settings)
@@ -53,6 +54,15 @@ def _shared_places(settings: Settings) -> Iterator[tuple[Key, str]]:
         if place is not None and (owner := owners.setdefault(place, name)) != name:
             told = f"deploys the same root to the same cluster as sources.{owner}: keep one, with the jobs of both"
             yield ("sources", name), told
+
+
+def _missing_branches(settings: Settings) -> Iterator[tuple[Key, str]]:
+    for name, source in settings.sources.items():
+        branch = getattr(source, "branch", None)
+        repo = settings.config_repos.get(getattr(source, "config_repo", None) or "")
+        if branch is not None and repo is not None and branch not in repo.bases:
+            told = f"names {branch}, which is no base branch there: {among(branch, sorted(repo.bases))}"
+            yield ("sources", name, "branch"), told
 
 
 def _shared_hosts(settings: Settings) -> Iterator[tuple[Key, str]]:

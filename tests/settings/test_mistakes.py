@@ -198,6 +198,13 @@ def test_a_mistake_in_a_deployer_is_told_with_its_key(tmp_path: Path, source: st
     assert any(line.startswith(f"3: sources.d{told}") for line in lines), lines
 
 
+def test_a_deployer_is_of_a_base_branch(tmp_path: Path) -> None:
+    one = f"{{{DEPLOYER}, {WHERE}, jobs: [d], branch: mian}}"
+    text = f"jenkins: {{ci: {{url: 'https://ci'}}}}\nconfig_repos: {{fleet: {{{REPO}}}}}\nsources:\n  a: {one}\n"
+    told = "names mian, which is no base branch there: did you mean 'main'? There are: main"
+    assert mistakes(tmp_path, text) == [f"4: sources.a.branch: {told}"]
+
+
 def test_two_deployers_cannot_be_of_one_place(tmp_path: Path) -> None:
     one = f"{{{DEPLOYER}, {WHERE}, jobs: [d]}}"
     repo = f"config_repos: {{fleet: {{{REPO}}}}}\n"

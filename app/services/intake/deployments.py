@@ -39,7 +39,7 @@ def deployment_of(
         return f"build {name} ended {build.result}, so nobody knows what it applied"
     if build.commit is None:
         return f"build {name} names no commit: report the one of {repo.name} that it deployed as git.commit"
-    branch = _base(build.branch, repo)
+    branch = source.branch or _base(build.branch, repo)
     algorithm = "sha1" if len(build.commit) == _SHA_1 else "sha256"
     revision = f"{algorithm}:{build.commit}"
     is_failure = build.result is not BuildResult.SUCCESS

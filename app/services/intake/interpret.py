@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from app.core.errors import Conflict, FluxbridgeError, Invalid, Refused, Unavailable
-from app.core.facts import BuildFinished, ImagePushed, TagDeleted
+from app.core.facts import BuildFinished, ImagePushed, RevisionApplied, TagDeleted
 from app.db import deliveries, delivery_claims, kept_bodies, measures
 from app.db.database import Database
 from app.db.deliveries import DeliveryState
@@ -154,7 +154,7 @@ class Interpreter:
             ended: list[Ended] = []
             for reading, (writer, _), all_of_it in zip(readings, parts, written, strict=True):
                 keys = {key for each in all_of_it for key in each.lanes}
-                said = _outcome(reading.parts, (*reading.ignored, *writer.ignored), keys)
+                said = _outcome(reading.parts, (*reading.ignored, *writer.ignored), keys, writer.deployed)
                 ended.append(Ended(reading.claim, reading.state, said, reading.now))
             if not delivery_claims.finish_all(connection, ended):
                 raise LostDelivery([one.claim.id for one in ended])
@@ -218,12 +218,14 @@ def _why_unreadable(claim: ClaimedDelivery, source: Source | None) -> str:
     )
 
 
-def _outcome(parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str]) -> str:
+def _outcome(
+    parts: Iterable[Gathered], ignored: Iterable[str], keys: set[str], deployed: Iterable[RevisionApplied]
+) -> str:
     """What became of a delivery; what its source may not speak for comes first, for it is what people look for."""
     whole = Gathered()
     for part in parts:
         whole.join(part)
-    told = [type(fact).__name__ for fact in whole.facts]
+    told = [type(fact).__name__ for fact in (*whole.facts, *deployed)]
     told += [TagDeleted.__name__ for question in whole.questions if question.is_deletion]
     said = [f"facts: {', '.join(told)}" if told else "no facts"]
     said += [f"lanes: {', '.join(sorted(keys))}"] if keys else []

@@ -57,7 +57,8 @@ def held_at(run: LaneRun, view: HeadView) -> Iterator[Held]:
         if source.origin.cluster is None or source.config_repo != run.repo.name:
             continue
         if source.is_deployer:
-            yield from _held_by_deployer(run, view, source, source.origin.cluster)
+            if source.branch in {None, run.claim.branch}:
+                yield from _held_by_deployer(run, view, source, source.origin.cluster)
             continue
         for one, hindrance in applying(view.tree, source, run.claim.branch):
             for (stage, policy), tags in of_builds.get(one.path if one.is_here else None, {}).items():

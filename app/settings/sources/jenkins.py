@@ -6,7 +6,7 @@ from pydantic import model_validator
 
 from app.settings.secrets import Secrets
 from app.settings.sources.proofs import BasicLogin, require_one_proof
-from app.settings.values import Name, Patterns, RepoFolder, Section, wrong
+from app.settings.values import Branch, Name, Patterns, RepoFolder, Section, wrong
 
 JenkinsHintKind = Literal["jenkins-notification", "jenkins-outbound-webhook", "jenkins-cloudevents", "jenkins-cdevents"]
 """What Jenkins' plugins send; each has its sender in `app/senders/jenkins/`."""
@@ -36,18 +36,20 @@ class _OfJenkins(Section):
     """For a deployer: the entry under `config_repos` that it deploys."""
     root: RepoFolder = ""
     """For a deployer: the folder of that repo that it deploys, such as `umbrella/prod`; empty is the repo itself."""
+    branch: Branch | None = None
+    """For a deployer: the base branch that it deploys, where that repo has several. Without it, any of them."""
 
     @property
     def deploys(self) -> tuple[str, ...] | None:
-        """What a deployer brings where: its Jenkins, cluster, config repo and root; None for a builder."""
+        """What a deployer brings where: its Jenkins, cluster, config repo, root and branch; None for a builder."""
         if self.cluster is None or self.config_repo is None:
             return None
-        return self.jenkins, self.cluster, self.config_repo, self.root
+        return self.jenkins, self.cluster, self.config_repo, self.root, self.branch or ""
 
     @model_validator(mode="after")
     def _says_what_its_role_needs(self) -> Self:
         if self.role == "builder":
-            given = [name for name in ("cluster", "config_repo", "root") if getattr(self, name)]
+            given = [name for name in ("cluster", "config_repo", "root", "branch") if getattr(self, name)]
             if given:
                 raise wrong(f"must not have {' and '.join(given)} without role: deployer")
             return self

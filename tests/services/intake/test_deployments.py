@@ -65,7 +65,7 @@ def test_a_successful_build_is_a_revision_of_its_cluster_and_makes_the_lanes_due
     )
     assert row.at == NOW - timedelta(minutes=1), "when the build ended"
     assert deploying.wanted()[MAIN] == 1
-    assert "fleet:main" in outcome
+    assert outcome == "facts: BuildFinished, RevisionApplied. lanes: fleet:main, fleet:next"
 
 
 @pytest.mark.parametrize(("result", "state"), [("FAILURE", "failed"), ("UNSTABLE", "not healthy")])
@@ -105,6 +105,12 @@ def test_of_two_builds_the_one_that_ended_later_counts_in_whichever_order_they_a
     assert [one.commit for one in deployed(deploying)] == [NEW]
     deploying.send("deploy", report(13, OLD, finished_at="2026-11-21T11:55:00Z"))
     assert [one.commit for one in deployed(deploying)] == [OLD], "a redeploy of an older commit"
+
+
+def test_a_deployer_of_one_branch_speaks_for_that(deploying: Site) -> None:
+    deploying.change_source("deploy", branch="next")
+    deploying.send("deploy", report(12))
+    assert [(one.branch, one.revision) for one in deployed(deploying)] == [("next", f"next@sha1:{NEW}")]
 
 
 def test_where_no_end_is_told_the_start_stands_for_it(deploying: Site) -> None:

@@ -37,6 +37,7 @@ class Shop:
     lane: Lane
     before: str
     merged: str = ""
+    branch: str | None = None
 
     def run(self) -> None:
         """Run the lane as it is composed with a deployer."""
@@ -49,6 +50,7 @@ class Shop:
             jobs=("deploy/prod",),
             config_repo="fleet",
             root="deploy/production",
+            branch=self.branch,
         )
         reconcile(replace(claimed, systems=replace(claimed.systems, sources={"deploy": source})))
 
@@ -108,6 +110,12 @@ def shop(tmp_path: Path, database: Database) -> Shop:
 def test_a_stage_waits_for_the_deployer_whose_root_reaches_its_fields(shop: Shop) -> None:
     assert [(one.cluster, one.kustomization, one.state) for one in shop.state()] == [("prod-eu", PLACE, "waiting")]
     assert shop.state("staging") == []
+
+
+def test_a_stage_does_not_wait_for_a_deployer_of_another_branch(shop: Shop) -> None:
+    shop.branch = "next"
+    shop.run()
+    assert shop.state() == []
 
 
 def test_a_deployer_that_never_tells_is_overdue(shop: Shop) -> None:
