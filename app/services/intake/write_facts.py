@@ -114,19 +114,23 @@ class FactWriter:
             received_at=self.received_at,
         )
         if self.source.is_deployer:
-            self._note_deployment(recorded.build_id)
+            self._note_deployment(recorded.build_id, told)
         return builds.artifacts_of(self.connection, recorded.build_id)
 
-    def _note_deployment(self, build_id: str) -> None:
-        """What follows for the source's cluster from all that is known of a deployer's build."""
-        build, repo = builds.find(self.connection, build_id), self._config_repo()
-        if build is None or repo is None:
+    def _note_deployment(self, build_id: str, told: BuildFinished) -> None:
+        """What follows for the source's cluster from all that is known of a deployer's build.
+
+        Its commit is the one that this source's config repository had, of a job that deploys several.
+        """
+        known, repo = builds.find(self.connection, build_id), self._config_repo()
+        if known is None or repo is None:
             return
-        told = deployment_of(build, self.source, self.systems, repo, received_at=self.received_at)
-        if isinstance(told, RevisionApplied):
-            self.deployed.append(told)
+        build = replace(known, commit=told.commit or known.commit, branch=told.branch or known.branch)
+        found = deployment_of(build, self.source, self.systems, repo, received_at=self.received_at)
+        if isinstance(found, RevisionApplied):
+            self.deployed.append(found)
         else:
-            self.ignored.append(told)
+            self.ignored.append(found)
 
     def touch_build(self, artifact: Artifact) -> None:
         """What a build says counts for the tag that it named and for every tag of that digest."""

@@ -168,3 +168,16 @@ def test_a_build_that_nobody_told_of_is_found_by_the_sweep(deploying: Site) -> N
         assert [one.commit for one in deployed(deploying, name)] == [NEW]
     assert deploying.facts()["artifacts"] == set()
     assert deploying.wanted()[MAIN] == 1
+
+
+def test_a_job_that_deploys_from_two_config_repositories_tells_of_the_commit_of_each(deploying: Site) -> None:
+    jenkins = BuiltJenkins()
+    other = "https://git.acme.example/acme/other.git"
+    repos = {**deploying.systems.config_repos, "other": replace(deploying.systems.config_repos["other"], url=other)}
+    deploying.systems = replace(deploying.systems, jenkins={"main": jenkins}, config_repos=repos)
+    deploying.change_source("deploy-hint", config_repo="other")
+    checkouts = (Checkout(other, OLD, "main"), Checkout(CONFIG, NEW, "main"))
+    jenkins.put(JOB, 12, built(12, job=JOB, commit=OLD, checkouts=checkouts))
+    sweep(deploying, "builds", jobs={"main": ("deploy/*",)})
+    assert [(one.repo, one.commit) for one in deployed(deploying)] == [("fleet", NEW)]
+    assert [(one.repo, one.commit) for one in deployed(deploying, "deploy-hint")] == [("other", OLD)]
