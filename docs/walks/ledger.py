@@ -12,7 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.clients.git.command import GitCommand
 from app.core.errors import NotFound, Refused
-from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState, Rights
+from app.core.ports import (
+    Capabilities,
+    GitMerge,
+    PullRequest,
+    PullRequestDraft,
+    PullRequestSeen,
+    PullRequestState,
+    Rights,
+)
 
 OPEN, CLOSED, MERGED = PullRequestState.OPEN, PullRequestState.CLOSED, PullRequestState.MERGED
 
