@@ -9,12 +9,14 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/fluxbridge \
     UV_LINK_MODE=copy \
     UV_COMPILE_BYTECODE=1
 WORKDIR /src
+# What the registries of clouds want: --build-arg EXTRAS="--extra ecr", or google, or azure.
+ARG EXTRAS=
 # Dependencies change less often than the program: their layer stays.
 COPY pyproject.toml uv.lock README.md ./
-RUN uv sync --frozen --no-default-groups --no-install-project
+RUN uv sync --frozen --no-default-groups --no-install-project ${EXTRAS}
 COPY app app
 COPY migrations migrations
-RUN uv sync --frozen --no-default-groups --no-editable
+RUN uv sync --frozen --no-default-groups --no-editable ${EXTRAS}
 
 # kubectl of the version that the tests use, by its hash in uv.lock.
 FROM ${BASE} AS kubectl

@@ -18,7 +18,10 @@ _USER_IN_URL = re.compile(r"(?<=://)[^\s/@'\"]+@")
 # Webhook senders put tokens there, so not even the names of the parameters are kept.
 _QUERY = re.compile(r"(?<=[^\s?])\?[^\s?\"'<>)\]]+")
 # They tell each request and each SQL statement at info or debug, with more than a log should hold.
-QUIETED = ("httpx", "httpcore", "urllib3", "git", "github", "sqlalchemy.engine", "uvicorn.access", "alembic")
+QUIETED = (
+    *("httpx", "httpcore", "urllib3", "git", "github", "sqlalchemy.engine", "uvicorn.access", "alembic"),
+    *("azure", "boto3", "botocore", "google", "msal"),
+)
 
 
 def configure(level: str, log_format: LogFormat) -> None:

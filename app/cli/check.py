@@ -254,7 +254,12 @@ def _of_registries(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
 
 def _ask_registry(one: ImageRegistry, path: str) -> str:
     with closing(compose_registry(one)) as registry:
-        return _answered(partial(registry.digest, path, "none"))
+        answers = _answered(partial(registry.digest, path, "none"))
+        if one.login is None:
+            return answers
+        if not registry.is_shown_credentials:
+            return f"{answers}, and asks nobody who they are: {one.login_told} was not tried"
+        return f"{answers}, and takes {one.login_told}"
 
 
 def _check_database(settings: Settings) -> str:

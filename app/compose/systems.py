@@ -6,6 +6,7 @@ from datetime import timedelta
 from app.clients.jenkins.controller import Jenkins
 from app.clients.registry.oci import OCIRegistry
 from app.compose.config_repos import compose_config_repo
+from app.compose.credentials import compose_credentials
 from app.compose.forges import Spend, without_budget
 from app.compose.sources import compose_sources
 from app.services.systems import SweepRules, Systems, Timing
@@ -42,11 +43,10 @@ def compose_jenkins(name: str, one: JenkinsController) -> Jenkins:
 
 
 def compose_registry(one: ImageRegistry) -> OCIRegistry:
-    """One registry. Raises CertificatesUnusable."""
+    """One registry. Raises CertificatesUnusable, ExtraMissing."""
     return OCIRegistry(
         one.host,
-        user=one.user,
-        password=_reader(one.password),
+        credentials=compose_credentials(one),
         plain_http=one.plain_http,
         ca_file=one.ca_file,
         proxy=one.proxy,

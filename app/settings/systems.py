@@ -1,9 +1,11 @@
 """The Jenkins controllers and registries that Fluxbridge asks."""
 
+import re
 from typing import Annotated, Self
 
 from pydantic import model_validator
 
+from app.settings.registry_auth import BasicLogin, RegistryAuth, RegistryLogin
 from app.settings.secrets import Secret
 from app.settings.values import (
     Called,
@@ -17,6 +19,8 @@ from app.settings.values import (
     WebUrl,
     wrong,
 )
+
+_AT_AWS = re.compile(r"[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)")
 
 
 class JenkinsController(Section):
@@ -53,10 +57,11 @@ class ImageRegistry(Section):
     """The account that reads; with neither user nor password the registry is asked as anonymous."""
     password: Secret | None = None
     """Its password or token."""
+    auth: RegistryAuth | None = None
     ca_file: FilePath | None = None
-    """Certificates to trust, as PEM, in place of the system's."""
+    """Certificates to trust, as PEM, in place of the system's; also of what issues credentials."""
     proxy: ProxyUrl | None = None
-    """HTTP proxy."""
+    """HTTP proxy; also to what issues credentials."""
     plain_http: Flag = False
     """Speak HTTP without TLS."""
 
@@ -65,3 +70,42 @@ class ImageRegistry(Section):
         if (self.user is None) != (self.password is None):
             raise wrong("must have both user and password, or neither")
         return self
+
+    @model_validator(mode="after")
+    def _has_one_login(self) -> Self:
+        if self.auth is not None and self.user is not None:
+            raise wrong("must not have auth beside user and password, which are short for auth.basic")
+        return self
+
+    @model_validator(mode="after")
+    def _is_in_a_region(self) -> Self:
+        if self.auth is not None and self.auth.ecr is not None and self.region is None:
+            raise wrong("must have auth.ecr.region: its host does not name the region, as AWS's own do")
+        return self
+
+    @property
+    def login(self) -> RegistryLogin | None:
+        """How it is shown who we are; None: it is asked as anonymous."""
+        if self.user is not None and self.password is not None:
+            return BasicLogin.model_construct(user=self.user, password=self.password)
+        return self.auth.login if self.auth is not None else None
+
+    @property
+    def login_told(self) -> str:
+        """What it is shown, in words, without what is secret."""
+        match self.login:
+            case None:
+                return "nothing"
+            case BasicLogin() as login:
+                return f"the password of {login.user}"
+            case Secret() as token:
+                return f"the token in {token.place}"
+            case _:
+                return f"what auth.{self.auth.kind if self.auth else ''} gives"
+
+    @property
+    def region(self) -> str | None:
+        """The region of AWS that it is in, where it is at AWS."""
+        found = _AT_AWS.fullmatch(self.host)
+        told = self.auth.ecr.region if self.auth is not None and self.auth.ecr is not None else None
+        return told or (found[1] if found else None)

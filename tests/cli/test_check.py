@@ -3,6 +3,7 @@
 import fcntl
 import socket
 import sqlite3
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.cli.console import Console
 from tests.end_to_end.bridge import Bridge, fleet
 from tests.servers.bare_repository import BareRepository
 from tests.servers.jenkins import JenkinsServer
+from tests.servers.scripted_http import Answer, Asked, answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,14 @@ class Surroundings:
     registry: DemoRegistry
     console: Console
 
-    def check(self, *, more: str = "", branch: str = "main", registry: str | None = None) -> tuple[int, list[str]]:
+    def check(
+        self, *, more: str = "", branch: str = "main", registry: str | None = None, auth: str = ""
+    ) -> tuple[int, list[str]]:
         """Check settings that differ from the right ones only in what is given."""
         host = registry or self.registry.host
         settings = self.folder / "fluxbridge.yaml"
         settings.write_text(
-            f'registries: {{acme: {{host: "{host}", aliases: [registry.acme.example], plain_http: true}}}}\n'
+            f'registries: {{acme: {{host: "{host}", aliases: [registry.acme.example], plain_http: true{auth}}}}}\n'
             f"config_repos: {{fleet: {{url: ./fleet.git, branch: {branch}, forge: {{kind: local}}}}}}\n{more}"
         )
         self.console.use(settings)
@@ -248,3 +252,26 @@ def secret(around: Surroundings) -> None:
     file = around.folder / "flux-secret"
     file.write_text("0123456789abcdef0123456789abcdef")
     file.chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    ("password", "code", "told"),
+    [
+        pytest.param("right", 0, "answers, and takes the password of ci", id="basic"),
+        pytest.param("wrong", 1, "it answered 401 for team/app; check user and password, or auth", id="wrong"),
+    ],
+)
+def test_what_a_registry_was_shown_is_told(around: Surroundings, password: str, code: int, told: str) -> None:
+    def registry(asked: Asked) -> Answer:
+        if asked.headers.get("authorization") == f"Basic {b64encode(b'ci:right').decode()}":
+            return Answer({"errors": [{"code": "MANIFEST_UNKNOWN"}]}, 404)
+        return Answer({"errors": []}, 401, {"WWW-Authenticate": 'Basic realm="x"'})
+
+    (around.folder / "password").write_text(password)
+    (around.folder / "password").chmod(0o600)
+    with answering(registry) as running:
+        login = ", auth: {basic: {user: ci, password: {file: password}}}"
+        ended, lines = around.check(registry=running.host, auth=login)
+    [line] = [line for line in lines if "registries.acme" in line]
+    assert (ended, told in line) == (code, True), line
+    assert "password of ci" in line or password not in line

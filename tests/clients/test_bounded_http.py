@@ -11,7 +11,8 @@ from app.clients.forges.errors import ForgeUnavailable
 from app.clients.forges.github.access import PersonalToken
 from app.clients.forges.github.forge import GitHub
 from app.clients.jenkins.controller import Jenkins, JenkinsUnavailable
-from app.clients.registry.oci import OCIRegistry, RegistryUnavailable
+from app.clients.registry.errors import RegistryUnavailable
+from app.clients.registry.oci import OCIRegistry
 from app.core.errors import Unavailable
 from tests.servers.dripping import BODY, CHUNKS, HEAD, DrippingServer
 

@@ -10,7 +10,8 @@ import pytest
 
 from app.clients.deadline import ending_within
 from app.clients.jenkins.controller import Jenkins, JenkinsSilent, JenkinsUnavailable
-from app.clients.registry.oci import OCIRegistry, RegistrySilent, RegistryUnavailable
+from app.clients.registry.errors import RegistrySilent, RegistryUnavailable
+from app.clients.registry.oci import OCIRegistry
 from app.clients.rests import Rests
 from app.core.errors import Refused, Unavailable
 from tests.clients.registry.scripted_registry import HOST

@@ -72,6 +72,52 @@ def mistakes(folder: Path, text: str) -> list[str]:
         pytest.param("registries: {r: {host: 'https://a.b'}}", "1: registries.r.host: must be a host", id="host-url"),
         pytest.param("registries: {r: {host: a.b, user: u}}", "1: registries.r: must have both", id="half-a-login"),
         pytest.param(
+            "registries: {r: {host: a.b, user: u, password: {env: P}, auth: {token: {env: T}}}}",
+            "1: registries.r: must not have auth beside user and password",
+            id="two-logins",
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {}}}", "1: registries.r.auth: must have exactly one", id="auth"
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {ecr: {}, google: {}}}}",
+            "1: registries.r.auth: must have exactly one of basic, token, ecr, google, azure and command",
+            id="two-ways",
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {ecr: {}}}}",
+            "1: registries.r: must have auth.ecr.region",
+            id="no-region",
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {ecr: {region: r, access_key_id: A}}}}",
+            "1: registries.r.auth.ecr: must have both access_key_id and secret_access_key",
+            id="half-a-key",
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {azure: {client_secret: {env: S}}}}}",
+            "1: registries.r.auth.azure: must have tenant_id and client_id",
+            id="half-a-client",
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {azure: {tenant_id: t}}}}",
+            "1: registries.r.auth.azure: must have client_secret",
+            id="no-client-secret",
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {command: docker-credential-x get}}}",
+            "1: registries.r.auth.command: must be a list",
+            id="command-as-text",
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {command: []}}}", "1: registries.r.auth.command: ", id="no-command"
+        ),
+        pytest.param(
+            "registries: {r: {host: a.b, auth: {token: s3cret}}}",
+            "1: registries.r.auth.token: is a secret: write {env: NAME}",
+            id="token-in-the-file",
+        ),
+        pytest.param(
             "registries:\n  a: {host: a.b}\n  b: {host: b.b, aliases: [a.b]}",
             "3: registries.b: has the host a.b, which registries.a has as well",
             id="host-twice",

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.clients.registry.oci import RegistryUnavailable
+from app.clients.registry.errors import RegistryUnavailable
 from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, ImageReference, InvalidImage
 from app.core.tag_presence import TagPresence

@@ -2,12 +2,10 @@
 
 import hashlib
 import time
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -15,11 +13,13 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.clients.deadline import seconds_left
-from app.clients.registry.challenges import Challenge, parse_challenges, token_url
+from app.clients.registry.authorizations import Authorizations
+from app.clients.registry.credentials.credential import Credentials
+from app.clients.registry.errors import RegistryRefused, RegistrySilent, RegistryUnavailable
+from app.clients.registry.limits import Limits, retry_after
 from app.clients.registry.pages import PageMemory, TagPage, validator_of
 from app.clients.rests import Rests
 from app.clients.tls import trusting
-from app.core.errors import Refused, Unavailable
 from app.core.images import ImageName, InvalidImage, is_digest, is_hinted_digest, is_tag
 
 # Without these a registry converts, or answers an index with the manifest of one platform.
@@ -29,34 +29,12 @@ _MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json, "
     "application/vnd.docker.distribution.manifest.v2+json"
 )
-_DOCKER_HUB_API = "registry-1.docker.io"
+_DOCKER_HUB, _DOCKER_HUB_API = "docker.io", "registry-1.docker.io"
 _TAGS_A_PAGE = 1000
 _MOST_PAGES = 1000
 _LARGEST_BODY = 16 * 1024 * 1024
 _UNDECIDED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 _NOT_THERE = ("UNKNOWN", "NOT_FOUND", "NOTFOUND")
-_TOKEN_LIFE_S = 60  # what the specification says where `expires_in` is missing
-_TOKEN_MARGIN_S = 5
-
-
-class RegistryRefused(Refused):
-    """A registry, or what issues its tokens, does not let us read."""
-
-    def __init__(self, host: str, problem: str) -> None:
-        super().__init__(f"registry {host}: {problem}")
-        self.host = host
-
-
-class RegistryUnavailable(Unavailable):
-    """A registry does not answer, or not as a registry, just now."""
-
-    def __init__(self, host: str, problem: str, *, retry_after: timedelta | None = None) -> None:
-        super().__init__(f"registry {host}: {problem}", retry_after=retry_after)
-        self.host = host
-
-
-class RegistrySilent(RegistryUnavailable):
-    """A registry gave no answer at all, or gave none just now and is left alone."""
 
 
 class _TagList(BaseModel):
@@ -75,32 +53,18 @@ class _AnyObject(BaseModel):
     """Any JSON object."""
 
 
-class _TokenAnswer(BaseModel):
-    token: str | None = None
-    access_token: str | None = None
-    expires_in: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Authorization:
-    header: str
-    expires_at: float
-
-
 class OCIRegistry:
     """One registry. Its connections are kept between calls and shared by threads; `close` ends them.
 
-    Credentials are sent only when the registry asks: to itself, or to the token service that it names (see
-    `token_url`). Redirects are not followed and the environment (proxies, .netrc) is not read. After a request without
-    an answer nothing is asked for a while (RegistrySilent).
+    What it is shown, and when, says `Authorizations`; when it is not asked at all, `Rests` (after a request without an
+    answer: RegistrySilent) and `Limits`. Redirects are not followed and the environment (proxies, .netrc) is not read.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a setting, two for tests
         self,
         host: str,
         *,
-        user: str | None = None,
-        password: Callable[[], str] | None = None,
+        credentials: Credentials | None = None,
         plain_http: bool = False,
         ca_file: Path | None = None,
         proxy: str | None = None,
@@ -109,11 +73,13 @@ class OCIRegistry:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
-        api_host = _DOCKER_HUB_API if host == "docker.io" else host
+        api_host = _DOCKER_HUB_API if host == _DOCKER_HUB else host
         self._url = httpx.URL(f"{'http' if plain_http else 'https'}://{api_host}")
-        self._user, self._password = user, password
         self._timeout_s, self._clock = timeout_s, clock
-        self._authorizations: dict[str, _Authorization] = {}
+        self._limits = Limits(host, clock=clock)
+        self._authorizations = Authorizations(
+            host, self._url, credentials, send=self._send, require_ok=self._require_ok, clock=clock
+        )
         self._pages = PageMemory()
         self._rests, self._token_rests = (
             Rests(silence=RegistrySilent, resting=self._resting, clock=clock) for _ in range(2)
@@ -125,6 +91,11 @@ class OCIRegistry:
             transport=transport,
             trust_env=False,
         )
+
+    @property
+    def is_shown_credentials(self) -> bool:
+        """Whether it asked who we are, and was told."""
+        return self._authorizations.are_asked_for
 
     def close(self) -> None:
         """End the connections that are kept."""
@@ -171,6 +142,9 @@ class OCIRegistry:
         url = self._url.join(f"/v2/{path}/manifests/{reference}")
         head = self._ask("HEAD", url, path=path)
         found = head.headers.get("docker-content-digest", "") if head.is_success else ""
+        if self._host == _DOCKER_HUB and head.status_code == HTTPStatus.NOT_FOUND and _is_registrys_own(head):
+            # No proxy answers for it, and a GET would count as a pull.
+            return None
         if not is_digest(found):
             # A HEAD has no body to tell a registry's 404 from a proxy's, and not every registry names digests.
             answer = self._ask("GET", url, path=path)
@@ -234,14 +208,21 @@ class OCIRegistry:
 
         With `unless` (a conditional header) also a 304.
         """
-        answer = self._send(method, url, self._known_authorization(path), unless)
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
-            self._authorizations[path] = renewed = self._authorize(answer, path)
-            answer = self._send(method, url, renewed.header, unless)
+        shown = self._authorizations.known(path)
+        answer = self._send(method, url, shown, unless)
+        for is_last in (False, True):
+            if answer.status_code != HTTPStatus.UNAUTHORIZED:
+                break
+            refused, shown = shown, self._authorizations.answering(answer, path, shown, is_last=is_last)
+            if is_last and shown == refused:
+                break
+            answer = self._send(method, url, shown, unless)
         if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            self._authorizations.pop(path, None)
+            self._authorizations.forget(path)
             problem = f"it answered {answer.status_code} for {path}"
-            raise RegistryRefused(self._host, f"{problem}; check user and password, that they may pull, that it exists")
+            raise RegistryRefused(
+                self._host, f"{problem}; check user and password, or auth: that they may pull, that it exists"
+            )
         is_missing = answer.status_code == HTTPStatus.NOT_FOUND and _is_registrys_own(answer)
         is_undecided = method == "HEAD" and answer.status_code in _UNDECIDED
         is_unchanged = unless is not None and answer.status_code == HTTPStatus.NOT_MODIFIED
@@ -258,65 +239,28 @@ class OCIRegistry:
             )
         if answer.status_code != HTTPStatus.OK:
             problem = f"{who} answered {answer.status_code}"
-            raise RegistryUnavailable(self._host, problem, retry_after=_retry_after(answer))
-
-    def _known_authorization(self, path: str) -> str | None:
-        known = self._authorizations.get(path)
-        return known.header if known and known.expires_at > self._clock() else None
-
-    def _authorize(self, refusal: httpx.Response, path: str) -> _Authorization:
-        challenges = parse_challenges(refusal.headers.get("www-authenticate", ""))
-        offered = {challenge.scheme: challenge for challenge in reversed(challenges)}
-        if "bearer" in offered:
-            return self._fetch_token(offered["bearer"], path)
-        basic = self._basic()
-        if "basic" in offered and basic:
-            return _Authorization(basic, expires_at=float("inf"))
-        if "basic" in offered:
-            raise RegistryRefused(self._host, f"it wants a user and password for {path}; none are configured")
-        raise RegistryRefused(self._host, "it asks for authentication in a way that is neither Basic nor Bearer")
-
-    def _fetch_token(self, challenge: Challenge, path: str) -> _Authorization:
-        url = token_url(challenge, registry=self._url, path=path)
-        if url is None:
-            realm = challenge.parameters.get("realm", "").rpartition("@")[2][:200]
-            raise RegistryRefused(
-                self._host, f"its token service {realm!r} has no https URL; credentials are not sent there in clear"
-            )
-        asked_at = self._clock()
-        answer = self._send("GET", url, self._basic())
-        who = f"its token service at {url.host}"
-        if answer.is_client_error and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
-            raise RegistryRefused(self._host, f"{who} answered {answer.status_code}; check user and password")
-        self._require_ok(answer, who)
-        try:
-            issued = _TokenAnswer.model_validate_json(answer.content)
-        except ValidationError:
-            # Not chained: pydantic's error would show the answer, which may hold a token.
-            raise RegistryUnavailable(self._host, f"{who} answered with no token") from None
-        token = issued.token or issued.access_token
-        if not token or not token.isascii() or not token.isprintable():
-            raise RegistryUnavailable(self._host, f"{who} answered with no token")
-        return _Authorization(f"Bearer {token}", asked_at + (issued.expires_in or _TOKEN_LIFE_S) - _TOKEN_MARGIN_S)
-
-    def _basic(self) -> str | None:
-        if self._user is None or self._password is None:
-            return None
-        return "Basic " + b64encode(f"{self._user}:{self._password()}".encode()).decode()
+            raise RegistryUnavailable(self._host, problem, retry_after=retry_after(answer))
 
     def _send(
         self, method: str, url: httpx.URL, authorization: str | None, unless: tuple[str, str] | None = None
     ) -> httpx.Response:
         """Send one request and read the whole answer, of a size and within a time that are both limited."""
-        rests = self._rests if url.netloc == self._url.netloc else self._token_rests
+        is_registry = url.netloc == self._url.netloc
+        rests = self._rests if is_registry else self._token_rests
         headers = {"Accept": _MANIFEST_TYPES if "/manifests/" in url.path else "application/json"}
         if authorization:
             headers["Authorization"] = authorization
         if unless:
             headers |= [unless]
         request = self._client.build_request(method, url, headers=headers)
+        if not is_registry:
+            with rests.asking():
+                return self._receive(request)
+        self._limits.require(method, url)
         with rests.asking():
-            return self._receive(request)
+            answer = self._receive(request)
+        self._limits.learn(answer)
+        return answer
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
@@ -374,15 +318,3 @@ def _is_manifest(answer: httpx.Response) -> bool:
     except ValidationError:
         return False
     return "html" not in answer.headers.get("content-type", "")
-
-
-def _retry_after(answer: httpx.Response) -> timedelta | None:
-    """How long to wait, from seconds or a date; a date is compared with the answer's own, never with our clock."""
-    text = answer.headers.get("retry-after", "")
-    if text.isascii() and text.isdigit() and len(text) < 7:
-        return timedelta(seconds=int(text))
-    try:
-        wait = parsedate_to_datetime(text) - parsedate_to_datetime(answer.headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None
-    return max(wait, timedelta())

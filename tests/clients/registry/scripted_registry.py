@@ -6,6 +6,7 @@ from contextlib import closing
 import httpx
 import pytest
 
+from app.clients.registry.credentials.credential import Credentials
 from app.clients.registry.oci import OCIRegistry
 
 HOST = "registry.acme.example"
@@ -16,12 +17,11 @@ def asking(
     answer: Answering,
     *,
     host: str = HOST,
-    user: str | None = None,
-    password: Callable[[], str] | None = None,
+    credentials: Credentials | None = None,
     plain_http: bool = False,
 ) -> closing[OCIRegistry]:
     transport = httpx.MockTransport(answer)
-    return closing(OCIRegistry(host, user=user, password=password, plain_http=plain_http, transport=transport))
+    return closing(OCIRegistry(host, credentials=credentials, plain_http=plain_http, transport=transport))
 
 
 def never(request: httpx.Request) -> httpx.Response:

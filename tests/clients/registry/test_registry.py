@@ -12,7 +12,9 @@ from typing import Protocol, cast
 import httpx
 import pytest
 
-from app.clients.registry.oci import OCIRegistry, RegistryRefused, RegistryUnavailable
+from app.clients.registry.credentials.credential import SecretCredentials
+from app.clients.registry.errors import RegistryRefused, RegistryUnavailable
+from app.clients.registry.oci import OCIRegistry
 from app.core.errors import Invalid
 from app.demo.registry import DemoRegistry
 from tests.servers.registry import (
@@ -168,11 +170,15 @@ def test_a_long_list_of_a_real_registry_ends_where_it_says(docker: DockerRegistr
 def test_a_real_registry_with_accounts_is_read_by_who_knows_the_password(tmp_path: Path) -> None:
     with docker_registry(tmp_path, has_accounts=True) as filled:
         digest = filled.push("team/app", "1.0")
-        with closing(OCIRegistry(filled.host, plain_http=True, user=USER, password=lambda: PASSWORD)) as registry:
+        with closing(
+            OCIRegistry(filled.host, plain_http=True, credentials=SecretCredentials(USER, lambda: PASSWORD))
+        ) as registry:
             assert registry.tags("team/app") == ["1.0"]
             assert registry.digest("team/app", "1.0") == digest
         with (
-            closing(OCIRegistry(filled.host, plain_http=True, user=USER, password=lambda: "hunter2")) as registry,
+            closing(
+                OCIRegistry(filled.host, plain_http=True, credentials=SecretCredentials(USER, lambda: "hunter2"))
+            ) as registry,
             pytest.raises(RegistryRefused, match="check user and password") as refused,
         ):
             registry.tags("team/app")

@@ -7,7 +7,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.clients.registry.oci import OCIRegistry, RegistryRefused, RegistryUnavailable
+from app.clients.registry.errors import RegistryRefused, RegistryUnavailable
+from app.clients.registry.oci import OCIRegistry
 from app.core.errors import Invalid
 from tests.clients.registry.scripted_registry import HOST, asking, never, raising
 from tests.servers.registry import digest_of, manifest_of

@@ -7,7 +7,9 @@ from contextlib import closing
 import httpx
 import pytest
 
-from app.clients.registry.oci import OCIRegistry, RegistryUnavailable
+from app.clients.registry.credentials.credential import SecretCredentials
+from app.clients.registry.errors import RegistryUnavailable
+from app.clients.registry.oci import OCIRegistry
 from app.clients.registry.pages import PageMemory, TagPage
 from tests.clients.registry.scripted_registry import HOST, asking
 from tests.servers.registry import DockerRegistry, Validating, docker_registry
@@ -146,7 +148,7 @@ def test_the_condition_goes_along_when_the_registry_wants_a_login() -> None:
             return httpx.Response(304)
         return httpx.Response(200, json={"tags": ["1.0"]}, headers={"ETag": '"1"'})
 
-    with asking(answer, user="ci", password=lambda: "pw") as registry:
+    with asking(answer, credentials=SecretCredentials("ci", lambda: "pw")) as registry:
         assert registry.tags("team/app") == registry.tags("team/app") == ["1.0"]
     assert asked == [(False, None), (True, None), (True, '"1"'), (True, '"1"')]
 

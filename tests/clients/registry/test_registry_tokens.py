@@ -6,7 +6,9 @@ from contextlib import closing
 import httpx
 import pytest
 
-from app.clients.registry.oci import OCIRegistry, RegistryRefused, RegistryUnavailable
+from app.clients.registry.credentials.credential import SecretCredentials
+from app.clients.registry.errors import RegistryRefused, RegistryUnavailable
+from app.clients.registry.oci import OCIRegistry
 from tests.clients.registry.scripted_registry import HOST, asking
 
 
@@ -33,7 +35,7 @@ class TokenFlow:
 @pytest.mark.parametrize("key", ["token", "access_token"])
 def test_a_token_is_fetched_from_the_service_that_the_registry_names(key: str) -> None:
     flow = TokenFlow(**{key: "t1"})
-    with asking(flow, user="bridge", password=lambda: "pw") as registry:
+    with asking(flow, credentials=SecretCredentials("bridge", lambda: "pw")) as registry:
         assert registry.tags("team/app") == ["1.0"]
     fetched = flow.asked_for_tokens[0]
     assert fetched.url.copy_with(query=None) == "https://auth.acme.example/token"
@@ -93,7 +95,7 @@ def test_credentials_do_not_go_to_a_service_in_clear(realm: str, plain_http: boo
         realm = f"http://{HOST}:81/token"
     flow = TokenFlow(realm)
     with (
-        asking(flow, user="bridge", password=lambda: "pw", plain_http=plain_http) as registry,
+        asking(flow, credentials=SecretCredentials("bridge", lambda: "pw"), plain_http=plain_http) as registry,
         pytest.raises(RegistryRefused, match="not sent there in clear"),
     ):
         registry.tags("team/app")
@@ -143,5 +145,8 @@ def test_of_several_challenges_a_token_is_preferred() -> None:
 def test_a_registry_that_asks_for_something_else_is_refused(challenge: str) -> None:
     flow = TokenFlow()
     flow.challenge = challenge
-    with asking(flow, user="bridge", password=lambda: "pw") as registry, pytest.raises(RegistryRefused):
+    with (
+        asking(flow, credentials=SecretCredentials("bridge", lambda: "pw")) as registry,
+        pytest.raises(RegistryRefused),
+    ):
         registry.tags("team/app")

@@ -1,0 +1,1 @@
+"""Where what a registry is shown comes from."""
