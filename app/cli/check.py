@@ -144,7 +144,7 @@ def check(*, database: bool, is_all: bool) -> None:
     except FluxbridgeError as error:
         inquiry.note_wrong("data_dir", str(error))
     inquiry.ask([*_of_this_machine(settings, has_unusable=bool(unusable))])
-    hosts = {each: one.host for one in settings.registries.values() for each in (one.host, *one.aliases)}
+    hosts = {each: one.called for one in settings.registries.values() for each in (one.called, *one.also_called)}
     repos = ReadRepos(hosts, Scans(renderer=manifest_renderer()), is_all=is_all)
     # Before any git is started: a fork would hold the lock of SQLite's file for a moment longer than we do.
     inquiry.ask([*_of_database(settings)])
@@ -242,7 +242,7 @@ def _of_sources(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
 def _of_registries(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
     for name, one in settings.registries.items():
         # Many registries deny what an account may not pull, whether it exists or not.
-        path = repos.named.get(one.host, _NOT_THERE)
+        path = repos.named.get(one.called, _NOT_THERE)
         yield _Check(
             name=f"registries.{name}",
             place=f"{'http' if one.plain_http else 'https'}://{one.host}",

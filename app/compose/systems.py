@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from app.clients.jenkins.controller import Jenkins
+from app.clients.registry.helm_index import HelmRepositories
 from app.clients.registry.oci import OCIRegistry
 from app.compose.config_repos import compose_config_repo
 from app.compose.credentials import compose_credentials
@@ -18,13 +19,13 @@ from app.settings.systems import ImageRegistry, JenkinsController
 def compose_systems(settings: Settings, *, spend: Spend = without_budget) -> Systems:
     """Build every client that the settings name; nothing is contacted yet. Raises Refused leaves."""
     sources = compose_sources(settings)
-    registries = {one.host: compose_registry(one) for one in settings.registries.values()}
+    registries = {one.called: compose_registry(one) for one in settings.registries.values()}
     return Systems(
         sources=sources,
         jenkins={name: compose_jenkins(name, one) for name, one in settings.jenkins.items()},
         jenkins_urls={name: one.url for name, one in settings.jenkins.items()},
         registries=registries,
-        aliases={alias: one.host for one in settings.registries.values() for alias in one.aliases},
+        aliases={alias: one.called for one in settings.registries.values() for alias in one.also_called},
         config_repos={name: compose_config_repo(name, settings, spend=spend) for name in settings.config_repos},
         timing=Timing(
             lease=timedelta(seconds=settings.work.lease_s),
@@ -42,9 +43,10 @@ def compose_jenkins(name: str, one: JenkinsController) -> Jenkins:
     return Jenkins(name, one.url, user=one.user, token=_reader(one.token), ca_file=one.ca_file, proxy=one.proxy)
 
 
-def compose_registry(one: ImageRegistry) -> OCIRegistry:
+def compose_registry(one: ImageRegistry) -> OCIRegistry | HelmRepositories:
     """One registry. Raises CertificatesUnusable, ExtraMissing."""
-    return OCIRegistry(
+    client = HelmRepositories if one.kind == "helm" else OCIRegistry
+    return client(
         one.host,
         credentials=compose_credentials(one),
         plain_http=one.plain_http,

@@ -1,6 +1,7 @@
 """Image names, references, tags and digests, by the grammar of distribution/reference."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,6 +21,11 @@ _SIGNATURE_TAG = re.compile(r"sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?|sha512-
 _DOCKER_HUB = "docker.io"
 _DOCKER_HUB_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
 _LONGEST_PATH = 255
+# A classic Helm repository is a plain web server: its paths are those of URLs, and charts have what names they like.
+_CHART_COMPONENT = r"[A-Za-z0-9_][A-Za-z0-9._~-]*"
+_CHART_PATH = re.compile(rf"{_CHART_COMPONENT}(?:/{_CHART_COMPONENT})*")
+_SCHEME_MARK = "://"
+_USUAL_PORTS = {"https": ":443", "http": ":80"}
 
 
 class InvalidImage(Invalid):
@@ -32,12 +38,14 @@ class InvalidImage(Invalid):
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageName:
-    """A repository at a registry, in full.
+    """A repository at a registry, in full; or a chart of a classic Helm repository, whose registry has its scheme.
 
     >>> ImageName.parse("nginx") == ImageName.parse("docker.io/library/nginx")
     True
     >>> str(ImageName.parse("registry.acme.example:5000/team/app"))
     'registry.acme.example:5000/team/app'
+    >>> ImageName.parse_chart("https://charts.acme.example/stable/shop")
+    ImageName(registry='https://charts.acme.example', path='stable/shop')
     """
 
     registry: str
@@ -57,13 +65,41 @@ class ImageName:
         return cls.at(registry, path, written=text)
 
     @classmethod
+    def parse_chart(cls, text: str) -> Self:
+        """Read `https://host/folder/chart` (or `http://`), the folder being that of `index.yaml`. Raises InvalidImage.
+
+        >>> str(ImageName.parse_chart("https://Charts.acme.example:443//stable/Shop/"))
+        'https://charts.acme.example/stable/Shop'
+        """
+        scheme, mark, rest = text.partition(_SCHEME_MARK)
+        if not mark or scheme not in _USUAL_PORTS:
+            raise InvalidImage(text, "a chart of a classic Helm repository is written https://host/path/chart")
+        host, _, path = rest.partition("/")
+        return cls.at(catalogue_name(scheme, host), "/".join(filter(None, path.split("/"))), written=text)
+
+    @classmethod
+    def parse_any(cls, text: str) -> Self:
+        """Read an image, or a chart of a classic Helm repository by its address. Raises InvalidImage."""
+        return cls.parse_chart(text) if is_of_classic(text) else cls.parse(text)
+
+    @classmethod
     def at(cls, registry: str, path: str, *, written: str | None = None) -> Self:
-        """Join a registry host (with port, if any) and a repository path. Raises InvalidImage."""
+        """Join a registry host (with port, if any) and a repository path. Raises InvalidImage.
+
+        The host of a classic Helm repository has its scheme (see `catalogue_name`).
+        """
         text = written if written is not None else f"{registry}/{path}"
-        if not _DOMAIN.fullmatch(registry):
+        host = registry.partition(_SCHEME_MARK)[2] if is_of_classic(registry) else registry
+        if not _DOMAIN.fullmatch(host):
             raise InvalidImage(text, f"{registry[:80]!r} is no registry host")
         if len(path) > _LONGEST_PATH:
             raise InvalidImage(text, f"its path is longer than {_LONGEST_PATH} characters")
+        if is_of_classic(registry):
+            if not _CHART_PATH.fullmatch(path):
+                raise InvalidImage(
+                    text, "its path has letters, digits and - _ . ~ only, and its last part is the chart"
+                )
+            return cls(registry, path)
         if not _PATH.fullmatch(path):
             raise InvalidImage(text, "a path has lower-case letters, digits and single separators . _ - / only")
         return cls(registry, path)
@@ -74,9 +110,12 @@ class ImageName:
 
         >>> ImageName.of_repository("registry.acme.example:5000/team/app")
         ImageName(registry='registry.acme.example:5000', path='team/app')
+        >>> ImageName.of_repository("https://charts.acme.example/stable/shop").path
+        'stable/shop'
         """
-        registry, _, path = text.partition("/")
-        return cls(registry, path)
+        scheme, mark, rest = text.partition(_SCHEME_MARK) if is_of_classic(text) else ("", "", text)
+        host, _, path = rest.partition("/")
+        return cls(f"{scheme}{mark}{host}", path)
 
     def __str__(self) -> str:
         return f"{self.registry}/{self.path}"
@@ -97,6 +136,15 @@ class ImageReference:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `name[:tag][@digest]`. Raises InvalidImage."""
+        return cls._read(text, ImageName.parse)
+
+    @classmethod
+    def parse_any(cls, text: str) -> Self:
+        """Read the same also of a chart of a classic Helm repository. Raises InvalidImage."""
+        return cls._read(text, ImageName.parse_any)
+
+    @classmethod
+    def _read(cls, text: str, read_name: Callable[[str], ImageName]) -> Self:
         rest, at, digest = text.partition("@")
         if at and not is_digest(digest):
             raise InvalidImage(text, "its digest is not sha256 with 64 or sha512 with 128 lower-case hex digits")
@@ -105,12 +153,26 @@ class ImageReference:
             name, colon, tag = rest, "", ""
         if colon and not is_tag(tag):
             raise InvalidImage(text, "its tag is not 1 to 128 of A-Z a-z 0-9 _ . - (not starting with . or -)")
-        return cls(ImageName.parse(name), tag or None, digest or None)
+        return cls(read_name(name), tag or None, digest or None)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.name}{tag}{digest}"
+
+
+def catalogue_name(scheme: str, host: str) -> str:
+    """What the registry of a classic Helm repository is called: never like an OCI registry of the same host.
+
+    >>> catalogue_name("https", "Charts.acme.example:443")
+    'https://charts.acme.example'
+    """
+    return f"{scheme}{_SCHEME_MARK}{host.lower().removesuffix(_USUAL_PORTS[scheme])}"
+
+
+def is_of_classic(text: str) -> bool:
+    """Tell whether a name, or that of its registry, is one of a classic Helm repository: it has a scheme of the web."""
+    return text.startswith(tuple(f"{scheme}{_SCHEME_MARK}" for scheme in _USUAL_PORTS))
 
 
 def is_tag(text: str) -> bool:
@@ -154,6 +216,15 @@ def version_of_tag(tag: str) -> str:
     '1.2.3+build.5'
     """
     return tag.replace("_", "+")
+
+
+def tag_of_version(version: str) -> str:
+    """The tag under which a version of a chart is known, as Helm writes it.
+
+    >>> tag_of_version("1.2.3+build.5")
+    '1.2.3_build.5'
+    """
+    return version.replace("+", "_")
 
 
 def is_signature_tag(tag: str) -> bool:

@@ -312,7 +312,7 @@ class Receiver(Protocol):
 
 
 class Registry(Protocol):
-    """One OCI registry; `path` is a repository without the host."""
+    """One registry of images, or of charts; `path` is a repository without the host."""
 
     def tags(self, path: str) -> Sequence[str]:
         """Every tag, all pages; a repository that does not exist has none."""

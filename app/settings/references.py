@@ -68,11 +68,11 @@ def _missing_branches(settings: Settings) -> Iterator[tuple[Key, str]]:
 def _shared_hosts(settings: Settings) -> Iterator[tuple[Key, str]]:
     owners: dict[str, str] = {}
     for name, registry in settings.registries.items():
-        for host in (registry.host, *registry.aliases):
+        for host in (registry.called, *registry.also_called):
             owner = owners.setdefault(host, name)
             if owner != name:
                 yield ("registries", name), f"has the host {host}, which registries.{owner} has as well"
-        if Counter((registry.host, *registry.aliases)).most_common(1)[0][1] > 1:
+        if Counter((registry.called, *registry.also_called)).most_common(1)[0][1] > 1:
             yield ("registries", name, "aliases"), "must not repeat a host"
 
 

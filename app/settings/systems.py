@@ -1,10 +1,11 @@
 """The Jenkins controllers and registries that Fluxbridge asks."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
+from app.core.images import catalogue_name
 from app.settings.registry_auth import BasicLogin, RegistryAuth, RegistryLogin
 from app.settings.secrets import Secret
 from app.settings.values import (
@@ -47,8 +48,10 @@ class JenkinsController(Section):
 
 
 class ImageRegistry(Section):
-    """One OCI registry, under its own host name and the others by which senders and manifests call it."""
+    """One registry, under its own host name and the others by which senders and manifests call it."""
 
+    kind: Literal["oci", "helm"] = "oci"
+    """`oci` holds images and charts; `helm` is a web server with charts in classic repositories (`index.yaml`)."""
     host: RegistryHost
     """Host, with a port if it has one: `registry.acme.example`, `localhost:5000`, `docker.io`."""
     aliases: Annotated[tuple[RegistryHost, ...], Called("list of hosts")] = ()
@@ -64,6 +67,25 @@ class ImageRegistry(Section):
     """HTTP proxy; also to what issues credentials."""
     plain_http: Flag = False
     """Speak HTTP without TLS."""
+
+    @property
+    def called(self) -> str:
+        """The registry as names of images and charts have it."""
+        return self.name_of(self.host)
+
+    @property
+    def also_called(self) -> tuple[str, ...]:
+        """The same of its aliases."""
+        return tuple(map(self.name_of, self.aliases))
+
+    @property
+    def told_as(self) -> tuple[str, ...]:
+        """What else senders call it: they know of hosts only."""
+        return (*self.also_called, self.host, *self.aliases) if self.kind == "helm" else self.aliases
+
+    def name_of(self, host: str) -> str:
+        """What a registry of this kind is called that has this host."""
+        return catalogue_name("http" if self.plain_http else "https", host) if self.kind == "helm" else host
 
     @model_validator(mode="after")
     def _has_a_whole_login(self) -> Self:

@@ -3,21 +3,19 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from app.clients.deadline import seconds_left
 from app.clients.registry.authorizations import Authorizations
 from app.clients.registry.credentials.credential import Credentials
 from app.clients.registry.errors import RegistryRefused, RegistrySilent, RegistryUnavailable
 from app.clients.registry.limits import Limits, retry_after
 from app.clients.registry.pages import PageMemory, TagPage, validator_of
+from app.clients.registry.receiving import Receiving
 from app.clients.rests import Rests
 from app.clients.tls import trusting
 from app.core.images import ImageName, InvalidImage, is_digest, is_hinted_digest, is_tag
@@ -75,21 +73,21 @@ class OCIRegistry:
         self._host = host
         api_host = _DOCKER_HUB_API if host == _DOCKER_HUB else host
         self._url = httpx.URL(f"{'http' if plain_http else 'https'}://{api_host}")
-        self._timeout_s, self._clock = timeout_s, clock
         self._limits = Limits(host, clock=clock)
         self._authorizations = Authorizations(
             host, self._url, credentials, send=self._send, require_ok=self._require_ok, clock=clock
         )
         self._pages = PageMemory()
-        self._rests, self._token_rests = (
-            Rests(silence=RegistrySilent, resting=self._resting, clock=clock) for _ in range(2)
-        )
         self._client = httpx.Client(
             verify=trusting(ca_file),
             timeout=timeout_s,
             proxy=proxy,
             transport=transport,
             trust_env=False,
+        )
+        self._receiving = Receiving(host, self._client, timeout_s, clock, _LARGEST_BODY)
+        self._rests, self._token_rests = (
+            Rests(silence=RegistrySilent, resting=self._receiving.resting, clock=clock) for _ in range(2)
         )
 
     @property
@@ -255,46 +253,12 @@ class OCIRegistry:
         request = self._client.build_request(method, url, headers=headers)
         if not is_registry:
             with rests.asking():
-                return self._receive(request)
+                return self._receiving.receive(request)
         self._limits.require(method, url)
         with rests.asking():
-            answer = self._receive(request)
+            answer = self._receiving.receive(request)
         self._limits.learn(answer)
         return answer
-
-    def _receive(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
-        deadline = self._clock() + seconds_left(2 * self._timeout_s)
-        if not (timeout_s := seconds_left(self._timeout_s)):
-            raise RegistryUnavailable(self._host, f"{host} was not asked: the time for this work is over")
-        request.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
-        body = bytearray()
-        try:
-            with closing(self._client.send(request, stream=True)) as answer:
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if len(body) > _LARGEST_BODY:
-                        raise RegistryUnavailable(self._host, f"{host} sent more than {_LARGEST_BODY} bytes")
-                    if self._clock() > deadline:
-                        raise RegistrySilent(self._host, f"{host} sends too slowly")
-        except httpx.TimeoutException as error:
-            raise RegistrySilent(self._host, f"{host} did not answer within {timeout_s:g} s") from error
-        except httpx.ConnectError as error:
-            raise RegistrySilent(self._host, f"{host} cannot be reached: {error}") from error
-        except httpx.HTTPError as error:
-            raise RegistrySilent(self._host, f"{host} broke off ({type(error).__name__})") from error
-        return _whole(answer, bytes(body))
-
-    def _resting(self, left: timedelta) -> RegistrySilent:
-        problem = "it did not answer when it was last asked: it is left alone"
-        return RegistrySilent(self._host, problem, retry_after=left)
-
-
-def _whole(answer: httpx.Response, body: bytes) -> httpx.Response:
-    """The answer with its decoded body, as if it had not been streamed."""
-    headers = httpx.Headers(answer.headers)
-    headers.pop("content-encoding", None)
-    return httpx.Response(answer.status_code, headers=headers, content=body, request=answer.request)
 
 
 def _is_registrys_own(answer: httpx.Response) -> bool:

@@ -164,7 +164,7 @@ class _Named:
         return Policy(
             name=PolicyName("", namespace, policy),
             file=file,
-            image=ImageName.parse(selected.image) if selected else None,
+            image=ImageName.parse_any(selected.image) if selected else None,
             image_text=selected.image if selected else "",
             spec=None,
             digest_reflection="Always" if selected and selected.digest else "Never",

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from app.core.errors import Invalid
-from app.core.images import ImageReference, is_digest, is_tag, version_of_tag
+from app.core.images import ImageReference, is_digest, is_tag, tag_of_version, version_of_tag
 from app.core.manifests.places import Part
 
 _OF_TAG = (Part.TAG, Part.VERSION)
@@ -12,7 +12,7 @@ _OF_TAG = (Part.TAG, Part.VERSION)
 def tag_in(part: Part, text: str) -> str | None:
     """Read the tag out of a field's text."""
     if part in _OF_TAG:
-        tag = text.replace("+", "_") if part is Part.VERSION else text
+        tag = tag_of_version(text) if part is Part.VERSION else text
         return tag if is_tag(tag) else None
     if part is Part.TAG_DIGEST:
         tag, at, digest = text.partition("@")

@@ -16,7 +16,7 @@ from app.core.errors import Invalid
 from app.core.flux.from_rules import RULES_FILE, Declaration
 from app.core.flux.intervals import read_interval
 from app.core.flux.objects import DigestReflection, Policy, PolicyName
-from app.core.images import ImageName
+from app.core.images import ImageName, is_of_classic
 from app.core.manifests.kinds.declared import (
     ChartDependency,
     Containers,
@@ -247,8 +247,11 @@ class WrittenPolicy(StrictModel):
     def _check(self) -> Self:
         if (self.image is None) == (self.chart is None):
             raise ValueError("a policy has exactly one of image and chart")
-        if self.chart is not None and not self.chart.startswith(_CHART_SCHEME):
-            raise ValueError(f"chart is written {_CHART_SCHEME}host/path, and has no tag")
+        if self.chart is not None and not (self.chart.startswith(_CHART_SCHEME) or is_of_classic(self.chart)):
+            raise ValueError(
+                f"chart is written {_CHART_SCHEME}host/path, or https://host/path/chart where the chart is in an "
+                "index.yaml, and has no tag"
+            )
         if (self.interval is None) == (self.digest_reflection == "Always"):
             raise ValueError("interval belongs to digestReflectionPolicy Always, which needs one")
         try:
@@ -275,6 +278,8 @@ class WrittenPolicy(StrictModel):
         """The repository; of a chart the first part is the registry, whatever it looks like."""
         if self.chart is None:
             return ImageName.parse(self.image or "")
+        if is_of_classic(self.chart):
+            return ImageName.parse_chart(self.chart)
         registry, _, path = self.chart.removeprefix(_CHART_SCHEME).partition("/")
         return ImageName.at(registry, path, written=self.chart)
 

@@ -29,7 +29,7 @@ def _until(written: object) -> datetime | None:
 
 def _image(written: object) -> ImageName:
     try:
-        return ImageName.parse(written if isinstance(written, str) else "")
+        return ImageName.parse_any(written if isinstance(written, str) else "")
     except Invalid as error:
         raise ValueError(f"image is written as policies write it, without a tag: {error}") from error
 

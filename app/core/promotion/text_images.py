@@ -46,7 +46,7 @@ def _is_other(text: str, policy: Policy, known_as: Callable[[ImageName], ImageNa
     if policy.image is None or text == policy.image_text:
         return False
     try:
-        return known_as(ImageName.parse(text)) != known_as(policy.image)
+        return known_as(ImageName.parse_any(text)) != known_as(policy.image)
     except Invalid:
         return False
 

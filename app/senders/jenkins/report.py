@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from app.core.facts import Artifact, BuildFinished, BuildResult, TestCounts
-from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_tag
+from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_tag, tag_of_version
 from app.senders.payload import (
     PAYLOAD,
     Count,
@@ -189,9 +189,9 @@ def _read_image(item: JsonValue) -> Artifact:
 
 def _read_chart(item: JsonValue) -> Artifact:
     chart = read_model(item, _Chart)
-    name = ImageName.parse(chart.repository.removeprefix("oci://"))
+    name = ImageName.parse_any(chart.repository.removeprefix("oci://"))
     # Tags cannot hold the `+` of a version's build part; Helm writes `_` in its place.
-    return Artifact("chart", name, _as_tag(chart.version.replace("+", "_")), _as_digest(chart.digest))
+    return Artifact("chart", name, _as_tag(tag_of_version(chart.version)), _as_digest(chart.digest))
 
 
 def _as_tag(text: str) -> str:

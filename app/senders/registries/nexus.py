@@ -1,13 +1,17 @@
-"""Sonatype Nexus' webhooks: components and assets, signed with HMAC-SHA1; hints until the registry is asked."""
+"""Sonatype Nexus' webhooks: components and assets, signed with HMAC-SHA1; hints until the registry is asked.
+
+A source whose registry is one of classic Helm repositories reads components of the format helm, any other of docker.
+"""
 
 import re
 from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from app.core.images import is_of_classic, tag_of_version
 from app.senders.payload import PAYLOAD, Line, Moment, OptionalLine, read_body
 from app.senders.proofs import expect_bare_hmac, verify_bare_hmac
-from app.senders.registries.tellings import Telling, read_one
+from app.senders.registries.tellings import CHART, Telling, read_one
 from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
 
 _SIGNATURE = "X-Nexus-Webhook-Signature"
@@ -68,11 +72,14 @@ def _read_event(event: _Event, origin: Origin) -> Telling | str:
     its = event.component or event.asset
     if its is None:
         return "an event of neither a component nor an asset"
-    if (its.format or "").lower() != "docker":
-        return f"format {(its.format or '')[:40]!r} holds no images"
+    is_classic = is_of_classic(origin.registry or "")
+    if (its.format or "").lower() != ("helm" if is_classic else "docker"):
+        return f"format {(its.format or '')[:40]!r} holds no {'charts' if is_classic else 'images'}"
     if origin.repositories is not None and event.repository not in origin.repositories:
         return f"repository {(event.repository or '')[:60]!r} is none that counts"
     path, tag = its.name, its.version
+    if is_classic:
+        return _read_chart(event, origin)
     if event.component is None:
         manifest = _MANIFEST.fullmatch(its.name or "")
         if manifest is None:
@@ -84,6 +91,25 @@ def _read_event(event: _Event, origin: Origin) -> Telling | str:
     return Telling(
         path=f"{prefix}/{path}" if prefix else path,
         tag=tag,
+        at=event.timestamp,
+        is_deletion=event.action.upper() not in _PUSHES,
+    )
+
+
+def _read_chart(event: _Event, origin: Origin) -> Telling | str:
+    """A chart; Nexus serves its repositories below /repository/, where the settings say nothing else."""
+    its = event.component
+    if its is None:
+        return "an asset of a chart, of which the component tells"
+    if not its.name or not event.repository:
+        raise Unusable("component.name, repositoryName: name no chart")
+    folder = f"repository/{event.repository}"
+    if origin.repositories is not None:
+        folder = origin.repositories[event.repository]
+    return Telling(
+        path=f"{folder}/{its.name}" if folder else its.name,
+        tag=tag_of_version(its.version or ""),
+        media_type=CHART,
         at=event.timestamp,
         is_deletion=event.action.upper() not in _PUSHES,
     )

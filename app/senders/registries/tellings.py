@@ -9,7 +9,8 @@ from app.core.facts import Fact, ImagePushed, TagDeleted
 from app.core.images import ImageName, InvalidImage, is_hinted_digest, is_signature_tag, is_tag
 from app.senders.sender import Origin, Parsed, Unusable
 
-_CHART = "application/vnd.cncf.helm."
+CHART = "application/vnd.cncf.helm."
+"""With what all media types of charts begin."""
 _HOLDS_IMAGES = frozenset(
     {
         "application/vnd.docker.distribution.manifest.v1+json",
@@ -77,7 +78,7 @@ def read_one(origin: Origin, read: Reading) -> Parsed:
 def _settle(told: Telling, origin: Origin) -> Fact | str:
     """The fact, or why there is none. Raises InvalidImage."""
     media_type = _bare(told.media_type)
-    is_chart = media_type.startswith(_CHART)
+    is_chart = media_type.startswith(CHART)
     if media_type and not is_chart and media_type not in _HOLDS_IMAGES:
         return f"media type {media_type[:80]!r} is neither an image nor a chart"
     # Harbor and Nexus write the digest in the place of a tag, where there is none.

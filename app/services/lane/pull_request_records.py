@@ -109,7 +109,7 @@ class PullRequestRecords:
     def _note_latency(self, connection: Connection, move: Move, now: datetime) -> None:
         """Count how long it took since the newest webhook that led to a new pull request; the sweep's have none."""
         build_id = move.build.build_id if move.build is not None else None
-        image = self.run.systems.known_as(ImageName.parse(move.image))
+        image = self.run.systems.known_as(ImageName.parse_any(move.image))
         came = latencies.told_at(connection, image, move.tag, build_id=build_id, until=now)
         if came is not None:
             latencies.note(connection, now - came)

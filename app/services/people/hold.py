@@ -177,7 +177,7 @@ def _denied(
     """The image, under its registry's own host, and the tag or digest of it that is denied."""
     image, tag, digest = None, None, None
     if wanted.tag is not None:
-        reference = ImageReference.parse(wanted.tag)
+        reference = ImageReference.parse_any(wanted.tag)
         image, tag = reference.name, reference.tag
         if tag is None or reference.digest is not None:
             raise NotToDeny(wanted.tag, "IMAGE:TAG")
@@ -187,7 +187,7 @@ def _denied(
             raise NotToDeny(
                 wanted.digest, "sha256: with 64 or sha512: with 128 lower-case hex digits, or IMAGE@sha256:…"
             )
-        image = ImageName.parse(named) if at else None
+        image = ImageName.parse_any(named) if at else None
     if image is None:
         return None, tag, digest
     image = systems.known_as(image)

@@ -76,7 +76,7 @@ class BuildFilters(Paging):
 
 def list_builds(connection: Connection, systems: Systems, filters: BuildFilters) -> Listing[BuildView]:
     """Finished builds, newest first. Raises InvalidCursor, InvalidImage."""
-    image = None if filters.image is None else str(systems.known_as(ImageName.parse(filters.image)))
+    image = None if filters.image is None else str(systems.known_as(ImageName.parse_any(filters.image)))
     page = builds.page(
         connection, limit=filters.limit, after=filters.after, job=filters.job, result=filters.result, image=image
     )

@@ -151,7 +151,7 @@ def _empty_view(now: datetime) -> HeadView:
 def _stored_policy(details: PolicyDetails, name: PolicyName) -> Policy:
     spec, image, problem = read_spec(details.spec), None, None
     try:
-        image = ImageName.parse(details.image)
+        image = ImageName.parse_any(details.image)
     except InvalidImage as error:
         problem = str(error)
     if spec is None:

@@ -59,7 +59,7 @@ def list_images(connection: Connection, paging: Paging) -> Listing[ImageView]:
 
 def list_tags(connection: Connection, systems: Systems, filters: TagFilters) -> Listing[TagView]:
     """The tags of one repository by name. Raises InvalidCursor, InvalidImage."""
-    image = systems.known_as(ImageName.parse(filters.image))
+    image = systems.known_as(ImageName.parse_any(filters.image))
     page = catalogue.page_of_tags(connection, str(image), limit=filters.limit, after=filters.after)
     return Listing(items=[_tag(row) for row in page.items], next=page.next)
 

@@ -269,7 +269,7 @@ def _named(details: PolicyDetails) -> dict[str, str]:
 
 
 def _pushed_tag(push: str, details: PolicyDetails, systems: Systems) -> str:
-    reference = ImageReference.parse(push)
+    reference = ImageReference.parse_any(push)
     if reference.tag is None:
         raise NoSuchPush(push, "it names no tag; write it as image:tag")
     if details.image not in {str(reference.name), str(systems.known_as(reference.name))}:
@@ -310,7 +310,7 @@ def _left_out(state: PolicyState) -> LeftOut:
 def _left_out_reports(connection: Connection, found: FoundPolicy, pushed: str) -> Iterator[str]:
     """What told of this tag and did not count, as its source may not speak for it."""
     try:
-        image = found.systems.known_as(ImageName.parse(found.details.image))
+        image = found.systems.known_as(ImageName.parse_any(found.details.image))
     except InvalidImage:
         return
     named = named_in_texts(f"{image}:{pushed}")

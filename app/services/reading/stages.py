@@ -143,7 +143,7 @@ def _tag_states(
 
 def _image_of(place: _Place, systems: Systems) -> ImageName | None:
     try:
-        return systems.known_as(ImageName.parse(place.image))
+        return systems.known_as(ImageName.parse_any(place.image))
     except InvalidImage:
         return None
 

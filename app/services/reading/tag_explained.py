@@ -145,7 +145,7 @@ class AskedTag:
     @classmethod
     def parse(cls, text: str, systems: Systems) -> "AskedTag":
         """The tag that `image:tag` means. Raises InvalidImage, NoTagNamed."""
-        reference = ImageReference.parse(text)
+        reference = ImageReference.parse_any(text)
         if reference.tag is None:
             raise NoTagNamed(text)
         return cls(systems.known_as(reference.name), reference.tag, systems)

@@ -107,7 +107,7 @@ def _is_known(connection: Connection, policy: PolicyName, repo: str | None) -> b
 
 def _image_of(row: PromotionRow, systems: Systems) -> ImageName | None:
     try:
-        return systems.known_as(ImageName.parse(row.image))
+        return systems.known_as(ImageName.parse_any(row.image))
     except InvalidImage:
         return None
 

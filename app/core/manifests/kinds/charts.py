@@ -120,7 +120,9 @@ def leaves_lock_behind(before: Chart, after: Chart) -> bool:
 
 
 def find_dependencies(chart: Chart, selector: ChartDependency) -> FieldScan:
-    """Find the versions of a dependency by its name, its alias or its address (`oci://host/path/name`).
+    """Find the versions of a dependency by its name, its alias or its address.
+
+    An address is `oci://host/path/name` or `https://host/path/name`.
 
     A chart that is there several times under aliases has several fields. With a lock file `DeclaredField.text` is the
     version that is locked. Never raises: what cannot be set is a problem, as are a lock file that cannot be read or
@@ -129,7 +131,7 @@ def find_dependencies(chart: Chart, selector: ChartDependency) -> FieldScan:
     try:
         listed = _read(chart.content)
         lock = _read_lock(chart, listed)
-        chosen = _choose(listed, selector.name)
+        chosen = _choose(listed, lock, selector.name)
         return FieldScan(tuple(_field(listed, lock, index, selector) for index in chosen))
     except _Unusable as error:
         return FieldScan(problems=(error.kind(error.line, error.why),))
@@ -248,9 +250,18 @@ def _read_lock(chart: Chart, listed: _Dependencies) -> _Lock | None:
     )
 
 
-def _choose(listed: _Dependencies, wanted: str) -> list[int]:
-    """The numbers of the dependencies that a name, an alias or an address stands for. Raises _Unusable."""
-    chosen = [index for index, one in enumerate(listed.entries) if wanted in (one.name, one.alias, _address(one))]
+def _choose(listed: _Dependencies, lock: _Lock | None, wanted: str) -> list[int]:
+    """The numbers of the dependencies that a name, an alias or an address stands for. Raises _Unusable.
+
+    Where a repository stands as `@name`, which means something on some machines only, the lock file has its address.
+    """
+    resolved = lock.listed.entries if lock else listed.entries
+    wanted = wanted.rstrip("/")
+    chosen = [
+        index
+        for index, (one, its) in enumerate(zip(listed.entries, resolved, strict=True))
+        if wanted in (one.name, one.alias, _address(one), _address(its))
+    ]
     if not chosen:
         raise _Unusable(1, f"no dependency has the name or alias {wanted}")
     for index in chosen:
@@ -265,7 +276,8 @@ def _choose(listed: _Dependencies, wanted: str) -> list[int]:
     entries = [listed.entries[index] for index in chosen]
     if len({_address(entry) for entry in entries}) > 1:
         raise _Unusable(
-            listed.lines[chosen[1]], f"{wanted} stands for several charts: give the alias or oci:// address"
+            listed.lines[chosen[1]],
+            f"{wanted} stands for several charts: give the alias or the address, oci://… or https://…",
         )
     if len({_label(entry) for entry in entries}) < len(entries):
         raise _Unusable(
