@@ -23,7 +23,7 @@ from app.clients.rests import Rests
 from app.clients.tls import trusting
 from app.core.images import ImageName, catalogue_name
 
-_LARGEST_INDEX = 64 * 1024 * 1024
+LARGEST_INDEX = 64 * 1024 * 1024
 _READ_WITHIN_S = 60.0
 _FRESH_S = 15.0
 _MOST_INDEXES = 200
@@ -67,7 +67,7 @@ class HelmRepositories:
         self._client = httpx.Client(
             verify=trusting(ca_file), timeout=timeout_s, proxy=proxy, transport=transport, trust_env=False
         )
-        self._receiving = Receiving(self._registry, self._client, timeout_s, clock, _LARGEST_INDEX)
+        self._receiving = Receiving(self._registry, self._client, timeout_s, clock, LARGEST_INDEX)
         self._rests = Rests(silence=RegistrySilent, resting=self._receiving.resting, clock=clock)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
