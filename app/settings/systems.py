@@ -71,21 +71,19 @@ class ImageRegistry(Section):
     @property
     def called(self) -> str:
         """The registry as names of images and charts have it."""
-        return self.name_of(self.host)
+        return catalogue_name("http" if self.plain_http else "https", self.host) if self.kind == "helm" else self.host
 
     @property
     def also_called(self) -> tuple[str, ...]:
-        """The same of its aliases."""
-        return tuple(map(self.name_of, self.aliases))
+        """The same of its aliases; manifests may write those with either scheme."""
+        if self.kind == "oci":
+            return self.aliases
+        return tuple(catalogue_name(scheme, host) for host in self.aliases for scheme in ("https", "http"))
 
     @property
     def told_as(self) -> tuple[str, ...]:
         """What else senders call it: they know of hosts only."""
         return (*self.also_called, self.host, *self.aliases) if self.kind == "helm" else self.aliases
-
-    def name_of(self, host: str) -> str:
-        """What a registry of this kind is called that has this host."""
-        return catalogue_name("http" if self.plain_http else "https", host) if self.kind == "helm" else host
 
     @model_validator(mode="after")
     def _has_a_whole_login(self) -> Self:

@@ -44,10 +44,10 @@ class _Kept:
 class HelmRepositories:
     """One web server with classic Helm repositories. A path is that of a chart: the folder of its index, and its name.
 
-    Connections and what indexes say are kept between calls and shared by threads; `close` ends the connections. One
-    download serves all charts of an index: `tags` may be those of 15 s ago. `digest` is as new as the call wherever
-    the server can tell that an index is unchanged. Credentials go to this host only, with the first request as Helm
-    sends them. Redirects are not followed and the environment (proxies, .netrc) is not read.
+    Connections and what indexes say are kept between calls and shared by threads; `close` ends the connections. Each
+    call asks only whether its index is another by now. Where the server cannot tell that, one download serves all
+    charts of an index for 15 s; a version that is not in it is looked for anew. Credentials go to this host only, with
+    the first request as Helm sends them. Redirects are not followed and the environment (proxies, .netrc) is not read.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a setting, two for tests
@@ -98,7 +98,7 @@ class HelmRepositories:
             return reference if reference in versions.values() else versions.get(reference)
 
         def is_enough(kept: _Kept) -> bool:
-            return kept.validator is None and self._is_fresh(kept) and find(kept.index) is not None
+            return self._is_fresh(kept) and find(kept.index) is not None
 
         return find(self._index(url, is_enough))
 
@@ -109,7 +109,8 @@ class HelmRepositories:
         return f"{folder}/index.yaml", chart
 
     def _is_fresh(self, kept: _Kept) -> bool:
-        return self._clock() - kept.asked_at < _FRESH_S
+        """Whether an index counts without a question: one that can only be downloaded whole does for a while."""
+        return kept.validator is None and self._clock() - kept.asked_at < _FRESH_S
 
     def _index(self, url: str, is_enough: Callable[[_Kept], bool]) -> ChartIndex:
         with self._downloading(url):
