@@ -73,19 +73,23 @@ def world(folder: Path, database: str, charts: HelmRepository) -> Iterator[Bridg
     config = BareRepository.create(folder / "fleet.git")
     files = {RELEASE: release("1.2.0"), CHART: umbrella("1.2.0"), LOCK: lock("1.2.0"), "sources/acme.yaml": SOURCE}
     config.commit("main", {".fluxbridge.yaml": RULES, **files})
-    settings = settings_text(
-        folder,
-        str(config.path),
-        "registry.acme.example:1",
-        database,
-        more_sources=(
-            "  nexus: {kind: nexus, registry: charts, hmac: {env: NEXUS}, repositories: {helm-hosted: stable}}\n"
-        ),
-    ).replace(
-        "registries: {",
-        f'registries: {{charts: {{kind: helm, host: "{charts.host}", aliases: [charts.acme.example], '
-        "plain_http: true}, ",
-    ).replace("aliases: [registry.acme.example]", "aliases: []")
+    settings = (
+        settings_text(
+            folder,
+            str(config.path),
+            "registry.acme.example:1",
+            database,
+            more_sources=(
+                "  nexus: {kind: nexus, registry: charts, hmac: {env: NEXUS}, repositories: {helm-hosted: stable}}\n"
+            ),
+        )
+        .replace(
+            "registries: {",
+            f'registries: {{charts: {{kind: helm, host: "{charts.host}", aliases: [charts.acme.example], '
+            "plain_http: true}, ",
+        )
+        .replace("aliases: [registry.acme.example]", "aliases: []")
+    )
     with (
         DemoRegistry() as unasked,
         started(

@@ -5,6 +5,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -96,7 +97,7 @@ class HelmRepository:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                status, headers, body = repository._answer(self.path, self.headers)  # noqa: SLF001 (its own)
+                status, headers, body = repository._answer(self.path, self.headers)
                 repository.asked.append(Asked(self.path, status, self.headers.get("Authorization")))
                 self.send_response(status)
                 for name, value in headers.items():
@@ -113,12 +114,12 @@ class HelmRepository:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 """Nothing is logged."""
 
         return Handler
 
-    def _answer(self, path: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+    def _answer(self, path: str, headers: Message) -> tuple[int, Mapping[str, str], bytes]:
         if self.redirects_to:
             return HTTPStatus.FOUND, {"Location": self.redirects_to}, b""
         wanted = self.login and "Basic " + b64encode(":".join(self.login).encode()).decode()

@@ -123,6 +123,12 @@ def mistakes(folder: Path, text: str) -> list[str]:
             id="host-twice",
         ),
         pytest.param(
+            "registries:\n  a: {kind: helm, host: a.b}\n  b: {kind: helm, host: A.b:443}",
+            "3: registries.b: has the host https://a.b, which registries.a has as well",
+            id="charts-twice",
+        ),
+        pytest.param("registries: {r: {host: a.b, kind: chart}}", "1: registries.r.kind: must be", id="kind"),
+        pytest.param(
             "registries: {r: {host: a.b, plain_http: 1}}", "1: registries.r.plain_http: must be true", id="flag"
         ),
         pytest.param("jenkins: {main: {user: u}}", "1: jenkins.main.url: is missing", id="missing"),

@@ -100,10 +100,13 @@ def test_credentials_are_sent_and_are_in_no_error() -> None:
 
 
 def test_nobody_is_followed_elsewhere() -> None:
-    with HelmRepository() as other, HelmRepository(redirects_to=f"http://{other.host}/index.yaml") as server:
-        with asking(server, user=LOGIN[0], password=lambda: LOGIN[1]) as client:
-            with pytest.raises(RegistryRefused, match="redirects elsewhere"):
-                client.tags("web")
+    with (
+        HelmRepository() as other,
+        HelmRepository(redirects_to=f"http://{other.host}/index.yaml") as server,
+        asking(server, user=LOGIN[0], password=lambda: LOGIN[1]) as client,
+    ):
+        with pytest.raises(RegistryRefused, match="redirects elsewhere"):
+            client.tags("web")
         assert other.asked == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.images import version_of_tag
+from app.core.manifests.kinds.chart_lock import Dependency, lock_digest
 from app.core.manifests.kinds.charts import Chart, find_dependencies, lock_path, set_dependencies
 from app.core.manifests.kinds.declared import ChartDependency, DeclaredField
 from app.core.manifests.places import Part
@@ -106,6 +107,22 @@ def test_a_field_says_where_it_stands_and_what_is_locked() -> None:
     assert chart.content[field.start : field.end] == b'"^1.2"'
     assert (field.where, field.line, field.text) == ("dependencies[web].version", 6, "1.4.2")
     assert field.part is Part.VERSION
+
+
+@pytest.mark.parametrize("repository", ["https://charts.acme.example/stable/", "@acme", "alias:acme"])
+def test_a_dependency_is_found_by_the_address_that_its_lock_file_has(repository: str) -> None:
+    wanted = Dependency(name="web", version="1.x", repository=repository)
+    locked = Dependency(name="web", version="1.4.2", repository="https://charts.acme.example/stable/")
+    entry, digest = "- name: web\n  version: {}\n  repository: {}\n", lock_digest([wanted], [locked])
+    chart = Chart(
+        f"dependencies:\n{entry.format('1.x', json.dumps(repository))}".encode(),
+        f"dependencies:\n{entry.format('1.4.2', locked.repository)}digest: {digest}\n".encode(),
+    )
+    (field,) = _fields(chart, "https://charts.acme.example/stable/web")
+    assert field.text == "1.4.2"
+    moved = set_dependencies(chart, {field: "1.5.0"})
+    assert moved.content == chart.content
+    assert _fields(moved, "https://charts.acme.example/stable/web")[0].text == "1.5.0"
 
 
 @pytest.mark.parametrize(

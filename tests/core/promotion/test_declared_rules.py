@@ -129,6 +129,14 @@ policies:
     assert redis.spec == PolicySpec(SemVer("^20"), is_chart=True)
 
 
+def test_a_chart_of_a_classic_repository_is_named_by_its_address() -> None:
+    written = "name: shop, chart: 'https://Charts.acme.example/stable//Shop/', policy: {semver: {range: 1.x}}"
+    (policy,) = read_rules(f"policies:\n  - {{{written}}}\n".encode()).policies
+    assert policy.image == ImageName("https://charts.acme.example", "stable/Shop")
+    assert policy.image_text == "https://charts.acme.example/stable/Shop"
+    assert policy.spec == PolicySpec(SemVer("1.x"), is_chart=True)
+
+
 def test_a_policy_that_follows_digests_says_how_often() -> None:
     written = "image: a, policy: {numerical: {}}, digestReflectionPolicy: Always, interval: 1h30m"
     (policy,) = read_rules(f"policies:\n  - {{name: app, {written}}}\n".encode()).policies
@@ -140,7 +148,10 @@ def test_a_policy_that_follows_digests_says_how_often() -> None:
     [
         pytest.param("image: a, chart: oci://a/b, policy: {numerical: {}}", id="image and chart"),
         pytest.param("policy: {numerical: {}}", id="neither"),
-        pytest.param("chart: https://a/b, policy: {numerical: {}}", id="chart that is not in a registry"),
+        pytest.param("chart: ftp://a/b, policy: {numerical: {}}", id="chart that is not in a registry"),
+        pytest.param("chart: 'https://a', policy: {numerical: {}}", id="chart without a name"),
+        pytest.param("chart: 'https://u:p@a/b', policy: {numerical: {}}", id="chart with a password"),
+        pytest.param("image: 'https://a/b', policy: {numerical: {}}", id="image with a scheme"),
         pytest.param("chart: oci://a, policy: {numerical: {}}", id="chart without a path"),
         pytest.param("image: a/b:1, policy: {numerical: {}}", id="image with a tag"),
         pytest.param("image: a, policy: {}", id="no choice"),

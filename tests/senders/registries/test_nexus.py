@@ -66,6 +66,30 @@ def test_a_repository_has_the_path_of_the_settings_and_others_do_not_count() -> 
     assert push.at == datetime(2025, 10, 9, 8, 55, 19, 219000, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("change", "repositories", "expected"),
+    [
+        pytest.param({}, None, "repository/helm-hosted/Shop:1.3.0_b.5", id="below Nexus' own path"),
+        pytest.param({}, {"helm-hosted": "charts"}, "charts/Shop:1.3.0_b.5", id="the path of the settings"),
+        pytest.param({}, {"helm-hosted": ""}, "Shop:1.3.0_b.5", id="no path"),
+        pytest.param({}, {"other": ""}, None, id="a repository that does not count"),
+        pytest.param({"component__format": "docker"}, None, None, id="an image"),
+    ],
+)
+def test_charts_count_where_the_registry_is_of_helm(
+    change: dict[str, object], repositories: dict[str, str] | None, expected: str | None
+) -> None:
+    its = {"repositoryName": "helm-hosted", "component__format": "helm", "component__name": "Shop"}
+    body = changed(PUSH, **{**its, "component__version": "1.3.0+b.5", **change})
+    origin = replace(origin_of(PUSH), registry="https://nexus.acme.example", repositories=repositories)
+    parsed = read("nexus", body, origin=origin)
+    told = [one for one in parsed.facts if isinstance(one, ImagePushed)]
+    assert [f"{one.image}:{one.tag}" for one in told] == (
+        [] if expected is None else [f"https://nexus.acme.example/{expected}"]
+    )
+    assert all(one.is_chart for one in told)
+
+
 @pytest.mark.parametrize("form", ["sha1={}", "{}00", "{}x", " {}"])
 def test_a_signature_is_its_hex_digits_alone(form: str) -> None:
     sent = example(PUSH).headers["x-nexus-webhook-signature"]
