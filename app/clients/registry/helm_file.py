@@ -136,13 +136,12 @@ def _read_entries(events: _Events, value: Event, index: ChartIndex) -> None:
     if not isinstance(value, MappingStartEvent):
         raise NoIndex("its entries are no mapping")
     for chart, versions in events.pairs():
-        if not isinstance(versions, SequenceStartEvent):
+        if not isinstance(versions, SequenceStartEvent) or chart in index.charts:
             events.skip(versions)
-            index.leave_out(f"{chart[:80]}: no list of versions")
+            is_twice = chart in index.charts
+            index.leave_out(f"{chart[:80]}: {'the chart is there twice' if is_twice else 'no list of versions'}")
             continue
-        if chart in index.charts:
-            index.leave_out(f"{chart[:80]}: the chart is there twice")
-        known = index.charts.setdefault(chart, {})
+        known = index.charts[chart] = {}
         for item in events.items():
             problem = _read_version(events, item, known)
             if problem:
