@@ -1,12 +1,12 @@
 """Classic Helm repositories over HTTP: what is asked for, how often, with which credentials, and what comes of it."""
 
-from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
 from app.clients.deadline import ending_within
 from app.clients.registry import helm_index
+from app.clients.registry.credentials.credential import Credential, Credentials, SecretCredentials
 from app.clients.registry.errors import RegistryRefused, RegistryUnavailable
 from app.clients.registry.helm_index import HelmRepositories
 from app.core.images import InvalidImage
@@ -31,12 +31,11 @@ class Clock:
 def asking(
     server: HelmRepository,
     *,
-    user: str | None = None,
-    password: Callable[[], str] | None = None,
+    credentials: Credentials | None = None,
     clock: Clock | None = None,
 ) -> closing[HelmRepositories]:
     made = clock or Clock()
-    return closing(HelmRepositories(server.host, user=user, password=password, plain_http=True, clock=made))
+    return closing(HelmRepositories(server.host, credentials=credentials, plain_http=True, clock=made))
 
 
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["at once", "chunked"])
@@ -89,21 +88,39 @@ def test_a_version_that_has_just_come_is_found_at_once(*, has_etags: bool) -> No
 def test_credentials_are_sent_and_are_in_no_error() -> None:
     with HelmRepository(login=LOGIN) as server:
         server.put("stable", CHARTS)
-        with asking(server, user=LOGIN[0], password=lambda: LOGIN[1]) as client:
+        with asking(server, credentials=SecretCredentials(LOGIN[0], lambda: LOGIN[1])) as client:
             assert client.tags("stable/web") == ["0.1.0"]
         with (
-            asking(server, user=LOGIN[0], password=lambda: "wrong-horse") as client,
+            asking(server, credentials=SecretCredentials(LOGIN[0], lambda: "wrong-horse")) as client,
             pytest.raises(RegistryRefused, match="401") as raised,
         ):
             client.tags("stable/web")
     assert "horse" not in str(raised.value)
 
 
+def test_credentials_that_were_refused_are_renewed_and_shown_once_more() -> None:
+    with HelmRepository(login=LOGIN) as server, asking(server, credentials=Renewing()) as client:
+        server.put("stable", CHARTS)
+        assert client.tags("stable/web") == ["0.1.0"]
+        assert len(server.asked) == 2
+
+
+class Renewing:
+    """Credentials that have just expired."""
+
+    def current(self) -> Credential:
+        return Credential(LOGIN[0], "an-old-horse")
+
+    def renewed(self, refused: Credential) -> Credential:
+        assert refused == self.current()
+        return Credential(*LOGIN)
+
+
 def test_nobody_is_followed_elsewhere() -> None:
     with (
         HelmRepository() as other,
         HelmRepository(redirects_to=f"http://{other.host}/index.yaml") as server,
-        asking(server, user=LOGIN[0], password=lambda: LOGIN[1]) as client,
+        asking(server, credentials=SecretCredentials(LOGIN[0], lambda: LOGIN[1])) as client,
     ):
         with pytest.raises(RegistryRefused, match="redirects elsewhere"):
             client.tags("web")
