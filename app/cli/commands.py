@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from app.cli.hold_commands import hold
+from app.cli.plain_commands import PlainCommand, PlainGroup
 from app.cli.request_commands import promote, request, rollback
 from app.cli.sender_commands import senders
 
 app = typer.Typer(
     name="fluxbridge",
+    cls=PlainGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -222,7 +224,7 @@ def history(
     run(name, repo=repo, root=root, limit=limit, as_json=as_json)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def edit(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder whose manifests are edited.")],
     *,

@@ -10,14 +10,14 @@ import typer
 from app.cli.terminal import pass_on, printable, say
 from app.clients.git.working_folder import CannotReplace, WorkingFolder, read_file
 from app.core.errors import Invalid
+from app.core.flux.from_rules import RULES_FILE
 from app.core.flux.globs import compile_globs
 from app.core.flux.paths import is_manifest
 from app.core.flux.resolved import Report
 from app.core.manifests.kinds.charts import is_lock_file
 from app.core.manifests.text.diffs import unified_diff
-from app.core.promotion.edit_plans import EditPlan, plan_edits
+from app.core.promotion.edit_plans import Declaring, EditPlan, NothingDeclared, plan_edits
 from app.core.promotion.given_images import InvalidSelections, Selected, read_selections
-from app.core.promotion.rules import RULES_FILE, Rules
 from app.core.promotion.rules_document import InvalidRules
 
 
@@ -83,10 +83,10 @@ def _read(file: Path) -> dict[str, Selected]:
         raise UnreadableSelections(file, printable(str(error))) from error
 
 
-def _rules(file: Path) -> Rules:
+def _rules(file: Path) -> Declaring:
     """What the folder's own rules declare. What reads them is loaded only where there are any: it takes a while."""
     if (content := read_file(file)) is None:
-        return Rules()
+        return NothingDeclared()
     from app.core.promotion.rules_reading import read_rules
 
     try:
@@ -95,7 +95,7 @@ def _rules(file: Path) -> Rules:
         raise UnreadableRules(file, error.problem) from error
 
 
-def _wanted(rules: Rules) -> Callable[[str], bool]:
+def _wanted(rules: Declaring) -> Callable[[str], bool]:
     """Manifests, and what the rules declare; with charts their lock files and the archives of dependencies."""
     is_declared = compile_globs([glob for one in rules.declarations for glob in one.files])
 

@@ -4,9 +4,17 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.core.errors import Invalid
-from app.core.flux.from_rules import DeclarationScan, FoundByRules, Joined, declared_files, join_declared
+from app.core.flux.from_rules import (
+    Declaration,
+    DeclarationScan,
+    FoundByRules,
+    Joined,
+    declared_files,
+    join_declared,
+)
 from app.core.flux.objects import Policy, PolicyName
 from app.core.flux.overridden import report_overridden
 from app.core.flux.paths import is_manifest
@@ -23,7 +31,6 @@ from app.core.manifests.text.stand_ins import explain_stand_in
 from app.core.nearest import did_you_mean
 from app.core.promotion.field_texts import digest_in, tag_in, text_of
 from app.core.promotion.given_images import Selected
-from app.core.promotion.rules import Rules
 
 # A marker is JSON, which may write any character as an escape.
 _ESCAPED = re.compile(rb"imagepolicy[^\n]*\\u")
@@ -59,6 +66,29 @@ class EditPlan:
     unset: Mapping[str, str]
 
 
+class Declaring(Protocol):
+    """What rules say of fields and their policies. All else of rules takes a while to load and is not asked here."""
+
+    @property
+    def declarations(self) -> tuple[Declaration, ...]:
+        """The fields without markers."""
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Those that stand in the rules instead of in objects of Flux."""
+
+
+@dataclass(frozen=True, slots=True)
+class NothingDeclared:
+    """What a folder without rules declares."""
+
+    declarations: tuple[Declaration, ...] = ()
+    policies: tuple[Policy, ...] = ()
+
+
+_NOTHING = NothingDeclared()
+
+
 class NoDigest(Invalid):
     """A field holds the digest of an image whose digest is not known."""
 
@@ -72,7 +102,7 @@ class NoDigest(Invalid):
 def plan_edits(
     files: Mapping[str, bytes],
     selections: Mapping[str, Selected],
-    rules: Rules | None = None,
+    rules: Declaring = _NOTHING,
     *,
     paths: Collection[str] = (),
 ) -> EditPlan:
@@ -82,10 +112,10 @@ def plan_edits(
     in a marker; that there is an ImagePolicy of that name is not asked.
     """
     unread = frozenset(paths) - files.keys()
-    joined = _find(files, unread, selections, rules or Rules(), may_name=set(selections))
+    joined = _find(files, unread, selections, rules, may_name=set(selections))
     if selections.keys() - _policies_in(joined):
         # What is there is looked at as a whole, to tell what may have been meant.
-        joined = _find(files, unread, selections, rules or Rules(), may_name=None)
+        joined = _find(files, unread, selections, rules, may_name=None)
     by_file: dict[str, list[Field]] = defaultdict(list)
     for one in joined.fields:
         if _key(one.policy) in selections:
@@ -109,7 +139,7 @@ def _find(
     files: Mapping[str, bytes],
     unread: Collection[str],
     selections: Mapping[str, Selected],
-    rules: Rules,
+    rules: Declaring,
     *,
     may_name: Collection[str] | None,
 ) -> Joined:
