@@ -54,9 +54,26 @@ def test_only_what_an_edit_needs_is_loaded() -> None:
         text=True,
     ).stdout.split()
     assert "app.core.promotion.edit_plans" in loaded
-    needless = {"promotion.rules_reading", "promotion.state", "flux.tree", "flux.scanning", "kustomize"}
+    needless = {
+        "promotion.rules_reading",
+        "promotion.rules",
+        "promotion.gates.evidence",
+        "promotion.state",
+        "flux.tree",
+        "flux.scanning",
+        "kustomize",
+    }
     assert not {f"app.core.{name}" for name in needless} & set(loaded)
     assert not {"pydantic", "sqlalchemy", "httpx", "asyncio"} & set(loaded)
+
+
+def test_its_words_are_read_without_pydantic(tmp_path: Path) -> None:
+    (tmp_path / "selections.json").write_text("{}")
+    words = ["edit", str(tmp_path), "--selections", str(tmp_path / "selections.json")]
+    program = "import atexit, sys, app.cli; atexit.register(lambda: print(*sys.modules)); app.cli.main(sys.argv[1:])"
+    ended = subprocess.run([sys.executable, "-c", program, *words], check=True, capture_output=True, text=True)
+    assert "app.cli.edit" in ended.stdout.split()
+    assert "pydantic" not in ended.stdout.split()
 
 
 def test_no_selection_is_nothing_to_do(folder: Folder) -> None:
