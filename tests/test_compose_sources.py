@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
+from app.compose.id_tokens import KeysFileUnusable
 from app.compose.sources import (
-    KeysFileUnusable,
     ProofNotTaken,
     RepositoriesNotTaken,
     compose_sources,
@@ -160,12 +160,12 @@ def test_tokens_are_checked_with_the_keys_of_a_file_as_they_are_now(tmp_path: Pa
     assert tokens is not None
     assert (tokens.audience, tokens.account) == ("https://us.example/hook", "push@acme.example")
     with pytest.raises(KeysFileUnusable, match="cannot be read"):
-        tokens.signing_keys()
+        tokens.signing_keys.current()
     file.write_bytes(b"{}")
     with pytest.raises(KeysFileUnusable, match="keys"):
-        tokens.signing_keys()
+        tokens.signing_keys.current()
     file.write_bytes(key_set("a-key"))
-    assert set(tokens.signing_keys() or ()) == {KEY_ID}
+    assert set(tokens.signing_keys.current() or ()) == {KEY_ID}
 
 
 def test_composing_asks_no_issuer_for_its_keys(tmp_path: Path) -> None:

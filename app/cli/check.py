@@ -27,7 +27,7 @@ from app.compose.machine import (
     unusable_certificates,
     utc_now,
 )
-from app.compose.sources import compose_source, unfit_sources
+from app.compose.sources import compose_source, has_id_tokens, unfit_sources
 from app.compose.systems import compose_jenkins, compose_registry
 from app.core.errors import FluxbridgeError, NotFound, Unavailable
 from app.core.facts import BuildFinished
@@ -37,7 +37,7 @@ from app.db.database import DatabaseLocked
 from app.services.heads.scans import Scans
 from app.services.reading.status import read_untold
 from app.services.reading.sweeps import StormView
-from app.services.systems import ConfigRepo
+from app.services.systems import ConfigRepo, Source
 from app.settings.exposure import exposed_secrets
 from app.settings.loading import settings_path
 from app.settings.models import Settings
@@ -230,6 +230,8 @@ def _of_sources(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
         if f"sources.{name}" in unfit:
             continue
         source = compose_source(name, settings)
+        if has_id_tokens(settings.sources[name]):
+            yield _Check(name=f"sources.{name}.oidc", ask=partial(_ask_issuer, source), correct=f"sources.{name}.oidc")
         if source.origin.cluster is not None and source.config_repo is not None:
             views = repos.views.get(source.config_repo)
             yield _Check(
@@ -237,6 +239,12 @@ def _of_sources(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:
                 needs=[f"config_repos.{source.config_repo}"] if views is None else [],
                 ask=partial(repos.check_cluster, source, views or ()),
             )
+
+
+def _ask_issuer(source: Source) -> str:
+    tokens = source.keys().id_tokens
+    keys = tokens.signing_keys.ask() if tokens is not None else ()
+    return f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} that tokens may be signed with"
 
 
 def _of_registries(settings: Settings, repos: ReadRepos) -> Iterator[_Check]:

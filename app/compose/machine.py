@@ -11,6 +11,7 @@ from app.clients.tls import CertificatesUnusable, trusting
 from app.core.errors import Refused
 from app.settings.exposure import is_open_to_others, take_from_others
 from app.settings.models import Settings
+from app.settings.sources.jenkins import JenkinsSource
 from app.settings.sources.registries import RegistrySource
 
 
@@ -75,5 +76,5 @@ def _certificates(settings: Settings) -> Iterator[tuple[str, Path | None]]:
         yield f"config_repos.{name}", repo.ca_file
         yield from ((f"config_repos.{name}.receivers.{each}", one.ca_file) for each, one in repo.receivers.items())
     for name, source in settings.sources.items():
-        if isinstance(source, RegistrySource) and source.oidc is not None:
+        if isinstance(source, RegistrySource | JenkinsSource) and source.oidc is not None:
             yield f"sources.{name}.oidc", source.oidc.ca_file

@@ -1,23 +1,19 @@
 """Sources from their settings: what proves each kind, and for which system it speaks."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
 from typing import assert_never
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-from app.clients.kept_keys import KeptKeys
+from app.clients.tls import CertificatesUnusable
+from app.compose.id_tokens import google_tokens, jenkins_tokens
 from app.core.errors import Refused
 from app.senders import SENDERS
-from app.senders.id_tokens import LARGEST_KEY_SET, read_key_set
-from app.senders.sender import IdTokens, KeyKind, Keys, Origin, Unusable
+from app.senders.sender import IdTokens, KeyKind, Keys, Origin
 from app.services.systems import Source
+from app.settings import sources as settings_sources
 from app.settings.models import Settings
 from app.settings.secrets import Secret
 from app.settings.sources.flux import FluxSource
 from app.settings.sources.github import GitHubSource
-from app.settings.sources.id_tokens import IdTokenProof
 from app.settings.sources.jenkins import JenkinsHintProof, JenkinsHintSource, JenkinsSource
 from app.settings.sources.proofs import BasicLogin
 from app.settings.sources.registries import RegistryProof, RegistrySource
@@ -48,15 +44,6 @@ class RepositoriesNotTaken(Refused):
         )
 
 
-class KeysFileUnusable(Refused):
-    """A file that should hold the keys of an issuer of tokens cannot be used."""
-
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(
-            f"{path} should hold the keys that tokens are signed with, but {why}: name a JWKS by keys_file"
-        )
-
-
 class ProofNotTaken(Refused):
     """A source is to prove itself in a way that its kind does not have."""
 
@@ -81,16 +68,22 @@ def unfit_sources(settings: Settings) -> Mapping[str, str]:
     for name in settings.sources:
         try:
             compose_source(name, settings)
-        except (ProofNotTaken, RepositoriesNotTaken) as error:
+        except (CertificatesUnusable, ProofNotTaken, RepositoriesNotTaken) as error:
             problems[f"sources.{name}"] = str(error)
     return problems
+
+
+def has_id_tokens(one: settings_sources.Source) -> bool:
+    """Tell whether what a source is sent is proven by tokens of an issuer."""
+    return isinstance(one, RegistrySource | JenkinsSource) and one.oidc is not None
 
 
 def compose_source(name: str, settings: Settings) -> Source:
     """One source; its secrets are read when they are used. Raises ProofNotTaken, RepositoriesNotTaken."""
     match one := settings.sources[name]:
         case JenkinsSource():
-            return _of_jenkins(name, one, settings, lambda: Keys(secrets=_read(one.secret)))
+            tokens = jenkins_tokens(one.oidc, settings.jenkins[one.jenkins].url) if one.oidc is not None else None
+            return _of_jenkins(name, one, settings, lambda: Keys(secrets=_read(one.secret), id_tokens=tokens))
         case JenkinsHintSource():
             _require_proof_taken(name, one.kind, one.proof)
             return _of_jenkins(
@@ -138,7 +131,7 @@ def _of_jenkins(
 
 def _of_registry(name: str, one: RegistrySource, settings: Settings) -> Source:
     registry, body = settings.registries[one.registry], one.body
-    id_tokens = _id_tokens(one.oidc) if one.oidc is not None else None
+    id_tokens = google_tokens(one.oidc) if one.oidc is not None else None
     return Source(
         name=name,
         kind=one.kind,
@@ -156,24 +149,6 @@ def _of_registry(name: str, one: RegistrySource, settings: Settings) -> Source:
         jobs=(body.jobs if body else None) or (),
         images=one.images or (),
     )
-
-
-def _id_tokens(one: IdTokenProof) -> IdTokens:
-    """Whose tokens are believed. Raises CertificatesUnusable; what is wrong with a file of keys shows at its use."""
-    if one.keys_file is not None:
-        return IdTokens(one.audience, one.account, partial(_read_keys, one.keys_file))
-    kept = KeptKeys(one.keys_url, read=read_key_set, largest=LARGEST_KEY_SET, ca_file=one.ca_file, proxy=one.proxy)
-    return IdTokens(one.audience, one.account, kept.current)
-
-
-def _read_keys(path: Path) -> Mapping[str, RSAPublicKey]:
-    """Raises KeysFileUnusable."""
-    try:
-        return read_key_set(path.read_bytes())
-    except OSError as error:
-        raise KeysFileUnusable(path, f"it cannot be read ({error.strerror})") from error
-    except Unusable as error:
-        raise KeysFileUnusable(path, error.problem) from error
 
 
 def _registry_keys(one: RegistrySource, id_tokens: IdTokens | None) -> Keys:

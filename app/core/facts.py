@@ -83,11 +83,16 @@ class BuildFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildMentioned:
-    """An unsigned sender says that a build ended: nothing counts before Jenkins itself was asked."""
+    """An unsigned sender says that a build ended: nothing counts before Jenkins itself was asked.
+
+    `report` is what the build says of itself where a token proves that it is this one: what it published, its tests and
+    parameters count then, and all else is as Jenkins tells it.
+    """
 
     controller: str
     job: str
     number: int
+    report: BuildFinished | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

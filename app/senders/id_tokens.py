@@ -1,8 +1,9 @@
-"""Tokens of OpenID Connect as a proof: whose they are, for whom, until when, and who signed them."""
+"""Tokens of OpenID Connect as a proof: of whom they are, for whom, until when, and who signed them."""
 
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -10,15 +11,18 @@ from jwt.types import Options
 from pydantic import BaseModel, Field, JsonValue
 
 from app.core.errors import NotAuthentic, Unavailable
-from app.senders.payload import PAYLOAD, Line, read_model
+from app.senders.payload import PAYLOAD, Line, Model, read_model
 from app.senders.proofs import NoKeyConfigured, ProofMissing, WrongProof
 from app.senders.sender import IdTokens, Keys, Unusable, WebhookRequest
 from app.senders.strict_json import read_json
+from app.senders.web_addresses import is_web_address
 
 LARGEST_KEY_SET = 256 * 1024
+DISCOVERY = "/.well-known/openid-configuration"
 _ALGORITHM = "RS256"
 _LEEWAY = timedelta(seconds=60)
-_BEARER = re.compile(r"bearer +([A-Za-z0-9_.-]+)", re.IGNORECASE)
+_LONGEST_LIFE = timedelta(hours=24)
+_BEARER = re.compile(r"bearer +([A-Za-z0-9_.-]{1,16384})", re.IGNORECASE)
 _MOST_KEYS = 64
 # Times are set against our own clock, which is an argument here; the rest is checked with them.
 _SIGNATURE_ONLY: Options = {
@@ -30,10 +34,13 @@ _SIGNATURE_ONLY: Options = {
     "verify_sub": False,
     "verify_jti": False,
 }
+_NOT_EVEN_THAT: Options = {**_SIGNATURE_ONLY, "verify_signature": False}
+
+ClaimSet = Mapping[str, JsonValue]
 
 
 class KeysNotFetched(Unavailable):
-    """The keys that tokens are checked with were not fetched yet, or not for too long."""
+    """The keys that a token is checked with are being fetched, or could not be for too long."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -51,7 +58,7 @@ class WrongToken(NotAuthentic):
 
 
 class _Claims(BaseModel):
-    """What a token says; an audience may be one of several."""
+    """What every token says; an audience may be one of several."""
 
     model_config = PAYLOAD
     issuer: Line = Field(alias="iss")
@@ -59,8 +66,6 @@ class _Claims(BaseModel):
     expires: float = Field(alias="exp")
     begins: float | None = Field(default=None, alias="nbf")
     issued: float | None = Field(default=None, alias="iat")
-    email: Line
-    email_verified: bool
 
 
 class _KeySet(BaseModel):
@@ -70,22 +75,46 @@ class _KeySet(BaseModel):
     keys: list[dict[str, JsonValue]] = Field(max_length=_MOST_KEYS)
 
 
-def verify_id_token(request: WebhookRequest, keys: Keys, now: datetime, *, issuers: Collection[str]) -> None:
-    """Check the bearer token in Authorization.
+class _Discovery(BaseModel):
+    """What an issuer says of itself (OpenID Connect Discovery 1.0, section 3)."""
+
+    model_config = PAYLOAD
+    issuer: Line
+    jwks_uri: Line
+
+
+def verify_id_token(request: WebhookRequest, keys: Keys, now: datetime, *, issuers: Collection[str]) -> ClaimSet:
+    """Check the bearer token in Authorization: signature, issuer, audience and times; returns what it says.
 
     Raises NoKeyConfigured, ProofMissing, WrongProof, WrongToken, and KeysNotFetched where nothing can be said yet.
     """
     expected = keys.id_tokens
     if expected is None:
         raise NoKeyConfigured("audience and account")
-    token = _BEARER.fullmatch(request.headers.get("authorization", ""))
-    if token is None:
+    sent = _BEARER.fullmatch(request.headers.get("authorization", ""))
+    if sent is None:
         problem = "is malformed" if request.headers.get("authorization") else "is missing or empty"
         raise ProofMissing("Authorization", problem=problem, expected="Bearer and a token")
-    signing_keys = expected.signing_keys()
+    signing_keys = expected.signing_keys.current()
     if signing_keys is None:
         raise KeysNotFetched
-    _check(_signed_claims(token[1], signing_keys), expected, now, issuers)
+    try:
+        claims = _signed_claims(sent[1], signing_keys)
+    except WrongProof:
+        # The issuer may have a new key, also under the id of the old one. Only what else is right makes us look.
+        if _is_right_but_for_its_key(sent[1], expected, now, issuers) and expected.signing_keys.doubt():
+            raise KeysNotFetched from None
+        raise
+    _check(claims, expected, now, issuers)
+    return claims
+
+
+def read_claims(claims: ClaimSet, model: type[Model]) -> Model:
+    """What a token says, as this model. Raises WrongToken."""
+    try:
+        return read_model(dict(claims), model)
+    except Unusable as error:
+        raise WrongToken(f"lacks what it needs: {error.problem}") from None
 
 
 def read_key_set(document: bytes) -> Mapping[str, RSAPublicKey]:
@@ -106,31 +135,57 @@ def read_key_set(document: bytes) -> Mapping[str, RSAPublicKey]:
     return found
 
 
-def _signed_claims(token: str, signing_keys: Mapping[str, RSAPublicKey]) -> _Claims:
+def read_discovery(document: bytes, *, issuer: str, is_plain_http_allowed: bool) -> str:
+    """Where the keys of an issuer are, as its discovery document says. Raises Unusable."""
+    told = read_model(read_json(document, most_bytes=LARGEST_KEY_SET), _Discovery)
+    if told.issuer != issuer:
+        raise Unusable(f"issuer: it is {told.issuer[:200]!r}, not the one of this source, letter by letter")
+    try:
+        address = urlsplit(told.jwks_uri)
+        is_usable = is_web_address(told.jwks_uri) and "@" not in address.netloc and address.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise Unusable("jwks_uri: is no http or https URL")
+    if address.scheme != "https" and not is_plain_http_allowed:
+        raise Unusable("jwks_uri: is no https URL; plain_http would allow it")
+    return told.jwks_uri
+
+
+def _signed_claims(token: str, signing_keys: Mapping[str, RSAPublicKey]) -> ClaimSet:
     wrong = WrongProof("The token in Authorization", check="that its sender's issuer is the one of this source")
     try:
         key = signing_keys.get(jwt.get_unverified_header(token).get("kid", ""))
         if key is None:
             raise wrong
-        claims = jwt.decode(token, key, algorithms=[_ALGORITHM], options=_SIGNATURE_ONLY)
+        claims: ClaimSet = jwt.decode(token, key, algorithms=[_ALGORITHM], options=_SIGNATURE_ONLY)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise wrong from None
+    return claims
+
+
+def _is_right_but_for_its_key(token: str, expected: IdTokens, now: datetime, issuers: Collection[str]) -> bool:
+    """Tell whether a token would hold if somebody's key had signed it. Nothing else may be taken from it."""
     try:
-        return read_model(claims, _Claims)
-    except Unusable as error:
-        raise WrongToken(f"lacks what it needs: {error.problem}") from None
+        header = jwt.get_unverified_header(token)
+        claims: ClaimSet = jwt.decode(token, options=_NOT_EVEN_THAT)
+        _check(claims, expected, now, issuers)
+    except (jwt.PyJWTError, ValueError, RecursionError, WrongToken):
+        return False
+    return header.get("alg") == _ALGORITHM and bool(header.get("kid")) and "crit" not in header
 
 
-def _check(claims: _Claims, expected: IdTokens, now: datetime, issuers: Collection[str]) -> None:
-    audiences = [claims.audience] if isinstance(claims.audience, str) else claims.audience
+def _check(claims: ClaimSet, expected: IdTokens, now: datetime, issuers: Collection[str]) -> None:
+    told = read_claims(claims, _Claims)
+    audiences = [told.audience] if isinstance(told.audience, str) else told.audience
     at, leeway = now.timestamp(), _LEEWAY.total_seconds()
-    if claims.issuer not in issuers:
+    if told.issuer not in issuers:
         raise WrongToken("is of another issuer")
     if expected.audience not in audiences:
         raise WrongToken("is for another audience: set the same one there as in this source")
-    if claims.email != expected.account or not claims.email_verified:
-        raise WrongToken("speaks for another account than that of this source")
-    if not claims.expires > at - leeway:
+    if not told.expires > at - leeway:
         raise WrongToken("has expired; if it is new, one of the two clocks is wrong")
-    if not max(claims.begins or 0, claims.issued or 0) <= at + leeway:
+    if not max(told.begins or 0, told.issued or 0) <= at + leeway:
         raise WrongToken("is not valid yet; one of the two clocks is wrong")
+    if not told.expires - (told.issued or at) <= _LONGEST_LIFE.total_seconds():
+        raise WrongToken("is valid for more than 24 hours: let its issuer make shorter ones")

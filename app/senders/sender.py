@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -61,16 +61,36 @@ class WebhookRequest:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class IdTokens:
-    """Which tokens are believed: those for `audience` that speak for `account`, signed with one of `signing_keys`.
+class SigningKeys(Protocol):
+    """The keys that an issuer of tokens publishes, by their ids. Only `ask` waits for the network."""
 
-    The keys are those that the issuer publishes, by their ids; None where they are not there yet.
+    def current(self) -> Mapping[str, RSAPublicKey] | None:
+        """The keys as they are known; None where they are not there yet."""
+        ...
+
+    def doubt(self) -> bool:
+        """Tell that a token matches none of them; whether newer ones are being fetched, so that it may match those."""
+        ...
+
+    def ask(self) -> Mapping[str, RSAPublicKey]:
+        """The keys as the issuer publishes them now. Raises Unavailable, Invalid, Refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdTokens:
+    """Which tokens are believed: those for `audience` that are signed with one of `signing_keys`.
+
+    Those of Google speak for an `account`. Those of Jenkins are of one `issuer` and speak for builds of jobs below
+    `jobs_below`, which is `jenkins_url` or a folder there.
     """
 
     audience: str
-    account: str
-    signing_keys: Callable[[], Mapping[str, RSAPublicKey] | None] = field(repr=False)
+    signing_keys: SigningKeys = field(repr=False)
+    account: str = ""
+    issuer: str = ""
+    jenkins_url: str = ""
+    jobs_below: str = ""
 
 
 @dataclass(frozen=True, slots=True)

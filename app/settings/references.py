@@ -7,6 +7,7 @@ from app.core.nearest import among
 from app.settings.models import Settings
 from app.settings.server import is_loopback
 from app.settings.sources import Source
+from app.settings.sources.jenkins import JenkinsSource
 
 Key = tuple[str | int, ...]
 
@@ -15,6 +16,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[Key, str]]:
     """Each problem with the key that it is at."""
     for name, source in settings.sources.items():
         yield from _dangling(settings, name, source)
+        yield from _foreign_issuers(settings, name, source)
     yield from _shared_places(settings)
     yield from _missing_branches(settings)
     yield from _shared_hosts(settings)
@@ -36,6 +38,21 @@ def _dangling(settings: Settings, name: str, source: Source) -> Iterator[tuple[K
             target = getattr(where, field, None)
             if target is not None:
                 yield from _missing((name, *below, field), target, entries, section)
+
+
+def _foreign_issuers(settings: Settings, name: str, source: Source) -> Iterator[tuple[Key, str]]:
+    """Whoever has the keys of an issuer can speak for all builds, so another than Jenkins itself is named as that."""
+    if not isinstance(source, JenkinsSource) or source.oidc is None or source.jenkins not in settings.jenkins:
+        return
+    url = settings.jenkins[source.jenkins].url
+    if source.oidc.folder_of(url) is None:
+        yield (
+            ("sources", name, "oidc", "issuer"),
+            (
+                f"is no issuer of jenkins.{source.jenkins}, whose are {url}/oidc and {url}/oidc/job/<folder>: write "
+                "one of them letter by letter, or alternative_issuer: true where the credential in Jenkins has another"
+            ),
+        )
 
 
 def _missing(place: Key, target: str, entries: Mapping[str, object], section: str) -> Iterator[tuple[Key, str]]:

@@ -77,6 +77,12 @@ def _web_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _exact_url(text: str) -> str:
+    """What is compared letter by letter stays as it was written."""
+    _web_url(text)
+    return text
+
+
 def _proxy_url(text: str) -> str:
     if "@" in _split(text).netloc:
         raise wrong("must not carry a user or a password: a proxy that asks for them is not supported")
@@ -194,6 +200,7 @@ Text = Annotated[str, Called("text"), StringConstraints(min_length=1, max_length
 Name = Annotated[str, Called("name"), AfterValidator(_name)]
 FilePath = Annotated[Path, Called("path"), AfterValidator(_resolved)]
 WebUrl = Annotated[str, Called("URL"), AfterValidator(_web_url)]
+ExactUrl = Annotated[str, Called("URL"), AfterValidator(_exact_url)]
 ProxyUrl = Annotated[str, Called("URL"), AfterValidator(_proxy_url)]
 GitUrl = Annotated[str, Called("Git URL"), AfterValidator(_git_url)]
 Branch = Annotated[str, Called("branch"), AfterValidator(_branch)]

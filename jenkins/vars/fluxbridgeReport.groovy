@@ -1,4 +1,4 @@
-// Tells Fluxbridge how a build went and what it pushed: the signed report of a source of kind `jenkins`.
+// Tells Fluxbridge how a build went and what it pushed: the report of a source of kind `jenkins`, signed or with a token.
 // What it takes is in fluxbridgeReport.txt.
 
 import com.cloudbees.groovy.cps.NonCPS
@@ -56,20 +56,23 @@ private Map report(Map args) {
     String body = bodyOf(args, told, instant(currentBuild.startTimeInMillis), finishedAt)
     String source = args.source ?: env.FLUXBRIDGE_SOURCE ?: 'ci'
     String url = fluxbridgeHttp.address(args.url ?: env.FLUXBRIDGE_URL, "webhooks/${source}")
-    Map answer = deliver(url, body, args.credentialsId ?: env.FLUXBRIDGE_CREDENTIALS ?: 'fluxbridge')
+    String idToken = args.idToken ?: (args.credentialsId ? null : env.FLUXBRIDGE_ID_TOKEN)
+    Map answer = deliver(url, body, idToken ?: args.credentialsId ?: env.FLUXBRIDGE_CREDENTIALS ?: 'fluxbridge', idToken != null)
     if (answer.status == 202) {
         return [id: answer.json?.id, said: "${url} keeps it as delivery ${answer.json?.id}".toString()]
     }
     return [why: "${url} ${answer.told}".toString()]
 }
 
-private Map deliver(String url, String body, String credentialsId) {
+private Map deliver(String url, String body, String credentialsId, boolean isToken) {
     int waitS = 1
     for (int attempt = 1; true; attempt++) {
         Map answer = [:]
-        // The secret is asked for anew each time: it must not be in what Jenkins writes to disk while this sleeps.
+        // The secret is asked for anew each time: it must not be in what Jenkins writes to disk while this sleeps. Of a
+        // token, which is made when it is asked for, that gives one whose time has just begun.
         withCredentials([string(credentialsId: credentialsId, variable: 'FLUXBRIDGE_SECRET')]) {
-            answer = fluxbridgeHttp.send('POST', url, signed(body, env.FLUXBRIDGE_SECRET), body)
+            Map proof = isToken ? bearing(env.FLUXBRIDGE_SECRET) : signed(body, env.FLUXBRIDGE_SECRET)
+            answer = fluxbridgeHttp.send('POST', url, proof, body)
         }
         if (!answer.isTransient || attempt == 5) {
             return answer
@@ -110,6 +113,15 @@ private Map signed(String body, String secret) {
 }
 
 @NonCPS
+private Map bearing(String token) {
+    // What is no token may be a secret of another kind, which is not to be sent.
+    if (!(token?.trim() ==~ /[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+/)) {
+        throw new IllegalArgumentException('the credential that idToken names gives no id token: use the OpenID Connect Provider plugin')
+    }
+    return ['Content-Type': 'application/json', 'Authorization': 'Bearer ' + token.trim()]
+}
+
+@NonCPS
 private String instant(long millis) {
     return Instant.ofEpochSecond(millis.intdiv(1000)).toString()
 }
@@ -118,8 +130,11 @@ private String instant(long millis) {
 private String bodyOf(Map args, Map told, String startedAt, String finishedAt) {
     onlyKnown('', args, [
         'result', 'image', 'tag', 'digest', 'images', 'charts', 'tests', 'parameters', 'scm', 'commit',
-        'url', 'source', 'credentialsId', 'prefix', 'failOnError',
+        'url', 'source', 'credentialsId', 'idToken', 'prefix', 'failOnError',
     ])
+    if (args.idToken && args.credentialsId) {
+        throw new IllegalArgumentException('give `idToken` or `credentialsId`, as the source in fluxbridge.yaml has `oidc` or `secret`')
+    }
     if (!args.image && (args.tag || args.digest)) {
         throw new IllegalArgumentException('`tag` and `digest` need `image`')
     }

@@ -151,5 +151,6 @@ def without_header(request: WebhookRequest, name: str) -> WebhookRequest:
 def read(kind: str, body: object, *, origin: Origin = ORIGIN, **headers: str) -> Parsed:
     """Parse a body given as bytes or as what JSON it holds."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = with_headers(WebhookRequest(headers={"content-type": "application/json"}, body=raw), **headers)
+    kept = {"content-type": "application/json", "x-signature-timestamp": "1760000123"}
+    request = with_headers(WebhookRequest(headers=kept, body=raw), **headers)
     return SENDERS[kind].parse(request, origin)

@@ -1,11 +1,13 @@
 """Tokens as Google mints them for a push subscription, by keys of our own."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
 from app.senders.sender import IdTokens
@@ -22,9 +24,36 @@ def key_called(name: str) -> RSAPrivateKey:
     return generate_private_key(public_exponent=65537, key_size=2048)
 
 
+@dataclass
+class Published:
+    """The keys of an issuer that is asked at once; `newer` are there after the first doubt, and once only."""
+
+    keys: Mapping[str, RSAPublicKey] | None
+    newer: Mapping[str, RSAPublicKey] | None = None
+    doubts: int = 0
+
+    def current(self) -> Mapping[str, RSAPublicKey] | None:
+        return self.keys
+
+    def doubt(self) -> bool:
+        self.doubts += 1
+        if self.newer is None:
+            return False
+        self.keys, self.newer = self.newer, None
+        return True
+
+    def ask(self) -> Mapping[str, RSAPublicKey]:
+        return self.keys or {}
+
+
+def public_keys(name: str) -> Mapping[str, RSAPublicKey]:
+    """The key that is called so, as an issuer has it."""
+    return {KEY_ID: key_called(name).public_key()}
+
+
 def trusted(name: str) -> IdTokens:
     """What a source is configured with that believes tokens of this key."""
-    return IdTokens(AUDIENCE, ACCOUNT, lambda: {KEY_ID: key_called(name).public_key()})
+    return IdTokens(audience=AUDIENCE, account=ACCOUNT, signing_keys=Published(public_keys(name)))
 
 
 def key_set(name: str) -> bytes:

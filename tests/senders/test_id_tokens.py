@@ -18,7 +18,7 @@ from app.senders.id_tokens import KeysNotFetched, WrongToken, read_key_set
 from app.senders.proofs import ProofMissing, WrongProof
 from app.senders.sender import IdTokens, Keys, Unusable, WebhookRequest
 from tests.senders.examples import KEYS, SIGNED_AT
-from tests.senders.id_tokens import ACCOUNT, AUDIENCE, KEY_ID, claims, key_called, key_set, minted
+from tests.senders.id_tokens import ACCOUNT, AUDIENCE, KEY_ID, Published, claims, key_called, key_set, minted
 
 NAME = "lumen-google-key"
 HOUR = timedelta(hours=1)
@@ -121,7 +121,7 @@ def test_what_is_no_token_is_refused(sent: str) -> None:
 
 
 def test_while_the_keys_are_not_there_nothing_is_accepted_and_the_sender_is_to_come_again() -> None:
-    keys = Keys(id_tokens=IdTokens(AUDIENCE, ACCOUNT, lambda: None))
+    keys = Keys(id_tokens=IdTokens(audience=AUDIENCE, account=ACCOUNT, signing_keys=Published(None)))
     with pytest.raises(KeysNotFetched) as later:
         verify(minted(NAME, SIGNED_AT), keys=keys)
     assert later.value.retry_after

@@ -16,7 +16,7 @@ from app.db.database import Database
 from app.db.deliveries import DeliveryContent, DeliveryRow
 from app.db.inbox import Inbox
 from app.senders.sender import IdTokens, Keys
-from tests.senders.id_tokens import ACCOUNT, AUDIENCE, minted, trusted
+from tests.senders.id_tokens import ACCOUNT, AUDIENCE, Published, minted, trusted
 from tests.web.site import LIMIT, OPERATE, SECRET, Site, github_headers, running_site, with_keys
 from tests.web.test_metrics import scrape
 
@@ -203,7 +203,11 @@ def test_a_token_waits_for_the_keys_that_it_is_checked_with_and_is_never_taken_o
     fetched: list[IdTokens] = []
 
     def keys() -> Keys:
-        return Keys(id_tokens=fetched[-1] if fetched else IdTokens(AUDIENCE, ACCOUNT, lambda: None))
+        return Keys(
+            id_tokens=fetched[-1]
+            if fetched
+            else IdTokens(audience=AUDIENCE, account=ACCOUNT, signing_keys=Published(None))
+        )
 
     sources = {"gar": replace(with_keys("registry", keys)["registry"], name="gar", kind="google")}
     with running_site(database, sources=sources) as site:

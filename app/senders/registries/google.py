@@ -7,13 +7,21 @@ from datetime import datetime
 from pydantic import AliasChoices, BaseModel, Field, JsonValue
 
 from app.core.images import ImageReference
-from app.senders.id_tokens import verify_id_token
-from app.senders.payload import PAYLOAD, Moment, OptionalLine, read_model
+from app.senders.id_tokens import WrongToken, read_claims, verify_id_token
+from app.senders.payload import PAYLOAD, Line, Moment, OptionalLine, read_model
 from app.senders.registries.tellings import Telling, read_one
 from app.senders.sender import MOST_BYTES, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 from app.senders.strict_json import read_json
 
 _ISSUERS = ("https://accounts.google.com", "accounts.google.com")
+
+
+class _Account(BaseModel):
+    """The service account that a token speaks for."""
+
+    model_config = PAYLOAD
+    email: Line
+    email_verified: bool
 
 
 class _Message(BaseModel):
@@ -43,7 +51,9 @@ class _Change(BaseModel):
 
 def verify(request: WebhookRequest, keys: Keys, now: datetime) -> None:
     """Check the token's signature, issuer, audience, account and time. Raises NotAuthentic leaves, KeysNotFetched."""
-    verify_id_token(request, keys, now, issuers=_ISSUERS)
+    told = read_claims(verify_id_token(request, keys, now, issuers=_ISSUERS), _Account)
+    if keys.id_tokens is None or told.email != keys.id_tokens.account or not told.email_verified:
+        raise WrongToken("speaks for another account than that of this source")
 
 
 def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:

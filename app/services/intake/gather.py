@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, assert_never
 
+from app.core.builds.change_requests import change_request_of
 from app.core.errors import NotFound, Unavailable
 from app.core.facts import (
     Artifact,
@@ -92,7 +93,7 @@ def gather(
                 found.refuse(source, "jobs", _build_words(fact, systems))
             case BuildMentioned():
                 read_back = _read_back(fact, systems, age=now - received_at)
-                settle_build(no_later_than(now, read_back), source, systems, found)
+                settle_build(_reported(no_later_than(now, read_back), fact), source, systems, found)
             case BuildFinished():
                 settle_build(fact, source, systems, found)
             case ImagePushed():
@@ -113,7 +114,8 @@ def gather(
 
 def _build_words(fact: BuildMentioned | BuildFinished, systems: Systems) -> str:
     """A job, with the images that its build would have counted for."""
-    named = fact.artifacts if isinstance(fact, BuildFinished) else ()
+    report = fact if isinstance(fact, BuildFinished) else fact.report
+    named = report.artifacts if report is not None else ()
     images = ", ".join(f"{systems.known_as(one.image)}:{one.tag}" for one in named)
     return f"job {fact.job}" + (f", so not for {images}" if images else "")
 
@@ -139,10 +141,32 @@ def _read_back(fact: BuildMentioned, systems: Systems, *, age: timedelta) -> Bui
     except NotFound:
         return unknown
     if build is None:
-        if age < _LONGEST_RUN:
+        if age < _LONGEST_RUN and not _is_of_running_build(fact):
             raise StillRunning(fact)
         return unknown
     return with_named_image(build)
+
+
+def _is_of_running_build(fact: BuildMentioned) -> bool:
+    """Whether it is a report that names no result, so that nothing has to be waited for."""
+    return fact.report is not None and fact.report.result is BuildResult.UNKNOWN
+
+
+def _reported(build: BuildFinished, fact: BuildMentioned) -> BuildFinished:
+    """A build as Jenkins tells it, with what only the build itself knows. It says nothing that Jenkins can say.
+
+    A change request is believed as well: it only ever bars what the build published.
+    """
+    report = fact.report
+    if report is None:
+        return build
+    return replace(
+        build,
+        change_id=build.change_id or change_request_of(report),
+        tests=build.tests or report.tests,
+        parameters={**report.parameters, **build.parameters},
+        artifacts=report.artifacts,
+    )
 
 
 def with_named_image(build: BuildFinished) -> BuildFinished:

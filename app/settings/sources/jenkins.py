@@ -5,6 +5,7 @@ from typing import Literal, Self, get_args
 from pydantic import model_validator
 
 from app.settings.secrets import Secrets
+from app.settings.sources.id_tokens import JenkinsIdTokens
 from app.settings.sources.proofs import BasicLogin, require_one_proof
 from app.settings.values import Branch, Name, Patterns, RepoFolder, Section, wrong
 
@@ -68,8 +69,15 @@ class JenkinsSource(_OfJenkins):
     """A Jenkins pipeline that posts signed reports of its builds."""
 
     kind: Literal["jenkins"]
-    secret: Secrets
+    secret: Secrets | None = None
     """The key of the HMAC."""
+    oidc: JenkinsIdTokens | None = None
+    """Builds prove themselves by tokens of Jenkins, in place of `secret`."""
+
+    @model_validator(mode="after")
+    def _proves_itself_in_one_way(self) -> Self:
+        require_one_proof(self, ("secret", "oidc"))
+        return self
 
 
 class JenkinsHintSource(_OfJenkins):

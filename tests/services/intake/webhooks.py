@@ -40,7 +40,7 @@ ALIAS = "registry.acme.example"
 COMMIT = "a" * 40
 MAIN, NEXT, OTHER = "fleet:main", "fleet:next", "other:main"
 CHOICES = (PolicySpec(SemVer("*-0")), PolicySpec(Alphabetical()))
-JSON = {"content-type": "application/json"}
+JSON = {"content-type": "application/json", "x-signature-timestamp": "1760000123"}
 _NOTIFICATION = Path(__file__).parents[2] / "payloads" / "webhooks" / "jenkins-notification-completed.json"
 
 
