@@ -14,6 +14,7 @@ from app.compose.sources import (
 )
 from app.core.errors import FluxbridgeError
 from app.senders import SENDERS
+from app.senders.sender import IdTokens
 from app.services.systems import Source
 from app.settings.loading import InvalidSettings, load
 from app.settings.models import Settings
@@ -171,6 +172,55 @@ def test_tokens_are_checked_with_the_keys_of_a_file_as_they_are_now(tmp_path: Pa
 def test_composing_asks_no_issuer_for_its_keys(tmp_path: Path) -> None:
     # Nothing may be reached from here: asking at once would fail loudly.
     assert composed(tmp_path, google("keys_url: 'http://192.0.2.1/certs'")).keys().holds("id_tokens")
+
+
+def keyless(folder: Path, oidc: str, *, jenkins: str = "https://ci.acme.example/jenkins/") -> IdTokens:
+    path = folder / "fluxbridge.yaml"
+    path.write_text(
+        f"jenkins: {{main: {{url: '{jenkins}'}}}}\n"
+        f"sources: {{ci: {{kind: jenkins, jenkins: main, oidc: {{audience: a, {oidc}}}}}}}\n",
+        encoding="utf-8",
+    )
+    tokens = compose_sources(load(path, {}))["ci"].keys().id_tokens
+    assert tokens is not None
+    return tokens
+
+
+@pytest.mark.parametrize(
+    ("issuer", "below"),
+    [
+        pytest.param("https://ci.acme.example/jenkins/oidc", "", id="of Jenkins"),
+        pytest.param("https://ci.acme.example/jenkins/oidc/job/a/job/b", "/job/a/job/b", id="of a folder"),
+        pytest.param("https://id.acme.example/, alternative_issuer: true", "", id="another that is named as such"),
+    ],
+)
+def test_an_issuer_of_jenkins_speaks_for_the_jobs_below_it(tmp_path: Path, issuer: str, below: str) -> None:
+    tokens = keyless(tmp_path, f"issuer: {issuer}")
+    root = "https://ci.acme.example/jenkins"
+    assert (tokens.issuer, tokens.jenkins_url) == (issuer.partition(",")[0], root)
+    assert tokens.jobs_below == root + below
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://ci.acme.example/jenkins/oidc/",
+        "https://ci.acme.example/oidc",
+        "https://ci.acme.example/jenkins/oidc/x",
+        "https://ci.acme.example/jenkins",
+        "https://id.acme.example",
+    ],
+)
+def test_an_issuer_that_is_none_of_that_jenkins_is_named_as_such_or_a_mistake(tmp_path: Path, issuer: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"is no issuer of jenkins\.main, whose are https://ci"):
+        keyless(tmp_path, f"issuer: {issuer}")
+
+
+def test_the_keys_of_jenkins_may_be_in_a_file_whatever_its_address_is(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(key_set("a-key"))
+    tokens = keyless(tmp_path, "issuer: http://ci.example/oidc, keys_file: keys.json", jenkins="http://ci.example")
+    assert set(tokens.signing_keys.current() or ()) == {KEY_ID}
+    assert not tokens.signing_keys.doubt()
 
 
 @pytest.mark.parametrize(

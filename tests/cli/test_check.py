@@ -14,6 +14,7 @@ from app.demo.registry import DemoRegistry
 from tests.cli.console import Console
 from tests.end_to_end.bridge import Bridge, fleet
 from tests.servers.bare_repository import BareRepository
+from tests.servers.issuer import Issuer, OddAnswer
 from tests.servers.jenkins import JenkinsServer
 from tests.servers.scripted_http import Answer, Asked, answering
 
@@ -111,6 +112,26 @@ def test_a_registry_that_does_not_answer_is_told(around: Surroundings, closed_po
 def test_a_jenkins_that_does_not_answer_is_told(around: Surroundings, closed_port: int) -> None:
     more = f'jenkins: {{main: {{url: "http://127.0.0.1:{closed_port}"}}}}\n'
     assert "jenkins.main" in wrong(around.check(more=more))
+
+
+def test_the_keys_of_an_issuer_are_asked_for(around: Surroundings) -> None:
+    with JenkinsServer() as jenkins, Issuer() as issuer:
+        more = (
+            f'jenkins: {{main: {{url: "{jenkins.url}"}}}}\n'
+            "sources: {ci: {kind: jenkins, jenkins: main, oidc: {audience: a, plain_http: true, "
+            f'alternative_issuer: true, issuer: "{issuer.url}"}}}}}}\n'
+        )
+        code, lines = around.check(more=more)
+        assert (code, "ok    sources.ci.oidc: 1 key that tokens may be signed with" in lines) == (0, True), lines
+        issuer.told_issuer = "https://ci.acme.example/oidc"
+        assert wrong(around.check(more=more)).startswith(
+            "WRONG sources.ci.oidc: The body cannot be used: issuer: it is 'https://ci.acme.example/oidc', not the one"
+        )
+        issuer.odd[issuer.discovery_path] = OddAnswer(404)
+        assert wrong(around.check(more=more)) == (
+            "WRONG sources.ci.oidc: the keys of tokens cannot be fetched: 127.0.0.1 answered 404; "
+            "see that it runs there and can be reached from here, or correct sources.ci.oidc"
+        )
 
 
 def test_a_branch_that_is_not_there_is_told(around: Surroundings) -> None:

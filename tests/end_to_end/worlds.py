@@ -123,7 +123,7 @@ class JenkinsWorld:
 
 
 @contextmanager
-def jenkins_world(folder: Path, database: str) -> Iterator[JenkinsWorld]:
+def jenkins_world(folder: Path, database: str, *, more_sources: str = PLUGIN_SOURCES) -> Iterator[JenkinsWorld]:
     """Run both; Jenkins asks for an account and for crumbs."""
     user, token = JENKINS_ACCOUNT
     environment = {**ENVIRONMENT, "JENKINS_TOKEN": token, "URL_TOKEN": URL_TOKEN, "HOOK_PASSWORD": HOOK_LOGIN[1]}
@@ -137,7 +137,7 @@ def jenkins_world(folder: Path, database: str) -> Iterator[JenkinsWorld]:
             registry.host,
             database,
             jenkins=f'{{url: "{jenkins.url}", user: {user}, token: {{env: JENKINS_TOKEN}}}}',
-            more_sources=PLUGIN_SOURCES,
+            more_sources=more_sources,
         )
         with started(folder, settings, config=config, registry=registry, environment=environment) as bridge:
             yield JenkinsWorld(bridge, jenkins)

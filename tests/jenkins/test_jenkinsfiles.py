@@ -296,7 +296,9 @@ def test_the_snippet_without_the_library_says_what_was_built(
 ) -> None:
     [[file, body]] = of_pages[f"snippet-{name}"].logged("writeFile")
     assert file == "report.json"
-    read = JENKINS.parse(WebhookRequest(headers={}, body=body.encode()), Origin(source="ci", jenkins="main"))
+    read = JENKINS.parse(
+        WebhookRequest({"x-signature-timestamp": "1"}, body.encode()), Origin(source="ci", jenkins="main")
+    )
     assert read.problems == ()
     [build] = read.facts
     assert isinstance(build, BuildFinished)

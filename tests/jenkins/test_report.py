@@ -31,8 +31,11 @@ CHART = f"[repository: 'registry.acme.example/charts/app', version: '1.4.2', dig
 PROBLEM = json.dumps({"title": "Unauthorized", "detail": "X-Signature matches no key\nof this source"}).encode()
 HALF = "a\ud800b\u0000c"
 
+BRANCH = {"GIT_COMMIT": COMMIT, "BUILD_URL": "https://ci.acme.example/job/team/318/"}
+TOKEN = "eyJraWQiOiJmIn0.eyJzdWIiOiJ4In0.c2ln-bmF0_dXJl"
+
 CASES: dict[str, Case] = {
-    "branch": case(REPORT, env={"GIT_COMMIT": COMMIT, "BUILD_URL": "https://ci.acme.example/job/team/318/"}),
+    "branch": case(REPORT, env=BRANCH),
     "tag": case(REPORT, env={"BRANCH_NAME": "v1.4.2", "TAG_NAME": "v1.4.2", "IMAGE_TAG": "v1.4.2"}),
     "change": case(
         "fluxbridgeReport(result: currentBuild.currentResult)",
@@ -62,6 +65,11 @@ CASES: dict[str, Case] = {
         env={"FLUXBRIDGE_SOURCE": "ci-two", "FLUXBRIDGE_CREDENTIALS": "two"},
         credentials={"two": SECRET},
     ),
+    "token": case(f"fluxbridgeReport({NAMED}, idToken: 'id')", env=BRANCH, credentials={"id": TOKEN}),
+    "token set otherwise": case(REPORT, env={**BRANCH, "FLUXBRIDGE_ID_TOKEN": "id"}, credentials={"id": TOKEN}),
+    "token again": case(f"fluxbridgeReport({NAMED}, idToken: 'id')", credentials={"id": TOKEN}),
+    "no token": case(f"fluxbridgeReport({NAMED}, idToken: 'fluxbridge')"),
+    "both proofs": case(f"fluxbridgeReport({NAMED}, idToken: 'fluxbridge', credentialsId: 'fluxbridge')"),
     "twice": case(f"{REPORT}\nsleep(time: 60, unit: 'SECONDS')\n{REPORT}"),
     "ours": case(REPORT, env={"BRANCH_NAME": "fluxbridge/main/staging/all"}),
     "our change": case(REPORT, env={"BRANCH_NAME": "PR-9", "CHANGE_ID": "9", "CHANGE_BRANCH": "fluxbridge/x"}),
@@ -90,6 +98,7 @@ CASES: dict[str, Case] = {
 }
 ANSWERS = {
     "busy": [Answer(503), Answer(429), KEPT],
+    "token again": [Answer(503, headers={"Retry-After": "5"}), KEPT],
     "asked to wait": [Answer(503, headers={"Retry-After": "9"}), Answer(503, headers={"Retry-After": "999"}), KEPT],
     "cut off": [Answer(0), KEPT],
     "down": [Answer(503, b'{"detail": "the disk is full"}')],
@@ -163,7 +172,7 @@ def test_the_body_is_ascii_and_the_signature_is_of_its_bytes(ran: dict[str, Ran]
     for name in CASES:
         for request in ran[name].requests:
             assert request.body.isascii()
-            assert parsed(request).facts
+            assert "authorization" in request.headers or parsed(request).facts
 
 
 def test_a_tag_build_reports_its_tag_and_no_branch(ran: dict[str, Ran]) -> None:
@@ -231,6 +240,34 @@ def test_source_and_credential_can_be_named(ran: dict[str, Ran], name: str) -> N
 def test_the_same_report_again_has_the_same_bytes(ran: dict[str, Ran]) -> None:
     first, again = ran["twice"].requests
     assert first.body == again.body
+
+
+@pytest.mark.parametrize("name", ["token", "token set otherwise"])
+def test_a_token_is_all_the_proof_there_is_and_stands_nowhere_else(ran: dict[str, Ran], name: str) -> None:
+    [request] = ran[name].requests
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert not {"x-signature", "x-signature-timestamp"} & set(request.headers)
+    assert TOKEN not in f"{request.target} {request.body!r} {ran[name].log}"
+    [signed] = ran["branch"].requests
+    assert request.body == signed.body
+    assert ran[name].returned == "d1"
+
+
+def test_a_token_is_asked_for_anew_when_the_keys_were_not_there(ran: dict[str, Ran]) -> None:
+    assert [seconds for seconds, _ in ran["token again"].logged("sleep")] == [5]
+    assert ran["token again"].logged("withCredentials") == [[["id"]], [["id"]]]
+    assert ran["token again"].returned == "d1"
+
+
+def test_a_secret_of_another_kind_is_not_sent_as_a_token(ran: dict[str, Ran]) -> None:
+    assert ran["no token"].requests == []
+    assert "gives no id token: use the OpenID Connect Provider plugin" in told(ran["no token"])
+    assert SECRET not in told(ran["no token"])
+
+
+def test_two_proofs_are_a_mistake(ran: dict[str, Ran]) -> None:
+    assert ran["both proofs"].requests == []
+    assert "give `idToken` or `credentialsId`" in told(ran["both proofs"])
 
 
 @pytest.mark.parametrize("name", ["ours", "our change", "our other prefix"])

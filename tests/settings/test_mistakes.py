@@ -151,7 +151,33 @@ def test_a_mistake_is_told_with_its_line_and_key(tmp_path: Path, text: str, told
         pytest.param("{kind: github, config_repo: f, secret: {env: A}}", ".config_repo: names f", id="github-repo"),
         pytest.param("{kind: flux, cluster: c, secret: {env: A}}", ".config_repo: is missing", id="flux-without-repo"),
         pytest.param("{kind: flux, cluster: C, config_repo: f, secret: {env: A}}", ".cluster: must be", id="cluster"),
-        pytest.param("{kind: jenkins, jenkins: main}", ".secret: is missing", id="jenkins-without-secret"),
+        pytest.param("{kind: jenkins, jenkins: main}", ": must have exactly one of secret and oidc", id="no-proof"),
+        pytest.param(
+            "{kind: jenkins, jenkins: main, secret: {env: A}, oidc: {issuer: 'https://c.example/oidc', audience: a}}",
+            ": must have exactly one of secret and oidc",
+            id="two-proofs",
+        ),
+        pytest.param(
+            "{kind: jenkins, jenkins: main, oidc: {issuer: 'http://c.example/oidc', audience: a}}",
+            ".oidc: must have an issuer at https://",
+            id="issuer-without-tls",
+        ),
+        pytest.param(
+            "{kind: jenkins, jenkins: main, oidc: {issuer: 'https://c.example/oidc'}}",
+            ".oidc.audience: is missing",
+            id="no-audience",
+        ),
+        pytest.param(
+            "{kind: jenkins, jenkins: main, oidc: {issuer: 'https://c.example/oidc?x', audience: a}}",
+            ".oidc.issuer: must end with its path",
+            id="issuer-with-a-query",
+        ),
+        pytest.param(
+            "{kind: jenkins, jenkins: main, oidc: {issuer: 'https://c.example/oidc', audience: a, keys_file: k, "
+            "plain_http: true}}",
+            ".oidc: must have keys_file, or",
+            id="keys-in-two-places",
+        ),
         pytest.param("{kind: jenkins, jenkins: main, secret: []}", ".secret: must have at least one", id="no-secrets"),
         pytest.param("{kind: github}", ".secret: is missing", id="github-without-secret"),
         pytest.param(

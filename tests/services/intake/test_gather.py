@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from app.core.facts import (
     Fact,
     ImagePushed,
     TagDeleted,
+    TestCounts,
 )
 from app.core.images import ImageName
 from app.demo.registry import DemoRegistry
@@ -131,6 +133,79 @@ def test_a_build_that_runs_is_waited_for_a_day_and_then_unknown(systems: Systems
     with pytest.raises(StillRunning, match="team/app #7 is still running"):
         settle(systems, MENTIONED, age=timedelta(hours=23))
     assert built(settle(systems, MENTIONED, age=timedelta(hours=24))).result is BuildResult.UNKNOWN
+
+
+def reported(**changes: Any) -> BuildMentioned:
+    """What a build says of itself that only a token proves."""
+    told: dict[str, Any] = {
+        "result": BuildResult.SUCCESS,
+        "commit": "b" * 40,
+        "branch": "release",
+        "started_at": NOW,
+        "tests": TestCounts(total=3, passed=3, failed=0, skipped=0),
+        "parameters": {"NOTE": "ours", "PLACE": "theirs"},
+        "artifacts": (Artifact("image", ImageName.parse(f"{ALIAS}/team/app"), "1.1.0", DIGEST),),
+        **changes,
+    }
+    return replace(MENTIONED, report=BuildFinished(controller="main", job="team/app", number=7, **told))
+
+
+def test_of_a_report_that_a_token_proves_only_what_jenkins_cannot_know_counts(
+    systems: Systems, jenkins: JenkinsServer, registry: DemoRegistry
+) -> None:
+    named = {"IMAGE": f"{ALIAS}/team/other", "IMAGE_TAG": "1", "PLACE": "jenkins"}
+    jenkins.put_build("team/app", build_body(7, result="FAILURE", parameters=named))
+    told = settle(systems, reported())
+    as_jenkins_has_it = built(settle(systems, MENTIONED))
+    image = ImageName(registry.host, "team/app")
+    assert built(told) == replace(
+        as_jenkins_has_it,
+        tests=TestCounts(total=3, passed=3, failed=0, skipped=0),
+        parameters={**named, "NOTE": "ours"},
+        artifacts=(Artifact("image", image, "1.1.0", DIGEST),),
+    )
+    assert built(told).result is BuildResult.FAILURE
+    assert told.questions == [Question(image, "1.1.0")]
+
+
+def test_a_change_request_that_jenkins_shows_is_one_whatever_the_report_says(
+    systems: Systems, jenkins: JenkinsServer
+) -> None:
+    jenkins.put_build("team/app", build_body(7, parameters={"ghprbPullId": "42"}))
+    told = reported(parameters={"ghprbPullId": "", "GERRIT_EVENT_TYPE": "change-merged"})
+    assert built(settle(systems, told)).change_id == "42"
+
+
+def test_a_change_request_that_only_the_report_tells_bars_as_well(systems: Systems, jenkins: JenkinsServer) -> None:
+    jenkins.put_build("team/app", build_body(7))
+    assert built(settle(systems, reported(change_id="12"))).change_id == "12"
+
+
+def test_a_report_of_a_build_that_jenkins_does_not_show_passes_no_gate(systems: Systems) -> None:
+    found = built(settle(systems, reported()))
+    assert (found.result, found.commit, found.branch, found.started_at) == (BuildResult.UNKNOWN, None, None, None)
+    assert len(found.artifacts) == 1
+
+
+def test_a_report_with_a_result_waits_for_the_end_at_jenkins_and_one_without_waits_for_nothing(
+    systems: Systems, jenkins: JenkinsServer
+) -> None:
+    jenkins.put_build("team/app", build_body(7, result=None))
+    with pytest.raises(StillRunning):
+        settle(systems, reported())
+    found = built(settle(systems, reported(result=BuildResult.UNKNOWN)))
+    assert (found.result, len(found.artifacts)) == (BuildResult.UNKNOWN, 1)
+
+
+def test_a_report_that_a_token_proves_speaks_for_the_images_and_jobs_of_its_source(
+    systems: Systems, jenkins: JenkinsServer
+) -> None:
+    jenkins.put_build("team/app", build_body(7))
+    other = settle(systems, reported(), source=replace(SOURCE, images=("registry.acme.example/*",)))
+    assert built(other).artifacts == ()
+    beyond = settle(systems, reported(), source=replace(SOURCE, jobs=("others/*",)))
+    assert beyond.facts == []
+    assert "so not for" in beyond.ignored[0]
 
 
 def test_a_job_beyond_the_source_is_told_and_jenkins_is_not_asked(systems: Systems, jenkins: JenkinsServer) -> None:
