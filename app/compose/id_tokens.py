@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.clients.kept_keys import KeptKeys
 from app.core.errors import Refused
-from app.senders.id_tokens import DISCOVERY, LARGEST_KEY_SET, read_discovery, read_key_set
-from app.senders.sender import IdTokens, SigningKeys, Unusable
+from app.senders.id_tokens import DISCOVERY, LARGEST_KEY_SET, KeysUnusable, read_discovery, read_key_set
+from app.senders.sender import IdTokens, SigningKeys
 from app.settings.sources.id_tokens import IdTokenProof, JenkinsIdTokens
 
 
@@ -35,7 +35,7 @@ class FileKeys:
             return read_key_set(self.path.read_bytes())
         except OSError as error:
             raise KeysFileUnusable(self.path, f"it cannot be read ({error.strerror})") from error
-        except Unusable as error:
+        except KeysUnusable as error:
             raise KeysFileUnusable(self.path, error.problem) from error
 
     def doubt(self) -> bool:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 from pydantic import BaseModel, Field, JsonValue
 
-from app.core.errors import NotAuthentic, Unavailable
+from app.core.errors import Invalid, NotAuthentic, Unavailable
 from app.senders.payload import PAYLOAD, Line, Model, read_model
 from app.senders.proofs import NoKeyConfigured, ProofMissing, WrongProof
 from app.senders.sender import IdTokens, Keys, Unusable, WebhookRequest
@@ -55,6 +55,14 @@ class WrongToken(NotAuthentic):
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"The token in Authorization {problem}")
+
+
+class KeysUnusable(Invalid):
+    """What an issuer publishes, of itself or as its keys, says nothing that tokens can be checked with."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"What the issuer of tokens publishes cannot be used: {problem}")
+        self.problem = problem
 
 
 class _Claims(BaseModel):
@@ -118,38 +126,45 @@ def read_claims(claims: ClaimSet, model: type[Model]) -> Model:
 
 
 def read_key_set(document: bytes) -> Mapping[str, RSAPublicKey]:
-    """The RSA keys of a JSON Web Key Set by their ids; keys of other kinds and uses are left out. Raises Unusable."""
+    """The RSA keys of a JSON Web Key Set by their ids; others are left out, of kind and use. Raises KeysUnusable."""
     found: dict[str, RSAPublicKey] = {}
-    for each in read_model(read_json(document, most_bytes=LARGEST_KEY_SET), _KeySet).keys:
+    for each in _read(document, _KeySet).keys:
         kid, algorithm, use = each.get("kid"), each.get("alg", _ALGORITHM), each.get("use", "sig")
         if each.get("kty") != "RSA" or not isinstance(kid, str) or (algorithm, use) != (_ALGORITHM, "sig"):
             continue
         try:
             key = jwt.PyJWK(each, _ALGORITHM).key
         except (jwt.PyJWTError, ValueError, TypeError):
-            raise Unusable(f"keys: that called {kid[:40]!r} is no RSA key") from None
+            raise KeysUnusable(f"keys: that called {kid[:40]!r} is no RSA key") from None
         if isinstance(key, RSAPublicKey):
             found[kid] = key
     if not found:
-        raise Unusable("keys: there is none for RS256 that has a kid")
+        raise KeysUnusable("keys: there is none for RS256 that has a kid")
     return found
 
 
 def read_discovery(document: bytes, *, issuer: str, is_plain_http_allowed: bool) -> str:
-    """Where the keys of an issuer are, as its discovery document says. Raises Unusable."""
-    told = read_model(read_json(document, most_bytes=LARGEST_KEY_SET), _Discovery)
+    """Where the keys of an issuer are, as its discovery document says. Raises KeysUnusable."""
+    told = _read(document, _Discovery)
     if told.issuer != issuer:
-        raise Unusable(f"issuer: it is {told.issuer[:200]!r}, not the one of this source, letter by letter")
+        raise KeysUnusable(f"issuer: it is {told.issuer[:200]!r}, not the one of this source, letter by letter")
     try:
         address = urlsplit(told.jwks_uri)
         is_usable = is_web_address(told.jwks_uri) and "@" not in address.netloc and address.port != 0
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise Unusable("jwks_uri: is no http or https URL")
+        raise KeysUnusable("jwks_uri: is no http or https URL")
     if address.scheme != "https" and not is_plain_http_allowed:
-        raise Unusable("jwks_uri: is no https URL; plain_http would allow it")
+        raise KeysUnusable("jwks_uri: is no https URL; plain_http would allow it")
     return told.jwks_uri
+
+
+def _read(document: bytes, model: type[Model]) -> Model:
+    try:
+        return read_model(read_json(document, most_bytes=LARGEST_KEY_SET), model)
+    except Unusable as error:
+        raise KeysUnusable(error.problem) from None
 
 
 def _signed_claims(token: str, signing_keys: Mapping[str, RSAPublicKey]) -> ClaimSet:

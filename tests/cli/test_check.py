@@ -125,7 +125,8 @@ def test_the_keys_of_an_issuer_are_asked_for(around: Surroundings) -> None:
         assert (code, "ok    sources.ci.oidc: 1 key that tokens may be signed with" in lines) == (0, True), lines
         issuer.told_issuer = "https://ci.acme.example/oidc"
         assert wrong(around.check(more=more)).startswith(
-            "WRONG sources.ci.oidc: The body cannot be used: issuer: it is 'https://ci.acme.example/oidc', not the one"
+            "WRONG sources.ci.oidc: What the issuer of tokens publishes cannot be used: issuer: it is "
+            "'https://ci.acme.example/oidc', not the one of this source"
         )
         issuer.odd[issuer.discovery_path] = OddAnswer(404)
         assert wrong(around.check(more=more)) == (

@@ -9,8 +9,8 @@ import pytest
 
 from app.clients.kept_keys import KeptKeys, KeysUnavailable
 from app.core.errors import FluxbridgeError
-from app.senders.id_tokens import DISCOVERY, LARGEST_KEY_SET, read_discovery, read_key_set
-from app.senders.sender import SigningKeys, Unusable
+from app.senders.id_tokens import DISCOVERY, LARGEST_KEY_SET, KeysUnusable, read_discovery, read_key_set
+from app.senders.sender import SigningKeys
 from tests.servers.issuer import KID, Issuer, OddAnswer
 
 PATIENCE_S = 10
@@ -113,7 +113,7 @@ def test_what_is_wrong_with_an_issuer_is_told_and_gives_no_keys(
 
 def test_another_issuer_in_the_document_is_not_believed(issuer: Issuer) -> None:
     issuer.told_issuer = issuer.url + "/"
-    with pytest.raises(Unusable, match="letter by letter"):
+    with pytest.raises(KeysUnusable, match="letter by letter"):
         World(issuer).kept.ask()
     assert issuer.keys_path not in issuer.asked
 
@@ -132,12 +132,12 @@ def test_another_issuer_in_the_document_is_not_believed(issuer: Issuer) -> None:
 )
 def test_keys_at_what_is_no_address_are_not_looked_for(issuer: Issuer, place: str) -> None:
     issuer.keys_at = place or " "
-    with pytest.raises((Unusable, KeysUnavailable)):
+    with pytest.raises((KeysUnusable, KeysUnavailable)):
         World(issuer).kept.ask()
 
 
 def test_without_tls_no_keys_are_taken_unless_that_is_allowed(issuer: Issuer) -> None:
-    with pytest.raises(Unusable, match="plain_http"):
+    with pytest.raises(KeysUnusable, match="plain_http"):
         World(issuer, is_plain_http_allowed=False).kept.ask()
     assert issuer.keys_path not in issuer.asked
 

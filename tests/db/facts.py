@@ -35,7 +35,7 @@ def delivery(
         source=source,
         kind="jenkins",
         external_id=external_id,
-        headers={"content-type": "application/json", "x-signature-timestamp": "1760000123"},
+        headers={"content-type": "application/json"},
         body=body,
         received_at=received_at,
     )

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from app.core.errors import NotAuthentic
 from app.senders import SENDERS
-from app.senders.id_tokens import KeysNotFetched, WrongToken, read_key_set
+from app.senders.id_tokens import KeysNotFetched, KeysUnusable, WrongToken, read_key_set
 from app.senders.proofs import ProofMissing, WrongProof
-from app.senders.sender import IdTokens, Keys, Unusable, WebhookRequest
+from app.senders.sender import IdTokens, Keys, WebhookRequest
 from tests.senders.examples import KEYS, SIGNED_AT
 from tests.senders.id_tokens import ACCOUNT, AUDIENCE, KEY_ID, Published, claims, key_called, key_set, minted
 
@@ -165,5 +165,5 @@ def test_of_a_key_set_the_signing_keys_of_rsa_are_taken() -> None:
     ],
 )
 def test_what_holds_no_key_is_unusable(document: bytes) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(KeysUnusable):
         read_key_set(document)

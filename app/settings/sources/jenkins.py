@@ -70,9 +70,8 @@ class JenkinsSource(_OfJenkins):
 
     kind: Literal["jenkins"]
     secret: Secrets | None = None
-    """The key of the HMAC."""
+    """The key of the HMAC. One of `secret` and `oidc` is needed."""
     oidc: JenkinsIdTokens | None = None
-    """Builds prove themselves by tokens of Jenkins, in place of `secret`."""
 
     @model_validator(mode="after")
     def _proves_itself_in_one_way(self) -> Self:
