@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.clients.kept_keys import KeptKeys
 from app.core.errors import Refused
-from app.senders.id_tokens import DISCOVERY, LARGEST_KEY_SET, KeysUnusable, read_discovery, read_key_set
+from app.senders.key_sets import DISCOVERY, LARGEST_KEY_SET, KeysUnusable, read_discovery, read_key_set
 from app.senders.sender import IdTokens, SigningKeys
 from app.settings.sources.id_tokens import IdTokenProof, JenkinsIdTokens
 

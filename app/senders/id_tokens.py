@@ -3,27 +3,21 @@
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 from pydantic import BaseModel, Field, JsonValue
 
-from app.core.errors import Invalid, NotAuthentic, Unavailable
+from app.core.errors import NotAuthentic, Unavailable
+from app.senders.key_sets import ALGORITHM
 from app.senders.payload import PAYLOAD, Line, Model, read_model
 from app.senders.proofs import NoKeyConfigured, ProofMissing, WrongProof
 from app.senders.sender import IdTokens, Keys, Unusable, WebhookRequest
-from app.senders.strict_json import read_json
-from app.senders.web_addresses import is_web_address
 
-LARGEST_KEY_SET = 256 * 1024
-DISCOVERY = "/.well-known/openid-configuration"
-_ALGORITHM = "RS256"
 _LEEWAY = timedelta(seconds=60)
 _LONGEST_LIFE = timedelta(hours=24)
 _BEARER = re.compile(r"bearer +([A-Za-z0-9_.-]{1,16384})", re.IGNORECASE)
-_MOST_KEYS = 64
 # Times are set against our own clock, which is an argument here; the rest is checked with them.
 _SIGNATURE_ONLY: Options = {
     "verify_exp": False,
@@ -57,14 +51,6 @@ class WrongToken(NotAuthentic):
         super().__init__(f"The token in Authorization {problem}")
 
 
-class KeysUnusable(Invalid):
-    """What an issuer publishes, of itself or as its keys, says nothing that tokens can be checked with."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"What the issuer of tokens publishes cannot be used: {problem}")
-        self.problem = problem
-
-
 class _Claims(BaseModel):
     """What every token says; an audience may be one of several."""
 
@@ -74,21 +60,6 @@ class _Claims(BaseModel):
     expires: float = Field(alias="exp")
     begins: float | None = Field(default=None, alias="nbf")
     issued: float | None = Field(default=None, alias="iat")
-
-
-class _KeySet(BaseModel):
-    """A JSON Web Key Set (RFC 7517)."""
-
-    model_config = PAYLOAD
-    keys: list[dict[str, JsonValue]] = Field(max_length=_MOST_KEYS)
-
-
-class _Discovery(BaseModel):
-    """What an issuer says of itself (OpenID Connect Discovery 1.0, section 3)."""
-
-    model_config = PAYLOAD
-    issuer: Line
-    jwks_uri: Line
 
 
 def verify_id_token(request: WebhookRequest, keys: Keys, now: datetime, *, issuers: Collection[str]) -> ClaimSet:
@@ -125,55 +96,13 @@ def read_claims(claims: ClaimSet, model: type[Model]) -> Model:
         raise WrongToken(f"lacks what it needs: {error.problem}") from None
 
 
-def read_key_set(document: bytes) -> Mapping[str, RSAPublicKey]:
-    """The RSA keys of a JSON Web Key Set by their ids; others are left out, of kind and use. Raises KeysUnusable."""
-    found: dict[str, RSAPublicKey] = {}
-    for each in _read(document, _KeySet).keys:
-        kid, algorithm, use = each.get("kid"), each.get("alg", _ALGORITHM), each.get("use", "sig")
-        if each.get("kty") != "RSA" or not isinstance(kid, str) or (algorithm, use) != (_ALGORITHM, "sig"):
-            continue
-        try:
-            key = jwt.PyJWK(each, _ALGORITHM).key
-        except (jwt.PyJWTError, ValueError, TypeError):
-            raise KeysUnusable(f"keys: that called {kid[:40]!r} is no RSA key") from None
-        if isinstance(key, RSAPublicKey):
-            found[kid] = key
-    if not found:
-        raise KeysUnusable("keys: there is none for RS256 that has a kid")
-    return found
-
-
-def read_discovery(document: bytes, *, issuer: str, is_plain_http_allowed: bool) -> str:
-    """Where the keys of an issuer are, as its discovery document says. Raises KeysUnusable."""
-    told = _read(document, _Discovery)
-    if told.issuer != issuer:
-        raise KeysUnusable(f"issuer: it is {told.issuer[:200]!r}, not the one of this source, letter by letter")
-    try:
-        address = urlsplit(told.jwks_uri)
-        is_usable = is_web_address(told.jwks_uri) and "@" not in address.netloc and address.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise KeysUnusable("jwks_uri: is no http or https URL")
-    if address.scheme != "https" and not is_plain_http_allowed:
-        raise KeysUnusable("jwks_uri: is no https URL; plain_http would allow it")
-    return told.jwks_uri
-
-
-def _read(document: bytes, model: type[Model]) -> Model:
-    try:
-        return read_model(read_json(document, most_bytes=LARGEST_KEY_SET), model)
-    except Unusable as error:
-        raise KeysUnusable(error.problem) from None
-
-
 def _signed_claims(token: str, signing_keys: Mapping[str, RSAPublicKey]) -> ClaimSet:
     wrong = WrongProof("The token in Authorization", check="that its sender's issuer is the one of this source")
     try:
         key = signing_keys.get(jwt.get_unverified_header(token).get("kid", ""))
         if key is None:
             raise wrong
-        claims: ClaimSet = jwt.decode(token, key, algorithms=[_ALGORITHM], options=_SIGNATURE_ONLY)
+        claims: ClaimSet = jwt.decode(token, key, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise wrong from None
     return claims
@@ -187,7 +116,7 @@ def _is_right_but_for_its_key(token: str, expected: IdTokens, now: datetime, iss
         _check(claims, expected, now, issuers)
     except (jwt.PyJWTError, ValueError, RecursionError, WrongToken):
         return False
-    return header.get("alg") == _ALGORITHM and bool(header.get("kid")) and "crit" not in header
+    return header.get("alg") == ALGORITHM and bool(header.get("kid")) and "crit" not in header
 
 
 def _check(claims: ClaimSet, expected: IdTokens, now: datetime, issuers: Collection[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.clients.kept_keys import KeptKeys, KeysUnavailable
 from app.core.errors import FluxbridgeError
-from app.senders.id_tokens import DISCOVERY, LARGEST_KEY_SET, KeysUnusable, read_discovery, read_key_set
+from app.senders.key_sets import DISCOVERY, LARGEST_KEY_SET, KeysUnusable, read_discovery, read_key_set
 from app.senders.sender import SigningKeys
 from tests.servers.issuer import KID, Issuer, OddAnswer
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from app.core.errors import NotAuthentic
 from app.senders import SENDERS
-from app.senders.id_tokens import KeysNotFetched, KeysUnusable, WrongToken, read_key_set
+from app.senders.id_tokens import KeysNotFetched, WrongToken
+from app.senders.key_sets import KeysUnusable, read_key_set
 from app.senders.proofs import ProofMissing, WrongProof
 from app.senders.sender import IdTokens, Keys, WebhookRequest
 from tests.senders.examples import KEYS, SIGNED_AT

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from app.core.errors import NotAuthentic
 from app.core.facts import BuildFinished, BuildMentioned
 from app.senders import SENDERS
-from app.senders.id_tokens import KeysNotFetched, WrongToken, read_key_set
+from app.senders.id_tokens import KeysNotFetched, WrongToken
+from app.senders.key_sets import read_key_set
 from app.senders.proofs import ProofMissing, WrongProof
 from app.senders.sender import IdTokens, Keys, WebhookRequest
 from tests.senders.examples import DIGEST, ORIGIN, PAYLOADS, load, read, with_headers
