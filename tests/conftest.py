@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from app.db.database import Database
 from app.logs import QUIETED
 from tests import children
+from tests.extent import EXAMPLES
 from tests.inherited import put_right
 from tests.parts import require_package
 from tests.servers.postgres import EmptyDatabases, Postgres, running_postgres
@@ -30,7 +31,9 @@ _QUICK = {"core", "senders", "settings", "test_house.py"}
 put_right()
 compile_once()
 # How long an example takes tells how busy the machine is; what must be quick is measured elsewhere.
-settings.register_profile("any-load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any-load", max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any-load")
 
 

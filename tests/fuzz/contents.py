@@ -1,12 +1,11 @@
 """Bytes to try, nearly files that people write, and how many of them."""
 
-import os
-
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("FLUXBRIDGE_FUZZ_EXAMPLES", "100"))
+from tests.extent import EXAMPLES
+
 fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 timeout = pytest.mark.timeout(120 if EXAMPLES <= 1000 else 0)
 

@@ -15,11 +15,12 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tests.core.kustomize.kustomized import World, difference
-from tests.fuzz.contents import EXAMPLES, fuzz, timeout
+from tests.extent import EXAMPLES
+from tests.fuzz.contents import fuzz, timeout
 from tests.parts import required_kubectl
 
 pytestmark = timeout
-RUNS = settings(fuzz, max_examples=max(1, EXAMPLES // 4))  # one run of kubectl takes as long as ten other examples
+RUNS = settings(fuzz, max_examples=max(1, EXAMPLES // 2))  # one run of kubectl takes as long as many other examples
 
 Json: TypeAlias = "str | int | bool | dict[str, Json] | list[Json] | None"
 

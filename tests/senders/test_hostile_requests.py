@@ -16,6 +16,7 @@ from app.core.facts import ImagePushed, TagDeleted
 from app.senders import SENDERS
 from app.senders.saved_bodies import read_saved_body
 from app.senders.sender import MOST_BYTES, Origin, Sender, Unusable, WebhookRequest
+from tests import extent
 from tests.senders.examples import EXAMPLES, KEYS, ORIGIN, PROOFS, SIGNED_AT, example, origin_of, sender_of
 from tests.senders.hostile import damaged_examples, json_values, torn_examples
 
@@ -82,7 +83,7 @@ def texts_of(value: Any) -> Iterator[str]:
             yield from (text for each in value for text in texts_of(each))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=4 * extent.EXAMPLES)
 @given(KINDS, st.binary(), CONTENT_TYPES, EVENTS)
 @by_hand("github", b"payload=%ED%A0%80", "application/x-www-form-urlencoded", "push")
 def test_any_bytes_are_read_or_unusable(kind: str, body: bytes, content_type: str, event: str) -> None:
@@ -90,21 +91,21 @@ def test_any_bytes_are_read_or_unusable(kind: str, body: bytes, content_type: st
     read_or_refuse(SENDERS[kind], WebhookRequest(headers=headers, body=body))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=4 * extent.EXAMPLES)
 @given(KINDS, json_values(), EVENTS)
 def test_any_json_is_read_or_unusable(kind: str, value: Any, event: str) -> None:
     request = WebhookRequest(headers={"x-github-event": event}, body=json.dumps(value).encode())
     read_or_refuse(SENDERS[kind], request)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=4 * extent.EXAMPLES)
 @given(damaged_examples(), EVENTS)
 def test_any_damaged_example_is_read_or_unusable(damaged: tuple[str, bytes], event: str) -> None:
     file, body = damaged
     read_or_refuse(sender_of(file), WebhookRequest(headers={"x-github-event": event}, body=body), origin_of(file))
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=4 * extent.EXAMPLES)
 @given(torn_examples())
 def test_any_torn_example_is_read_or_unusable(torn: tuple[str, bytes]) -> None:
     file, body = torn
@@ -123,7 +124,7 @@ def test_an_example_that_is_larger_than_what_is_read_tells_of_nothing(file: str)
     assert read_saved_body(sender_of(file), padded).verdict in {"unusable", "ignored"}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=4 * extent.EXAMPLES)
 @given(KINDS, st.text(), st.text(), st.text(), st.binary())
 def test_no_invented_proof_is_accepted(kind: str, proof: str, timestamp: str, token: str, body: bytes) -> None:
     headers = {PROOFS[kind].header or "authorization": proof, "x-signature-timestamp": timestamp}

@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import NotAuthentic
@@ -130,7 +130,6 @@ def test_while_the_keys_are_not_there_nothing_is_accepted_and_the_sender_is_to_c
         verify("", keys=keys)
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(), st.binary(max_size=300))
 def test_no_invented_token_is_accepted(header: str, payload: str, signature: bytes) -> None:
     with pytest.raises(NotAuthentic):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.senders.instants import parse_instant, parse_moment
@@ -49,7 +49,6 @@ def test_what_is_no_such_time_is_refused(text: str) -> None:
         parse_instant(text)
 
 
-@settings(deadline=None)
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_time_that_is_written_out_is_read_back(moment: datetime) -> None:
     assert parse_instant(moment.isoformat()) == moment

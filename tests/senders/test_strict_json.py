@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.senders.sender import Unusable
@@ -46,13 +46,11 @@ def test_what_is_just_within_the_limits_is_read() -> None:
     assert read_json(b'"\\ud83d\\ude80"', most_bytes=14) == "🚀"
 
 
-@settings(deadline=None)
 @given(json_values())
 def test_any_value_that_can_be_stored_is_read_back(value: object) -> None:
     assert read_json(json.dumps(value).encode(), most_bytes=10_000_000) == value
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from alembic import command
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -109,7 +109,6 @@ ANSWERS: Mapping[str, Answer] = {
 }
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=5))
 def test_answers_come_to_the_same_in_whatever_order_they_arrive(names: list[str]) -> None:
     asked = [(name, NOW + number * SECOND) for number, name in enumerate(names)]

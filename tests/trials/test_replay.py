@@ -26,7 +26,7 @@ from app.services.sweeps.list_repository import list_repository
 from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Systems
 from tests.end_to_end.bridge import deployment, kustomization, policy
-from tests.fuzz.contents import EXAMPLES
+from tests.extent import EXAMPLES
 from tests.servers.jenkins import JenkinsServer
 from tests.services.intake.webhooks import (
     ALIAS,

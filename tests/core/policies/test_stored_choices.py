@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from app.core.facts import BuildResult
@@ -37,7 +37,6 @@ def without_counts(one: Plan) -> Plan:
     return replace(one, outcomes=outcomes)
 
 
-@settings(max_examples=60, deadline=None)
 @given(world=worlds(), happenings=st.lists(_accidents | _causes, min_size=1, max_size=6))
 def test_the_stored_choice_and_all_tags_lead_to_one_plan(world: World, happenings: Sequence[Happening]) -> None:
     for happening in happenings:

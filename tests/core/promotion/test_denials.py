@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.images import ImageName
@@ -169,7 +169,6 @@ def test_holds_are_found_by_policy_wherever_they_may_reach() -> None:
 VERSIONS = [f"1.{minor}.0" for minor in range(5)]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     tags=st.sets(st.sampled_from(VERSIONS[1:])),
     there=st.tuples(st.sampled_from(VERSIONS), st.sampled_from(VERSIONS)),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.core.flux.paths import folder_of
@@ -170,7 +170,6 @@ def _are_files(paths: set[str]) -> bool:
     return not any(other.startswith(f"{one}/") for one in paths for other in paths)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.sets(_PATHS, min_size=1, max_size=12).filter(_are_files),
     st.lists(_PATHS.map(folder_of), max_size=4, unique=True),
@@ -185,7 +184,6 @@ def test_every_file_is_in_the_stage_that_is_meant_or_left(
     assert set(stages) <= files
 
 
-@settings(max_examples=100, deadline=None)
 @given(_PATHS, _PATHS, _PATHS)
 def test_texts_of_the_repository_stay_texts(path: str, name: str, value: str) -> None:
     assume(_are_files({"prod/a.yaml", path, name, value}))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from app.core.facts import BuildResult
@@ -144,7 +144,6 @@ def worlds(draw: st.DrawFn) -> World:
     return World(draw(st.sampled_from(sorted(POLICIES))), dict(present))
 
 
-@settings(max_examples=30, deadline=None)
 @given(world=worlds(), events=st.lists(_accidents, min_size=1, max_size=8))
 def test_pushes_short_lists_and_repeats_never_move_a_field_backwards(world: World, events: list[Event]) -> None:
     policy = world.compiled()
@@ -155,7 +154,6 @@ def test_pushes_short_lists_and_repeats_never_move_a_field_backwards(world: Worl
             assert (policy.compare(present, present) is None) if preference is None else preference >= 0
 
 
-@settings(max_examples=30, deadline=None)
 @given(world=worlds(), events=st.lists(_accidents | _causes, min_size=1, max_size=8))
 def test_every_move_backwards_has_a_cause(world: World, events: list[Event]) -> None:
     for happening in events:
@@ -168,7 +166,6 @@ def test_every_move_backwards_has_a_cause(world: World, events: list[Event]) -> 
             assert stage in world.under_another_spec or world.known[present].is_gone
 
 
-@settings(max_examples=30, deadline=None)
 @given(world=worlds(), tags=st.lists(_tags, min_size=1, max_size=6), data=st.data())
 def test_the_order_and_repetition_of_pushes_do_not_matter(world: World, tags: list[str], data: st.DataObject) -> None:
     other = World(world.policy, dict(world.present), dict(world.known))
@@ -179,7 +176,6 @@ def test_the_order_and_repetition_of_pushes_do_not_matter(world: World, tags: li
     assert other.moves() == world.moves()
 
 
-@settings(max_examples=30, deadline=None)
 @given(world=worlds(), events=st.lists(_accidents | _causes, min_size=1, max_size=8))
 def test_a_stage_whose_proposal_was_merged_has_nothing_more_to_do(world: World, events: list[Event]) -> None:
     for happening in events:

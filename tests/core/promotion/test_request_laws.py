@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from app.core.facts import BuildResult
@@ -168,7 +168,6 @@ def wanted_of(found: Plan) -> Sequence[tuple[str | None, str | None]]:
     return [(tag_in(Part.REFERENCE, one.new_text), digest_in(Part.REFERENCE, one.new_text)) for one in changes]
 
 
-@settings(max_examples=80, deadline=None)
 @given(rollbacks())
 def test_nothing_that_was_known_when_a_rollback_was_asked_for_is_proposed_but_its_target(case: Rollback) -> None:
     known = {**case.before, **case.later}
@@ -185,7 +184,6 @@ def test_nothing_that_was_known_when_a_rollback_was_asked_for_is_proposed_but_it
             assert compiled(case.policy).select(every).tag == tag, "above all that were known"
 
 
-@settings(max_examples=40, deadline=None)
 @given(rollbacks(), st.booleans())
 def test_lifting_gives_the_plan_that_would_have_been(case: Rollback, was_open: bool) -> None:  # noqa: FBT001 (drawn)
     here = case.lane()
@@ -300,7 +298,6 @@ def worlds(draw: st.DrawFn) -> Asked:
     )
 
 
-@settings(max_examples=80, deadline=None)
 @given(worlds())
 def test_a_denied_tag_is_in_no_proposal_and_does_not_stay_open_whatever_was_asked_for(world: Asked) -> None:
     here = world.lane()
@@ -315,7 +312,6 @@ def test_a_denied_tag_is_in_no_proposal_and_does_not_stay_open_whatever_was_aske
         event(f"stays {is_ours}")
 
 
-@settings(max_examples=80, deadline=None)
 @given(worlds())
 def test_every_request_is_proposed_or_says_of_each_of_its_policies_why_not(world: Asked) -> None:
     here = world.lane()
@@ -337,7 +333,6 @@ def test_every_request_is_proposed_or_says_of_each_of_its_policies_why_not(world
     assert len(set(branches)) == len(branches)
 
 
-@settings(max_examples=40, deadline=None)
 @given(worlds())
 def test_the_same_state_gives_the_same_plan_in_whatever_order_it_is_read(world: Asked) -> None:
     found = world.lane().plan()
@@ -348,7 +343,6 @@ def test_the_same_state_gives_the_same_plan_in_whatever_order_it_is_read(world: 
     assert {one.number for one in again.closures} == {one.number for one in found.closures}
 
 
-@settings(max_examples=40, deadline=None)
 @given(worlds())
 def test_doing_what_is_planned_leaves_nothing_to_do_for_a_request(world: Asked) -> None:
     """What was opened for a request stays as it was opened, and is all that is open of it."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from app.core.facts import BuildResult
@@ -63,7 +63,6 @@ def assert_opening_it_changes_nothing(fleet: Fleet, moves: Mapping[str, str]) ->
     assert found.closures == ()
 
 
-@settings(max_examples=60)
 @given(fleets("same-tag"))
 def test_a_group_of_one_tag_moves_to_one_tag_that_all_have_then(fleet: Fleet) -> None:
     moves = moves_of(fleet)
@@ -75,7 +74,6 @@ def test_a_group_of_one_tag_moves_to_one_tag_that_all_have_then(fleet: Fleet) ->
         assert fleet.merged().moved() == []
 
 
-@settings(max_examples=60)
 @given(fleets("same-build"))
 def test_a_group_of_one_build_moves_to_what_one_build_published_for_all_that_it_did_publish(fleet: Fleet) -> None:
     moves = moves_of(fleet)
@@ -86,7 +84,6 @@ def test_a_group_of_one_build_moves_to_what_one_build_published_for_all_that_it_
         assert any(_is_whole_after(fleet, one, moves) for one in common)
 
 
-@settings(max_examples=40)
 @given(fleets("same-build"))
 def test_merging_release_after_release_comes_to_an_end(fleet: Fleet) -> None:
     fleet, steps = replace(fleet, pulls=()), 0
@@ -96,7 +93,6 @@ def test_merging_release_after_release_comes_to_an_end(fleet: Fleet) -> None:
     event(f"{steps} releases")
 
 
-@settings(max_examples=40)
 @given(fleets("same-tag") | fleets("same-build"), st.sets(st.sampled_from(_NAMES), min_size=1))
 def test_a_member_that_was_rolled_back_comes_with_no_set_of_what_was_known_then(fleet: Fleet, names: set[str]) -> None:
     back = {name: target(fleet.present[name], f"flux-system/{name}", ceiling=_TAGS[-1]) for name in fleet.present}
@@ -107,7 +103,6 @@ def test_a_member_that_was_rolled_back_comes_with_no_set_of_what_was_known_then(
     assert_nobody_is_wronged(rolled_back, moves)
 
 
-@settings(max_examples=40)
 @given(fleets("same-tag") | fleets("same-build"), st.sampled_from(_NAMES[:2]), _tags)
 def test_a_group_that_moves_as_one_moves_nothing_beside_what_was_asked_of_a_member(
     fleet: Fleet, name: str, tag: str

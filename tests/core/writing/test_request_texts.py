@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.promotion.proposals import Proposal
@@ -232,7 +232,6 @@ def outside_code(markdown: str) -> str:
     return "`".join(spans[::2])
 
 
-@settings(max_examples=60, deadline=None)
 @given(who=st.text(max_size=40), why=st.text(max_size=200), kind=st.sampled_from([BACK, FORWARD, FORCED]))
 def test_whatever_who_and_why_are_nothing_else_changes(who: str, why: str, kind: Request) -> None:
     base = CACHED[kind]
