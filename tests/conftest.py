@@ -21,6 +21,7 @@ from tests.extent import EXAMPLES
 from tests.inherited import put_right
 from tests.parts import require_package
 from tests.servers.postgres import EmptyDatabases, Postgres, running_postgres
+from tests.services.histories import Histories
 from tests.statements import compile_once
 
 _TEMPLATE = "migrated"
@@ -186,6 +187,12 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def histories(tmp_path_factory: pytest.TempPathFactory) -> Histories:
+    """What lanes have been through before a test begins, made once."""
+    return Histories(tmp_path_factory.mktemp("histories"))
 
 
 def _migrate(url: str) -> None:

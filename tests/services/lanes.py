@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import Connection
 
@@ -99,6 +101,20 @@ class Lane:
             lanes.ensure(connection, "fleet", "main", NOW)
             record_listing(connection, IMAGE, ["1.0.0"], NOW - timedelta(days=1))
         return lane
+
+    def moved(self, folder: Path, database: Database) -> Self:
+        """The lane on copies of its folder and its database; see histories.py."""
+        config = BareRepository(folder / "fleet.git")
+        return replace(
+            self,
+            database=database,
+            config=config,
+            repository=mirror_of(config, folder / "mirror.git"),
+            forge=LocalForge(config.path, clock=lambda: NOW),
+            registry=deepcopy(self.registry),
+            scans=Scans(),
+            ready=ReadyPolicies(),
+        )
 
     @property
     def systems(self) -> Systems:

@@ -69,6 +69,10 @@ class Fleet:
         assert isinstance(made, FluxLane)
         return cls(made)
 
+    def moved(self, folder: Path, database: Database) -> "Fleet":
+        """The same on copies of its lane's folder and database; see tests/services/histories.py."""
+        return replace(self, lane=self.lane.moved(folder, database))
+
     def add_source(self, source: Source) -> None:
         """Let something else speak."""
         self.lane.__dict__.setdefault("more", {})[source.name] = source

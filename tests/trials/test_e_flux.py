@@ -11,6 +11,7 @@ from app.db import builds, deliveries, revisions
 from app.db.database import Database
 from app.services.reading.stages import StageFilters, list_stages
 from tests.end_to_end.bridge import deployment, kustomization
+from tests.services.histories import Histories
 from tests.services.lanes import IMAGE, digest
 from tests.trials.fleets import Fleet
 
@@ -18,16 +19,23 @@ OCI = "latest@sha256:" + "4d" * 32
 FAILED: dict[str, Any] = {"severity": "error", "reason": "ReconciliationFailed"}
 
 
+def _merged(folder: Path, database: Database) -> Fleet:
+    made = Fleet.create(folder, database)
+    made.promote("1.1.0")
+    return made
+
+
 @pytest.fixture
-def shop(tmp_path: Path, database: Database) -> Fleet:
-    """1.0.0 is in both stages; nothing was promoted yet."""
-    return Fleet.create(tmp_path, database)
+def shop(request: pytest.FixtureRequest, histories: Histories, tmp_path: Path, database: Database) -> Fleet:
+    """1.0.0 is in both stages; nothing was promoted yet, unless the test asks for `merged` too."""
+    make = _merged if "merged" in request.fixturenames else Fleet.create
+    return histories.begin(make, tmp_path, database)
 
 
 @pytest.fixture
 def merged(shop: Fleet) -> str:
     """The commit that brought 1.1.0 into both stages."""
-    return shop.promote("1.1.0")
+    return shop.head
 
 
 def test_what_was_merged_waits_and_is_overdue_after_a_while(shop: Fleet, merged: str) -> None:

@@ -15,6 +15,7 @@ from app.services.lane.follow_flux import follow_flux
 from app.services.lane.reconcile import reconcile
 from app.services.lane.run import LostLane
 from tests.end_to_end.bridge import deployment, fleet, kustomization
+from tests.services.histories import Histories
 from tests.services.lanes import LEASE, NOW, Lane
 
 RULES = "stages: {staging: {paths: [apps/staging]}, production: {paths: [apps/production]}}\n"
@@ -30,6 +31,10 @@ class Shop:
     lane: Lane
     before: str
     merged: str
+
+    def moved(self, folder: Path, database: Database) -> "Shop":
+        """The same on copies; see histories.py."""
+        return replace(self, lane=self.lane.moved(folder, database))
 
     def promotion(self, stage: str, tag: str = "1.1.0") -> PromotionRow:
         """The newest promotion of a tag in a stage."""
@@ -85,13 +90,17 @@ class Shop:
             return [row.revision for row in revisions.unexamined(connection, "fleet")]
 
 
-@pytest.fixture
-def shop(tmp_path: Path, database: Database) -> Shop:
-    lane = Lane.create(tmp_path, database, {**fleet(), ".fluxbridge.yaml": RULES})
+def _shop(folder: Path, database: Database) -> Shop:
+    lane = Lane.create(folder, database, {**fleet(), ".fluxbridge.yaml": RULES})
     shop = Shop(lane, before=lane.config.head("main") or "", merged="")
     shop.merged = shop.promote("1.1.0")
     assert {shop.promotion(stage).state for stage in ("staging", "production")} == {PromotionState.MERGED}
     return shop
+
+
+@pytest.fixture
+def shop(histories: Histories, tmp_path: Path, database: Database) -> Shop:
+    return histories.begin(_shop, tmp_path, database)
 
 
 def test_a_revision_that_holds_the_promotion_applies_it_in_its_cluster_only(shop: Shop) -> None:

@@ -15,6 +15,7 @@ from app.db.database import Database
 from app.db.promotions import PromotionState
 from app.db.tables import new_id
 from tests.end_to_end.bridge import deployment, policy
+from tests.services.histories import Histories
 from tests.services.interruptions import Interrupted, break_off
 from tests.services.lanes import IMAGE, LANE, Lane, mirror_of
 from tests.services.people.asking import APP, People
@@ -22,15 +23,19 @@ from tests.services.people.asking import APP, People
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def people(tmp_path: Path, database: Database) -> People:
-    """One app without stages, at 1.2.0, which had 1.1.0 and 1.0.0 before."""
+def _people(folder: Path, database: Database) -> People:
     files = {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")}
-    lane = Lane.create(tmp_path, database, files)
+    lane = Lane.create(folder, database, files)
     lane.run()
     found = People(lane)
     found.let_in("1.1.0", "1.2.0")
     return found
+
+
+@pytest.fixture
+def people(histories: Histories, tmp_path: Path, database: Database) -> People:
+    """One app without stages, at 1.2.0, which had 1.1.0 and 1.0.0 before."""
+    return histories.begin(_people, tmp_path, database)
 
 
 def there(people: People, ref: str = "main") -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from app.core.facts import RevisionApplied
 from app.core.ports import PullRequest
 from app.core.promotion.requests import RequestKind
 from app.db import catalogue, holds, requests, revisions
+from app.db.database import Database
 from app.db.promotions import PromotionState
 from app.db.requests import RequestFilters, RequestRow
 from app.services.people.asked_places import Asking
@@ -33,6 +35,10 @@ class People:
     stage: str = "all"
     commits: dict[str, str] = field(default_factory=dict)
     """The base head after each tag was merged."""
+
+    def moved(self, folder: Path, database: Database) -> "People":
+        """The same people on copies of their lane's folder and database; see histories.py."""
+        return replace(self, lane=self.lane.moved(folder, database), commits=dict(self.commits))
 
     @property
     def forge(self) -> Any:
@@ -99,12 +105,15 @@ class People:
         self.run()
 
     def let_in(self, *tags: str) -> None:
-        """Push tags, one after the other, and merge each."""
+        """Push tags, one after the other, and merge each; the lane sees each once."""
         for tag in tags:
             self.lane.now += MINUTE
             self.lane.push(tag)
-            self.run()
-            self.merge()
+            self.lane.run()
+            self.lane.now += MINUTE
+            for one in self.lane.open_pulls():
+                self.forge.merge(one.number, by="mira")
+            self.lane.run()
             self.commits[tag] = self.lane.config.head("main") or ""
 
     def tell(self, tag: str, *, is_failure: bool = False, cluster: str = "staging") -> None:

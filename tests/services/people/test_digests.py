@@ -9,6 +9,7 @@ from app.db.database import Database
 from app.db.promotions import PromotionState
 from tests.db.facts import record_push
 from tests.end_to_end.bridge import policy
+from tests.services.histories import Histories
 from tests.services.lanes import IMAGE, Lane, digest
 from tests.services.people.asking import People
 
@@ -20,16 +21,20 @@ def manifest(there: str) -> str:
     return f'image: {IMAGE}:latest@{there} # {{"$imagepolicy": "flux-system:app"}}\n'
 
 
-@pytest.fixture
-def people(tmp_path: Path, database: Database) -> People:
-    """One app that follows the digest of `latest`, first at FIRST."""
+def _people(folder: Path, database: Database) -> People:
     reflected = "spec:\n  digestReflectionPolicy: Always\n  interval: 1m\n  filterTags: {pattern: '^latest$'}\n  imageR"
     chosen = policy("app", "alphabetical: {}").replace("spec:\n  imageR", reflected)
-    lane = Lane.create(tmp_path, database, {"images/app.yaml": chosen, "apps/app.yaml": manifest(FIRST)})
+    lane = Lane.create(folder, database, {"images/app.yaml": chosen, "apps/app.yaml": manifest(FIRST)})
     found = People(lane)
     name(found, FIRST)
     lane.run()
     return found
+
+
+@pytest.fixture
+def people(histories: Histories, tmp_path: Path, database: Database) -> People:
+    """One app that follows the digest of `latest`, first at FIRST."""
+    return histories.begin(_people, tmp_path, database)
 
 
 def name(people: People, now: str) -> None:

@@ -7,18 +7,23 @@ import pytest
 from app.core.promotion.requests import RequestKind
 from app.db.database import Database
 from tests.end_to_end.bridge import RULES, deployment, fleet
+from tests.services.histories import Histories
 from tests.services.lanes import IMAGE, Lane
 from tests.services.people.asking import MINUTE, People
 
 FORWARD = RequestKind.PROMOTION
 
 
-@pytest.fixture
-def gated(tmp_path: Path, database: Database) -> People:
-    """One app in two stages, of which production asks for a good build; people ask about production."""
-    lane = Lane.create(tmp_path, database, {**fleet(), ".fluxbridge.yaml": RULES})
+def _gated(folder: Path, database: Database) -> People:
+    lane = Lane.create(folder, database, {**fleet(), ".fluxbridge.yaml": RULES})
     lane.run()
     return People(lane, policy="app", stage="production")
+
+
+@pytest.fixture
+def gated(histories: Histories, tmp_path: Path, database: Database) -> People:
+    """One app in two stages, of which production asks for a good build; people ask about production."""
+    return histories.begin(_gated, tmp_path, database)
 
 
 def there(people: People, ref: str = "main") -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from app.db.database import Database
 from app.db.promotions import PromotionState
+from tests.services.histories import Histories
 from tests.services.lane.shops import NAMES, PLACES, brought, in_two_files, released, shop
 from tests.services.people.asking import People
 
@@ -23,10 +24,8 @@ def let_in(people: People, number: int, tags: dict[str, str]) -> int:
     return pull.number
 
 
-@pytest.fixture
-def people(tmp_path: Path, database: Database) -> People:
-    """Three images in two files that move by build, at the second release."""
-    found = People(shop(tmp_path, database), policy=PLACES["web"])
+def _people(folder: Path, database: Database) -> People:
+    found = People(shop(folder, database), policy=PLACES["web"])
     found.lane.run()
     let_in(found, 7, FIRST)
     let_in(found, 8, SECOND)
@@ -34,12 +33,22 @@ def people(tmp_path: Path, database: Database) -> People:
 
 
 @pytest.fixture
-def loose(tmp_path: Path, database: Database) -> People:
-    """The same in a group whose members move by themselves, merged in one pull request."""
-    found = People(shop(tmp_path, database, together="any"), policy=PLACES["web"])
+def people(histories: Histories, tmp_path: Path, database: Database) -> People:
+    """Three images in two files that move by build, at the second release."""
+    return histories.begin(_people, tmp_path, database)
+
+
+def _loose(folder: Path, database: Database) -> People:
+    found = People(shop(folder, database, together="any"), policy=PLACES["web"])
     found.lane.run()
     let_in(found, 7, FIRST)
     return found
+
+
+@pytest.fixture
+def loose(histories: Histories, tmp_path: Path, database: Database) -> People:
+    """The same in a group whose members move by themselves, merged in one pull request."""
+    return histories.begin(_loose, tmp_path, database)
 
 
 def targets(people: People) -> dict[str, str]:
