@@ -13,7 +13,7 @@ from app.core.ports import RenderedManifests, TreeEntry
 from app.services.heads.renderings import Renderings, TreeRenderings
 from app.services.heads.scans import Scans
 from app.services.heads.view import HeadView, view_of
-from tests.core.kustomize.test_kustomize_oracle import POLICY
+from tests.clients.flux.test_kustomize_oracle import POLICY
 from tests.parts import required_kubectl
 
 APP = b'image: registry.acme.example/app:%s # {"$imagepolicy": "flux-system:eu-app"}\n'
