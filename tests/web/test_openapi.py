@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.extent import EXAMPLES
 from tests.parts import required
 from tests.services.history import settle_with_plan, write_history
 from tests.web.site import OPERATE, READ, Site, bearer
 
 CHECKS = ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
 SETTINGS = settings(
-    max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=max(8, EXAMPLES // 4),
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
 )
 
 

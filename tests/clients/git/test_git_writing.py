@@ -17,6 +17,7 @@ from app.clients.git.writing import UnusablePath
 from app.core.errors import Unavailable
 from app.core.ports import CommitDraft
 from tests.clients.git.git_worlds import IDENTITY
+from tests.extent import EXAMPLES
 from tests.servers.bare_repository import BareRepository
 
 AT = datetime(2026, 5, 4, 12, 30, 7, tzinfo=UTC)
@@ -223,7 +224,7 @@ def shared_world() -> Iterator[World]:
 
 
 @given(st.lists(trees(), min_size=2, max_size=4))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_tree_read_as_a_difference_is_the_tree(shared_world: World, history: list[Tree]) -> None:
     for tree in history:
         found = shared_world.mirror.tree(shared_world.publish(tree))
@@ -234,7 +235,7 @@ def test_a_tree_read_as_a_difference_is_the_tree(shared_world: World, history: l
 
 
 @given(trees(), st.dictionaries(NAMES, st.binary(max_size=20), max_size=4))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_commit_is_the_one_that_an_index_makes(shared_world: World, tree: Tree, files: Mapping[str, bytes]) -> None:
     head = shared_world.publish(tree)
     folders = {path.partition("/")[0] for path in tree if "/" in path}

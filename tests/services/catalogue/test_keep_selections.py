@@ -22,6 +22,7 @@ from app.services.catalogue.tag_states import states_of_all
 from app.services.heads.judge import Judge
 from app.services.systems import Systems
 from tests.db.facts import record_listing, record_push
+from tests.extent import EXAMPLES
 from tests.services.lanes import NOW
 
 SPECS = (
@@ -101,7 +102,7 @@ def _build(image: ImageName, tag: str, digest: str, *, number: int) -> BuildFini
     )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=st.lists(_facts, max_size=8), after=st.lists(_facts, min_size=1, max_size=8))
 def test_the_stored_choice_is_that_of_a_full_evaluation(
     database: Database, before: list[tuple[str, str, str]], after: list[tuple[str, str, str]]

@@ -18,6 +18,7 @@ from app.db.collections import METADATA
 from app.db.database import Database
 from app.services.catalogue.tag_states import states_of_all
 from tests.db.facts import reports_of
+from tests.extent import EXAMPLES
 from tests.services.intake.webhooks import (
     CHOICES,
     Site,
@@ -165,7 +166,7 @@ def after(database: Database, happened: list[tuple[Event, bool]], *, is_away: bo
         return {**world.outcome(), "candidates": world.candidates(), "lanes": world.wanted()}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES // 3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(happened=[*TWO, (Pushed("1.0.0", "b"), False), (Deleted("1.1.0"), False)])
 @example(happened=[*TWO, (Pushed("1.0.0", "b"), False), (Deleted("1.1.0"), True)])
 @given(happened=st.lists(st.tuples(_events, st.booleans()), max_size=12))

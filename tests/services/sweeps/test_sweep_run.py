@@ -16,6 +16,7 @@ from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.sweeps.sweep_run import SweepRun
 from app.services.systems import Systems
 from tests.db.facts import MINUTE, NOW
+from tests.extent import EXAMPLES
 from tests.services.intake.webhooks import Site
 from tests.services.sweeps.sweeping import ShownForge, change_repo, everything, sweep
 
@@ -52,7 +53,7 @@ class Rounds:
             raise Unavailable("answered 500")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 12), st.integers(0, 12))
 def test_behind_three_that_never_answer_everything_is_looked_at_within_two_sweeps(
     database: Database, before: int, after: int
