@@ -26,6 +26,11 @@ MINUTE = timedelta(minutes=1)
 APP = "flux-system/app"
 
 
+def after(*tags: str) -> pytest.MarkDecorator:
+    """Have these tags let in, one after the other, before the people of a test come."""
+    return pytest.mark.parametrize("people", [tags], indirect=True, ids=["-".join(tags)])
+
+
 @dataclass
 class People:
     """A lane, and people who ask for tags in one of its stages."""

@@ -1,5 +1,7 @@
 """One app in a lane of its own."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,17 +15,23 @@ from tests.services.people.asking import People
 RULES = "stages: {staging: {paths: [apps/staging]}, production: {paths: [apps/production]}}\n"
 
 
-def _people(folder: Path, database: Database) -> People:
-    files = {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")}
-    lane = Lane.create(folder, database, files)
-    lane.run()
-    return People(lane)
+@cache
+def _people_after(*tags: str) -> Callable[[Path, Database], People]:
+    def make(folder: Path, database: Database) -> People:
+        files = {"images/app.yaml": policy(), "apps/app.yaml": deployment("1.0.0")}
+        lane = Lane.create(folder, database, files)
+        lane.run()
+        found = People(lane)
+        found.let_in(*tags)
+        return found
+
+    return make
 
 
 @pytest.fixture
-def people(histories: Histories, tmp_path: Path, database: Database) -> People:
-    """One app without stages, at 1.0.0, which no cluster tells of."""
-    return histories.begin(_people, tmp_path, database)
+def people(request: pytest.FixtureRequest, histories: Histories, tmp_path: Path, database: Database) -> People:
+    """One app without stages, at 1.0.0 or `after` other tags, which no cluster tells of."""
+    return histories.begin(_people_after(*getattr(request, "param", ())), tmp_path, database)
 
 
 def _staged(folder: Path, database: Database) -> People:

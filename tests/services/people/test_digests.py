@@ -60,41 +60,49 @@ def written(people: People, ref: str = "main") -> str:
     return people.lane.config.text(ref, "apps/app.yaml")
 
 
-def test_a_rollback_of_a_moving_tag_goes_to_the_digest_that_was_there_before(people: People) -> None:
-    let_in(people, SECOND, THIRD)
-    asked = people.back()
+def _third(folder: Path, database: Database) -> People:
+    found = _people(folder, database)
+    let_in(found, SECOND, THIRD)
+    return found
+
+
+@pytest.fixture
+def third(histories: Histories, tmp_path: Path, database: Database) -> People:
+    """The same people after SECOND and THIRD were merged."""
+    return histories.begin(_third, tmp_path, database)
+
+
+def test_a_rollback_of_a_moving_tag_goes_to_the_digest_that_was_there_before(third: People) -> None:
+    asked = third.back()
     (target,) = asked.targets
     assert (target.tag, target.digest) == ("latest", SECOND)
-    pull = people.opened()
+    pull = third.opened()
     assert pull.title == "Roll back app to an earlier digest of latest"
-    assert written(people, pull.head) == manifest(SECOND)
-    people.merge()
-    assert written(people) == manifest(SECOND)
-    assert people.state(asked.id) == "merged"
-    assert people.run() == [], "it does not move forward again by itself"
+    assert written(third, pull.head) == manifest(SECOND)
+    third.merge()
+    assert written(third) == manifest(SECOND)
+    assert third.state(asked.id) == "merged"
+    assert third.run() == [], "it does not move forward again by itself"
 
 
-def test_a_second_one_goes_further_back_and_never_to_the_digest_that_was_rolled_back(people: People) -> None:
-    let_in(people, SECOND, THIRD)
-    people.back()
-    people.opened()
-    people.merge()
-    rows = {one.digest: one.state for one in reversed(people.lane.promotions())}
+def test_a_second_one_goes_further_back_and_never_to_the_digest_that_was_rolled_back(third: People) -> None:
+    third.back()
+    third.opened()
+    third.merge()
+    rows = {one.digest: one.state for one in reversed(third.lane.promotions())}
     assert (rows[THIRD], rows[SECOND]) == (PromotionState.REVERTED, PromotionState.MERGED)
-    words = people.refused()
+    words = third.refused()
     assert "nothing to go back to" in words, "the first digest was never let in, so nobody knows of it"
 
 
-def test_a_digest_that_came_after_it_was_asked_is_not_proposed_either(people: People) -> None:
-    let_in(people, SECOND, THIRD)
-    people.back()
-    people.opened()
-    people.merge()
-    name(people, digest("fourth"))
-    assert people.run() == [], "only a tag above all that were known then is, and it is the same tag"
+def test_a_digest_that_came_after_it_was_asked_is_not_proposed_either(third: People) -> None:
+    third.back()
+    third.opened()
+    third.merge()
+    name(third, digest("fourth"))
+    assert third.run() == [], "only a tag above all that were known then is, and it is the same tag"
 
 
-def test_a_digest_that_the_registry_no_longer_has_is_passed_over(people: People) -> None:
-    let_in(people, SECOND, THIRD)
-    people.lane.registry.gone.add(SECOND)
-    assert f"(latest: the registry has no {IMAGE}@{SECOND} any more)" in people.refused()
+def test_a_digest_that_the_registry_no_longer_has_is_passed_over(third: People) -> None:
+    third.lane.registry.gone.add(SECOND)
+    assert f"(latest: the registry has no {IMAGE}@{SECOND} any more)" in third.refused()

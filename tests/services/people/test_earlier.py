@@ -7,7 +7,7 @@ from app.db.tables import new_id
 from app.services.people.request import AskedRequest
 from tests.end_to_end.bridge import deployment
 from tests.services.lanes import IMAGE, digest
-from tests.services.people.asking import People
+from tests.services.people.asking import People, after
 
 
 def to(asked: AskedRequest) -> str:
@@ -34,8 +34,8 @@ def deny(people: People, tag: str) -> None:
         holds.add(connection, None, denied)
 
 
+@after("1.1.0", "1.2.0")
 def test_where_no_cluster_tells_it_is_what_was_merged_last(people: People) -> None:
-    people.let_in("1.1.0", "1.2.0")
     asked = people.back()
     assert (to(asked), asked.notes, asked.waits_for) == ("1.1.0", [], None)
     assert [(one.old, one.new) for one in asked.changes] == [(f"{IMAGE}:1.2.0", f"{IMAGE}:1.1.0")]
@@ -45,8 +45,8 @@ def test_where_no_cluster_tells_it_is_what_was_merged_last(people: People) -> No
     assert target.takes_back.endswith("let in by pull request 2, by mira")
 
 
+@after("1.1.0")
 def test_at_first_contact_it_is_what_the_first_promotion_came_from(people: People) -> None:
-    people.let_in("1.1.0")
     assert to(people.back()) == "1.0.0"
 
 
@@ -78,8 +78,8 @@ def test_what_was_merged_before_any_cluster_told_counts_as_merged(staged: People
     assert to(staged.back()) == "1.2.0"
 
 
+@after("1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0")
 def test_what_is_denied_gone_or_taken_back_is_passed_over(people: People) -> None:
-    people.let_in("1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0")
     people.lane.config.commit("main", {"apps/app.yaml": deployment("1.4.0")})
     people.run()
     deny(people, "1.3.0")
@@ -93,16 +93,16 @@ def test_what_is_denied_gone_or_taken_back_is_passed_over(people: People) -> Non
     ]
 
 
+@after("1.1.0", "1.2.0", "1.3.0")
 def test_the_registry_is_asked_and_what_it_lacks_is_passed_over(people: People) -> None:
-    people.let_in("1.1.0", "1.2.0", "1.3.0")
     people.lane.registry.gone.add("1.2.0")
     asked = people.back()
     assert to(asked) == "1.1.0"
     assert asked.notes == [f"passed over: 1.2.0: the registry has no {IMAGE}:1.2.0 any more"]
 
 
+@after("1.1.0", "1.2.0")
 def test_where_the_registry_is_silent_what_it_said_last_counts(people: People) -> None:
-    people.let_in("1.1.0", "1.2.0")
     people.lane.registry.is_silent = True
     asked = people.back()
     assert to(asked) == "1.1.0"
@@ -110,8 +110,8 @@ def test_where_the_registry_is_silent_what_it_said_last_counts(people: People) -
     assert note.startswith("the registry could not be asked for 1.1.0, so what it said last counts: ")
 
 
+@after("1.1.0", "1.2.0", "1.3.0")
 def test_a_tag_that_cannot_be_had_is_refused_with_the_next_good_one_named(people: People) -> None:
-    people.let_in("1.1.0", "1.2.0", "1.3.0")
     deny(people, "1.2.0")
     words = people.refused(tag="1.2.0")
     assert words.endswith("cannot have 1.2.0 in all: denied: leaks, by bob; the next good one is 1.1.0")
@@ -123,8 +123,8 @@ def test_a_tag_that_cannot_be_had_is_refused_with_the_next_good_one_named(people
     assert "nothing good is known of flux-system/app in all (1.2.0: denied: leaks, by bob; 1.1.0: it is gone" in words
 
 
+@after("1.1.0", "1.2.0", "1.3.0")
 def test_a_second_rollback_goes_further_back_and_never_to_what_was_rolled_back(people: People) -> None:
-    people.let_in("1.1.0", "1.2.0", "1.3.0")
     for tag in ("1.2.0", "1.1.0", "1.0.0"):
         assert to(people.back()) == tag
         people.opened()
@@ -136,8 +136,8 @@ def test_a_second_rollback_goes_further_back_and_never_to_what_was_rolled_back(p
     assert "nothing to go back to" in people.refused()
 
 
+@after("1.1.0", "1.2.0")
 def test_what_was_tagged_anew_since_is_said(people: People) -> None:
-    people.let_in("1.1.0", "1.2.0")
     people.lane.registry.moved["1.1.0"] = digest("other")
     asked = people.back()
     assert asked.notes == [f"1.1.0 names {digest('other')} now, and named {digest('1.1.0')} when it was there"]

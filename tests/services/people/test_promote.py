@@ -9,7 +9,7 @@ from app.db.database import Database
 from tests.end_to_end.bridge import RULES, deployment, fleet
 from tests.services.histories import Histories
 from tests.services.lanes import IMAGE, Lane
-from tests.services.people.asking import MINUTE, People
+from tests.services.people.asking import MINUTE, People, after
 
 FORWARD = RequestKind.PROMOTION
 
@@ -30,8 +30,8 @@ def there(people: People, ref: str = "main") -> str:
     return people.lane.config.text(ref, f"apps/{people.stage}/app.yaml")
 
 
+@after("1.1.0", "2.0.0")
 def test_a_hotfix_of_an_older_line_leaves_its_hold_when_it_is_merged(people: People) -> None:
-    people.let_in("1.1.0", "2.0.0")
     people.lane.push("1.1.1")
     asked = people.forward("1.1.1")
     pull = people.opened()
@@ -46,8 +46,8 @@ def test_a_hotfix_of_an_older_line_leaves_its_hold_when_it_is_merged(people: Peo
     assert people.lane.config.text(people.opened().head, "apps/app.yaml") == deployment("2.0.1")
 
 
+@after("1.1.0", "2.0.0")
 def test_a_hotfix_that_is_not_merged_leaves_no_hold(people: People) -> None:
-    people.let_in("1.1.0", "2.0.0")
     people.lane.push("1.1.1")
     people.forward("1.1.1")
     people.close(people.opened().number)
@@ -135,8 +135,8 @@ def test_a_group_that_is_not_there_is_told_with_those_that_are(gated: People) ->
     assert "did you mean 'images:flux-system/app'?" in words
 
 
+@after("1.1.0")
 def test_unknown_tags_are_refused_with_the_nearest_named(people: People) -> None:
-    people.let_in("1.1.0")
     words = people.refused(FORWARD, tag="1.1.00")
     assert words == ("flux-system/app cannot have 1.1.00 in all: nothing is known of such a tag; did you mean '1.1.0'?")
     assert people.refused(FORWARD, tag="1.1.0") == "flux-system/app has 1.1.0 in all already: nothing would change"
