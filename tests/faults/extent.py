@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-ROUNDS = int(os.environ.get("FLUXBRIDGE_FAULT_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("FLUXBRIDGE_FAULT_ROUNDS", "3"))
 """How often a server is killed in one test; other tests scale with it."""
 IS_LONG = ROUNDS > 5
 SEED = int(os.environ.get("FLUXBRIDGE_FAULT_SEED", "1"))
