@@ -18,7 +18,7 @@ from app.settings import config_repos
 from app.settings.models import Settings
 
 BUILD_TIMEOUT_S = 60.0
-GitLogin = Callable[[], tuple[str, str] | None]
+GitLogin = Callable[[], tuple[str | None, str] | None]
 
 
 def mirror_path(settings: Settings, name: str) -> Path:

@@ -35,7 +35,7 @@ class GitCredentials(Section):
 
     user: LoginName | None = None
     """The user for git over HTTP. Beside a `token` it is by default the one with which the forge takes any token, for
-    GitHub `x-access-token`.
+    GitHub `x-access-token`; to a Bitbucket Data Center a token without a user is shown as Bearer.
     """
     password: Secret | None = None
     """Its password, with a `user` beside it. One of `password` and `token` is needed."""
@@ -137,8 +137,11 @@ class ConfigRepo(Section):
         return self.url.startswith(("/", "file:///"))
 
     @property
-    def git_login(self) -> tuple[str, Secret] | None:
-        """The user and secret for git over HTTP: its credentials, else its forge's token, else none."""
+    def git_login(self) -> tuple[str | None, Secret] | None:
+        """The user and secret for git over HTTP: its credentials, else its forge's token, else none.
+
+        Without a user the secret is shown as Bearer.
+        """
         if self.credentials is not None and self.credentials.secret is not None:
             return self.credentials.user or self.forge.git_user, self.credentials.secret
         token = self.forge.git_token

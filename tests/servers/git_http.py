@@ -39,11 +39,13 @@ class GitRequest:
 class GitServer:
     """Serves every bare repository in `folder`; `users` maps names to passwords or tokens and may change.
 
+    `bearers` maps tokens that are taken as Bearer to the names of their accounts.
     `on_request` is called while a client waits for its answer.
     """
 
     folder: Path
     users: dict[str, str]
+    bearers: dict[str, str] = field(default_factory=dict)
     url: str = ""
     requests: list[GitRequest] = field(default_factory=list)
     on_request: Callable[[], None] = lambda: None
@@ -111,6 +113,8 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _user(self) -> str | None:
         scheme, _, encoded = self.headers.get("Authorization", "").partition(" ")
+        if scheme == "Bearer":
+            return self.server_state.bearers.get(encoded)
         if scheme != "Basic":
             return None
         name, _, password = base64.b64decode(encoded).decode().partition(":")

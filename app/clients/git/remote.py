@@ -22,6 +22,7 @@ _CREDENTIAL_HELPER = (
     f"!f() {{ test \"$1\" = get && printf 'username=%s\\npassword=%s\\n' "
     f'"${_USER_VARIABLE}" "${_PASSWORD_VARIABLE}"; }}; f'
 )
+_IN_A_HEADER = re.compile(r"[\x21-\x7e]+")
 _ACCESS_REFUSED = re.compile(
     r"Authentication failed|could not read (Username|Password)|Permission denied|Host key verification failed"
     r"|returned error: 4(?!08|29)\d\d|(?i:repository .*not found)|does not appear to be a git repository"
@@ -67,6 +68,16 @@ class KnownHostsUnusable(Refused):
         self.path = path
 
 
+class TokenUnusable(Refused):
+    """The token for git cannot stand in a header."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"the token for {url} is empty or holds spaces, line ends or other odd characters; put a new one in its place"
+        )
+        self.url = url
+
+
 class RemoteRefused(Refused):
     """The remote does not let us in, or has no such repository."""
 
@@ -99,12 +110,12 @@ class SshKey:
 class Remote:
     """One remote repository: a URL without credentials, or a path on this machine.
 
-    `credentials` is asked anew for each command and gives (user, password or token), used over HTTP only.
-    Raises BadRemoteUrl.
+    `credentials` is asked anew for each command and gives (user, password or token), used over HTTP only; without a
+    user the token is shown as Bearer, as some tokens of Bitbucket Data Center must be. Raises BadRemoteUrl.
     """
 
     url: str
-    credentials: Callable[[], tuple[str, str] | None] = lambda: None
+    credentials: Callable[[], tuple[str | None, str] | None] = lambda: None
     ca_file: Path | None = None
     proxy: str | None = None
     ssh: SshKey | None = None
@@ -113,7 +124,7 @@ class Remote:
         object.__setattr__(self, "url", _checked_url(self.url))
 
     def ask(self, git: GitCommand, *arguments: str, accept: tuple[int, ...] = (0,)) -> GitRun:
-        """Run a command that talks to the remote; raises RemoteRefused, RemoteUnavailable or DiskUnwritable."""
+        """Run a command that talks to the remote; raises RemoteRefused, RemoteUnavailable, DiskUnwritable, TokenUnusable."""
         is_push = arguments[0] == "push"
         try:
             with self._key_file() as key_file:
@@ -159,10 +170,14 @@ class Remote:
         secrets: list[str] = []
         given = self.credentials() if self.url.startswith(("http://", "https://")) else None
         if given is not None:
-            # Scoped to the origin: a redirect to another host gets no password.
-            settings.append((f"credential.{_origin(self.url)}.helper", _CREDENTIAL_HELPER))
-            variables |= dict(zip((_USER_VARIABLE, _PASSWORD_VARIABLE), given, strict=True))
-            secrets.append(given[1])
+            user, secret = given
+            # Both are scoped to the origin: a redirect to another host gets no secret.
+            if user is None:
+                settings.append((f"http.{_origin(self.url)}/.extraHeader", self._bearer(secret)))
+            else:
+                settings.append((f"credential.{_origin(self.url)}.helper", _CREDENTIAL_HELPER))
+                variables |= {_USER_VARIABLE: user, _PASSWORD_VARIABLE: secret}
+            secrets.append(secret)
         if self.ca_file is not None:
             settings.append(("http.sslCAInfo", str(self.ca_file)))
         if self.proxy is not None:
@@ -171,6 +186,11 @@ class Remote:
         if self.ssh is not None and key_file is not None:
             variables["GIT_SSH_COMMAND"] = _ssh_command(key_file, self.ssh.known_hosts)
         return GitSetup(settings, variables, secrets, writes_into=self._path if is_push else None)
+
+    def _bearer(self, token: str) -> str:
+        if not _IN_A_HEADER.fullmatch(token):
+            raise TokenUnusable(self.url)
+        return f"Authorization: Bearer {token}"
 
 
 def _checked_url(url: str) -> str:

@@ -33,6 +33,6 @@ def open_mirror(remote: Remote, path: Path, *, timeout_s: float = 20) -> Mirror:
     return Mirror(remote, GitCommand(path, timeout_s), base_branches=["main"], prefix="fluxbridge", identity=IDENTITY)
 
 
-def http_remote(server: GitServer, name: str, credentials: Callable[[], tuple[str, str] | None]) -> Remote:
+def http_remote(server: GitServer, name: str, credentials: Callable[[], tuple[str | None, str] | None]) -> Remote:
     """A remote over HTTP."""
     return Remote(url=server.url_of(name), credentials=credentials)
