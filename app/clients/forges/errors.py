@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from app.core.errors import NotFound, Refused, Unavailable
+from app.core.errors import Conflict, NotFound, Refused, Unavailable
 from app.core.ports import RateLimited
 
 
@@ -67,6 +67,14 @@ class UnknownPullRequest(NotFound):
 
     def __init__(self, at: Hosted, number: int) -> None:
         super().__init__(f"{at.repository} has no pull request {number} on {at.product}")
+        self.at, self.number = at, number
+
+
+class OutdatedEdit(Conflict):
+    """Somebody changed a pull request since it was read, so that an edit would undo that."""
+
+    def __init__(self, at: Hosted, number: int) -> None:
+        super().__init__(f"pull request {number} of {at.repository} on {at.product} was changed since it was read")
         self.at, self.number = at, number
 
 

@@ -73,7 +73,7 @@ class TokenUnusable(Refused):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"the token for {url} is empty or holds spaces, line ends or other odd characters; put a new one in its place"
+            f"the token for {url} is empty or holds spaces, line ends or other odd characters; put a new one there"
         )
         self.url = url
 
@@ -124,7 +124,10 @@ class Remote:
         object.__setattr__(self, "url", _checked_url(self.url))
 
     def ask(self, git: GitCommand, *arguments: str, accept: tuple[int, ...] = (0,)) -> GitRun:
-        """Run a command that talks to the remote; raises RemoteRefused, RemoteUnavailable, DiskUnwritable, TokenUnusable."""
+        """Run a command that talks to the remote.
+
+        Raises RemoteRefused, RemoteUnavailable, DiskUnwritable, TokenUnusable.
+        """
         is_push = arguments[0] == "push"
         try:
             with self._key_file() as key_file:

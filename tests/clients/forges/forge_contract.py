@@ -86,7 +86,8 @@ class ForgeContract:
         first = opened(forge_world)
         again = forge_world.forge.open_pull_request(draft(title="again"))
         may_update = forge_world.forge.capabilities.opening_may_update
-        assert (again.number, again.title) == (first.number, "again" if may_update else first.title)
+        assert again.number == first.number
+        assert again.title in {first.title, *(["again"] if may_update else [])}
 
     def test_a_pull_request_needs_a_branch(self, forge_world: ForgeWorld) -> None:
         with pytest.raises((Invalid, Refused)):

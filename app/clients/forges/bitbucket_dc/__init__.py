@@ -1,0 +1,1 @@
+"""Bitbucket Data Center, by its REST API."""
