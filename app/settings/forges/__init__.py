@@ -8,8 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.settings.forges.bitbucket import BitbucketForge
 from app.settings.forges.bitbucket_dc import BitbucketDCForge
 from app.settings.forges.github import GitHubForge
 from app.settings.forges.local import LocalForge
 
-Forge = Annotated[BitbucketDCForge | GitHubForge | LocalForge, Field(discriminator="kind")]
+Forge = Annotated[BitbucketForge | BitbucketDCForge | GitHubForge | LocalForge, Field(discriminator="kind")]

@@ -1,0 +1,75 @@
+"""A Bitbucket Cloud with a config repository, the bot's view of it, and people who use it."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.clients.forges.bitbucket.forge import Bitbucket
+from app.core.errors import Refused
+from tests.servers.bitbucket import BitbucketServer, bitbucket_server
+
+BOT, BOT_TOKEN = "fluxbridge-bot", "ATCTT3_never-to-be-seen"
+MIRA, MIRA_TOKEN = "mira", "ATATT3_mira"
+
+
+@dataclass(frozen=True, slots=True)
+class BitbucketWorld:
+    """The server, and the forge as the bot."""
+
+    server: BitbucketServer
+    forge: Bitbucket
+
+    def push(self, branch: str, files: Mapping[str, str]) -> str:
+        return self.server.push(branch, files, by=MIRA)
+
+    def head(self, branch: str) -> str | None:
+        return self.server.repository.head(branch)
+
+    def delete_branch(self, branch: str) -> None:
+        self.server.delete_branch(branch, by=MIRA)
+
+    def merge_as(self, account: str, number: int) -> None:
+        self.server.merge(number, by=account)
+
+    def close_as(self, account: str, number: int) -> None:
+        self.server.close(number, by=account)
+
+    def reopen_as(self, account: str, number: int) -> None:
+        raise Refused(f"{account} cannot take back that pull request {number} was declined: open a new one")
+
+    def comment_as(self, account: str, number: int, text: str) -> None:
+        self.server.comment(number, text, by=account)
+
+
+@contextmanager
+def bitbucket_world(folder: Path) -> Iterator[BitbucketWorld]:
+    """Run a Bitbucket whose main holds `app.yaml`."""
+    with bitbucket_server(folder, {BOT: BOT_TOKEN, MIRA: MIRA_TOKEN}) as server:
+        server.push("main", {"app.yaml": "tag: 1.0.0\n"}, by=MIRA)
+        yield BitbucketWorld(server, connect(server.api_url))
+
+
+def connect(
+    url: str,
+    *,
+    repository: str = "acme/fleet",
+    token: Callable[[], str] = lambda: BOT_TOKEN,
+    user: str | None = None,
+    account_uuid: str | None = None,
+    timeout_s: float = 10,
+    spend: Callable[[int], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Bitbucket:
+    """The bot's view of a server."""
+    return Bitbucket(
+        repository,
+        token=token,
+        user=user,
+        account_uuid=account_uuid,
+        api_url=url,
+        timeout_s=timeout_s,
+        spend=spend,
+        clock=clock,
+    )
