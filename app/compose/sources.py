@@ -12,6 +12,7 @@ from app.services.systems import Source
 from app.settings import sources as settings_sources
 from app.settings.models import Settings
 from app.settings.secrets import Secret
+from app.settings.sources.bitbucket import BitbucketSource
 from app.settings.sources.flux import FluxSource
 from app.settings.sources.github import GitHubSource
 from app.settings.sources.jenkins import JenkinsHintProof, JenkinsHintSource, JenkinsSource
@@ -92,7 +93,7 @@ def compose_source(name: str, settings: Settings) -> Source:
         case RegistrySource():
             _require_taken(name, one)
             return _of_registry(name, one, settings)
-        case GitHubSource():
+        case BitbucketSource() | GitHubSource():
             return Source(
                 name=name,
                 kind=one.kind,

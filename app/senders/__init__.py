@@ -1,6 +1,8 @@
 """Inbound webhooks, one sender a file: verify a request and parse its body into facts, without I/O."""
 
 from app.senders.flux import FLUX
+from app.senders.forges.bitbucket import BITBUCKET
+from app.senders.forges.bitbucket_dc import BITBUCKET_DC
 from app.senders.forges.github import GITHUB
 from app.senders.jenkins.cdevents import JENKINS_CDEVENTS
 from app.senders.jenkins.cloud_events import JENKINS_CLOUDEVENTS
@@ -47,6 +49,8 @@ SENDERS: dict[str, Sender] = {
         GITLAB_REGISTRY,
         GOOGLE,
         ZOT,
+        BITBUCKET,
+        BITBUCKET_DC,
         GITHUB,
         FLUX,
     )

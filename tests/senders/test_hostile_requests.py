@@ -22,7 +22,14 @@ from tests.senders.hostile import damaged_examples, json_values, torn_examples
 
 KINDS = st.sampled_from(sorted(SENDERS))
 CONTENT_TYPES = st.sampled_from(["application/json", "application/x-www-form-urlencoded", ""])
-EVENTS = st.sampled_from(["push", "pull_request", "ping"])
+EVENTS = st.sampled_from(
+    ["push", "pull_request", "ping", "repo:push", "pullrequest:fulfilled", "repo:refs_changed", "pr:merged"]
+)
+
+
+def of_event(event: str) -> dict[str, str]:
+    """The event in the header of every forge."""
+    return {"x-github-event": event, "x-event-key": event}
 
 
 def read_or_refuse(sender: Sender, request: WebhookRequest, origin: Origin = ORIGIN) -> None:
@@ -87,14 +94,14 @@ def texts_of(value: Any) -> Iterator[str]:
 @given(KINDS, st.binary(), CONTENT_TYPES, EVENTS)
 @by_hand("github", b"payload=%ED%A0%80", "application/x-www-form-urlencoded", "push")
 def test_any_bytes_are_read_or_unusable(kind: str, body: bytes, content_type: str, event: str) -> None:
-    headers = {"content-type": content_type, "x-github-event": event}
+    headers = {"content-type": content_type, **of_event(event)}
     read_or_refuse(SENDERS[kind], WebhookRequest(headers=headers, body=body))
 
 
 @settings(max_examples=4 * extent.EXAMPLES)
 @given(KINDS, json_values(), EVENTS)
 def test_any_json_is_read_or_unusable(kind: str, value: Any, event: str) -> None:
-    request = WebhookRequest(headers={"x-github-event": event}, body=json.dumps(value).encode())
+    request = WebhookRequest(headers=of_event(event), body=json.dumps(value).encode())
     read_or_refuse(SENDERS[kind], request)
 
 
@@ -102,7 +109,7 @@ def test_any_json_is_read_or_unusable(kind: str, value: Any, event: str) -> None
 @given(damaged_examples(), EVENTS)
 def test_any_damaged_example_is_read_or_unusable(damaged: tuple[str, bytes], event: str) -> None:
     file, body = damaged
-    read_or_refuse(sender_of(file), WebhookRequest(headers={"x-github-event": event}, body=body), origin_of(file))
+    read_or_refuse(sender_of(file), WebhookRequest(headers=of_event(event), body=body), origin_of(file))
 
 
 @settings(max_examples=4 * extent.EXAMPLES)

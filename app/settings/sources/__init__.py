@@ -4,12 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.settings.sources.bitbucket import BitbucketSource
 from app.settings.sources.flux import FluxSource
 from app.settings.sources.github import GitHubSource
 from app.settings.sources.jenkins import JenkinsHintSource, JenkinsSource
 from app.settings.sources.registries import RegistrySource
 
 Source = Annotated[
-    JenkinsSource | JenkinsHintSource | RegistrySource | GitHubSource | FluxSource,
+    JenkinsSource | JenkinsHintSource | RegistrySource | BitbucketSource | GitHubSource | FluxSource,
     Field(discriminator="kind"),
 ]

@@ -44,7 +44,7 @@ from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft
 # Of pull requests a page has no more.
 _PAGE = "50"
 _MOST_PAGES = 40
-# As at GitHub: whoever looks wants the open one, or one that ended lately.
+# Whoever looks wants the open one, or one that ended lately.
 _MOST_ENDED = 10
 _EVERY_STATE = tuple(("state", each) for each in ("OPEN", "MERGED", "DECLINED", "SUPERSEDED"))
 _PULLS, _COMMENTS = TypeAdapter(Page[PullAnswer]), TypeAdapter(Page[CommentAnswer])

@@ -46,7 +46,7 @@ from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft
 
 _PAGE = 100
 _MOST_PAGES = 20
-# As at GitHub: whoever looks wants the open one, or one that ended lately.
+# Whoever looks wants the open one, or one that ended lately.
 _MOST_ENDED = 10
 _TRIES = 3
 # The server takes 32,768.
