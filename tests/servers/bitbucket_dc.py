@@ -33,10 +33,6 @@ class BitbucketDCServer(ForgeServer):
         self.bodies = Bodies(html_url=self.origin, full_name=full_name)
         self.api = RestApi(self._pulls, self.bodies)
 
-    def rename(self, full_name: str) -> None:
-        """Give the repository another name in all that is answered; whoever asks by the former one is answered."""
-        self.full_name = self.bodies.full_name = full_name
-
     def ask_to_review(self, number: int, *names: str) -> None:
         """Add reviewers."""
         self.bodies.reviewers.setdefault(number, []).extend(names)

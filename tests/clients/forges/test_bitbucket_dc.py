@@ -198,6 +198,12 @@ def test_one_that_somebody_opened_meanwhile_is_the_one(bitbucket: BitbucketDCWor
     assert len(bitbucket.server.every()) == 1
 
 
+def test_a_branch_that_is_said_to_be_gone_has_no_pull_requests(bitbucket: BitbucketDCWorld) -> None:
+    gone = Answer(404, no("refs/heads/gone does not exist", "commit.NoSuchCommitException"))
+    bitbucket.server.break_next(gone, path_ending="/pull-requests")
+    assert list(bitbucket.forge.find_pull_requests(head="gone")) == []
+
+
 def test_the_longest_body_that_it_takes_is_taken(bitbucket: BitbucketDCWorld) -> None:
     bitbucket.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
     body = "x" * bitbucket.forge.capabilities.longest_body

@@ -282,11 +282,18 @@ class BitbucketDC:
         return self._pages("/pull-requests", {"state": state, "order": order}, _PULLS)
 
     def _from(self, head: str, *, state: str) -> Iterator[PullAnswer]:
-        """Those from a branch of the repository; into another one, of which it is a fork, they are none of ours."""
+        """Those from a branch of the repository; into another one, of which it is a fork, they are none of ours.
+
+        None where the branch is not there and Bitbucket says so.
+        """
         query = {"state": state, "order": "NEWEST", "direction": "OUTGOING", "at": BRANCHES + head}
-        for pull in self._pages("/pull-requests", query, _PULLS):
-            if pull.from_ref.id == BRANCHES + head and not pull.is_from_fork:
-                yield self._own(pull)
+        try:
+            for pull in self._pages("/pull-requests", query, _PULLS):
+                if pull.from_ref.id == BRANCHES + head and not pull.is_from_fork:
+                    yield self._own(pull)
+        except Rejected as no:
+            if no.status != HTTPStatus.NOT_FOUND or not self._is_visible():
+                raise
 
     def _ours(self, listed: Iterable[PullAnswer], prefix: str) -> Sequence[PullRequestSeen]:
         found: dict[int, PullRequestSeen] = {}
