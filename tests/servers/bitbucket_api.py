@@ -23,11 +23,15 @@ class Rejected(Exception):
 
 
 class RestApi:
-    """Answers requests. `knows_tokens`: /user tells whose a token is; `before_change` is called before each change."""
+    """Answers requests. `knows_tokens`: it tells of people's tokens whose they are, and their permission.
+
+    `before_change` is called before each change.
+    """
 
     def __init__(self, pulls: PullRequests, bodies: Bodies) -> None:
         self._pulls, self._bodies = pulls, bodies
         self.knows_tokens = True
+        self.permission = "write"
         self.before_change: Callable[[], None] = lambda: None
 
     def answer(self, asked: Asked) -> Answer:
@@ -53,11 +57,14 @@ class RestApi:
         return self._pulls.repository.head(pull.base) or NOWHERE
 
     def _route(self, asked: Asked) -> Answer:
-        if (asked.method, asked.path) == ("GET", "/user"):
+        if asked.method == "GET" and asked.path in {"/user", "/user/permissions/repositories"}:
             if not self.knows_tokens:
                 message = "Your credentials lack one or more required privilege scopes."
                 raise Rejected(403, message, {"granted": ["pullrequest:write"], "required": ["account"]})
-            return Answer(200, self._bodies.account(asked.by))
+            if asked.path == "/user":
+                return Answer(200, self._bodies.account(asked.by))
+            told = {"type": "repository_permission", "permission": self.permission}
+            return self._page(asked, [told | {"repository": self._bodies.repository()}], most=100)
         place = _PLACE.fullmatch(asked.path)
         if place is None:
             raise Rejected(404, "Resource not found")

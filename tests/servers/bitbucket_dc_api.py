@@ -80,7 +80,7 @@ class RestApi:
     def _routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
         one = r"/pull-requests/(\d+)"
         return [
-            ("GET", "", lambda _: Answer(200, self._bodies.repository())),
+            ("GET", "", lambda _: Answer(200, self._bodies.repository() | {"archived": self.is_archived})),
             ("GET", "/pull-requests", self._list),
             ("POST", "/pull-requests", self._open),
             ("GET", one, self._show),

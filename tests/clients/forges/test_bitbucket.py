@@ -18,7 +18,7 @@ from app.clients.forges.errors import (
     WrongForge,
 )
 from app.core.commits import is_same_commit
-from app.core.ports import PullRequestState
+from app.core.ports import PullRequestState, Rights
 from tests.clients.forges.bitbucket_worlds import (
     BOT,
     BOT_TOKEN,
@@ -259,6 +259,19 @@ def test_what_is_not_there_what_is_not_shown_and_what_may_not_be_done_are_told_a
     bitbucket.push(HEAD, {"app.yaml": "tag: 1.2.0\n"})
     with pytest.raises(ForgeRefused, match="the token needs the scopes 'pullrequest:write'"):
         bitbucket.forge.open_pull_request(draft())
+
+
+@pytest.mark.parametrize(("permission", "may_push"), [("admin", True), ("write", True), ("read", False)])
+def test_a_persons_token_tells_whether_it_may_push(
+    bitbucket: BitbucketWorld, permission: str, *, may_push: bool
+) -> None:
+    bitbucket.server.api.permission = permission
+    assert bitbucket.forge.rights(base="main") == Rights(may_push=may_push)
+
+
+def test_an_access_token_does_not_tell_what_it_may(bitbucket: BitbucketWorld) -> None:
+    bitbucket.server.api.knows_tokens = False
+    assert bitbucket.forge.rights(base="main") == Rights()
 
 
 def test_a_rate_limit_without_a_time_is_waited_for_a_minute(bitbucket: BitbucketWorld) -> None:

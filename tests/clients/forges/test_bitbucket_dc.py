@@ -17,7 +17,7 @@ from app.clients.forges.errors import (
     WrongForge,
 )
 from app.core.errors import Refused
-from app.core.ports import PullRequestDraft, PullRequestState
+from app.core.ports import PullRequestDraft, PullRequestState, Rights
 from tests.clients.forges.bitbucket_dc_worlds import (
     BOT,
     BOT_TOKEN,
@@ -250,9 +250,14 @@ def test_upper_and_lower_case_are_one_repository(bitbucket: BitbucketDCWorld) ->
     assert connect(bitbucket.server.api_url, repository="acme/Fleet").pull_request(number).number == number
 
 
+def test_of_what_the_token_may_do_nothing_is_said(bitbucket: BitbucketDCWorld) -> None:
+    assert bitbucket.forge.rights(base="main") == Rights()
+
+
 def test_an_archived_repository_needs_an_operator(bitbucket: BitbucketDCWorld) -> None:
     number = opened(bitbucket).number
     bitbucket.server.api.is_archived = True
+    assert bitbucket.forge.rights(base="main").is_archived
     with pytest.raises(ForgeRefused, match="is archived; unarchive it"):
         bitbucket.forge.edit_pull_request(number, title="web 1.3.0", body="")
 

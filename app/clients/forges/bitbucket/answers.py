@@ -42,6 +42,12 @@ class RepositoryAnswer(BaseModel):
     full_name: str
 
 
+class PermissionAnswer(BaseModel):
+    """What an account may do in a repository: admin, write or read."""
+
+    permission: str
+
+
 class _Repository(BaseModel):
     full_name: str
 

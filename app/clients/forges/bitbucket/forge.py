@@ -20,6 +20,7 @@ from app.clients.forges.bitbucket.answers import (
     Item,
     Ourselves,
     Page,
+    PermissionAnswer,
     PullAnswer,
     RepositoryAnswer,
     edited,
@@ -39,7 +40,7 @@ from app.clients.forges.errors import (
 from app.clients.forges.limits import Limits, without_budget
 from app.clients.forges.rest import Rejected, RestClient, segment
 from app.core.errors import Refused
-from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen
+from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, Rights
 
 # Of pull requests a page has no more.
 _PAGE = "50"
@@ -48,6 +49,8 @@ _MOST_PAGES = 40
 _MOST_ENDED = 10
 _EVERY_STATE = tuple(("state", each) for each in ("OPEN", "MERGED", "DECLINED", "SUPERSEDED"))
 _PULLS, _COMMENTS = TypeAdapter(Page[PullAnswer]), TypeAdapter(Page[CommentAnswer])
+_PERMISSIONS = TypeAdapter(Page[PermissionAnswer])
+_MAY_WRITE = frozenset({"write", "admin"})
 _CORRECT = "kind: bitbucket speaks only to Bitbucket Cloud: set forge.api_url to https://api.bitbucket.org/2.0"
 _SCOPES = "read and write repositories and pull requests"
 
@@ -103,6 +106,17 @@ class Bitbucket:
         """What we call the account that the token belongs to: its nickname, or the uuid of the settings."""
         with self._asking():
             return self._ourselves().name
+
+    def rights(self, *, base: str) -> Rights:
+        """Whether we may push; of an access token, which is nobody's, Bitbucket does not tell."""
+        del base
+        query = {"q": f"repository.full_name={quoted(self._at.repository)}"}
+        with self._asking():
+            try:
+                found = self._rest.get("/user/permissions/repositories", query).read_as(_PERMISSIONS).values
+            except ForgeRefused:
+                return Rights()
+        return Rights(may_push=any(one.permission in _MAY_WRITE for one in found) if found else None)
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the repository, newest first: those open and the last ten that ended."""

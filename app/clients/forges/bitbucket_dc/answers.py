@@ -55,6 +55,12 @@ class _Repository(_Answer):
         return f"{self.project.key}/{self.slug}"
 
 
+class RepositoryAnswer(_Answer):
+    """The repository by itself; older versions archive none."""
+
+    archived: bool = False
+
+
 class _Ref(_Answer):
     """One side of a pull request; `id` is the whole name of a branch or tag."""
 

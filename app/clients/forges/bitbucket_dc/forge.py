@@ -21,6 +21,7 @@ from app.clients.forges.bitbucket_dc.answers import (
     Page,
     PropertiesAnswer,
     PullAnswer,
+    RepositoryAnswer,
     edited,
     is_same_repository,
     last_of,
@@ -42,7 +43,15 @@ from app.clients.forges.errors import (
 from app.clients.forges.limits import Limits, without_budget
 from app.clients.forges.rest import Answer, Query, Rejected, RestClient, segment
 from app.core.errors import Refused
-from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import (
+    Capabilities,
+    GitMerge,
+    PullRequest,
+    PullRequestDraft,
+    PullRequestSeen,
+    PullRequestState,
+    Rights,
+)
 
 _PAGE = 100
 _MOST_PAGES = 20
@@ -102,6 +111,12 @@ class BitbucketDC:
         """The login that the token belongs to; of a project's or repository's token it is one made for it."""
         with self._asking():
             return self._whose()
+
+    def rights(self, *, base: str) -> Rights:
+        """Whether the repository is archived: what the token may do there, Bitbucket does not tell."""
+        del base
+        with self._asking():
+            return Rights(is_archived=self._rest.get(self._place).read(RepositoryAnswer).archived)
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the repository, newest first: those open and the last ten that ended."""
