@@ -10,6 +10,7 @@ from typing import assert_never
 from app.clients.forges.bitbucket.forge import Bitbucket
 from app.clients.forges.bitbucket_dc.forge import BitbucketDC
 from app.clients.forges.errors import Hosted
+from app.clients.forges.gitea.forge import Gitea
 from app.clients.forges.github.access import PersonalToken
 from app.clients.forges.github.forge import LIMITS, GitHub
 from app.clients.forges.github.installation import Installation
@@ -19,7 +20,7 @@ from app.clients.forges.rest import RestClient
 from app.compose.machine import utc_now
 from app.core.ports import Forge
 from app.settings.config_repos import ConfigRepo
-from app.settings.forges import bitbucket, bitbucket_dc, github, local
+from app.settings.forges import bitbucket, bitbucket_dc, gitea, github, local
 
 Spend = Callable[[str, int, int], None]
 """Take writes out of a budget: its name, how many it has an hour, how many to take at once. Raises Unavailable."""
@@ -55,6 +56,8 @@ def compose_forge(name: str, one: ConfigRepo, *, spend: Spend = without_budget) 
             return _bitbucket(one, one.forge, spend)
         case bitbucket_dc.BitbucketDCForge():
             return _bitbucket_dc(one, one.forge, spend)
+        case gitea.GiteaForge():
+            return _gitea(one, one.forge, spend)
         case github.GitHubForge():
             return _github(one, one.forge, spend)
         case local.LocalForge():
@@ -66,6 +69,23 @@ def compose_forge(name: str, one: ConfigRepo, *, spend: Spend = without_budget) 
 def local_forge(one: ConfigRepo) -> LocalForge:
     """The forge that is the bare repository itself, with what people do there."""
     return LocalForge(Path(one.url.removeprefix("file://")), clock=utc_now)
+
+
+def _gitea(one: ConfigRepo, its: gitea.GiteaForge, spend: Spend) -> ComposedForge:
+    forge = Gitea(
+        its.repository,
+        token=its.token.read,
+        base_url=its.api_url,
+        ca_file=one.ca_file,
+        proxy=one.proxy,
+        spend=partial(spend, its.budget.name, its.writes_per_hour),
+    )
+    return ComposedForge(
+        forge=forge,
+        repository=its.repository,
+        budget=its.budget.name,
+        update_every=timedelta(seconds=its.update_every_s),
+    )
 
 
 def _bitbucket(one: ConfigRepo, its: bitbucket.BitbucketForge, spend: Spend) -> ComposedForge:

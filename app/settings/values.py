@@ -29,6 +29,7 @@ _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _SSH_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9~/][^\s]*")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+")
+_OWNER_ON_GITEA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REMOTE_SCHEMES = frozenset({"http", "https", "ssh"})
 
@@ -173,8 +174,16 @@ def _header_text(text: str) -> str:
 
 
 def _repository_on_github(text: str) -> str:
+    return _owned_repository(text, _OWNER)
+
+
+def _repository_on_gitea(text: str) -> str:
+    return _owned_repository(text, _OWNER_ON_GITEA)
+
+
+def _owned_repository(text: str, owners: re.Pattern[str]) -> str:
     owner, _, name = text.partition("/")
-    if not _OWNER.fullmatch(owner) or not _REPOSITORY.fullmatch(name) or name in {".", ".."}:
+    if not owners.fullmatch(owner) or not _REPOSITORY.fullmatch(name) or name in {".", ".."}:
         raise wrong("must be owner/name, as in the repository's URL")
     return text
 
@@ -208,6 +217,7 @@ RepoFolder = Annotated[str, Called("folder"), AfterValidator(_folder_in_repo)]
 RegistryHost = Annotated[str, Called("host"), AfterValidator(_registry_host)]
 RegistryPath = Annotated[str, Called("path"), AfterValidator(_registry_path)]
 GitHubRepository = Annotated[str, Called("`owner/name`"), AfterValidator(_repository_on_github)]
+GiteaRepository = Annotated[str, Called("`owner/name`"), AfterValidator(_repository_on_gitea)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 RootPath = Annotated[str, Called("path"), AfterValidator(_root_path)]
 IdentityPart = Annotated[Text, AfterValidator(_identity_part)]

@@ -99,7 +99,13 @@ class PushEvent:
 
 
 class PullRequests:
-    """Every pull request by its number, and what people do to them. All methods are safe between threads."""
+    """Every pull request by its number, and what people do to them. All methods are safe between threads.
+
+    Forges differ in whether they open one without a difference (`takes_empty`) and take a merge by git for one.
+    """
+
+    takes_empty = False
+    sees_merges_by_git = True
 
     def __init__(self, repository: BareRepository, owner: str, tell: Callable[[PullEvent | PushEvent], None]) -> None:
         self.repository, self.owner, self._tell = repository, owner, tell
@@ -225,7 +231,8 @@ class PullRequests:
         with self._lock:
             self._tell(push)
             for pull in self._pulls.values():
-                if pull.is_open and pull.base == push.branch and self._contains(push.after, pull.head_sha):
+                is_into_it = self.sees_merges_by_git and pull.is_open and pull.base == push.branch
+                if is_into_it and self._contains(push.after, pull.head_sha):
                     self._note_merge(pull, push.after, push.by)
                 elif pull.is_open and pull.head == push.branch and pull.fork_of is None:
                     self._head_moved(pull, push)
@@ -267,7 +274,7 @@ class PullRequests:
         base = self._tip(f"refs/heads/{pull.base}")
         if base is None:
             raise Declined("no base")
-        if self._contains(base, head):
+        if not self.takes_empty and self._contains(base, head):
             raise Declined("no difference")
         other = next((one for one in self._pulls.values() if one.is_open and _is_same_way(one, pull)), None)
         if other is not None:

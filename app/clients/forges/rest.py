@@ -31,6 +31,18 @@ Model = TypeVar("Model", bound=BaseModel)
 Item = TypeVar("Item")
 
 
+class Redirected(ForgeRefused):
+    """A forge sends us elsewhere. `path` is that of where to, without host and query; it is not followed."""
+
+    def __init__(self, at: Hosted, location: str) -> None:
+        super().__init__(
+            at,
+            f"its API redirects to {_place(location)}; "
+            "set forge.repository and the URLs of this config repository to where it really is",
+        )
+        self.path = _path(location)
+
+
 class Rejected(ForgeRefused):
     """A forge says no to one request. Who asked knows better what that means, or leaves it as it is.
 
@@ -71,8 +83,8 @@ class RestClient:
     """The API at one address, for one caller at a time.
 
     `authorization` gives the whole value of that header, anew for each request. Raises, besides what `limits` raise:
-    ForgeUnavailable (no answer, 5xx, no JSON), ForgeRateLimited (429), TokenNotAccepted (401), ForgeRefused
-    (a redirect), Rejected (every other status from 400 on).
+    ForgeUnavailable (no answer, 5xx, no JSON), ForgeRateLimited (429), TokenNotAccepted (401), Redirected,
+    Rejected (every other status from 400 on).
     """
 
     def __init__(  # noqa: PLR0913 - one argument a setting
@@ -146,11 +158,7 @@ class RestClient:
     def _read(self, answer: requests.Response) -> Answer:
         status = answer.status_code
         if answer.is_redirect or status in range(300, 400):
-            raise ForgeRefused(
-                self.at,
-                f"its API redirects to {_place(answer.headers.get('location', ''))}; "
-                "set forge.repository and the URLs of this config repository to where it really is",
-            )
+            raise Redirected(self.at, answer.headers.get("location", ""))
         if status == HTTPStatus.UNAUTHORIZED:
             raise TokenNotAccepted(self.at, "was not accepted: it expired, was revoked, or is of another server")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -193,6 +201,13 @@ def _json(content: bytes) -> object:
         return json.loads(content) if content.strip() else None
     except (ValueError, RecursionError):
         return None
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path[:_LONGEST_PATH]
+    except ValueError:
+        return ""
 
 
 def _place(url: str) -> str:

@@ -10,7 +10,10 @@ from pydantic import Field
 
 from app.settings.forges.bitbucket import BitbucketForge
 from app.settings.forges.bitbucket_dc import BitbucketDCForge
+from app.settings.forges.gitea import GiteaForge
 from app.settings.forges.github import GitHubForge
 from app.settings.forges.local import LocalForge
 
-Forge = Annotated[BitbucketForge | BitbucketDCForge | GitHubForge | LocalForge, Field(discriminator="kind")]
+Forge = Annotated[
+    BitbucketForge | BitbucketDCForge | GiteaForge | GitHubForge | LocalForge, Field(discriminator="kind")
+]

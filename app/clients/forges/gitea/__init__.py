@@ -1,0 +1,1 @@
+"""Gitea and Forgejo, by the REST API that both have."""
