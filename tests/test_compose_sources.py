@@ -242,3 +242,32 @@ def test_the_keys_of_jenkins_may_be_in_a_file_whatever_its_address_is(tmp_path: 
 def test_what_contradicts_itself_is_refused_by_its_key(tmp_path: Path, source: str, problem: str) -> None:
     with pytest.raises(FluxbridgeError, match=problem):
         composed(tmp_path, source)
+
+
+@pytest.mark.parametrize(
+    ("more", "registry", "config_repo"),
+    [
+        pytest.param("", None, None, id="neither"),
+        pytest.param(", registry: acme", "registry.acme.example", None, id="packages"),
+    ],
+)
+def test_a_gitea_names_what_it_speaks_for_where_it_has_it(
+    tmp_path: Path, more: str, registry: str | None, config_repo: str | None
+) -> None:
+    path = tmp_path / "fluxbridge.yaml"
+    path.write_text(
+        "registries: {acme: {host: registry.acme.example}}\n"
+        f"sources: {{hook: {{kind: gitea, hmac: {{env: S}}, images: ['a/*']{more}}}}}\n",
+        encoding="utf-8",
+    )
+    [source] = compose_sources(load(path, {"S": SECRET})).values()
+    assert (source.kind, source.keys().secrets, source.images) == ("gitea", (SECRET,), ("a/*",))
+    assert (source.origin.registry, source.config_repo) == (registry, config_repo)
+
+
+@pytest.mark.parametrize("proof", ["", ", hmac: {env: S}, header: {Authorization: {env: S}}", ", url_token: {env: S}"])
+def test_a_gitea_proves_itself_in_one_of_its_two_ways(tmp_path: Path, proof: str) -> None:
+    path = tmp_path / "fluxbridge.yaml"
+    path.write_text(f"sources: {{hook: {{kind: gitea{proof}}}}}\n", encoding="utf-8")
+    with pytest.raises(InvalidSettings, match=r"sources\.hook"):
+        load(path, {"S": SECRET})

@@ -14,6 +14,7 @@ from app.settings.models import Settings
 from app.settings.secrets import Secret
 from app.settings.sources.bitbucket import BitbucketSource
 from app.settings.sources.flux import FluxSource
+from app.settings.sources.gitea import GiteaSource
 from app.settings.sources.github import GitHubSource
 from app.settings.sources.jenkins import JenkinsHintProof, JenkinsHintSource, JenkinsSource
 from app.settings.sources.proofs import BasicLogin
@@ -93,6 +94,8 @@ def compose_source(name: str, settings: Settings) -> Source:
         case RegistrySource():
             _require_taken(name, one)
             return _of_registry(name, one, settings)
+        case GiteaSource():
+            return _of_gitea(name, one, settings)
         case BitbucketSource() | GitHubSource():
             return Source(
                 name=name,
@@ -152,14 +155,35 @@ def _of_registry(name: str, one: RegistrySource, settings: Settings) -> Source:
     )
 
 
+def _of_gitea(name: str, one: GiteaSource, settings: Settings) -> Source:
+    registry = settings.registries[one.registry] if one.registry is not None else None
+    return Source(
+        name=name,
+        kind=one.kind,
+        origin=Origin(
+            name,
+            registry=registry.called if registry else None,
+            registry_aliases=registry.told_as if registry else (),
+            is_signed=one.proof == "hmac",
+        ),
+        keys=lambda: Keys(headers=_headers(one.header), secrets=_read(one.hmac)),
+        images=one.images or (),
+        config_repo=one.config_repo,
+    )
+
+
 def _registry_keys(one: RegistrySource, id_tokens: IdTokens | None) -> Keys:
     return Keys(
         id_tokens=id_tokens,
-        headers={name.lower(): _read(values) for name, values in (one.header or {}).items()},
+        headers=_headers(one.header),
         secrets=_read(one.hmac),
         url_tokens=_read(one.url_token),
         basic=_pairs(one.basic),
     )
+
+
+def _headers(given: Mapping[str, tuple[Secret, ...]] | None) -> Mapping[str, tuple[str, ...]]:
+    return {name.lower(): _read(values) for name, values in (given or {}).items()}
 
 
 def _pairs(login: BasicLogin | None) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 from app.senders.flux import FLUX
 from app.senders.forges.bitbucket import BITBUCKET
 from app.senders.forges.bitbucket_dc import BITBUCKET_DC
+from app.senders.forges.gitea import GITEA
 from app.senders.forges.github import GITHUB
 from app.senders.jenkins.cdevents import JENKINS_CDEVENTS
 from app.senders.jenkins.cloud_events import JENKINS_CLOUDEVENTS
@@ -16,7 +17,6 @@ from app.senders.registries.docker_hub import DOCKER_HUB
 from app.senders.registries.ecr import ECR
 from app.senders.registries.generic import GENERIC
 from app.senders.registries.ghcr import GHCR
-from app.senders.registries.gitea import GITEA
 from app.senders.registries.gitlab_registry import GITLAB_REGISTRY
 from app.senders.registries.google import GOOGLE
 from app.senders.registries.harbor import HARBOR
@@ -45,12 +45,12 @@ SENDERS: dict[str, Sender] = {
         CDEVENTS,
         ECR,
         GENERIC,
-        GITEA,
         GITLAB_REGISTRY,
         GOOGLE,
         ZOT,
         BITBUCKET,
         BITBUCKET_DC,
+        GITEA,
         GITHUB,
         FLUX,
     )

@@ -19,7 +19,7 @@ DESCRIBED = "generic"
 IMAGES = [
     file
     for file in EXAMPLES
-    if sender_of(file).speaks_for == "registry" and EXPECTATIONS[file]["images"] and sender_of(file).kind != DESCRIBED
+    if "push" in sender_of(file).tells and EXPECTATIONS[file]["images"] and sender_of(file).kind != DESCRIBED
 ]
 
 

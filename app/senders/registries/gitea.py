@@ -1,18 +1,12 @@
-"""Packages of Gitea and Forgejo: one version of a container a body, signed; its digest is not told."""
+"""Packages of Gitea and Forgejo: one version of a container a body; its digest is not told."""
 
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, JsonValue
 
-from app.senders.payload import PAYLOAD, Line, Moment, OptionalLine, read_body, read_model, text_at
-from app.senders.proofs import expect_bare_hmac, verify_bare_hmac, verify_headers
+from app.senders.payload import PAYLOAD, Line, Moment, OptionalLine, read_model, text_at
 from app.senders.registries.tellings import Telling, read_one
-from app.senders.sender import EACH_IS_NEW_S, Keys, Origin, Parsed, Sender, Unusable, WebhookRequest, no_external_id
-
-_SIGNATURE = "X-Gitea-Signature"
-# `X-Gitea-Event` is empty for packages in many versions, so the type is looked for first.
-_EVENTS = ("x-gitea-event-type", "x-forgejo-event-type", "x-gitea-event", "x-forgejo-event")
+from app.senders.sender import Origin, Parsed, Unusable
 
 
 class _Owner(BaseModel):
@@ -36,39 +30,16 @@ class _Package(BaseModel):
 
 
 class _Event(BaseModel):
-    """What became of a package; there is none in events of other kinds, such as the test's, which is a push."""
+    """What became of a package; there is none in events of other kinds."""
 
     model_config = PAYLOAD
     action: OptionalLine = None
     package: dict[str, JsonValue] | None = None
 
 
-def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
-    """Check the signature over the raw body, or the hook's Authorization.
-
-    Raises NoKeyConfigured, ProofMissing, WrongProof.
-    """
-    if keys.headers:
-        verify_headers(request, keys)
-    else:
-        verify_bare_hmac(request, keys, header=_SIGNATURE, signed=request.body)
-
-
-def prove_head(request: WebhookRequest, keys: Keys, _now: datetime) -> bool:
-    """The head tells only whether there is a signature; a header of the settings is the whole proof."""
-    if keys.headers:
-        verify_headers(request, keys)
-        return True
-    expect_bare_hmac(request, keys, header=_SIGNATURE)
-    return False
-
-
-def parse(request: WebhookRequest, origin: Origin) -> Parsed:
+def read_package(body: JsonValue, origin: Origin) -> Parsed:
     """Read which tag of a container was pushed or deleted. Raises Unusable."""
-    told = next((request.headers[name] for name in _EVENTS if request.headers.get(name)), "package")
-    if told != "package":
-        return Parsed(ignored=(f"event {told[:40]!r} is none of a package",))
-    event = read_body(request, _Event)
+    event = read_model(body, _Event)
     if event.package is None:
         return Parsed(ignored=("it is about no package",))
     if event.action not in {"created", "deleted"}:
@@ -76,6 +47,8 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
     kind = text_at(event.package, "type")
     if kind not in {None, "container"}:
         return Parsed(ignored=(f"a package of type {(kind or '')[:40]!r} is no container",))
+    if origin.registry is None and not origin.is_offline:
+        return Parsed(ignored=(f"a package, and source {origin.source!r} names no registry: add `registry:` to it",))
     package = read_model(event.package, _Package)
     owner = package.owner.login or package.owner.username
     if owner is None:
@@ -98,17 +71,3 @@ def _host(page: str | None) -> str | None:
         return urlsplit(page or "").netloc or None
     except ValueError:
         return None
-
-
-GITEA = Sender(
-    kind="gitea",
-    verify=verify,
-    prove_head=prove_head,
-    external_id=no_external_id,
-    parse=parse,
-    kept_headers=("content-type", "user-agent", "x-gitea-delivery", *_EVENTS),
-    needs=("secrets", "headers"),
-    tells={"push": ("image", "tag", "time"), "delete": ("image", "tag", "digest", "time")},
-    speaks_for="registry",
-    slot_s=EACH_IS_NEW_S,
-)

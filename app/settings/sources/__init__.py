@@ -6,11 +6,12 @@ from pydantic import Field
 
 from app.settings.sources.bitbucket import BitbucketSource
 from app.settings.sources.flux import FluxSource
+from app.settings.sources.gitea import GiteaSource
 from app.settings.sources.github import GitHubSource
 from app.settings.sources.jenkins import JenkinsHintSource, JenkinsSource
 from app.settings.sources.registries import RegistrySource
 
 Source = Annotated[
-    JenkinsSource | JenkinsHintSource | RegistrySource | BitbucketSource | GitHubSource | FluxSource,
+    JenkinsSource | JenkinsHintSource | RegistrySource | BitbucketSource | GiteaSource | GitHubSource | FluxSource,
     Field(discriminator="kind"),
 ]

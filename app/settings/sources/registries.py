@@ -22,7 +22,6 @@ RegistryKind = Literal[
     "cdevents",
     "ecr",
     "generic",
-    "gitea",
     "gitlab-registry",
     "google",
     "zot",

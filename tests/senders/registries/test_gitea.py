@@ -37,8 +37,8 @@ def test_the_owner_is_in_lower_case_and_an_older_gitea_calls_it_username() -> No
 @pytest.mark.parametrize(
     ("body", "headers", "reason"),
     [
-        pytest.param({"ref": "refs/heads/main"}, {"x_gitea_event_type": "push"}, "'push'", id="the test's push"),
-        pytest.param({"ref": "refs/heads/main"}, {"x_forgejo_event": "push"}, "'push'", id="of Forgejo"),
+        pytest.param({"ref": "refs/heads/main"}, {"x_gitea_event_type": "create"}, "'create'", id="a new branch"),
+        pytest.param({"ref": "refs/heads/main"}, {"x_forgejo_event": "issues"}, "'issues'", id="of Forgejo"),
         pytest.param({"zen": "…"}, {}, "no package", id="neither header nor package"),
         pytest.param(told("transferred"), {}, "'transferred'", id="another action"),
         pytest.param(told(type="npm"), {}, "'npm'", id="another type"),
