@@ -134,6 +134,9 @@ class RestClient:
                 )
             except requests.RequestException as error:
                 raise ForgeUnavailable(self.at, describe_connection(error, self._timeout_s)) from error
+            except ValueError as error:
+                # requests looks where a redirect leads even when it is not to follow.
+                raise no_answer(self.at, type(error).__name__) from error
         return self._read(answer)
 
     def pages(self, path: str, query: Mapping[str, str], page: TypeAdapter[list[Item]]) -> Iterator[list[Item]]:
