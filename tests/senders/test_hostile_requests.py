@@ -29,7 +29,7 @@ EVENTS = st.sampled_from(
 
 def of_event(event: str) -> dict[str, str]:
     """The event in the header of every forge."""
-    return {"x-github-event": event, "x-event-key": event}
+    return {"x-github-event": event, "x-gitea-event-type": event, "x-event-key": event}
 
 
 def read_or_refuse(sender: Sender, request: WebhookRequest, origin: Origin = ORIGIN) -> None:
