@@ -86,6 +86,8 @@ def test_a_merge_by_git_which_gitea_does_not_see_is_a_merge(world: GiteaWorld) -
     assert merged["merge_commit"] == pull.head_sha
     world.bridge.settle()
     assert world.bridge.items("/holds", active="true") == []
+    shown = world.gitea.shown(pull.number)
+    assert (shown.is_open, shown.closed_by, world.gitea.repository.head(pull.head)) == (False, BOT, None)
 
 
 def test_answers_that_were_lost_after_acting_leave_one_pull_request(world: GiteaWorld) -> None:

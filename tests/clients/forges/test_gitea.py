@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from app.clients.forges.errors import (
     UnknownPullRequest,
     WrongForge,
 )
-from app.core.ports import PullRequestDraft, PullRequestState
+from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestState
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
 from tests.clients.forges.gitea_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN, GiteaWorld, connect, gitea_world
 from tests.servers.gitea import GiteaServer
@@ -66,11 +67,37 @@ def test_deleting_the_branch_is_a_close_by_whoever_did_it(gitea: GiteaWorld) -> 
     assert (shown.state, shown.closed_by, shown.head_sha) == (PullRequestState.CLOSED, MIRA, before.head_sha)
 
 
-def test_a_merge_by_git_is_not_seen_by_gitea(gitea: GiteaWorld) -> None:
+def merged_by_git(gitea: GiteaWorld) -> tuple[PullRequest, GitMerge]:
     before = opened(gitea)
     gitea.server.repository.git("update-ref", "refs/heads/main", before.head_sha)
     gitea.server.notice("main", None, by=MIRA)
+    at = datetime(2026, 5, 4, tzinfo=UTC)
+    return before, GitMerge(head=before.head_sha, commit=before.head_sha, by="Mira", at=at)
+
+
+def test_what_was_merged_by_git_which_gitea_does_not_see_is_closed_there(gitea: GiteaWorld) -> None:
+    before, merge = merged_by_git(gitea)
     assert gitea.forge.pull_request(before.number).state is PullRequestState.OPEN
+    for _ in range(2):
+        shown = gitea.forge.notice_merge(before.number, merge)
+        assert (shown.state, shown.merged_by, shown.merged_at) == (PullRequestState.MERGED, "Mira", merge.at)
+        assert (shown.merge_commit, shown.closed_by) == (before.head_sha, None)
+        assert gitea.server.shown(before.number).closed_by == BOT
+
+
+def test_a_merge_by_git_is_left_to_a_repository_that_sees_it(gitea: GiteaWorld) -> None:
+    before, merge = merged_by_git(gitea)
+    seeing = {"full_name": "acme/fleet", "autodetect_manual_merge": True}
+    gitea.server.break_next(Answer(200, seeing), path_ending="/repos/acme/fleet")
+    assert gitea.forge.notice_merge(before.number, merge).state is PullRequestState.OPEN
+
+
+def test_of_a_merge_that_gitea_tells_nothing_of_git_counts(gitea: GiteaWorld) -> None:
+    before = opened(gitea)
+    commit = gitea.server.merge(before.number, by=MIRA)
+    merge = GitMerge(head=before.head_sha, commit="ab" * 20, by="Ada", at=datetime(2026, 5, 4, tzinfo=UTC))
+    shown = gitea.forge.notice_merge(before.number, merge)
+    assert (shown.merged_by, shown.merge_commit) == (MIRA, commit)
 
 
 def approve(server: GiteaServer, number: int) -> None:

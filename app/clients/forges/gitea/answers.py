@@ -29,10 +29,11 @@ class VersionAnswer(BaseModel):
 
 
 class RepositoryAnswer(BaseModel):
-    """The repository, as far as it explains why something else is not there."""
+    """The repository: why something else is not there, and whether it takes merges by git for such (newer versions)."""
 
     full_name: str
     has_pull_requests: bool = True
+    autodetect_manual_merge: bool = False
 
 
 class LabelAnswer(BaseModel):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import chain, islice
@@ -189,9 +190,16 @@ class Gitea:
             return self._shown(number)
 
     def notice_merge(self, number: int, merge: GitMerge) -> PullRequest:
-        """Show it as it is: Gitea sees that a head came into its base by git where the repository is set to."""
-        del merge
-        return self.pull_request(number)
+        """Close what was merged by git, unless the repository is set to see that by itself; shown as merged by git."""
+        with self._asking(number):
+            pull = self._pull(number)
+            is_open = pull.outcome is PullRequestState.OPEN
+            if pull.merged or (is_open and self._repository().autodetect_manual_merge):
+                return self._in_full(pull)
+            if is_open:
+                self._patch(number, {"state": "closed"})
+            shown = replace(self._shown(number), state=PullRequestState.MERGED, closed_by=None)
+            return replace(shown, merged_by=merge.by, merged_at=merge.at, merge_commit=merge.commit)
 
     @contextmanager
     def _asking(self, number: int | None = None) -> Iterator[None]:
@@ -232,7 +240,7 @@ class Gitea:
 
     def _explain_missing(self, error: Rejected, number: int | None) -> NoReturn:
         try:
-            repository = self._rest.get(self._place).read(RepositoryAnswer)
+            repository = self._repository()
         except Rejected as why:
             if why.status == HTTPStatus.NOT_FOUND:
                 raise RepositoryNotVisible(self._at) from error
@@ -243,6 +251,9 @@ class Gitea:
         if number is not None:
             raise UnknownPullRequest(self._at, number) from error
         raise error
+
+    def _repository(self) -> RepositoryAnswer:
+        return self._rest.get(self._place).read(RepositoryAnswer)
 
     def _listed(self, state: str, order: str) -> Iterator[list[PullAnswer]]:
         return self._pages("/pulls", PULLS, {"state": state, "sort": order})
