@@ -49,7 +49,7 @@ _PAGE = 50
 _MOST_OPEN_PAGES = 40
 # Gitea finds nothing by its head, so what ended is looked for among those that changed last. Whoever looks wants one
 # that was closed at a head that our deterministic commits would give again: after this many the base is another.
-_MOST_CLOSED_PAGES = 4
+_MOST_CLOSED_PAGES = 2
 _MOST_ENDED = 10
 _MOST_ENTRIES_PAGES = 20
 # A longer title is cut by Gitea, silently: cut here, it reads as it was asked for.
@@ -112,7 +112,7 @@ class Gitea:
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the repository, newest first: those open and the last ten that ended.
 
-        Of those that ended, the two hundred that changed last are looked through.
+        Of those that ended, the hundred that changed last are looked through.
         """
         with self._asking():
             ended = chain.from_iterable(islice(self._listed("closed", "recentupdate"), _MOST_CLOSED_PAGES))
