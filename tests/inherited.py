@@ -13,7 +13,7 @@ _RESTORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD)
 # start, hundreds of times.
 _FOREIGN = re.compile(
     r"GIT_.*|(NO|FORCE|CLI|PY)_?COLORS?|COLUMNS|LINES|TERM|_?TYPER_.*|PYTHONDONTWRITEBYTECODE"
-    r"|FLUXBRIDGE_(?!REQUIRE_ALL$|FAULT_|FUZZ_).*"
+    r"|FLUXBRIDGE_(?!REQUIRE_ALL$|FAULT_|FUZZ_|TEST_).*"
 )
 
 

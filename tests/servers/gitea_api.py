@@ -141,6 +141,11 @@ class GiteaApi:
             scopes = f"required=[{needed}], token scope={','.join(sorted(has))}"
             raise Refusal(403, f"token does not have at least one of required scope(s), {scopes}")
 
+    def _require_known(self, number: int) -> None:
+        """Comments of what is not there are a 500."""
+        if number not in {pull.number for pull in self._pulls.every()}:
+            raise Refusal(500, "")
+
     def _require_writable(self) -> None:
         if self._bodies.is_archived:
             raise Refusal(423, f"<Repository 1:{self._bodies.full_name}> is archived")
@@ -245,6 +250,7 @@ class GiteaApi:
         self._require_writable()
         if not asked.content()["body"]:
             raise Refusal(422, "[Body]: Required")
+        self._require_known(number)
         pull = self._pulls.comment(number, asked.content()["body"], by=asked.by)
         if self._settings.answers_comments_with_500:
             return Answer(500, raw=b"<!DOCTYPE html>", headers={"Content-Type": "text/html; charset=utf-8"})
@@ -252,6 +258,7 @@ class GiteaApi:
 
     def _list_comments(self, asked: Asked, number: int) -> Answer:
         """List all of them, oldest first and without pages; `since` is about the last change of each."""
+        self._require_known(number)
         pull, since = self._pulls.find(number), asked.parameters().get("since")
         after = datetime.fromisoformat(since) if since is not None else None
         shown = [one for one in pull.comments if after is None or one.at >= after]

@@ -28,6 +28,24 @@ URL_NAME, TOKEN_NAME, ALICES_TOKEN_NAME = (
 ALICE = "alice"
 
 
+class Unhurried(Gitea):
+    """Changes nothing in the second of another change: in seconds Gitea counts what changed last."""
+
+    def edit_pull_request(self, number: int, *, title: str, body: str, version: str | None = None) -> None:
+        wait_for_another_second()
+        super().edit_pull_request(number, title=title, body=body, version=version)
+
+    def comment(self, number: int, text: str) -> None:
+        wait_for_another_second()
+        super().comment(number, text)
+
+
+def wait_for_another_second() -> None:
+    """Let the clock go on by one."""
+    began = int(time.time())
+    until("another second", lambda: int(time.time()) > began)
+
+
 @dataclass(slots=True)
 class RealGitea:
     """The repository, and the forge as the first account."""
@@ -53,7 +71,7 @@ class RealGitea:
 
     def merge_as(self, account: str, number: int, method: str = "merge") -> None:
         assert account == ALICE
-        self._wait_for_another_second()
+        wait_for_another_second()
         # Gitea says no while it is still looking whether it fits.
         until("the merge", lambda: self._ask("POST", f"/pulls/{number}/merge", {"Do": method}).is_success)
 
@@ -73,17 +91,11 @@ class RealGitea:
 
     def _set_state(self, account: str, number: int, state: str) -> None:
         assert account == ALICE
-        self._wait_for_another_second()
+        wait_for_another_second()
         self._ask("PATCH", f"/pulls/{number}", {"state": state}).raise_for_status()
 
     def _ask(self, method: str, rest: str, body: Mapping[str, object]) -> httpx.Response:
         return self.alice.request(method, self.place + rest, json=body)
-
-    @staticmethod
-    def _wait_for_another_second() -> None:
-        """Gitea counts in seconds what changed last."""
-        began = int(time.time())
-        until("another second", lambda: int(time.time()) > began)
 
 
 @contextmanager
@@ -98,7 +110,7 @@ def real_gitea(folder: Path) -> Iterator[RealGitea]:
         _made(alice, "/user/repos", {"name": name, "default_branch": "main", "private": True})
         place = f"/repos/{ALICE}/{name}"
         try:
-            forge = Gitea(f"{ALICE}/{name}", token=lambda: token, base_url=f"{url}/api/v1")
+            forge = Unhurried(f"{ALICE}/{name}", token=lambda: token, base_url=f"{url}/api/v1")
             real = RealGitea(forge, alice, place, _git_url(url, alices, name), BareRepository.create(folder / "clone"))
             _set_up(real, token, url)
             yield real
@@ -114,6 +126,8 @@ def _set_up(real: RealGitea, token: str, url: str) -> None:
     real._ask("PUT", f"/collaborators/{login}", {"permission": "write"}).raise_for_status()
     real.clone.commit("main", {"app.yaml": "tag: 1.0.0\n"})
     real.clone.git("push", "--quiet", real.git_url, "refs/heads/main")
+    # Until it has seen the push, Gitea has no pull requests there.
+    until("a repository with a branch", lambda: not real.alice.get(real.place).json()["empty"])
     ways = ("merge_commits", "squash_merge", "rebase", "rebase_explicit", "fast_forward_only_merge")
     real._ask("PATCH", "", {f"allow_{way}": True for way in ways}).raise_for_status()
     protection = {"enable_push": True, "enable_push_whitelist": True, "push_whitelist_usernames": [ALICE]}

@@ -269,6 +269,8 @@ class Gitea:
         return list(chain.from_iterable(islice(self._pages(rest, page, query or {}), _MOST_ENTRIES_PAGES)))
 
     def _own_comments(self, number: int, query: Mapping[str, str]) -> list[str]:
+        # Gitea has a 500 for comments of what is not there.
+        self._pull(number)
         account = self._rest.get("/user").read(AccountAnswer).login
         said = self._entries(f"/issues/{number:d}/comments", COMMENTS, query)
         return [one.body or "" for one in said if one.user is not None and one.user.login == account]
