@@ -139,10 +139,10 @@ def parse(request: WebhookRequest, origin: Origin) -> Parsed:
             return _read_push(read_model(body, _PushEvent))
         case "package":
             return read_package(body, origin)
-        case _ if "pull_request" in body:
+        case _ if "pull_request" in body and "issue" not in body:
             return _read_pull_request(read_model(body, _PullRequestEvent))
         case _:
-            return Parsed(ignored=("it is about no pull request",))
+            return Parsed(ignored=("it is a comment, or about no pull request",))
 
 
 def _kind_of(body: Mapping[str, JsonValue]) -> str:

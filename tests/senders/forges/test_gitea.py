@@ -98,9 +98,11 @@ def test_other_events_are_ignored_whatever_their_body(event: str) -> None:
     assert event[:40] in parsed.ignored[0]
 
 
-def test_a_comment_on_a_pull_request_is_ignored() -> None:
-    parsed = read("gitea", {"action": "created", "issue": {"number": 8}}, x_gitea_event_type="pull_request_comment")
-    assert parsed.ignored == ("it is about no pull request",)
+@pytest.mark.parametrize("more", [{}, {"pull_request": merged()["pull_request"]}], ids=["older", "newer"])
+def test_a_comment_on_a_pull_request_is_ignored(more: dict[str, Any]) -> None:
+    body = {"action": "created", "issue": {"number": 8}, "comment": {"body": "x"}, "is_pull": True, **more}
+    parsed = read("gitea", body, x_gitea_event_type="pull_request_comment")
+    assert parsed.ignored == ("it is a comment, or about no pull request",)
 
 
 @pytest.mark.parametrize("body", [merged(), push()], ids=["pull request", "push"])
