@@ -20,12 +20,13 @@ _READING = frozenset({"GET", "HEAD"})
 class LimitHeaders:
     """What a forge calls the headers by which it tells its limit, what is left of it, and when it counts anew.
 
-    That is in seconds since 1970.
+    That is in seconds since 1970. It counts for each `span`.
     """
 
     limit: str
     remaining: str
     reset: str
+    span: str = "hour"
 
 
 def without_budget(count: int) -> None:
@@ -89,7 +90,8 @@ class Limits:
     def _require_open(self) -> None:
         wait_s = self._closed_until - self._clock()
         if wait_s > 0:
-            problem = f"has {self._left} requests of this hour left, which are kept in reserve: rate limit"
+            span = self._headers.span if self._headers else "hour"
+            problem = f"has {self._left} requests of this {span} left, which are kept in reserve: rate limit"
             raise ForgeRateLimited(self._at, problem, retry_after=timedelta(seconds=math.ceil(wait_s)))
 
     def hear(self, answer: requests.Response, *_: object, **__: object) -> None:

@@ -47,11 +47,12 @@ class Rejected(ForgeRefused):
     """A forge says no to one request. Who asked knows better what that means, or leaves it as it is.
 
     `status` is 400 to 499, but neither 401 nor 429; `data` is the JSON that came with it, None where it was none.
+    Header names are in any case.
     """
 
-    def __init__(self, at: Hosted, status: int, data: object) -> None:
+    def __init__(self, at: Hosted, status: int, data: object, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(at, f"{status}, {quoted_words(data)}")
-        self.status, self.data = status, data
+        self.status, self.data, self.headers = status, data, headers or {}
 
     def says(self, words: str) -> bool:
         """Tell whether one of its texts has these words, in whatever case."""
@@ -171,7 +172,7 @@ class RestClient:
             raise ForgeUnavailable(self.at, f"answered {status}", retry_after=retry_after(answer.headers))
         data = _json(answer.content)
         if status >= HTTPStatus.BAD_REQUEST:
-            raise Rejected(self.at, status, data)
+            raise Rejected(self.at, status, data, answer.headers)
         if data is None and answer.content.strip():
             raise no_answer(self.at, answer.headers.get("content-type", "no content type")[:100])
         return Answer(self.at, status, answer.headers, data)
