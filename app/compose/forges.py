@@ -1,7 +1,7 @@
 """Forges from their settings: all that the kind of a forge decides, as one value."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,16 +14,24 @@ from app.clients.forges.gitea.forge import Gitea
 from app.clients.forges.github.access import PersonalToken
 from app.clients.forges.github.forge import LIMITS, GitHub
 from app.clients.forges.github.installation import Installation
+from app.clients.forges.gitlab.forge import GitLab
 from app.clients.forges.limits import Limits
 from app.clients.forges.local.forge import LocalForge
 from app.clients.forges.rest import RestClient
 from app.compose.machine import utc_now
 from app.core.ports import Forge
 from app.settings.config_repos import ConfigRepo
-from app.settings.forges import bitbucket, bitbucket_dc, gitea, github, local
+from app.settings.forges import bitbucket, bitbucket_dc, gitea, github, gitlab, local
 
 Spend = Callable[[str, int, int], None]
 """Take writes out of a budget: its name, how many it has an hour, how many to take at once. Raises Unavailable."""
+WebForge = (
+    bitbucket.BitbucketForge
+    | bitbucket_dc.BitbucketDCForge
+    | gitea.GiteaForge
+    | github.GitHubForge
+    | gitlab.GitLabForge
+)
 
 
 def without_budget(name: str, per_hour: int, count: int) -> None:
@@ -52,16 +60,19 @@ class ComposedForge:
 def compose_forge(name: str, one: ConfigRepo, *, spend: Spend = without_budget) -> ComposedForge:
     """The forge of a config repository; nothing is contacted yet. Raises CertificatesUnusable."""
     match one.forge:
-        case bitbucket.BitbucketForge():
-            return _bitbucket(one, one.forge, spend)
-        case bitbucket_dc.BitbucketDCForge():
-            return _bitbucket_dc(one, one.forge, spend)
-        case gitea.GiteaForge():
-            return _gitea(one, one.forge, spend)
-        case github.GitHubForge():
-            return _github(one, one.forge, spend)
-        case local.LocalForge():
-            return _local(name, one, one.forge)
+        case bitbucket.BitbucketForge() as its:
+            make = partial(Bitbucket, token=its.token.read, user=its.user, account_uuid=its.account)
+            return _of_the_web(one, its, make, spend)
+        case bitbucket_dc.BitbucketDCForge() as its:
+            return _of_the_web(one, its, partial(BitbucketDC, token=its.token.read), spend)
+        case gitea.GiteaForge() as its:
+            return _of_the_web(one, its, partial(Gitea, token=its.token.read), spend)
+        case github.GitHubForge() as its:
+            return _github(one, its, spend)
+        case gitlab.GitLabForge() as its:
+            return _of_the_web(one, its, partial(GitLab, token=its.token.read), spend)
+        case local.LocalForge() as its:
+            return _local(name, one, its)
         case _:
             assert_never(one.forge)
 
@@ -71,47 +82,11 @@ def local_forge(one: ConfigRepo) -> LocalForge:
     return LocalForge(Path(one.url.removeprefix("file://")), clock=utc_now)
 
 
-def _gitea(one: ConfigRepo, its: gitea.GiteaForge, spend: Spend) -> ComposedForge:
-    forge = Gitea(
+def _of_the_web(one: ConfigRepo, its: WebForge, make: Callable[..., Forge], spend: Spend) -> ComposedForge:
+    """A forge that is asked over the web. `make` takes what all of them have in common, and knows the rest."""
+    forge = make(
         its.repository,
-        token=its.token.read,
         base_url=its.api_url,
-        ca_file=one.ca_file,
-        proxy=one.proxy,
-        spend=partial(spend, its.budget.name, its.writes_per_hour),
-    )
-    return ComposedForge(
-        forge=forge,
-        repository=its.repository,
-        budget=its.budget.name,
-        update_every=timedelta(seconds=its.update_every_s),
-    )
-
-
-def _bitbucket(one: ConfigRepo, its: bitbucket.BitbucketForge, spend: Spend) -> ComposedForge:
-    forge = Bitbucket(
-        its.repository,
-        token=its.token.read,
-        user=its.user,
-        account_uuid=its.account,
-        api_url=its.api_url,
-        ca_file=one.ca_file,
-        proxy=one.proxy,
-        spend=partial(spend, its.budget.name, its.writes_per_hour),
-    )
-    return ComposedForge(
-        forge=forge,
-        repository=its.repository,
-        budget=its.budget.name,
-        update_every=timedelta(seconds=its.update_every_s),
-    )
-
-
-def _bitbucket_dc(one: ConfigRepo, its: bitbucket_dc.BitbucketDCForge, spend: Spend) -> ComposedForge:
-    forge = BitbucketDC(
-        its.repository,
-        token=its.token.read,
-        api_url=its.api_url,
         ca_file=one.ca_file,
         proxy=one.proxy,
         spend=partial(spend, its.budget.name, its.writes_per_hour),
@@ -127,23 +102,14 @@ def _bitbucket_dc(one: ConfigRepo, its: bitbucket_dc.BitbucketDCForge, spend: Sp
 def _github(one: ConfigRepo, its: github.GitHubForge, spend: Spend) -> ComposedForge:
     spending = partial(spend, its.budget.name, its.writes_per_hour)
     installation = _installation(one, its, its.app, spending) if its.app is not None else None
-    forge = GitHub(
-        its.repository,
+    make = partial(
+        GitHub,
         access=installation or PersonalToken(its.read_token),
-        base_url=its.api_url,
-        ca_file=one.ca_file,
-        proxy=one.proxy,
         seconds_between_requests=0.25 if its.paced else None,
         seconds_between_writes=1.0 if its.paced else None,
-        spend=spending,
     )
-    return ComposedForge(
-        forge=forge,
-        repository=its.repository,
-        budget=its.budget.name,
-        update_every=timedelta(seconds=its.update_every_s),
-        git_login=(lambda: (its.git_user, installation.token())) if installation is not None else None,
-    )
+    login = (lambda: (its.git_user, installation.token())) if installation is not None else None
+    return replace(_of_the_web(one, its, make, spend), git_login=login)
 
 
 def _installation(

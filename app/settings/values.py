@@ -188,6 +188,14 @@ def _owned_repository(text: str, owners: re.Pattern[str]) -> str:
     return text
 
 
+def _project_on_gitlab(text: str) -> str:
+    parts = text.split("/")
+    is_odd = any(not _REPOSITORY.fullmatch(part) or part.startswith("-") or part in {".", ".."} for part in parts)
+    if len(parts) < 2 or is_odd or len(text) > 255 or text.endswith((".git", ".atom")):
+        raise wrong("must be group/name or group/subgroup/name, as in the project's URL")
+    return text
+
+
 def _schedule(text: str) -> str:
     if text == "never":
         return text
@@ -218,6 +226,7 @@ RegistryHost = Annotated[str, Called("host"), AfterValidator(_registry_host)]
 RegistryPath = Annotated[str, Called("path"), AfterValidator(_registry_path)]
 GitHubRepository = Annotated[str, Called("`owner/name`"), AfterValidator(_repository_on_github)]
 GiteaRepository = Annotated[str, Called("`owner/name`"), AfterValidator(_repository_on_gitea)]
+GitLabProject = Annotated[str, Called("`group/name`"), AfterValidator(_project_on_gitlab)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 RootPath = Annotated[str, Called("path"), AfterValidator(_root_path)]
 IdentityPart = Annotated[Text, AfterValidator(_identity_part)]

@@ -3,11 +3,22 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from app.clients.forges.bitbucket.forge import Bitbucket
+from app.clients.forges.bitbucket_dc.forge import BitbucketDC
+from app.clients.forges.gitea.forge import Gitea
 from app.clients.forges.github.forge import GitHub
+from app.clients.forges.gitlab.forge import GitLab
 from app.clients.forges.local.forge import LocalForge
 from app.core.ports import Capabilities
 
-FORGES: Mapping[str, Capabilities] = {"github": GitHub.capabilities, "local": LocalForge.capabilities}
+FORGES: Mapping[str, Capabilities] = {
+    "bitbucket": Bitbucket.capabilities,
+    "bitbucket-dc": BitbucketDC.capabilities,
+    "gitea": Gitea.capabilities,
+    "github": GitHub.capabilities,
+    "gitlab": GitLab.capabilities,
+    "local": LocalForge.capabilities,
+}
 _MARKED = re.compile(r"(<!-- forges -->\n).*?(<!-- end -->)", re.DOTALL)
 _ROWS: Mapping[str, Callable[[Capabilities], bool | int]] = {
     "tells who closed a pull request": lambda its: its.tells_who_closed,

@@ -37,6 +37,11 @@ class GiteaServer(ForgeServer):
         self.api.former_names.add(self.full_name)
         self.full_name = self._bodies.full_name = full_name
 
+    def protect_main(self) -> None:
+        """The same, as the API tells it."""
+        super().protect_main()
+        self.api.demanded = ["ci/jenkins"]
+
     def archive(self) -> None:
         """Let nothing be opened or said any more."""
         self._bodies.is_archived = True

@@ -47,6 +47,7 @@ class GiteaApi:
         self.organisation_labels: list[Body] = []
         self.labels: list[Body] = []
         self.most_items = 50
+        self.demanded: list[str] | None = None
         self.events: dict[int, list[Body]] = {}
 
     def answer(self, asked: Asked) -> Answer:
@@ -121,6 +122,7 @@ class GiteaApi:
     def _routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
         return [
             ("GET", "", lambda _: Answer(200, self._bodies.repository())),
+            ("GET", "/branches/main", lambda _: Answer(200, self._bodies.branch("main", self.demanded))),
             ("GET", "/labels", lambda asked: self._listed(asked, self.labels)),
             ("POST", "/labels", self._make_label),
             ("GET", "/pulls", self._list_pulls),

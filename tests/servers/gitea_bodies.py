@@ -52,6 +52,20 @@ class Bodies:
             "permissions": {"admin": False, "push": True, "pull": True},
         }
 
+    def branch(self, name: str, demanded: list[str] | None) -> Body:
+        """A branch, which is protected where checks are demanded, be it none."""
+        is_protected = demanded is not None
+        return {
+            "name": name,
+            "protected": is_protected,
+            "required_approvals": 2 if is_protected else 0,
+            "enable_status_check": bool(demanded),
+            "status_check_contexts": demanded or [],
+            "user_can_push": not is_protected,
+            "user_can_merge": True,
+            "effective_branch_protection_name": "",
+        }
+
     def label(self, label_id: int, name: str) -> Body:
         """A label of the repository."""
         url = f"{self.origin}/api/v1/repos/{self.full_name}/labels/{label_id}"

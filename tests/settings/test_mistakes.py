@@ -232,6 +232,21 @@ def test_a_mistake_in_a_source_is_told_with_its_key(tmp_path: Path, source: str,
             id="repository",
         ),
         pytest.param(
+            "url: 'https://x/y', branch: main, forge: {kind: gitlab, repository: fleet, token: {env: T}}",
+            ".forge.repository: must be group/name or group/subgroup/name",
+            id="gitlab-project-without-group",
+        ),
+        pytest.param(
+            "url: 'https://x/y', branch: main, forge: {kind: gitlab, repository: a/../b, token: {env: T}}",
+            ".forge.repository: must be group/name or group/subgroup/name",
+            id="gitlab-project-that-climbs",
+        ),
+        pytest.param(
+            "url: 'https://x/y', branch: main, forge: {kind: gitlab, repository: a/b.git, token: {env: T}}",
+            ".forge.repository: must be group/name or group/subgroup/name",
+            id="gitlab-project-as-git-url",
+        ),
+        pytest.param(
             "url: 'https://x/y', branch: main, forge: {kind: github, repository: a/b}",
             ".forge: must have exactly one of token and app",
             id="github-without-token",

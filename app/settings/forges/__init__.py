@@ -12,8 +12,9 @@ from app.settings.forges.bitbucket import BitbucketForge
 from app.settings.forges.bitbucket_dc import BitbucketDCForge
 from app.settings.forges.gitea import GiteaForge
 from app.settings.forges.github import GitHubForge
+from app.settings.forges.gitlab import GitLabForge
 from app.settings.forges.local import LocalForge
 
 Forge = Annotated[
-    BitbucketForge | BitbucketDCForge | GiteaForge | GitHubForge | LocalForge, Field(discriminator="kind")
+    BitbucketForge | BitbucketDCForge | GiteaForge | GitHubForge | GitLabForge | LocalForge, Field(discriminator="kind")
 ]

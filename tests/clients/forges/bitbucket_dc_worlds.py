@@ -60,4 +60,4 @@ def connect(
     clock: Callable[[], float] = time.monotonic,
 ) -> BitbucketDC:
     """The bot's view of a server."""
-    return BitbucketDC(repository, token=token, api_url=url, timeout_s=timeout_s, spend=spend, clock=clock)
+    return BitbucketDC(repository, token=token, base_url=url, timeout_s=timeout_s, spend=spend, clock=clock)

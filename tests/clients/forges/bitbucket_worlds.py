@@ -68,7 +68,7 @@ def connect(
         token=token,
         user=user,
         account_uuid=account_uuid,
-        api_url=url,
+        base_url=url,
         timeout_s=timeout_s,
         spend=spend,
         clock=clock,

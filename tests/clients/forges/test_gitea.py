@@ -15,7 +15,7 @@ from app.clients.forges.errors import (
     UnknownPullRequest,
     WrongForge,
 )
-from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestState
+from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestState, Rights
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
 from tests.clients.forges.gitea_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN, GiteaWorld, connect, gitea_world
 from tests.servers.gitea import GiteaServer
@@ -356,3 +356,13 @@ def test_a_new_token_counts_from_the_next_request(gitea: GiteaWorld) -> None:
 def test_the_name_of_the_repository_may_be_written_in_any_case(gitea: GiteaWorld) -> None:
     number = opened(gitea).number
     assert not connect(gitea.server.api_url, repository="ACME/Fleet").pull_request(number).is_from_fork
+
+
+def test_what_the_token_may_do_is_told(gitea: GiteaWorld) -> None:
+    assert gitea.forge.rights(base="main") == Rights(may_push=True, may_push_to_base=True)
+    assert gitea.forge.rights(base="absent") == Rights(may_push=True)
+    gitea.server.protect_main()
+    demands = ("2 approvals", "check ci/jenkins")
+    assert gitea.forge.rights(base="main") == Rights(may_push=True, may_push_to_base=False, demands=demands)
+    gitea.server.archive()
+    assert gitea.forge.rights(base="main").is_archived

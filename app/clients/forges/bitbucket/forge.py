@@ -73,7 +73,7 @@ class Bitbucket:
         token: Callable[[], str],
         user: str | None = None,
         account_uuid: str | None = None,
-        api_url: str = "https://api.bitbucket.org/2.0",
+        base_url: str = "https://api.bitbucket.org/2.0",
         timeout_s: float = 15,
         ca_file: Path | None = None,
         proxy: str | None = None,
@@ -81,7 +81,7 @@ class Bitbucket:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         workspace, _, slug = repository.partition("/")
-        self._at, self._url = Hosted("Bitbucket Cloud", repository), api_url.rstrip("/")
+        self._at, self._url = Hosted("Bitbucket Cloud", repository), base_url.rstrip("/")
         self._place = f"/repositories/{segment(workspace)}/{segment(slug)}"
         self._user, self._token = user, token
         self._named = Ourselves(account_uuid, account_uuid) if account_uuid is not None else None

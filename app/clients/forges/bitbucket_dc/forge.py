@@ -81,7 +81,7 @@ class BitbucketDC:
         repository: str,
         *,
         token: Callable[[], str],
-        api_url: str,
+        base_url: str,
         timeout_s: float = 15,
         ca_file: Path | None = None,
         proxy: str | None = None,
@@ -89,7 +89,7 @@ class BitbucketDC:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._key, _, self._slug = repository.partition("/")
-        self._at, self._url = Hosted("Bitbucket Data Center", repository), api_url.rstrip("/")
+        self._at, self._url = Hosted("Bitbucket Data Center", repository), base_url.rstrip("/")
         self._place = f"/projects/{segment(self._key)}/repos/{segment(self._slug)}"
         self._product: str | None = None
         self._rest = RestClient(

@@ -28,11 +28,35 @@ class VersionAnswer(BaseModel):
     revision: str | None = None
 
 
+class _Permissions(BaseModel):
+    """What the token's account may do."""
+
+    push: bool | None = None
+
+
+class BranchAnswer(BaseModel):
+    """A branch with what its protection lets our account do, and demands."""
+
+    user_can_push: bool | None = None
+    required_approvals: int = 0
+    enable_status_check: bool = False
+    status_check_contexts: tuple[str, ...] | None = None
+
+    @property
+    def demands(self) -> tuple[str, ...]:
+        """What has to be there before a merge, in words."""
+        checks = self.status_check_contexts or () if self.enable_status_check else ()
+        approvals = (f"{self.required_approvals} approvals",) if self.required_approvals else ()
+        return (*approvals, *(f"check {one}" for one in checks))
+
+
 class RepositoryAnswer(BaseModel):
     """The repository: why something else is not there, and whether it takes merges by git for such (newer versions)."""
 
     full_name: str
     has_pull_requests: bool = True
+    archived: bool = False
+    permissions: _Permissions = _Permissions()
     autodetect_manual_merge: bool = False
 
 

@@ -28,6 +28,7 @@ from app.clients.forges.gitea.answers import (
     REVIEWS,
     TIMELINE,
     AccountAnswer,
+    BranchAnswer,
     EventAnswer,
     LabelAnswer,
     PullAnswer,
@@ -42,7 +43,15 @@ from app.clients.forges.gitea.answers import (
 from app.clients.forges.gitea.identity import identify
 from app.clients.forges.limits import Limits, without_budget
 from app.clients.forges.rest import Answer, JsonObject, Query, Redirected, Rejected, RestClient, segment
-from app.core.ports import Capabilities, GitMerge, PullRequest, PullRequestDraft, PullRequestSeen, PullRequestState
+from app.core.ports import (
+    Capabilities,
+    GitMerge,
+    PullRequest,
+    PullRequestDraft,
+    PullRequestSeen,
+    PullRequestState,
+    Rights,
+)
 
 # The most that a server gives with its own settings; one with less says by a link that there is more.
 _PAGE = 50
@@ -108,6 +117,18 @@ class Gitea:
         """The login that the token belongs to; the token needs the scope read:user for it."""
         with self._asking():
             return self._rest.get("/user").read(AccountAnswer).login
+
+    def rights(self, *, base: str) -> Rights:
+        """What the token's account may do, and what the base branch's protection demands."""
+        with self._asking():
+            its = self._rest.get(self._place).read(RepositoryAnswer)
+            branch = self._branch(base)
+        return Rights(
+            may_push=its.permissions.push,
+            may_push_to_base=branch.user_can_push,
+            is_archived=its.archived,
+            demands=branch.demands,
+        )
 
     def find_pull_requests(self, *, head: str) -> Sequence[PullRequest]:
         """Pull requests from this branch of the repository, newest first: those open and the last ten that ended.
@@ -213,6 +234,15 @@ class Gitea:
                 raise
             except Rejected as error:
                 self._explain(error, number)
+
+    def _branch(self, name: str) -> BranchAnswer:
+        """A branch; nothing is known of one that is not there."""
+        try:
+            return self._rest.get(f"{self._place}/branches/{segment(name)}").read(BranchAnswer)
+        except Rejected as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return BranchAnswer()
 
     def _identified(self) -> str:
         """What it is, asked once."""

@@ -1,0 +1,1 @@
+"""The pull requests of a project on GitLab, which calls them merge requests."""
