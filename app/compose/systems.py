@@ -64,6 +64,11 @@ def _sweep_rules(settings: Settings) -> SweepRules:
         schedules=settings.sweeps.schedules,
         jobs={name: one.sweep_jobs for name, one in settings.jenkins.items() if one.sweep_jobs},
         max_new=settings.sweeps.max_new,
+        often={
+            one.called: timedelta(seconds=one.sweep_s)
+            for one in settings.registries.values()
+            if one.sweep_s is not None
+        },
         bodies_kept=timedelta(days=settings.retention.bodies_days),
         bodies_day_bytes=settings.retention.bodies_day_bytes,
     )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, select, update
 from app.core.images import ImageName
 from app.db import wakes
 from app.db.catalogue import know_repository, repositories
+from app.db.policies import policies
 
 
 def want_listing(connection: Connection, image: ImageName, now: datetime) -> None:
@@ -23,6 +24,20 @@ def wish_listing(connection: Connection, image: ImageName, now: datetime) -> Non
     is_new = and_(repositories.c.image == str(image), repositories.c.listing_wanted_at.is_(None))
     if connection.execute(update(repositories).where(is_new).values(listing_wanted_at=now)).rowcount:
         wakes.tell(connection)
+
+
+def wish_stale_listings(connection: Connection, registry: str, *, before: datetime, now: datetime) -> int:
+    """Ask for a list of each of a registry's repositories that a policy names and that was listed before a time.
+
+    Returns of how many; those that are asked for already, or were put off, stay as they are.
+    """
+    is_named = repositories.c.image.in_(select(policies.c.repository).where(policies.c.repository.is_not(None)))
+    is_stale = and_(
+        repositories.c.image.startswith(f"{registry}/", autoescape=True),
+        repositories.c.listing_wanted_at.is_(None),
+        repositories.c.listed_at <= before,
+    )
+    return connection.execute(update(repositories).where(is_stale, is_named).values(listing_wanted_at=now)).rowcount
 
 
 def wanted_listings(

@@ -96,12 +96,14 @@ class SweepRules:
 
     `jobs` are patterns by Jenkins controller (none: its builds are not swept). More than `max_new` new items of one
     repository or pattern at once wait for a person. Bodies of deliveries are kept for `bodies_kept` after their end, of
-    one source and day at most `bodies_day_bytes`.
+    one source and day at most `bodies_day_bytes`. Registries that are listed `often` are so whatever the schedules say,
+    by how they are called and how often.
     """
 
     schedules: Mapping[str, str] = field(default_factory=dict)
     jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_new: int = 100
+    often: Mapping[str, timedelta] = field(default_factory=dict)
     bodies_kept: timedelta = timedelta(days=30)
     bodies_day_bytes: int = 200 * 1024 * 1024
 

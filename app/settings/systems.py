@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, Strict, model_validator
 
 from app.core.images import catalogue_name
 from app.settings.registry_auth import BasicLogin, RegistryAuth, RegistryLogin
@@ -61,6 +61,10 @@ class ImageRegistry(Section):
     password: Secret | None = None
     """Its password or token."""
     auth: RegistryAuth | None = None
+    sweep_s: Annotated[float, Called("seconds, at least 10"), Strict(), Field(ge=10, le=86_400)] | None = None
+    """How often its repositories that policies name are listed, for one that sends no webhooks. An unchanged list costs
+    one question where the registry has ETags. Without it, `sweeps.tags` lists them.
+    """
     ca_file: FilePath | None = None
     """Certificates to trust, as PEM, in place of the system's; also of what issues credentials."""
     proxy: ProxyUrl | None = None

@@ -48,6 +48,11 @@ def _sweep_image(run: SweepRun, image: ImageName) -> None:
     if not run.is_dry:
         # What was chosen may be gone by this list, and what is chosen instead be pushed once more since it was told of.
         Judge(database=run.database, systems=run.systems, ready=run.ready, clock=run.clock).work_out(image)
+    ask_chosen_again(run, image)
+
+
+def ask_chosen_again(run: SweepRun, image: ImageName) -> None:
+    """See whether the tags that policies choose of a repository still have the content that is known."""
     with run.database.transaction() as connection:
         choices = [row.stored_choice for row in selections.of_image(connection, image)]
         chosen = {choice.tag for choice in choices if choice is not None and choice.tag is not None}

@@ -14,6 +14,7 @@ from app.services.catalogue.ready_policies import ReadyPolicies
 from app.services.intake.owed_answers import OwedAnswers
 from app.services.sweeps.list_repository import list_repository
 from app.services.sweeps.sweep_run import SweepRun
+from app.services.sweeps.tags import ask_chosen_again
 from app.services.systems import Clock, ConfigRepo, Systems
 
 _AT_ONCE = 20
@@ -42,6 +43,7 @@ class Watch:
     ready: ReadyPolicies
     last_seen: dict[str, str] = field(default_factory=dict)
     _resting: dict[str, _Rest] = field(default_factory=dict)
+    _often_at: dict[str, datetime] = field(default_factory=dict)
 
     def watch_branches(self, repo: ConfigRepo) -> bool:
         """Ask the remote for its refs; when any has moved since it was asked last, its lanes are due.
@@ -63,6 +65,7 @@ class Watch:
         it. Raises Unavailable when the database is not there.
         """
         now = self.clock()
+        self._wish_often(now)
         resting = [host for host, rest in self._resting.items() if rest.until > now]
         with self.database.transaction() as connection:
             wanted = list(listing_wishes.wanted_listings(connection, limit=_AT_ONCE, now=now, excluding=resting))
@@ -86,8 +89,19 @@ class Watch:
                 self._resting.pop(host, None)
         return len(owed)
 
+    def _wish_often(self, now: datetime) -> None:
+        """Wish for the lists of registries that are listed often, each as long after the one before as is set."""
+        for registry, every in self.systems.sweeps.often.items():
+            if self._often_at.get(registry, _LONG_AGO) <= now:
+                with self.database.transaction() as connection:
+                    listing_wishes.wish_stale_listings(connection, registry, before=now - every, now=now)
+                self._often_at[registry] = now + every / 10
+
     def list_repository(self, image: ImageName) -> None:
-        """List one repository in full. Raises Unavailable or Refused when its registry cannot be asked."""
+        """List one repository in full; of one that is listed often, what policies choose is asked about as well.
+
+        Raises Unavailable or Refused when its registry cannot be asked.
+        """
         run = SweepRun(
             sweep="tags",
             database=self.database,
@@ -96,6 +110,8 @@ class Watch:
             ready=self.ready,
         )
         list_repository(run, image)
+        if image.registry in self.systems.sweeps.often:
+            ask_chosen_again(run, image)
 
     def _list_one(self, image: ImageName, now: datetime) -> bool:
         rest = self._resting.get(image.registry, _Rest())

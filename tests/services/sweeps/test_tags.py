@@ -1,6 +1,7 @@
 """A look at the registries finds tags that no webhook told of, and never too many at once without a person."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -298,6 +299,16 @@ def chosen(site: Site, registry: ShownRegistry) -> None:
     judge.evaluate(APP, [PolicySpec(SemVer(">=1.0.0"))])
     sweep(site, "tags")
     sweep(site, "tags")
+
+
+def test_where_a_registry_is_listed_often_other_content_is_found_as_often(site: Site, registry: ShownRegistry) -> None:
+    chosen(site, registry)
+    registry.shown[APP.path] = {tag: digest_of(f"{tag} again") for tag in ("1.0.0", "1.1.0")}
+    site.systems = replace(site.systems, sweeps=replace(site.systems.sweeps, often={HOST: timedelta(seconds=60)}))
+    site.now += timedelta(seconds=60)
+    assert Watch(site.database, site.systems, lambda: site.now, ReadyPolicies()).list_wanted() == 2
+    assert digest_known(site, "1.1.0") == digest_of("1.1.0 again")
+    assert digest_known(site, "1.0.0") == digest_of("1.0.0")
 
 
 def test_other_content_behind_a_tag_that_a_policy_chooses_is_found(site: Site, registry: ShownRegistry) -> None:
