@@ -16,6 +16,7 @@ from app.settings.sources.bitbucket import BitbucketSource
 from app.settings.sources.flux import FluxSource
 from app.settings.sources.gitea import GiteaSource
 from app.settings.sources.github import GitHubSource
+from app.settings.sources.gitlab import GitLabSource
 from app.settings.sources.jenkins import JenkinsHintProof, JenkinsHintSource, JenkinsSource
 from app.settings.sources.proofs import BasicLogin
 from app.settings.sources.registries import RegistryProof, RegistrySource
@@ -96,12 +97,12 @@ def compose_source(name: str, settings: Settings) -> Source:
             return _of_registry(name, one, settings)
         case GiteaSource():
             return _of_gitea(name, one, settings)
-        case BitbucketSource() | GitHubSource():
+        case BitbucketSource() | GitHubSource() | GitLabSource():
             return Source(
                 name=name,
                 kind=one.kind,
                 origin=Origin(name),
-                keys=lambda: Keys(secrets=_read(one.secret)),
+                keys=lambda: _forge_keys(one),
                 config_repo=one.config_repo,
             )
         case FluxSource():
@@ -180,6 +181,13 @@ def _registry_keys(one: RegistrySource, id_tokens: IdTokens | None) -> Keys:
         url_tokens=_read(one.url_token),
         basic=_pairs(one.basic),
     )
+
+
+def _forge_keys(one: BitbucketSource | GitHubSource | GitLabSource) -> Keys:
+    if isinstance(one, GitLabSource):
+        token = {"X-Gitlab-Token": one.token} if one.token is not None else None
+        return Keys(headers=_headers(token), secrets=_read(one.signing_token))
+    return Keys(secrets=_read(one.secret))
 
 
 def _headers(given: Mapping[str, tuple[Secret, ...]] | None) -> Mapping[str, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from app.senders.forges.bitbucket import BITBUCKET
 from app.senders.forges.bitbucket_dc import BITBUCKET_DC
 from app.senders.forges.gitea import GITEA
 from app.senders.forges.github import GITHUB
+from app.senders.forges.gitlab import GITLAB
 from app.senders.jenkins.cdevents import JENKINS_CDEVENTS
 from app.senders.jenkins.cloud_events import JENKINS_CLOUDEVENTS
 from app.senders.jenkins.notification import JENKINS_NOTIFICATION
@@ -51,6 +52,7 @@ SENDERS: dict[str, Sender] = {
         BITBUCKET,
         BITBUCKET_DC,
         GITEA,
+        GITLAB,
         GITHUB,
         FLUX,
     )

@@ -8,10 +8,18 @@ from app.settings.sources.bitbucket import BitbucketSource
 from app.settings.sources.flux import FluxSource
 from app.settings.sources.gitea import GiteaSource
 from app.settings.sources.github import GitHubSource
+from app.settings.sources.gitlab import GitLabSource
 from app.settings.sources.jenkins import JenkinsHintSource, JenkinsSource
 from app.settings.sources.registries import RegistrySource
 
 Source = Annotated[
-    JenkinsSource | JenkinsHintSource | RegistrySource | BitbucketSource | GiteaSource | GitHubSource | FluxSource,
+    JenkinsSource
+    | JenkinsHintSource
+    | RegistrySource
+    | BitbucketSource
+    | GiteaSource
+    | GitHubSource
+    | GitLabSource
+    | FluxSource,
     Field(discriminator="kind"),
 ]
