@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import chain, islice
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
@@ -16,9 +16,6 @@ from app.clients.forges.errors import (
     ForgeRefused,
     ForgeUnavailable,
     Hosted,
-    RepositoryMoved,
-    RepositoryNotVisible,
-    UnknownPullRequest,
 )
 from app.clients.forges.gitea.answers import (
     COMMENTS,
@@ -40,6 +37,7 @@ from app.clients.forges.gitea.answers import (
     to_pull_request,
     to_seen,
 )
+from app.clients.forges.gitea.errors import explain, message_of
 from app.clients.forges.gitea.identity import identify
 from app.clients.forges.limits import Limits, without_budget
 from app.clients.forges.rest import Answer, JsonObject, Query, Redirected, Rejected, RestClient, segment
@@ -65,8 +63,6 @@ _MOST_ENTRIES_PAGES = 20
 _LONGEST_TITLE_BYTES = 255
 _LABEL_COLOR = "#0366d6"
 _ALREADY_OPEN = re.compile(r"already exists for these targets \[.*\bissue_id: (\d{1,12})\b")
-_NEEDED_SCOPE = re.compile(r"required=\[([a-z:,\s_-]{1,100})\]")
-_REPOSITORY_IN_PATH = re.compile(r"/repos/([^/]+/[^/]+)")
 
 Item = TypeVar("Item")
 
@@ -229,11 +225,8 @@ class Gitea:
             try:
                 self._identified()
                 yield
-            except Redirected as error:
-                self._require_not_moved(error)
-                raise
-            except Rejected as error:
-                self._explain(error, number)
+            except (Rejected, Redirected) as error:
+                raise explain(error, self._rest, self._place, number) from error
 
     def _branch(self, name: str) -> BranchAnswer:
         """A branch; nothing is known of one that is not there."""
@@ -249,38 +242,6 @@ class Gitea:
         if self._product is None:
             self._product = identify(self._rest, self._url)
         return self._product
-
-    def _require_not_moved(self, error: Redirected) -> None:
-        """Gitea redirects whatever is asked under a former name."""
-        named = _REPOSITORY_IN_PATH.search(error.path)
-        if named and named[1].casefold() != self.name.casefold():
-            raise RepositoryMoved(self._at, named[1]) from error
-
-    def _explain(self, error: Rejected, number: int | None) -> NoReturn:
-        match error.status:
-            case HTTPStatus.NOT_FOUND:
-                self._explain_missing(error, number)
-            case HTTPStatus.FORBIDDEN:
-                raise ForgeRefused(self._at, _lacking_right(error)) from error
-            case HTTPStatus.LOCKED:
-                problem = "423, the repository is archived: take it out of the archive, or out of config_repos"
-                raise ForgeRefused(self._at, problem) from error
-            case _:
-                raise error
-
-    def _explain_missing(self, error: Rejected, number: int | None) -> NoReturn:
-        try:
-            repository = self._repository()
-        except Rejected as why:
-            if why.status == HTTPStatus.NOT_FOUND:
-                raise RepositoryNotVisible(self._at) from error
-            raise
-        if not repository.has_pull_requests:
-            problem = "its pull requests are turned off: turn them on in the settings of the repository"
-            raise ForgeRefused(self._at, problem) from error
-        if number is not None:
-            raise UnknownPullRequest(self._at, number) from error
-        raise error
 
     def _repository(self) -> RepositoryAnswer:
         return self._rest.get(self._place).read(RepositoryAnswer)
@@ -315,7 +276,7 @@ class Gitea:
             return self._ask("POST", "/pulls", body={**asked, "labels": labels}).read(PullAnswer)
         except Rejected as error:
             # Somebody opened it since it was looked for.
-            found = _ALREADY_OPEN.search(_message(error)) if error.status == HTTPStatus.CONFLICT else None
+            found = _ALREADY_OPEN.search(message_of(error)) if error.status == HTTPStatus.CONFLICT else None
             if found is None:
                 raise
             pull = self._pull(int(found[1]))
@@ -412,15 +373,3 @@ def _fitting(title: str) -> str:
     if len(told) <= _LONGEST_TITLE_BYTES:
         return title
     return told[: _LONGEST_TITLE_BYTES - len("…".encode())].decode(errors="ignore") + "…"
-
-
-def _message(error: Rejected) -> str:
-    return str(error.data.get("message", ""))[:1000] if isinstance(error.data, dict) else ""
-
-
-def _lacking_right(error: Rejected) -> str:
-    """What is missing where something is forbidden: a scope of the token, or the account's access."""
-    if needed := _NEEDED_SCOPE.search(_message(error)):
-        return f"403, the token lacks a scope: make one with {needed[1]}, and put it where forge.token points"
-    told = f", {_message(error)[:200]!r}" if _message(error) else ""
-    return f"403{told}; the account of the token needs write access to the repository"

@@ -1,29 +1,30 @@
-"""Both Bitbuckets: pull requests over their REST APIs, git with their tokens, and their own webhooks."""
+"""Forges over the web: pull requests by their APIs, git with their tokens, and their own webhooks."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.bitbucket_worlds import BOT, BOT_TOKEN, MIRA, BitbucketWorld, Kind, bitbucket_world
 from tests.end_to_end.bridge import deployment
 from tests.end_to_end.databases import both_databases
+from tests.end_to_end.forge_worlds import BOT, BOT_TOKEN, MIRA, ForgeWorld, Kind, forge_world
 from tests.servers.rest_answers import Answer
 
-both_kinds = pytest.mark.parametrize("kind", ["bitbucket", "bitbucket-dc"])
+every_kind = pytest.mark.parametrize("kind", ["bitbucket", "bitbucket-dc", "gitlab"])
+PLACES = {"bitbucket": "/pullrequests", "bitbucket-dc": "/pull-requests", "gitlab": "/merge_requests"}
 STAGING = "apps/staging/app.yaml"
 
 
 @pytest.fixture
-def world(tmp_path: Path, database_url: str, kind: Kind) -> Iterator[BitbucketWorld]:
+def world(tmp_path: Path, database_url: str, kind: Kind) -> Iterator[ForgeWorld]:
     """One app in two stages, all at 1.0.0, with everything settled."""
-    with bitbucket_world(tmp_path, database_url, kind) as running:
+    with forge_world(tmp_path, database_url, kind) as running:
         yield running
 
 
 @both_databases
-@both_kinds
-def test_what_people_do_with_two_pull_requests_is_followed(world: BitbucketWorld) -> None:
+@every_kind
+def test_what_people_do_with_two_pull_requests_is_followed(world: ForgeWorld) -> None:
     bridge, server = world.bridge, world.server
     bridge.report_build("1.1.0", digest=bridge.push_image("1.1.0"))
     staging, production = (world.wait_for_pull(stage, "1.1.0") for stage in ("staging", "production"))
@@ -57,11 +58,10 @@ def test_what_people_do_with_two_pull_requests_is_followed(world: BitbucketWorld
     assert len(bridge.items("/deliveries", source="forge")) == len(told)
 
 
-@both_kinds
-def test_whatever_goes_wrong_there_is_one_pull_request_in_the_end(world: BitbucketWorld) -> None:
+@every_kind
+def test_whatever_goes_wrong_there_is_one_pull_request_in_the_end(world: ForgeWorld, kind: Kind) -> None:
     bridge, server = world.bridge, world.server
-    places = "/pullrequests" if server.base_path == "/2.0" else "/pull-requests"
-    server.break_next("lose", method="POST", path_ending=places)
+    server.break_next("lose", method="POST", path_ending=PLACES[kind])
     server.break_next(Answer(200, raw=b'{"values": ['), method="GET")
     server.break_next(Answer(429, {}, {"Retry-After": "1"}), method="GET")
     bridge.push_image("1.1.0")
