@@ -40,13 +40,15 @@ class Dying:
     mortal: Mortal
 
     def __getattr__(self, name: str) -> Any:
+        real = getattr(self.real, name)
+
         def called(*given: Any, **named: Any) -> Any:
             self.mortal.step()
-            answer = getattr(self.real, name)(*given, **named)
+            answer = real(*given, **named)
             self.mortal.step()
             return answer
 
-        return called
+        return called if callable(real) else real
 
 
 @dataclass
