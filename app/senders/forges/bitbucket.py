@@ -1,19 +1,16 @@
 """Bitbucket Cloud: pull requests and moved branches."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 
 from app.core.facts import BranchMoved, PullRequestChanged
+from app.senders.forges.parts import delivery_id, matching
 from app.senders.payload import PAYLOAD, Line, OptionalLine, PositiveNumber, read_body
 from app.senders.proof_kinds import BodySignature
 from app.senders.sender import Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 
-_FULL_NAME = re.compile(r"[A-Za-z0-9_.{}-]+/[A-Za-z0-9_.{}-]+")
-_HASH = re.compile(r"[0-9a-f]{12,64}")
-_DELIVERY = re.compile(r"[A-Za-z0-9-]{1,100}")
 _PULL_REQUEST, _PUSH = "pullrequest:", "repo:push"
 _ENDED = frozenset({"fulfilled", "rejected"})
 _REVIEWED = frozenset({"approved", "unapproved", "changes_request_created", "changes_request_removed"})
@@ -23,23 +20,11 @@ _MOST_CHANGES = 100
 _PROOF = BodySignature("X-Hub-Signature")
 
 
-def _full_name(text: str) -> str:
-    if not _FULL_NAME.fullmatch(text):
-        raise ValueError("must be workspace/slug")
-    return text
-
-
-def _hash(text: str) -> str:
-    if not _HASH.fullmatch(text):
-        raise ValueError("must be a commit id")
-    return text
-
-
 class _Repository(BaseModel):
     """A repository by its full name."""
 
     model_config = PAYLOAD
-    full_name: Annotated[Line, AfterValidator(_full_name)]
+    full_name: Annotated[Line, matching(r"[A-Za-z0-9_.{}-]+/[A-Za-z0-9_.{}-]+", "workspace/slug")]
 
 
 class _Account(BaseModel):
@@ -87,7 +72,7 @@ class _Commit(BaseModel):
     """What a branch points at."""
 
     model_config = PAYLOAD
-    hash: Annotated[Line, AfterValidator(_hash)]
+    hash: Annotated[Line, matching(r"[0-9a-f]{12,64}", "a commit id")]
 
 
 class _Ref(BaseModel):
@@ -124,8 +109,7 @@ class _PushEvent(BaseModel):
 
 def external_id(request: WebhookRequest) -> str | None:
     """Return the id of the request, which stays when Bitbucket sends it once more."""
-    delivery = request.headers.get("x-request-uuid", "")
-    return delivery if _DELIVERY.fullmatch(delivery) else None
+    return delivery_id(request, "x-request-uuid")
 
 
 def signed_id(request: WebhookRequest) -> str:

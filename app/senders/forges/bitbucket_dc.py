@@ -1,20 +1,16 @@
 """Bitbucket Data Center: pull requests and moved branches."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 
 from app.core.facts import BranchMoved, PullRequestChanged
-from app.senders.payload import PAYLOAD, Line, PositiveNumber, is_commit, read_body
+from app.senders.forges.parts import CommitId, branch_of, commit_after, delivery_id, matching
+from app.senders.payload import PAYLOAD, Line, PositiveNumber, read_body
 from app.senders.proof_kinds import BodySignature
 from app.senders.sender import Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 
-_BRANCHES = "refs/heads/"
-_KEY = re.compile(r"~?[A-Za-z0-9_.-]+")
-_SLUG = re.compile(r"[A-Za-z0-9_.-]+")
-_DELIVERY = re.compile(r"[A-Za-z0-9-]{1,100}")
 _PUSH = "repo:refs_changed"
 _ENDED = frozenset({"pr:merged", "pr:declined", "pr:deleted"})
 _CHANGED = frozenset({"pr:opened", "pr:from_ref_updated", "pr:to_ref_updated", "pr:modified", "pr:reopened"})
@@ -26,36 +22,18 @@ _MOST_CHANGES = 100
 _PROOF = BodySignature("X-Hub-Signature")
 
 
-def _key(text: str) -> str:
-    if not _KEY.fullmatch(text):
-        raise ValueError("must be the key of a project, or ~user")
-    return text
-
-
-def _slug(text: str) -> str:
-    if not _SLUG.fullmatch(text):
-        raise ValueError("must be the slug of a repository")
-    return text
-
-
-def _commit(text: str) -> str:
-    if not is_commit(text):
-        raise ValueError("must be a whole commit id")
-    return text
-
-
 class _Project(BaseModel):
     """A project; of a person the key is `~user`."""
 
     model_config = PAYLOAD
-    key: Annotated[Line, AfterValidator(_key)]
+    key: Annotated[Line, matching(r"~?[A-Za-z0-9_.-]+", "the key of a project, or ~user")]
 
 
 class _Repository(BaseModel):
     """A repository by its project and slug."""
 
     model_config = PAYLOAD
-    slug: Annotated[Line, AfterValidator(_slug)]
+    slug: Annotated[Line, matching(r"[A-Za-z0-9_.-]+", "the slug of a repository")]
     project: _Project
 
     @property
@@ -81,7 +59,7 @@ class _Side(BaseModel):
     @property
     def branch(self) -> str:
         """The branch; of a tag its whole name."""
-        return self.id.removeprefix(_BRANCHES)
+        return branch_of(self.id) or self.id
 
 
 class _PullRequest(BaseModel):
@@ -113,7 +91,7 @@ class _Change(BaseModel):
 
     model_config = PAYLOAD
     ref: _Ref
-    toHash: Annotated[Line, AfterValidator(_commit)]  # noqa: N815
+    toHash: CommitId  # noqa: N815
 
 
 class _PushEvent(BaseModel):
@@ -126,8 +104,7 @@ class _PushEvent(BaseModel):
 
 def external_id(request: WebhookRequest) -> str | None:
     """Return the id of the request."""
-    delivery = request.headers.get("x-request-id", "")
-    return delivery if _DELIVERY.fullmatch(delivery) else None
+    return delivery_id(request, "x-request-id")
 
 
 def signed_id(request: WebhookRequest) -> str:
@@ -172,9 +149,9 @@ def _read_push(event: _PushEvent) -> Parsed:
 
 def _branches(event: _PushEvent) -> Iterator[BranchMoved]:
     for change in event.changes[:_MOST_CHANGES]:
-        branch = change.ref.id.removeprefix(_BRANCHES)
-        if branch not in {change.ref.id, ""}:
-            commit = change.toHash if change.toHash.strip("0") else None
+        branch = branch_of(change.ref.id)
+        if branch is not None:
+            commit = commit_after(change.toHash)
             yield BranchMoved(repository=event.repository.name, branch=branch, commit=commit)
 
 

@@ -1,15 +1,14 @@
 """Gitea and Forgejo: pull requests and moved branches; their packages come by the same webhook."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, JsonValue
+from pydantic import BaseModel, JsonValue
 
-from app.core.facts import BranchMoved, PullRequestChanged
+from app.core.facts import PullRequestChanged
+from app.senders.forges.parts import Account, CommitId, Repository, commit_after, read_push
 from app.senders.forms import json_of
-from app.senders.payload import PAYLOAD, Line, PositiveNumber, is_commit, read_model
+from app.senders.payload import PAYLOAD, Line, PositiveNumber, read_model
 from app.senders.proofs import expect_bare_hmac, verify_bare_hmac, verify_headers
 from app.senders.registries.gitea import read_package
 from app.senders.sender import (
@@ -28,34 +27,6 @@ from app.senders.strict_json import read_json
 _SIGNATURE = "X-Gitea-Signature"
 # `X-Gitea-Event` is empty for packages in many versions, and only a group for others: the type is looked for first.
 _EVENTS = ("x-gitea-event-type", "x-forgejo-event-type", "x-gitea-event", "x-forgejo-event")
-_BRANCHES = "refs/heads/"
-_FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
-
-
-def _full_name(text: str) -> str:
-    if not _FULL_NAME.fullmatch(text):
-        raise ValueError("must be owner/name")
-    return text
-
-
-def _commit(text: str) -> str:
-    if not is_commit(text):
-        raise ValueError("must be a whole commit id")
-    return text
-
-
-class _Repository(BaseModel):
-    """A repository by its full name, owner/name."""
-
-    model_config = PAYLOAD
-    full_name: Annotated[Line, AfterValidator(_full_name)]
-
-
-class _Account(BaseModel):
-    """Who did it."""
-
-    model_config = PAYLOAD
-    login: Line
 
 
 class _Side(BaseModel):
@@ -63,7 +34,7 @@ class _Side(BaseModel):
 
     model_config = PAYLOAD
     label: Line
-    repo: _Repository | None = None
+    repo: Repository | None = None
 
 
 class _PullRequest(BaseModel):
@@ -81,8 +52,8 @@ class _PullRequestEvent(BaseModel):
     action: Line
     number: PositiveNumber
     pull_request: _PullRequest
-    repository: _Repository
-    sender: _Account | None = None
+    repository: Repository
+    sender: Account | None = None
 
 
 class _PushEvent(BaseModel):
@@ -90,9 +61,9 @@ class _PushEvent(BaseModel):
 
     model_config = PAYLOAD
     ref: Line
-    before: Annotated[str, AfterValidator(_commit)]
-    after: Annotated[str, AfterValidator(_commit)]
-    repository: _Repository
+    before: CommitId
+    after: CommitId
+    repository: Repository
 
 
 def verify(request: WebhookRequest, keys: Keys, _now: datetime) -> None:
@@ -166,13 +137,9 @@ def _read_pull_request(event: _PullRequestEvent) -> Parsed:
 
 
 def _read_push(event: _PushEvent) -> Parsed:
-    branch = event.ref.removeprefix(_BRANCHES)
-    if branch in {event.ref, ""}:
-        return Parsed(ignored=(f"{event.ref[:200]!r} is no branch",))
     if event.before == event.after:
         return Parsed(ignored=("it moves nothing, as the test of a webhook does",))
-    commit = event.after if event.after.strip("0") else None
-    return Parsed(facts=(BranchMoved(repository=event.repository.full_name, branch=branch, commit=commit),))
+    return read_push(event.repository.full_name, event.ref, commit_after(event.after))
 
 
 GITEA = Sender(

@@ -1,48 +1,17 @@
 """GitHub: pull requests and moved branches."""
 
-import re
-from typing import Annotated
+from pydantic import BaseModel
 
-from pydantic import AfterValidator, BaseModel
-
-from app.core.facts import BranchMoved, PullRequestChanged
+from app.core.facts import PullRequestChanged
+from app.senders.forges.parts import Account, CommitId, Repository, commit_after, delivery_id, read_push
 from app.senders.forms import is_form, json_of
-from app.senders.payload import PAYLOAD, Line, Model, PositiveNumber, is_commit, read_model
+from app.senders.payload import PAYLOAD, Line, Model, PositiveNumber, read_model
 from app.senders.proof_kinds import BodySignature
 from app.senders.sender import MOST_BYTES, Origin, Parsed, Sender, Unusable, WebhookRequest, body_id
 from app.senders.strict_json import read_json
 
-_BRANCHES = "refs/heads/"
-_FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _READ_EVENTS = ("pull_request", "push")
-_DELIVERY = re.compile(r"[A-Za-z0-9-]{1,100}")
 _PROOF = BodySignature("X-Hub-Signature-256")
-
-
-def _full_name(text: str) -> str:
-    if not _FULL_NAME.fullmatch(text):
-        raise ValueError("must be owner/name")
-    return text
-
-
-def _commit(text: str) -> str:
-    if not is_commit(text):
-        raise ValueError("must be a whole commit id")
-    return text
-
-
-class _Repository(BaseModel):
-    """A repository by its full name, owner/name."""
-
-    model_config = PAYLOAD
-    full_name: Annotated[Line, AfterValidator(_full_name)]
-
-
-class _Account(BaseModel):
-    """Who did it."""
-
-    model_config = PAYLOAD
-    login: Line
 
 
 class _Side(BaseModel):
@@ -50,7 +19,7 @@ class _Side(BaseModel):
 
     model_config = PAYLOAD
     ref: Line
-    repo: _Repository | None = None
+    repo: Repository | None = None
 
 
 class _PullRequest(BaseModel):
@@ -68,8 +37,8 @@ class _PullRequestEvent(BaseModel):
     action: Line
     number: PositiveNumber
     pull_request: _PullRequest
-    repository: _Repository
-    sender: _Account | None = None
+    repository: Repository
+    sender: Account | None = None
 
 
 class _PushEvent(BaseModel):
@@ -77,15 +46,14 @@ class _PushEvent(BaseModel):
 
     model_config = PAYLOAD
     ref: Line
-    after: Annotated[str, AfterValidator(_commit)]
+    after: CommitId
     deleted: bool = False
-    repository: _Repository
+    repository: Repository
 
 
 def external_id(request: WebhookRequest) -> str | None:
     """Return the delivery's GUID, which a redelivery keeps."""
-    delivery = request.headers.get("x-github-delivery", "")
-    return delivery if _DELIVERY.fullmatch(delivery) else None
+    return delivery_id(request, "x-github-delivery")
 
 
 def signed_id(request: WebhookRequest) -> str:
@@ -106,7 +74,9 @@ def parse(request: WebhookRequest, _origin: Origin) -> Parsed:
         case "pull_request":
             return _read_pull_request(_read(request, _PullRequestEvent))
         case "push":
-            return _read_push(_read(request, _PushEvent))
+            push = _read(request, _PushEvent)
+            commit = None if push.deleted else commit_after(push.after)
+            return read_push(push.repository.full_name, push.ref, commit)
         case other:
             return Parsed(ignored=(f"event {other[:40]!r} says nothing of use here",))
 
@@ -127,15 +97,6 @@ def _read_pull_request(event: _PullRequestEvent) -> Parsed:
         actor=event.sender.login if event.sender else None,
     )
     return Parsed(facts=(fact,))
-
-
-def _read_push(event: _PushEvent) -> Parsed:
-    branch = event.ref.removeprefix(_BRANCHES)
-    if branch in {event.ref, ""}:
-        return Parsed(ignored=(f"{event.ref[:200]!r} is no branch",))
-    is_gone = event.deleted or not event.after.strip("0")
-    commit = None if is_gone else event.after
-    return Parsed(facts=(BranchMoved(repository=event.repository.full_name, branch=branch, commit=commit),))
 
 
 GITHUB = Sender(

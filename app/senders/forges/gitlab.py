@@ -1,42 +1,28 @@
 """GitLab: merge requests and moved branches, of a project's, a group's or the whole server's webhook."""
 
-import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 
-from app.core.facts import BranchMoved, PullRequestChanged
-from app.senders.payload import PAYLOAD, Line, OptionalLine, PositiveNumber, is_commit, read_body
+from app.core.facts import PullRequestChanged
+from app.senders.forges.parts import CommitId, commit_after, delivery_id, matching, read_push
+from app.senders.payload import PAYLOAD, Line, OptionalLine, PositiveNumber, read_body
 from app.senders.proofs import verify_headers
 from app.senders.sender import Keys, Origin, Parsed, Sender, Unusable, WebhookRequest
 from app.senders.standard_webhooks import expect_standard, verify_standard
 
-_BRANCHES = "refs/heads/"
-_PATH = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)+")
-_DELIVERY = re.compile(r"[A-Za-z0-9-]{1,100}")
+_PATH = matching(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)+", "the path of a project, with its group")
 _IDS = ("idempotency-key", "webhook-id")
 # What GitLab calls the end of a merge request; the driver asks which it was.
 _ENDED = frozenset({"merge", "close"})
-
-
-def _path(text: str) -> str:
-    if not _PATH.fullmatch(text):
-        raise ValueError("must be the path of a project, with its group")
-    return text
-
-
-def _commit(text: str) -> str:
-    if not is_commit(text):
-        raise ValueError("must be a whole commit id")
-    return text
 
 
 class _Project(BaseModel):
     """A project by its path."""
 
     model_config = PAYLOAD
-    path_with_namespace: Annotated[Line, AfterValidator(_path)]
+    path_with_namespace: Annotated[Line, _PATH]
 
 
 class _User(BaseModel):
@@ -72,7 +58,7 @@ class _PushEvent(BaseModel):
 
     model_config = PAYLOAD
     ref: Line
-    after: Annotated[str, AfterValidator(_commit)]
+    after: CommitId
     project: _Project
 
 
@@ -106,8 +92,7 @@ def prove_head(request: WebhookRequest, keys: Keys, now: datetime) -> bool:
 
 def external_id(request: WebhookRequest) -> str | None:
     """Return the delivery's id, which stays when GitLab sends it once more."""
-    told = next((request.headers[name] for name in _IDS if request.headers.get(name)), "")
-    return told if _DELIVERY.fullmatch(told) else None
+    return delivery_id(request, *_IDS)
 
 
 def parse(request: WebhookRequest, _origin: Origin) -> Parsed:
@@ -117,7 +102,8 @@ def parse(request: WebhookRequest, _origin: Origin) -> Parsed:
         case "merge_request":
             return _read_merge_request(read_body(request, _MergeRequestEvent))
         case "push":
-            return _read_push(read_body(request, _PushEvent))
+            push = read_body(request, _PushEvent)
+            return read_push(push.project.path_with_namespace, push.ref, commit_after(push.after))
         case None:
             raise Unusable("object_kind is missing: a custom template of the webhook has to keep it")
         case other:
@@ -138,14 +124,6 @@ def _read_merge_request(event: _MergeRequestEvent) -> Parsed:
         actor=event.user.username if event.user else None,
     )
     return Parsed(facts=(fact,))
-
-
-def _read_push(event: _PushEvent) -> Parsed:
-    branch = event.ref.removeprefix(_BRANCHES)
-    if branch in {event.ref, ""}:
-        return Parsed(ignored=(f"{event.ref[:200]!r} is no branch",))
-    commit = event.after if event.after.strip("0") else None
-    return Parsed(facts=(BranchMoved(repository=event.project.path_with_namespace, branch=branch, commit=commit),))
 
 
 GITLAB = Sender(
