@@ -22,16 +22,10 @@ from app.compose.machine import utc_now
 from app.core.ports import Forge
 from app.settings.config_repos import ConfigRepo
 from app.settings.forges import bitbucket, bitbucket_dc, gitea, github, gitlab, local
+from app.settings.forges.web import WebForge
 
 Spend = Callable[[str, int, int], None]
 """Take writes out of a budget: its name, how many it has an hour, how many to take at once. Raises Unavailable."""
-WebForge = (
-    bitbucket.BitbucketForge
-    | bitbucket_dc.BitbucketDCForge
-    | gitea.GiteaForge
-    | github.GitHubForge
-    | gitlab.GitLabForge
-)
 
 
 def without_budget(name: str, per_hour: int, count: int) -> None:

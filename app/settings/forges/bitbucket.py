@@ -1,13 +1,13 @@
 """The settings of a Bitbucket Cloud."""
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from app.settings.forges.budgets import Budget
+from app.settings.forges.web import WebForge
 from app.settings.secrets import Secret
-from app.settings.values import Called, Count, LoginName, NoOrSomeSeconds, Section, WebUrl, wrong
+from app.settings.values import Called, Count, LoginName, WebUrl, wrong
 
 _WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _SLUG = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -27,7 +27,7 @@ def _uuid(text: str) -> str:
     return text
 
 
-class BitbucketForge(Section):
+class BitbucketForge(WebForge):
     """Bitbucket Cloud."""
 
     kind: Literal["bitbucket"]
@@ -45,12 +45,6 @@ class BitbucketForge(Section):
     """How many requests that change something all processes together send in an hour; sixty may follow on each other.
     Bitbucket takes 1,000 requests of any kind. The same for all config repositories with one token.
     """
-    update_every_s: NoOrSomeSeconds = 30.0
-    """An open pull request gets a newer tag at most once in this time, the newest then. What is new is opened at once,
-    and a tag that fails meanwhile is replaced at once.
-    """
-
-    is_in_repository: ClassVar[bool] = False
 
     @property
     def git_user(self) -> str:
@@ -58,16 +52,6 @@ class BitbucketForge(Section):
         return "x-token-auth" if self.user is None else "x-bitbucket-api-token-auth"
 
     @property
-    def git_token(self) -> Secret | None:
-        """The token is good for git as well."""
-        return self.token
-
-    @property
     def asked_at(self) -> str | None:
         """The repository's address in the API, which `api_url` decides."""
         return f"{self.api_url}/repositories/{self.repository}"
-
-    @property
-    def budget(self) -> Budget:
-        """All repositories of one token count as one."""
-        return Budget(f"{self.api_url} with {self.token.place}", self.writes_per_hour)

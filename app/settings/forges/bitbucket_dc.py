@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from app.settings.forges.budgets import Budget
+from app.settings.forges.web import WebForge
 from app.settings.secrets import Secret
-from app.settings.values import Called, Count, NoOrSomeSeconds, Section, WebUrl, wrong
+from app.settings.values import Called, Count, WebUrl, wrong
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}|~[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 _SLUG = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -27,7 +27,7 @@ def _api_url(url: str) -> str:
     return url
 
 
-class BitbucketDCForge(Section):
+class BitbucketDCForge(WebForge):
     """Bitbucket Data Center."""
 
     kind: Literal["bitbucket-dc"]
@@ -42,27 +42,12 @@ class BitbucketDCForge(Section):
     Bitbucket itself limits nothing unless its administrator says so. The same for all config repositories with one
     token.
     """
-    update_every_s: NoOrSomeSeconds = 30.0
-    """An open pull request gets a newer tag at most once in this time, the newest then. What is new is opened at once,
-    and a tag that fails meanwhile is replaced at once.
-    """
 
-    is_in_repository: ClassVar[bool] = False
     git_user: ClassVar[str | None] = None
     """Git shows the token as Bearer: those of projects and repositories are taken in no other way."""
-
-    @property
-    def git_token(self) -> Secret | None:
-        """The token is good for git as well."""
-        return self.token
 
     @property
     def asked_at(self) -> str | None:
         """The repository's address in the API, which `api_url` decides."""
         key, _, slug = self.repository.partition("/")
         return f"{self.api_url}/projects/{key}/repos/{slug}"
-
-    @property
-    def budget(self) -> Budget:
-        """All repositories of one token count as one."""
-        return Budget(f"{self.api_url} with {self.token.place}", self.writes_per_hour)

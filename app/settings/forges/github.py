@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, StringConstraints, model_validator
 
-from app.settings.forges.budgets import Budget
+from app.settings.forges.web import WebForge
 from app.settings.secrets import Secret
-from app.settings.values import Called, Count, Flag, GitHubRepository, NoOrSomeSeconds, Section, WebUrl, wrong
+from app.settings.values import Called, Count, Flag, GitHubRepository, Section, WebUrl, wrong
 
 
 def _app_id(value: object) -> object:
@@ -23,7 +23,7 @@ class GitHubApp(Section):
     """Its private key, as the PEM file that GitHub gave."""
 
 
-class GitHubForge(Section):
+class GitHubForge(WebForge):
     """GitHub, or a GitHub Enterprise server by its API's URL."""
 
     kind: Literal["github"]
@@ -40,12 +40,7 @@ class GitHubForge(Section):
     """How many requests that change something all processes together send in an hour; sixty may follow on each other.
     GitHub allows 500. The same for all config repositories with one token.
     """
-    update_every_s: NoOrSomeSeconds = 30.0
-    """An open pull request gets a newer tag at most once in this time, the newest then, so that one busy image does not
-    spend what others need. What is new is opened at once, and a tag that fails meanwhile is replaced at once.
-    """
 
-    is_in_repository: ClassVar[bool] = False
     git_user: ClassVar[str] = "x-access-token"
     """The user name under which GitHub takes any kind of token as the password of git over HTTPS."""
 
@@ -54,11 +49,6 @@ class GitHubForge(Section):
         if (self.token is None) == (self.app is None):
             raise wrong("must have exactly one of token and app")
         return self
-
-    @property
-    def git_token(self) -> Secret | None:
-        """The token is good for git as well; an App's changes every hour, and is its client's to give."""
-        return self.token
 
     def read_token(self) -> str:
         """The token as it is now. Raises SecretUnreadable."""
@@ -71,7 +61,6 @@ class GitHubForge(Section):
         return f"{self.api_url}/repos/{self.repository}"
 
     @property
-    def budget(self) -> Budget:
-        """GitHub counts all repositories of one token as one."""
-        its = self.token.place if self.token is not None else f"the GitHub App {self.app.id if self.app else ''}"
-        return Budget(f"{self.api_url} with {its}", self.writes_per_hour)
+    def let_in_by(self) -> str:
+        """Where the token is kept, or which App it is."""
+        return super().let_in_by if self.app is None else f"the GitHub App {self.app.id}"

@@ -2,12 +2,12 @@
 
 from typing import ClassVar, Literal
 
-from app.settings.forges.budgets import Budget
+from app.settings.forges.web import WebForge
 from app.settings.secrets import Secret
-from app.settings.values import Count, GitLabProject, NoOrSomeSeconds, Section, WebUrl
+from app.settings.values import Count, GitLabProject, WebUrl
 
 
-class GitLabForge(Section):
+class GitLabForge(WebForge):
     """GitLab.com, or a GitLab of your own by its API's URL."""
 
     kind: Literal["gitlab"]
@@ -21,26 +21,11 @@ class GitLabForge(Section):
     """How many requests that change something all processes together send in an hour; sixty may follow on each other.
     The same for all config repositories with one token.
     """
-    update_every_s: NoOrSomeSeconds = 30.0
-    """An open merge request gets a newer tag at most once in this time, the newest then, so that one busy image does
-    not spend what others need. What is new is opened at once, and a tag that fails meanwhile is replaced at once.
-    """
 
-    is_in_repository: ClassVar[bool] = False
     git_user: ClassVar[str] = "oauth2"
     """The user name for git over HTTPS: GitLab takes any that is not blank beside a token."""
-
-    @property
-    def git_token(self) -> Secret | None:
-        """The token is good for git as well."""
-        return self.token
 
     @property
     def asked_at(self) -> str | None:
         """The project's address in the API, which `api_url` decides."""
         return f"{self.api_url}/projects/{self.repository.replace('/', '%2F')}"
-
-    @property
-    def budget(self) -> Budget:
-        """GitLab counts all projects of one token as one."""
-        return Budget(f"{self.api_url} with {self.token.place}", self.writes_per_hour)
