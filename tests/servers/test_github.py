@@ -20,7 +20,8 @@ from app.core.ports import BranchUpdate, CommitDraft, PushOutcome
 from app.senders.forges.github import GITHUB
 from app.senders.sender import Keys, Origin, WebhookRequest
 from tests.clients.forges.forge_contract import HEAD, opened
-from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, GitHubWorld, github_world
+from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, GitHubWorld, github_world
+from tests.clients.forges.served_worlds import MIRA
 from tests.clients.git.git_worlds import open_mirror
 from tests.parts import require_package
 from tests.servers.pulls import Declined

@@ -14,7 +14,8 @@ from app.main import Server, serving
 from app.settings.loading import load
 from app.settings.own_files import token_file
 from tests.cli.console import Console
-from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN
+from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA_TOKEN
+from tests.clients.forges.served_worlds import MIRA
 from tests.end_to_end.bridge import APP, ENVIRONMENT, Bridge, fleet, manifest, settings_text
 from tests.servers.bare_repository import BareRepository
 from tests.servers.github import github_server

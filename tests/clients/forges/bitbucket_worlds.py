@@ -1,46 +1,24 @@
 """A Bitbucket Cloud with a config repository, the bot's view of it, and people who use it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from app.clients.forges.bitbucket.forge import Bitbucket
 from app.core.errors import Refused
+from tests.clients.forges.served_worlds import MIRA, ServedWorld
 from tests.servers.bitbucket import BitbucketServer, bitbucket_server
 
 BOT, BOT_TOKEN = "fluxbridge-bot", "ATCTT3_never-to-be-seen"
-MIRA, MIRA_TOKEN = "mira", "ATATT3_mira"
+MIRA_TOKEN = "ATATT3_mira"
 
 
-@dataclass(frozen=True, slots=True)
-class BitbucketWorld:
-    """The server, and the forge as the bot."""
-
-    server: BitbucketServer
-    forge: Bitbucket
-
-    def push(self, branch: str, files: Mapping[str, str]) -> str:
-        return self.server.push(branch, files, by=MIRA)
-
-    def head(self, branch: str) -> str | None:
-        return self.server.repository.head(branch)
-
-    def delete_branch(self, branch: str) -> None:
-        self.server.delete_branch(branch, by=MIRA)
-
-    def merge_as(self, account: str, number: int) -> None:
-        self.server.merge(number, by=account)
-
-    def close_as(self, account: str, number: int) -> None:
-        self.server.close(number, by=account)
+class BitbucketWorld(ServedWorld[BitbucketServer, Bitbucket]):
+    """Where nobody takes back that a pull request was declined."""
 
     def reopen_as(self, account: str, number: int) -> None:
         raise Refused(f"{account} cannot take back that pull request {number} was declined: open a new one")
-
-    def comment_as(self, account: str, number: int, text: str) -> None:
-        self.server.comment(number, text, by=account)
 
 
 @contextmanager

@@ -1,48 +1,21 @@
 """A GitHub with a config repository, the bot's view of it, and people who use it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from app.clients.forges.github.access import PersonalToken
 from app.clients.forges.github.forge import GitHub
 from app.core.ports import Forge
+from tests.clients.forges.served_worlds import MIRA, ServedWorld
 from tests.servers.github import GitHubServer, github_server
 from tests.servers.github_api import ENTERPRISE_VERSION
 
 BOT, BOT_TOKEN = "fluxbridge-bot", "ghp_never-to-be-seen"
-MIRA, MIRA_TOKEN = "mira", "ghp_mira"
+MIRA_TOKEN = "ghp_mira"
 
-
-@dataclass(frozen=True, slots=True)
-class GitHubWorld:
-    """The server, and the forge as the bot."""
-
-    server: GitHubServer
-    forge: Forge
-
-    def push(self, branch: str, files: Mapping[str, str]) -> str:
-        return self.server.push(branch, files, by=MIRA)
-
-    def head(self, branch: str) -> str | None:
-        return self.server.repository.head(branch)
-
-    def delete_branch(self, branch: str) -> None:
-        self.server.delete_branch(branch, by=MIRA)
-
-    def merge_as(self, account: str, number: int) -> None:
-        self.server.merge(number, by=account)
-
-    def close_as(self, account: str, number: int) -> None:
-        self.server.close(number, by=account)
-
-    def reopen_as(self, account: str, number: int) -> None:
-        self.server.reopen(number, by=account)
-
-    def comment_as(self, account: str, number: int, text: str) -> None:
-        self.server._pulls.comment(number, text, by=account)
+GitHubWorld = ServedWorld[GitHubServer, Forge]
 
 
 @contextmanager

@@ -22,13 +22,13 @@ from app.core.ports import PullRequestState, Rights
 from tests.clients.forges.bitbucket_worlds import (
     BOT,
     BOT_TOKEN,
-    MIRA,
     MIRA_TOKEN,
     BitbucketWorld,
     bitbucket_world,
     connect,
 )
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
+from tests.clients.forges.served_worlds import MIRA
 from tests.servers.bitbucket import BitbucketServer
 from tests.servers.bitbucket_bodies import uuid_of
 from tests.servers.pulls import MergeMethod

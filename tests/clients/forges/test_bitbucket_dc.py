@@ -21,13 +21,13 @@ from app.core.ports import PullRequestDraft, PullRequestState, Rights
 from tests.clients.forges.bitbucket_dc_worlds import (
     BOT,
     BOT_TOKEN,
-    MIRA,
     MIRA_TOKEN,
     BitbucketDCWorld,
     bitbucket_dc_world,
     connect,
 )
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
+from tests.clients.forges.served_worlds import MIRA
 from tests.servers.bitbucket_dc import BitbucketDCServer
 from tests.servers.pulls import MergeMethod
 from tests.servers.rest_answers import Answer

@@ -17,7 +17,8 @@ from app.clients.forges.errors import (
 )
 from app.core.ports import GitMerge, PullRequest, PullRequestDraft, PullRequestState, Rights
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
-from tests.clients.forges.gitea_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN, GiteaWorld, connect, gitea_world
+from tests.clients.forges.gitea_worlds import BOT, BOT_TOKEN, MIRA_TOKEN, GiteaWorld, connect, gitea_world
+from tests.clients.forges.served_worlds import MIRA
 from tests.servers.gitea import GiteaServer
 from tests.servers.pulls import MergeMethod
 from tests.servers.rest_answers import Answer

@@ -11,7 +11,8 @@ import pytest
 from app.clients.forges.errors import ForgeUnavailable, RepositoryMoved
 from app.core.ports import PullRequestDraft, PullRequestState
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
-from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN, GitHubWorld, connect, github_world
+from tests.clients.forges.github_worlds import BOT, BOT_TOKEN, MIRA_TOKEN, GitHubWorld, connect, github_world
+from tests.clients.forges.served_worlds import MIRA
 from tests.servers.github import GitHubServer
 from tests.servers.rest_answers import Answer, Asked, Body
 

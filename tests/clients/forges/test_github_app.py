@@ -17,7 +17,8 @@ from app.core.ports import BranchUpdate, CommitDraft, PushOutcome
 from app.settings.config_repos import ConfigRepo
 from app.settings.models import Settings
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, opened
-from tests.clients.forges.github_worlds import MIRA, GitHubWorld
+from tests.clients.forges.github_worlds import GitHubWorld
+from tests.clients.forges.served_worlds import MIRA
 from tests.servers.github import github_server
 from tests.servers.github_app import GitHubApp
 

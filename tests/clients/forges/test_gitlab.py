@@ -23,7 +23,8 @@ from app.clients.forges.gitlab.quick_actions import as_given, without_actions
 from app.core.errors import FluxbridgeError, Refused, Unavailable
 from app.core.ports import PullRequestDraft, PullRequestState, RateLimited, Rights
 from tests.clients.forges.forge_contract import HEAD, ForgeContract, ForgeWorld, draft, opened
-from tests.clients.forges.gitlab_worlds import BOT, BOT_TOKEN, MIRA, MIRA_TOKEN, GitLabWorld, connect, gitlab_world
+from tests.clients.forges.gitlab_worlds import BOT, BOT_TOKEN, MIRA_TOKEN, GitLabWorld, connect, gitlab_world
+from tests.clients.forges.served_worlds import MIRA
 from tests.servers.gitlab import GitLabServer
 from tests.servers.gitlab_api import _COMMANDS
 from tests.servers.not_github import gitea, other_server
