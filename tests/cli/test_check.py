@@ -1,7 +1,6 @@
 """`fluxbridge check` tells what is right and what is wrong, one line each."""
 
 import fcntl
-import socket
 import sqlite3
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from tests.end_to_end.bridge import Bridge, fleet
 from tests.servers.bare_repository import BareRepository
 from tests.servers.issuer import Issuer, OddAnswer
 from tests.servers.jenkins import JenkinsServer
+from tests.servers.ports import free_port
 from tests.servers.scripted_http import Answer, Asked, answering
 
 
@@ -225,11 +225,7 @@ def test_a_running_server_looks_through_its_own_database(asking: Console) -> Non
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port of loopback on which nobody answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_port()
 
 
 SOURCE = """\

@@ -13,6 +13,7 @@ from app.db.database import Database
 from tests.cli.console import Console, ending, read_until, start
 from tests.end_to_end.bridge import ENVIRONMENT, Bridge
 from tests.servers.bare_repository import BareRepository
+from tests.servers.ports import free_port
 from tests.servers.postgres import Postgres
 
 CONFIG_REPOS = "config_repos: {fleet: {url: ./fleet.git, branch: main, forge: {kind: local}}}\n"
@@ -88,9 +89,7 @@ def test_without_a_server_commands_answer_from_the_database(settings_file: Path,
 def test_an_address_left_behind_by_a_dead_server_misleads_nobody(settings_file: Path, console: Console) -> None:
     data = settings_file.parent / "data"
     data.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        (data / "address").write_text(f"http://127.0.0.1:{probe.getsockname()[1]}\n")
+    (data / "address").write_text(f"http://127.0.0.1:{free_port()}\n")
     assert console.run("stages").out == "Nothing yet.\n"
 
 

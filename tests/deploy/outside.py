@@ -1,7 +1,6 @@
 """The services of docker-compose.yml as processes: the same commands, over folders and ports of a test."""
 
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from tests.cli.console import read_until
 from tests.deploy.written import ROOT, command, compose, health_check
 from tests.end_to_end.bridge import PATIENCE_S
 from tests.parts import require_program
+from tests.servers.ports import free_port
 from tests.servers.registry import INSTALL, DockerRegistry
 
 _SERVER_PORTS = {"bridge": 8080, "registry": 5000, "git": 9418}
@@ -32,7 +32,7 @@ class Outside:
 
     folder: Path
     database_url: str
-    ports: Mapping[str, int] = field(default_factory=lambda: {name: _free_port() for name in _SERVER_PORTS})
+    ports: Mapping[str, int] = field(default_factory=lambda: {name: free_port() for name in _SERVER_PORTS})
 
     @property
     def url(self) -> str:
@@ -208,10 +208,3 @@ def _program(name: str) -> str:
     found = str(here) if here.exists() else shutil.which(name)
     assert found, f"{name} is not there"
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,14 +1,13 @@
 """A real PgBouncer in transaction mode before a PostgreSQL, also where the tests run as root."""
 
-import socket
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers.postgres import Account, Postgres, free_port
+from tests.servers.ports import free_port, wait_for_port
+from tests.servers.postgres import Account, Postgres
 
 _PATIENCE_S = 20.0
 
@@ -37,18 +36,8 @@ def running_pgbouncer(program: str, postgres: Postgres, *, pool_size: int = 2) -
                 stderr=log,
             )
         try:
-            _wait_for(port, process, folder / "log")
+            wait_for_port(port, process, folder / "log")
             yield Postgres(port)
         finally:
             process.terminate()
             process.wait(_PATIENCE_S)
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    ticking = threading.Event()
-    for _ in range(int(_PATIENCE_S / 0.05)):
-        assert process.poll() is None, log.read_text()
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        ticking.wait(0.05)
-    raise AssertionError(log.read_text())

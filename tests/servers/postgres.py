@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
+
+from tests.servers.ports import free_port
 
 _LONGEST_START_S = 30
 
@@ -197,11 +198,3 @@ def _reachable(package: Path, folder: Path, account: Account) -> Path:
         copied.chmod(0o755)
         return copied / package.name / "pginstall" / "bin"
     return programs
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

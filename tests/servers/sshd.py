@@ -1,16 +1,14 @@
 """A real sshd on loopback that lets one key use git in a folder, also where the tests run as root."""
 
 import getpass
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.parts import require_program
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port, wait_for_port
 
 _PATIENCE_S = 20.0
 
@@ -56,18 +54,8 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "-D", "-e", "-f", str(settings)], stdin=subprocess.DEVNULL, stderr=log)
         try:
-            _wait_for(port, process, folder / "log")
+            wait_for_port(port, process, folder / "log")
             yield Sshd(port, key, known_hosts)
         finally:
             process.terminate()
             process.wait(_PATIENCE_S)
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    ticking = threading.Event()
-    for _ in range(int(_PATIENCE_S / 0.05)):
-        assert process.poll() is None, log.read_text()
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        ticking.wait(0.05)
-    raise AssertionError(log.read_text())
